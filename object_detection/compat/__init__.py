@@ -1,0 +1,1 @@
+"""Floor 3: everything whose only reason is TFOD."""

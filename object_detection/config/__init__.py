@@ -1,0 +1,1 @@
+"""Floor 5: pipeline files and their checks."""

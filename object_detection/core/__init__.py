@@ -1,0 +1,1 @@
+"""Import paths that TFOD's users know."""

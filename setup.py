@@ -1,0 +1,38 @@
+"""Installs the package `object_detection` and its commands' code."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "object_detection/__init__.py").read_text())[1]
+
+setup(
+    name="object_detection",
+    version=VERSION,
+    description="Faster R-CNN and Mask R-CNN on today's TensorFlow, with TFOD's configs and files",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["object_detection", "object_detection.*"]),
+    package_data={"object_detection.protos": ["*.pyi"]},
+    install_requires=[
+        # One TensorFlow an environment: see README, "Installation". `tensorflow` is the one name
+        # that every build satisfies on Linux; `[and-cuda]` is an extra of the same package.
+        "tensorflow>=2.20",
+        "keras>=3.10",
+        "protobuf>=6.31,<8",
+        "numpy>=2",
+        "pillow>=10",
+        "pycocotools>=2.0.8",  # COCO's own evaluation: the numbers everybody compares
+        "absl-py>=1.4",  # flags and logging, as TFOD's commands had them
+        "tqdm>=4.60",  # progress bars
+        "psutil>=5.9",  # memory in the progress line
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.20"],
+        "test": ["pytest>=8", "ruff==0.17.5"],
+    },
+)
