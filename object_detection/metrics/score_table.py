@@ -1,0 +1,122 @@
+"""The metrics of a CocoEvaluation as text, with the reason for every number that is missing."""
+
+_ROWS = (
+    ("AP  @[.50:.95]", "Precision/mAP"),
+    ("AP  @.50", "Precision/mAP@.50IOU"),
+    ("AP  @.75", "Precision/mAP@.75IOU"),
+    ("AP  small", "Precision/mAP (small)"),
+    ("AP  medium", "Precision/mAP (medium)"),
+    ("AP  large", "Precision/mAP (large)"),
+    ("AR  1 an image", "Recall/AR@1"),
+    ("AR  10 an image", "Recall/AR@10"),
+    ("AR  100 an image", "Recall/AR@100"),
+    ("AR  small", "Recall/AR@100 (small)"),
+    ("AR  medium", "Recall/AR@100 (medium)"),
+    ("AR  large", "Recall/AR@100 (large)"),
+)
+PREFIX = {"boxes": "DetectionBoxes_", "masks": "DetectionMasks_"}
+_NAMES_SHOWN = 5
+
+
+def render(evaluation, metrics):
+    """The table: totals, the twelve numbers a kind, classes where asked, reasons and losses."""
+    objects = [t for t in evaluation.truths if not t["iscrowd"]]
+    crowds = len(evaluation.truths) - len(objects)
+    lines = [
+        f"{len(evaluation.images)} images, {len(objects)} objects"
+        + (f" and {crowds} crowds" if crowds else "")
+        + f", {len(evaluation.found)} detections"
+    ]
+    lines.append(_row("", evaluation.kinds))
+    for label, name in _ROWS:
+        cells = [_number(metrics[PREFIX[kind] + name]) for kind in evaluation.kinds]
+        lines.append(_row(label, cells))
+    if evaluation.per_category:
+        lines += _classes(evaluation, metrics, objects)
+    return "\n".join(lines + _reasons(evaluation, objects) + _losses(evaluation))
+
+
+def _number(value):
+    return "n/a" if value < 0 else f"{value:.4f}"
+
+
+def _row(label, cells):
+    return f"  {label:<28}" + "".join(f"{cell:>9}" for cell in cells)
+
+
+def _classes(evaluation, metrics, objects):
+    """One row a class: its AP of each kind and how many objects it has."""
+    lines = ["  AP by class".ljust(30) + "".join(f"{k:>9}" for k in evaluation.kinds) + "  objects"]
+    for number, name in evaluation.categories.items():
+        keys = [f"{PREFIX[k]}PerformanceByCategory/mAP/{name}" for k in evaluation.kinds]
+        count = sum(t["category_id"] == number for t in objects)
+        lines.append(_row(f"  {name}", [_number(metrics[key]) for key in keys]) + f"{count:>9}")
+    for group in evaluation.super_categories:
+        keys = [f"{PREFIX[k]}PerformanceBySuperCategory/{group}" for k in evaluation.kinds]
+        lines.append(_row(f"  {group} (group)", [_number(metrics[key]) for key in keys]))
+    return lines
+
+
+def _reasons(evaluation, objects):
+    """Why numbers are n/a."""
+    if not evaluation.images:
+        return ["n/a: no image was evaluated."]
+    if not objects and evaluation.unknown_truth:
+        return [
+            "n/a: no object of the ground truth has a class of the label map. Do records and label "
+            "map belong together?"
+        ]
+    if not objects:
+        return ["n/a: the ground truth of these images has no object that is not a crowd."]
+    lines = []
+    if "masks" in evaluation.kinds and len(evaluation.without_masks) == len(evaluation.images):
+        lines.append("n/a: no image has ground-truth masks (load_instance_masks, mask_type?).")
+    sizes = {"small": (0, 1024), "medium": (1024, 9216), "large": (9216, float("inf"))}
+    for size, (low, high) in sizes.items():
+        if not any(low <= t["area"] <= high for t in objects):
+            wide = f"{low} to {high} px" if high < 1e9 else f"over {low} px"
+            lines.append(f"n/a: no object of the ground truth is {size} (area {wide}).")
+    if evaluation.per_category:
+        present = {t["category_id"] for t in objects}
+        absent = [name for i, name in evaluation.categories.items() if i not in present]
+        if absent:
+            lines.append(f"n/a: no object of class {_list(absent)} in the ground truth.")
+    if not evaluation.found:
+        lines.append("0: the model found nothing in any image.")
+    return lines
+
+
+def _losses(evaluation):
+    """What was left out or counted apart, and how often."""
+    notes = (
+        (
+            evaluation.repeated_images,
+            "images came again under the same id with the same objects; counted once",
+        ),
+        (
+            evaluation.repeated_ids,
+            "images share their id with another image (image/source_id not unique); each counted",
+        ),
+        (
+            evaluation.without_masks,
+            "images with objects but without masks are not in the mask metrics",
+        ),
+    )
+    lines = [f"{len(ids)} {text}: {_list(ids)}" for ids, text in notes if ids]
+    for counts, what in (
+        (evaluation.unknown_truth, "objects of the ground truth"),
+        (evaluation.unknown_found, "detections"),
+    ):
+        if counts:
+            ids = _list([str(i) for i in sorted(counts)])
+            lines.append(f"{sum(counts.values())} {what} left out: no class {ids} in the label map")
+    if evaluation.not_finite:
+        lines.append(
+            f"{evaluation.not_finite} detections left out: their box or score is not finite"
+        )
+    return lines
+
+
+def _list(names):
+    shown = ", ".join(dict.fromkeys(names[:_NAMES_SHOWN]))
+    return shown + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
