@@ -1,0 +1,397 @@
+"""Boxes, masks, class names and scores drawn over images, with numpy and PIL alone.
+
+The functions that TFOD's users call keep their names and their (many) arguments; those ending in
+`_array` change the image in place, as theirs do. `draw_objects` and `draw_side_by_side` are ours.
+Boxes are (ymin, xmin, ymax, xmax). A colour is a name or '#rrggbb' as PIL reads it.
+"""
+
+import functools
+import io
+
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+# Ordered so that neighbours differ in hue.
+STANDARD_COLORS = (
+    "#29b6f6", "#ff7043", "#9ccc65", "#ec407a", "#ffca28", "#7e57c2", "#26a69a", "#ffa726",
+    "#5c6bc0", "#d4e157", "#ef5350", "#42a5f5", "#66bb6a", "#ab47bc", "#ffee58", "#26c6da",
+    "#f06292", "#aed581", "#ff8a65", "#64b5f6", "#ba68c8", "#4db6ac", "#ffd54f", "#e57373",
+    "#9575cd", "#dce775", "#4dd0e1", "#ffb74d", "#81c784", "#7986cb",
+)  # fmt: skip
+_AGNOSTIC_COLOR = "darkorange"
+_MAGNIFIED_SIDE = 512  # pixels of the shorter side that small images are enlarged to, at most
+_CROWDED = 8  # objects from which on wide labels lose their class name
+
+
+def draw_objects(image, boxes, labels, colors, masks=None, *, line_thickness=None, mask_alpha=0.4):
+    """A copy of an image with objects drawn over it, each label where it hides no other.
+
+    Args:
+        image: uint8 [h, w, 3].
+        boxes: [n, 4] pixels.
+        labels: n texts; '' draws none.
+        colors: n colours.
+        masks: n bool [h, w] or None each, or None. Filled at `mask_alpha`, outlined in full.
+        line_thickness: of boxes and outlines in pixels; 0 draws no boxes; None suits the image.
+    """
+    shortest = min(image.shape[:2])
+    if line_thickness is None:
+        line_thickness = max(1, round(shortest / 300))
+    painted = image.copy()
+    if masks is not None:
+        sizes = [0 if mask is None else int(np.count_nonzero(mask)) for mask in masks]
+        for k in np.argsort(sizes)[::-1]:  # small ones last, so that none is buried
+            if sizes[k]:
+                _fill_mask(painted, masks[k], colors[k], mask_alpha)
+        for k in np.argsort(sizes)[::-1]:
+            if sizes[k]:
+                _outline_mask(painted, masks[k], colors[k], max(1, line_thickness // 2))
+    picture = Image.fromarray(painted)
+    pen = ImageDraw.Draw(picture)
+    for box, color in zip(boxes, colors, strict=True):
+        _outline_box(pen, box, color, line_thickness)
+    font, taken = _font_for(shortest), []
+    for box, label, color in zip(boxes, labels, colors, strict=True):
+        if label:
+            _write_label(pen, box, label, color, font, taken)
+    return np.array(picture)
+
+
+def draw_side_by_side(image, detections, truth, category_index, min_score=0.5, max_boxes=20):
+    """One picture with a model's detections on the left and the ground truth on the right.
+
+    Small images are enlarged so that labels can be read.
+
+    Args:
+        image: uint8 [h, w, 3].
+        detections: has boxes [d, 4] pixels, scores, classes, and `full_mask(k, h, w)`.
+        truth: has boxes [g, 4] pixels, classes, crowd or None, and `full_mask(k, h, w)`.
+        category_index: {id: {"name": ...}} or {id: name}.
+        min_score, max_boxes: the best detections from this score on are drawn, at most so many.
+            All of the ground truth is drawn.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    scores = np.asarray(detections.scores)
+    best = np.argsort(-scores, kind="stable")[:max_boxes]
+    best = [int(k) for k in best if scores[k] >= min_score]
+    crowd = np.zeros(len(truth.boxes), bool) if truth.crowd is None else truth.crowd
+    halves = (
+        (f"prediction: {len(best)}", detections, best, [_percent(scores[k]) for k in best]),
+        (
+            f"ground truth: {len(crowd)}",
+            truth,
+            range(len(crowd)),
+            ["(crowd)" if is_crowd else "" for is_crowd in crowd],
+        ),
+    )
+    drawn = []
+    for title, objects, chosen, remarks in halves:
+        half = draw_named_objects(image, objects, chosen, remarks, category_index)
+        strip = Image.new("RGB", (half.shape[1], 20), "white")
+        ImageDraw.Draw(strip).text((4, 2), title, fill="black", font=_font(13))
+        drawn += [np.concatenate([np.array(strip), half], axis=0)]
+    gap = np.full([drawn[0].shape[0], 4, 3], 255, np.uint8)
+    return np.concatenate([drawn[0], gap, drawn[1]], axis=1)
+
+
+def draw_named_objects(image, objects, chosen, remarks, category_index):
+    """A copy of an image with the chosen objects in it, enlarged where it is small.
+
+    Classes have their own colours; in a label map of one class the objects have. Where objects
+    crowd, a name wider than its box is left out, and a legend in the corner says whose colour is
+    whose.
+
+    Args:
+        image: uint8 [h, w, 3].
+        objects: has boxes [n, 4] pixels, classes, and `full_mask(k, h, w)` -> bool [h, w] or None.
+        chosen: indices of the objects to draw.
+        remarks: a text for each chosen one, written behind its class name.
+        category_index: {id: {"name": ...}} or {id: name}.
+    """
+    height, width = image.shape[:2]
+    large, factor = _magnify(image)
+    boxes = np.asarray(objects.boxes, np.float32).reshape(-1, 4)[list(chosen)] * factor
+    names = [_name(objects.classes[k], category_index) for k in chosen]
+    single = len(category_index) == 1
+    colors = [color_of(n if single else objects.classes[k]) for n, k in enumerate(chosen)]
+    labels = [f"{name} {text}".strip() for name, text in zip(names, remarks, strict=True)]
+    legend = {}
+    if len(names) > _CROWDED:
+        font = _font_for(min(large.shape[:2]))
+        for n, box in enumerate(boxes):
+            if font.getlength(labels[n]) > box[3] - box[1]:
+                labels[n] = remarks[n]
+                legend[names[n]] = "white" if single else colors[n]
+    masks = [objects.full_mask(k, height, width) for k in chosen]
+    masks = [None if m is None else m.repeat(factor, axis=0).repeat(factor, axis=1) for m in masks]
+    drawn = Image.fromarray(draw_objects(large, boxes, labels, colors, masks))
+    for row, (name, color) in enumerate(sorted(legend.items())):
+        font, pen = _font_for(min(drawn.size)), ImageDraw.Draw(drawn)
+        _write_label(pen, np.array([row * 1.5 * font.size + 20, 4, 0, 0]), name, color, font, [])
+    return np.array(drawn)
+
+
+def visualize_boxes_and_labels_on_image_array(
+    image, boxes, classes, scores, category_index, instance_masks=None, instance_boundaries=None,
+    keypoints=None, keypoint_scores=None, keypoint_edges=None, track_ids=None,
+    use_normalized_coordinates=False, max_boxes_to_draw=20, min_score_thresh=0.5,
+    agnostic_mode=False, line_thickness=4, mask_alpha=0.4,
+    groundtruth_box_visualization_color="black", skip_boxes=False, skip_scores=False,
+    skip_labels=False, skip_track_ids=False,
+):  # fmt: skip
+    """Draws detections over `image`, in place, and returns it.
+
+    Args:
+        image: uint8 [h, w, 3].
+        boxes: [n, 4], normalized or pixels.
+        classes: [n] ids of `category_index`.
+        scores: [n] in 0..1, or None for ground truth, which is drawn without labels in
+            `groundtruth_box_visualization_color`.
+        category_index: {id: {"id": ..., "name": ...}}.
+        instance_masks: [n, h, w] of 0 and 1 at the image's size.
+        instance_boundaries: [n, h, w] of 0 and 1, drawn in red.
+        keypoints: [n, k, 2] (y, x); keypoint_scores: [n, k]; keypoint_edges: pairs of indices.
+        track_ids: [n] ints; they then give the colours.
+        max_boxes_to_draw: of those above `min_score_thresh`, in the order given; None or 0: all.
+        skip_boxes, skip_scores, skip_labels, skip_track_ids: what to leave out.
+    """
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    shown = [k for k in range(len(boxes)) if scores is None or scores[k] > min_score_thresh]
+    shown = shown[: max_boxes_to_draw or None]
+    labels, colors = [], []
+    for k in shown:
+        parts = []
+        if scores is not None:
+            if not skip_labels and not agnostic_mode:
+                parts.append(_name(classes[k], category_index))
+            if not skip_scores:
+                parts.append(_percent(scores[k]))
+            if track_ids is not None and not skip_track_ids:
+                parts.append(f"ID {track_ids[k]}")
+        labels.append(": ".join(parts))
+        if scores is None:
+            colors.append(groundtruth_box_visualization_color)
+        elif track_ids is not None:
+            colors.append(color_of(7 * int(track_ids[k])))
+        else:
+            colors.append(_AGNOSTIC_COLOR if agnostic_mode else color_of(classes[k]))
+    height, width = image.shape[:2]
+    scale = [height, width, height, width] if use_normalized_coordinates else 1
+    drawn = draw_objects(
+        image,
+        boxes[shown] * scale,
+        labels,
+        colors,
+        None if instance_masks is None else [np.asarray(instance_masks[k]) > 0 for k in shown],
+        line_thickness=0 if skip_boxes else line_thickness,
+        mask_alpha=mask_alpha,
+    )
+    np.copyto(image, drawn)
+    for k, color in zip(shown, colors, strict=True):
+        if instance_boundaries is not None:
+            draw_mask_on_image_array(image, instance_boundaries[k], color="red", alpha=1.0)
+        if keypoints is not None:
+            draw_keypoints_on_image_array(
+                image, keypoints[k], None if keypoint_scores is None else keypoint_scores[k],
+                min_score_thresh, color, max(1, line_thickness / 2), use_normalized_coordinates,
+                keypoint_edges, color, max(1, line_thickness // 2),
+            )  # fmt: skip
+    return image
+
+
+def draw_bounding_box_on_image(
+    image, ymin, xmin, ymax, xmax, color="red", thickness=4, display_str_list=(),
+    use_normalized_coordinates=True,
+):  # fmt: skip
+    """Draws one box and its lines of text on a PIL image, in place."""
+    width, height = image.size
+    scale = np.array([height, width, height, width] if use_normalized_coordinates else [1] * 4)
+    box = np.array([ymin, xmin, ymax, xmax]) * scale
+    pen = ImageDraw.Draw(image)
+    _outline_box(pen, box, color, thickness)
+    taken = []
+    for text in display_str_list:
+        _write_label(pen, box, str(text), color, _font_for(min(image.size)), taken)
+
+
+def draw_bounding_box_on_image_array(
+    image, ymin, xmin, ymax, xmax, color="red", thickness=4, display_str_list=(),
+    use_normalized_coordinates=True,
+):  # fmt: skip
+    """Draws one box and its lines of text on a uint8 [h, w, 3] array, in place."""
+    picture = Image.fromarray(np.uint8(image)).convert("RGB")
+    draw_bounding_box_on_image(
+        picture, ymin, xmin, ymax, xmax, color, thickness, display_str_list,
+        use_normalized_coordinates,
+    )  # fmt: skip
+    np.copyto(image, np.array(picture))
+
+
+def draw_bounding_boxes_on_image(image, boxes, color="red", thickness=4, display_str_list_list=()):
+    """Draws normalized boxes [n, 4] on a PIL image, in place, each with its own list of texts."""
+    boxes = np.asarray(boxes)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes must be [n, 4], got {list(boxes.shape)}")
+    for k, box in enumerate(boxes):
+        texts = display_str_list_list[k] if display_str_list_list else ()
+        draw_bounding_box_on_image(image, *box, color, thickness, texts)
+
+
+def draw_bounding_boxes_on_image_array(
+    image, boxes, color="red", thickness=4, display_str_list_list=()
+):
+    """Draws normalized boxes [n, 4] on a uint8 [h, w, 3] array, in place."""
+    picture = Image.fromarray(image)
+    draw_bounding_boxes_on_image(picture, boxes, color, thickness, display_str_list_list)
+    np.copyto(image, np.array(picture))
+
+
+def draw_mask_on_image_array(image, mask, color="red", alpha=0.4):
+    """Blends a mask [h, w] of 0 and 1 over a uint8 [h, w, 3] array, in place."""
+    mask = np.asarray(mask)
+    if image.dtype != np.uint8:
+        raise ValueError(f"image must be uint8, got {image.dtype}")
+    if image.shape[:2] != mask.shape:
+        raise ValueError(f"the image is {image.shape[:2]} but its mask is {mask.shape}")
+    if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
+        raise ValueError("the mask must hold 0 and 1 only; threshold probabilities first (> 0.5)")
+    _fill_mask(image, mask > 0, color, alpha)
+
+
+def draw_keypoints_on_image_array(
+    image, keypoints, keypoint_scores=None, min_score_thresh=0.5, color="red", radius=2,
+    use_normalized_coordinates=True, keypoint_edges=None, keypoint_edge_color="green",
+    keypoint_edge_width=2,
+):  # fmt: skip
+    """Draws keypoints [k, 2] (y, x), and lines between pairs of them, on an array, in place."""
+    height, width = image.shape[:2]
+    points = np.asarray(keypoints, np.float64) * (
+        [height, width] if use_normalized_coordinates else [1, 1]
+    )
+    visible = np.isfinite(points).all(axis=1)
+    if keypoint_scores is not None:
+        visible &= np.asarray(keypoint_scores) > min_score_thresh
+    picture = Image.fromarray(image)
+    pen = ImageDraw.Draw(picture)
+    for start, end in keypoint_edges or ():
+        if max(start, end) < len(points) and visible[start] and visible[end]:
+            line = [tuple(points[start][::-1]), tuple(points[end][::-1])]
+            pen.line(line, fill=keypoint_edge_color, width=keypoint_edge_width)
+    for y, x in points[visible]:
+        pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color, outline=color)
+    np.copyto(image, np.array(picture))
+
+
+def encode_image_array_as_png_str(image):
+    """The bytes of a PNG file of a uint8 [h, w, 3] array."""
+    with io.BytesIO() as file:
+        Image.fromarray(np.uint8(image)).save(file, format="PNG")
+        return file.getvalue()
+
+
+def save_image_array_as_png(image, output_path):
+    """Writes a uint8 [h, w, 3] array as a PNG file."""
+    with open(output_path, "wb") as file:
+        file.write(encode_image_array_as_png_str(image))
+
+
+def color_of(number):
+    """The colour of a class, or of any other number."""
+    return STANDARD_COLORS[int(number) % len(STANDARD_COLORS)]
+
+
+def _magnify(image):
+    """The image enlarged by the whole factor that brings its shorter side nearest below 512.
+
+    Returns:
+        The image (the very same where nothing is to do) and the factor.
+    """
+    factor = max(1, _MAGNIFIED_SIDE // min(image.shape[:2]))
+    size = (image.shape[1] * factor, image.shape[0] * factor)
+    if factor > 1:
+        image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    return image, factor
+
+
+def _name(number, category_index):
+    """The name of a class; TFOD writes N/A where the label map has none."""
+    entry = category_index.get(int(number), "N/A")
+    return str(entry["name"]) if isinstance(entry, dict) else str(entry)
+
+
+def _percent(score):
+    return f"{round(100 * float(score))}%"
+
+
+@functools.lru_cache(maxsize=32)
+def _font(size):
+    return ImageFont.load_default(size)
+
+
+def _font_for(shortest):
+    """The font that suits an image whose shorter side has so many pixels."""
+    return _font(min(24, max(10, round(shortest / 42))))
+
+
+def _window(mask):
+    """Slices of the smallest rectangle around a mask that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _fill_mask(image, mask, color, alpha):
+    if not mask.any():
+        return
+    window = _window(mask)
+    inside, part = mask[window], image[window]
+    mixed = part[inside] * (1 - alpha) + np.array(ImageColor.getrgb(color)[:3]) * alpha
+    part[inside] = np.uint8(np.rint(mixed))
+
+
+def _outline_mask(image, mask, color, thickness):
+    """Paints the mask's border pixels, those within `thickness` of its outside."""
+    window = _window(mask)
+    inside = mask[window]
+    core = np.pad(inside, thickness)
+    for _ in range(thickness):
+        away = np.pad(core, 1)
+        core = core & away[:-2, 1:-1] & away[2:, 1:-1] & away[1:-1, :-2] & away[1:-1, 2:]
+    core = core[thickness:-thickness, thickness:-thickness]
+    image[window][inside & ~core] = ImageColor.getrgb(color)[:3]
+
+
+def _outline_box(pen, box, color, thickness):
+    if thickness <= 0 or not np.isfinite(box).all():
+        return
+    top, left, bottom, right = (int(round(float(v))) for v in box)
+    pen.rectangle([left, top, max(left, right - 1), max(top, bottom - 1)], None, color, thickness)
+
+
+def _write_label(pen, box, text, color, font, taken):
+    """Writes `text` on a filled ground at the box, where it covers none of `taken` if possible."""
+    if not np.isfinite(box).all():
+        return
+    top, left, bottom, right = (float(v) for v in box)
+    x0, y0, x1, y1 = font.getbbox(text)
+    ascent, descent = font.getmetrics()
+    wide, high = x1 - x0 + 4, ascent + descent
+    limit_x, limit_y = pen.im.size
+    spots = [(left, top - high), (left, bottom), (left, top), (right - wide, top - high)]
+    spots += [(left, top + high), (right - wide, bottom), (left, top - 2 * high)]
+    spots = [
+        (min(max(0, round(x)), max(0, limit_x - wide)), min(max(0, round(y)), limit_y - high))
+        for x, y in spots
+    ]
+    free = [(x, y) for x, y in spots if not any(_overlap((x, y, wide, high), t) for t in taken)]
+    x, y = (free or spots)[0]
+    taken.append((x, y, wide, high))
+    red, green, blue = ImageColor.getrgb(color)[:3]
+    dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
+    pen.rectangle([x, y, x + wide - 1, y + high - 1], fill=color)
+    pen.text((x + 2 - x0, y), text, fill="white" if dark else "black", font=font)
+
+
+def _overlap(a, b):
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]

@@ -1,0 +1,249 @@
+"""Drawing: what is painted, where, and what is left alone."""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from object_detection.utils import visualization_utils as draw
+
+INDEX = {1: {"id": 1, "name": "cat"}, 2: {"id": 2, "name": "dog"}}
+RED = (255, 0, 0)
+
+
+class Objects(NamedTuple):
+    boxes: np.ndarray
+    classes: np.ndarray
+    scores: np.ndarray | None = None
+    crowd: np.ndarray | None = None
+    masks: np.ndarray | None = None
+
+    def full_mask(self, index, height, width):
+        return None if self.masks is None else self.masks[index]
+
+
+def grey(height=60, width=80):
+    return np.full([height, width, 3], 100, np.uint8)
+
+
+def differing(image):
+    """Rows and columns where the image is not the plain grey any more."""
+    return np.argwhere((image != 100).any(axis=2))
+
+
+def test_a_box_covers_exactly_its_pixels():
+    image = draw.draw_objects(grey(), [[10, 20, 30, 50]], [""], ["red"], line_thickness=1)
+
+    changed = differing(image)
+    assert changed.min(axis=0).tolist() == [10, 20]
+    assert changed.max(axis=0).tolist() == [29, 49]  # the last pixel inside ymax 30, xmax 50
+    assert len(changed) == 2 * 30 + 2 * 20 - 4  # the rim only
+    assert tuple(image[10, 20]) == RED
+
+
+def test_masks_are_mixed_and_outlined():
+    mask = np.zeros([60, 80], bool)
+    mask[10:30, 20:50] = True
+    image = draw.draw_objects(
+        grey(), [[10, 20, 30, 50]], [""], ["red"], [mask], line_thickness=0, mask_alpha=0.4
+    )
+
+    assert image[20, 30].tolist() == [162, 60, 60]  # .6 * 100 + .4 * (255, 0, 0)
+    assert tuple(image[10, 35]) == RED and tuple(image[29, 35]) == RED
+    assert len(differing(image)) == 20 * 30
+
+
+def test_outlines_end_at_the_image_border():
+    mask = np.ones([60, 80], bool)
+    image = draw.draw_objects(grey(), [[0, 0, 60, 80]], [""], ["red"], [mask], line_thickness=0)
+
+    assert tuple(image[0, 0]) == RED and tuple(image[59, 79]) == RED
+    assert image[30, 40].tolist() == [162, 60, 60]
+
+
+def test_a_small_mask_stays_visible_on_a_large_one():
+    small = np.zeros([60, 80], bool)
+    small[20:40, 30:50] = True
+    masks = [small, np.ones([60, 80], bool)]
+    image = draw.draw_objects(
+        grey(), np.zeros([2, 4]), ["", ""], ["blue", "red"], masks, line_thickness=0, mask_alpha=1.0
+    )
+
+    assert image[30, 40].tolist() == [0, 0, 255]
+
+
+def test_objects_without_mask_or_with_an_empty_one():
+    masks = [None, np.zeros([60, 80], bool)]
+    image = draw.draw_objects(
+        grey(), np.zeros([2, 4]), [""] * 2, ["red"] * 2, masks, line_thickness=0
+    )
+
+    assert not len(differing(image))
+
+
+def test_labels_stay_inside_and_apart():
+    boxes = np.array([[0, 0, 40, 60], [0, 0, 40, 60], [50, 70, 60, 80]], np.float32)
+    taken = []
+    picture = Image.fromarray(grey())
+    pen = draw.ImageDraw.Draw(picture)
+    for box in boxes:
+        draw._write_label(pen, box, "cat 99%", "red", draw._font(10), taken)
+
+    for x, y, wide, high in taken:
+        assert x >= 0 and y >= 0 and x + wide <= 80 and y + high <= 60
+    assert not draw._overlap(taken[0], taken[1])
+
+
+def test_the_image_given_is_not_touched_by_draw_objects():
+    image = grey()
+    draw.draw_objects(image, [[10, 20, 30, 50]], ["cat"], ["red"], [np.ones([60, 80], bool)])
+
+    assert not len(differing(image))
+
+
+def test_the_function_of_tfod_draws_in_place_what_scores_enough():
+    image = grey()
+    boxes = np.array([[0.2, 0.1, 0.9, 0.4], [0.2, 0.6, 0.9, 0.9]])
+    result = draw.visualize_boxes_and_labels_on_image_array(
+        image, boxes, np.array([1, 2]), np.array([0.9, 0.4]), INDEX,
+        use_normalized_coordinates=True, line_thickness=1, skip_labels=True, skip_scores=True,
+    )  # fmt: skip
+
+    assert result is image
+    changed = differing(image)
+    assert changed.min(axis=0).tolist() == [12, 8] and changed.max(axis=0).tolist() == [53, 31]
+    assert tuple(image[12, 8]) == ImageColor.getrgb(draw.color_of(1))
+
+
+@pytest.mark.parametrize(
+    ("options", "labels", "color"),
+    [
+        ({}, ["cat: 90%", "N/A: 80%"], draw.color_of(1)),
+        ({"skip_labels": True}, ["90%", "80%"], draw.color_of(1)),
+        ({"skip_scores": True}, ["cat", "N/A"], draw.color_of(1)),
+        ({"agnostic_mode": True}, ["90%", "80%"], "darkorange"),
+        ({"track_ids": [4, 5]}, ["cat: 90%: ID 4", "N/A: 80%: ID 5"], draw.color_of(28)),
+        ({"max_boxes_to_draw": 1}, ["cat: 90%"], draw.color_of(1)),
+        ({"max_boxes_to_draw": None}, ["cat: 90%", "N/A: 80%"], draw.color_of(1)),
+    ],
+)
+def test_labels_and_colors_of_the_function_of_tfod(monkeypatch, options, labels, color):
+    seen = {}
+
+    def note(image, boxes, labels, colors, masks, **_):
+        seen.update(labels=labels, colors=colors)
+        return image
+
+    monkeypatch.setattr(draw, "draw_objects", note)
+    draw.visualize_boxes_and_labels_on_image_array(
+        grey(), np.zeros([2, 4]), np.array([1, 77]), np.array([0.9, 0.8]), INDEX, **options
+    )
+
+    assert seen["labels"] == labels and seen["colors"][0] == color
+
+
+def test_ground_truth_masks_boundaries_and_keypoints():
+    image = grey()
+    mask = np.zeros([1, 60, 80], np.uint8)
+    mask[0, 20:40, 20:40] = 1
+    rim = np.zeros([1, 60, 80], np.uint8)
+    rim[0, 50, 5:10] = 1
+    draw.visualize_boxes_and_labels_on_image_array(
+        image, np.array([[10, 10, 50, 60]]), np.array([1]), None, INDEX, instance_masks=mask,
+        instance_boundaries=rim, keypoints=np.array([[[12, 70], [12, 76], [np.nan, 1]]]),
+        keypoint_edges=[(0, 1), (0, 2)], line_thickness=2,
+    )  # fmt: skip
+
+    assert image[10, 10].tolist() == [0, 0, 0]  # black, as TFOD draws ground truth
+    assert image[30, 30].tolist() == [60, 60, 60]  # .6 * 100
+    assert tuple(image[50, 7]) == RED
+    assert image[12, 70].tolist() == [0, 0, 0] and image[12, 73].tolist() == [0, 0, 0]
+
+
+def test_box_functions_of_tfod():
+    one, many = grey(), grey()
+    draw.draw_bounding_box_on_image_array(one, 0.5, 0.25, 0.9, 0.75, "blue", 1, ["a", "b"])
+    draw.draw_bounding_boxes_on_image_array(
+        many, np.array([[0.5, 0.25, 0.9, 0.75]]), "blue", 1, [["a", "b"]]
+    )
+
+    assert one[53, 20].tolist() == [0, 0, 255]  # ymax .9 * 60 - 1, xmin .25 * 80
+    np.testing.assert_array_equal(one, many)
+    pixels = grey()
+    draw.draw_bounding_box_on_image_array(
+        pixels, 30, 20, 54, 60, "blue", 1, ["a", "b"], use_normalized_coordinates=False
+    )
+    np.testing.assert_array_equal(one, pixels)
+    with pytest.raises(ValueError, match=r"must be \[n, 4\], got \[4\]"):
+        draw.draw_bounding_boxes_on_image_array(one, np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "message"),
+    [
+        (grey().astype(np.float32), np.ones([60, 80], np.uint8), "image must be uint8"),
+        (grey(), np.ones([60, 81], np.uint8), r"\(60, 80\) but its mask is \(60, 81\)"),
+        (grey(), np.full([60, 80], 0.7), "0 and 1 only"),
+    ],
+)
+def test_masks_that_cannot_be_drawn(image, mask, message):
+    with pytest.raises(ValueError, match=message):
+        draw.draw_mask_on_image_array(image, mask)
+
+
+def test_png_files(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, [6, 7, 3], np.uint8)
+    draw.save_image_array_as_png(image, tmp_path / "a.png")
+
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "a.png")), image)
+    again = Image.open(io.BytesIO(draw.encode_image_array_as_png_str(image)))
+    np.testing.assert_array_equal(np.array(again), image)
+
+
+def test_side_by_side_shows_the_best_and_all_of_the_truth():
+    mask = np.zeros([60, 80], bool)
+    mask[20:40, 20:40] = True
+    found = Objects(
+        np.array([[20, 20, 40, 40], [0, 60, 10, 80]], np.float32),
+        np.array([1, 2]),
+        np.array([0.9, 0.3]),
+        masks=np.stack([mask, mask]),
+    )
+    truth = Objects(found.boxes, found.classes, crowd=np.array([False, True]))
+    picture = draw.draw_side_by_side(grey(), found, truth, INDEX)
+
+    # 512 // 60 = 8 times the size, twice and a gap of 4; a title of 20 on top.
+    assert picture.shape == (20 + 8 * 60, 2 * 8 * 80 + 4, 3)
+    left, right = picture[20:, :640], picture[20:, 644:]
+    cat, dog = (ImageColor.getrgb(draw.color_of(k)) for k in (1, 2))
+    assert tuple(left[20 * 8, 20 * 8]) == cat and tuple(right[20 * 8, 20 * 8]) == cat
+    assert left[30 * 8, 30 * 8].tolist() != [100, 100, 100]  # the mask
+    assert right[30 * 8, 30 * 8].tolist() == [100, 100, 100]  # no mask there
+    assert not (left == dog).all(axis=2).any()  # scored below .5
+    assert (right == dog).all(axis=2).any()
+
+
+def test_side_by_side_of_nothing():
+    nothing = Objects(np.zeros([0, 4]), np.zeros(0), np.zeros(0))
+
+    assert draw.draw_side_by_side(grey(600, 700), nothing, nothing, INDEX).shape == (620, 1404, 3)
+
+
+def test_in_a_crowd_wide_names_move_to_a_legend(monkeypatch):
+    seen = {}
+
+    def note(image, boxes, labels, colors, masks):
+        seen.update(labels=labels, colors=colors)
+        return image.copy()
+
+    monkeypatch.setattr(draw, "draw_objects", note)
+    boxes = np.array([[20, 9 * k, 25, 9 * k + 4] for k in range(9)] + [[0, 0, 90, 90]])
+    objects = Objects(boxes, np.ones(10, int), np.ones(10))
+    image = np.full([100, 100, 3], 100, np.uint8)
+    drawn = draw.draw_named_objects(image, objects, range(10), ["90%"] * 10, {1: "cat"})
+
+    assert seen["labels"] == ["90%"] * 9 + ["cat 90%"]
+    assert len(set(seen["colors"])) == 10  # one class: a colour for each object
+    assert (drawn == 255).all(axis=2).any()  # the legend's white ground
