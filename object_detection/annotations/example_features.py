@@ -1,0 +1,129 @@
+"""An annotated image to the features of a tf.Example, under TFOD's keys.
+
+Pure Python and numpy, without TensorFlow: the work of a worker process.
+"""
+
+import hashlib
+import io
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from object_detection.annotations import checking, image_file
+from object_detection.annotations.record import Finding
+from object_detection.annotations.report import NOTED, RE_ENCODED, SKIPPED_IMAGE, SKIPPED_OBJECT
+
+
+class Settings(NamedTuple):
+    """What to write, for a whole conversion."""
+
+    class_ids: dict[str, int]
+    include_masks: bool = False
+
+
+class Outcome(NamedTuple):
+    """What became of one image."""
+
+    features: dict | None  # key -> list of bytes, or array of int64 or float32; None: skipped
+    classes: tuple[str, ...]  # of the objects written
+    crowds: int
+    findings: tuple[Finding, ...]
+
+
+def features_of(image, settings):
+    """Reads an image and fits its objects to it.
+
+    Args:
+        image: the `AnnotatedImage`.
+        settings: the `Settings`.
+
+    Returns:
+        The `Outcome`; an image that cannot be read is skipped with a reason, never an error.
+    """
+    try:
+        encoded = image.path.read_bytes() if image.encoded is None else image.encoded
+        stored = image_file.prepare(encoded)
+    except FileNotFoundError:
+        finding = Finding(SKIPPED_IMAGE, f"no such file in {image.path.parent}", image.key)
+        return Outcome(None, (), 0, (finding,))
+    except (OSError, image_file.ImageFault) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+        return Outcome(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),))
+    findings = _about_image(image, stored)
+    objects = []
+    for found in image.objects:
+        if found.class_name not in settings.class_ids:
+            reason = f"the label map has no class '{found.class_name}'"
+            findings.append(Finding(SKIPPED_OBJECT, reason, found.key))
+            continue
+        fitted, about = checking.checked(
+            found, stored.height, stored.width, with_mask=settings.include_masks
+        )
+        findings += about
+        if fitted:
+            objects.append(fitted)
+    features = _of_image(image, stored) | _of_objects(objects, stored, settings)
+    classes = tuple(each.class_name for each in objects)
+    return Outcome(features, classes, sum(each.crowd for each in objects), tuple(findings))
+
+
+def _about_image(image, stored):
+    """Findings about the image itself."""
+    findings = []
+    if stored.change:
+        findings.append(Finding(RE_ENCODED, stored.change, image.key))
+    if image.stated_size and image.stated_size != (stored.height, stored.width):
+        said, have = "{} x {}".format(*image.stated_size), f"{stored.height} x {stored.width}"
+        turned = " (its EXIF tag wants it turned by a quarter)" if stored.quarter_turned else ""
+        reason = "the image has another size than the annotation says; the image's is used"
+        key = f"{image.key}: {have} pixels, not {said}{turned}"
+        findings.append(Finding(NOTED, reason, key))
+    return findings
+
+
+def _of_image(image, stored):
+    return {
+        "image/encoded": [stored.encoded],
+        "image/format": [stored.format.encode()],
+        "image/height": np.array([stored.height], np.int64),
+        "image/width": np.array([stored.width], np.int64),
+        "image/filename": [image.filename.encode()],
+        "image/source_id": [image.source_id.encode()],
+        "image/key/sha256": [hashlib.sha256(stored.encoded).hexdigest().encode()],
+    }
+
+
+def _of_objects(objects, stored, settings):
+    """Features with one entry an object."""
+    scale = np.array([stored.height, stored.width, stored.height, stored.width], np.float64)
+    boxes = np.array([each.box for each in objects], np.float64).reshape(-1, 4) / scale
+    ymin, xmin, ymax, xmax = boxes.astype(np.float32).T
+    features = {
+        "image/object/bbox/ymin": ymin,
+        "image/object/bbox/xmin": xmin,
+        "image/object/bbox/ymax": ymax,
+        "image/object/bbox/xmax": xmax,
+        "image/object/class/text": [each.class_name.encode() for each in objects],
+        "image/object/class/label": _ints(settings.class_ids[each.class_name] for each in objects),
+        "image/object/is_crowd": _ints(each.crowd for each in objects),
+        "image/object/area": np.array([each.area for each in objects], np.float32),
+    }
+    for key in ("difficult", "truncated", "group_of"):
+        values = _ints(getattr(each, key) for each in objects)
+        if values.any():  # formats that know nothing of these leave them out, as TFOD's tools do
+            features[f"image/object/{key}"] = values
+    if settings.include_masks:
+        features["image/object/mask"] = [_png(each.mask) for each in objects]
+    return features
+
+
+def _ints(values):
+    return np.array([int(value) for value in values], np.int64)
+
+
+def _png(mask):
+    """A mask as TFOD stores it: a grey PNG of the whole image, of zeros and ones."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,133 @@
+"""Masks of every form to pixels, exactly as COCO's own tools rasterize them."""
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from object_detection.annotations.record import Bitmap, Polygons, RunLengths
+
+FARTHEST = 1e6  # pixels; a vertex farther out is a broken number and would cost gigabytes
+
+
+class MaskFault(ValueError):
+    """A mask that cannot be read; the sentence says why."""
+
+
+def rasterize(mask, height, width):
+    """The pixels of a mask, cut at the border of the image.
+
+    Args:
+        mask: `Polygons`, `RunLengths` or `Bitmap`.
+        height: of the image in pixels.
+        width: of the image in pixels.
+
+    Returns:
+        [height, width] uint8 of 0 and 1.
+
+    Raises:
+        MaskFault: run lengths that do not add up, polygons without area, numbers that are none.
+    """
+    if isinstance(mask, Polygons):
+        return _fill(mask, height, width)
+    if isinstance(mask, RunLengths):
+        mask = Bitmap(decode_runs(mask))
+    return _placed(mask, height, width)
+
+
+def extent(mask):
+    """The box (ymin, xmin, ymax, xmax) that just holds the mask, before any cut; None if empty.
+
+    Of polygons it is that of the vertices (COCO's boxes are made so), else of the pixels.
+    """
+    if isinstance(mask, Polygons):
+        parts = _usable_parts(mask)
+        points = np.concatenate([np.reshape(part, (-1, 2)) for part in parts])
+        (xmin, ymin), (xmax, ymax) = points.min(axis=0), points.max(axis=0)
+        return float(ymin), float(xmin), float(ymax), float(xmax)
+    if isinstance(mask, RunLengths):
+        mask = Bitmap(decode_runs(mask))
+    rows, columns = np.flatnonzero(mask.pixels.any(axis=1)), np.flatnonzero(mask.pixels.any(axis=0))
+    if not rows.size:
+        return None
+    top, left = float(mask.top), float(mask.left)
+    return top + rows[0], left + columns[0], top + rows[-1] + 1, left + columns[-1] + 1
+
+
+def decode_runs(runs):
+    """The pixels [h, w] uint8 of COCO run lengths, plain or compressed.
+
+    The lengths are checked before they are used: pycocotools trusts them, and reads past its
+    memory where they are wrong.
+    """
+    height, width = runs.height, runs.width
+    if min(height, width) < 1:
+        raise MaskFault(f"run lengths of an image of {height} x {width} pixels")
+    counts = runs.counts
+    counts = _uncompressed(counts) if isinstance(counts, bytes) else np.asarray(counts, np.int64)
+    if counts.ndim != 1 or (counts < 0).any():
+        raise MaskFault("run lengths hold a negative number")
+    if counts.sum() != height * width:
+        raise MaskFault(
+            f"run lengths add up to {counts.sum()} pixels, an image of {height} x {width} has "
+            f"{height * width}"
+        )
+    values = np.arange(len(counts), dtype=np.uint8) & 1
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def _uncompressed(text):
+    """The run lengths in COCO's compressed text.
+
+    Each number stands in groups of five bits, lowest first, as characters from '0' on; bit 5 says
+    that more follow, bit 4 of the last group is the sign. From the fourth number on it is the
+    difference to the number two places before.
+    """
+    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        raise MaskFault("the compressed run lengths are cut off or hold foreign characters")
+    last = (codes & 32) == 0
+    number = np.concatenate([[0], np.cumsum(last)[:-1]])  # which number each group belongs to
+    first = np.flatnonzero(np.concatenate([[True], last[:-1]]))
+    place = np.arange(codes.size) - first[number]
+    if place.max() > 6:
+        raise MaskFault("the compressed run lengths hold a number of more than 32 bits")
+    counts = np.zeros(number[-1] + 1, np.int64)
+    np.add.at(counts, number, (codes & 31) << (5 * place))
+    negative = (codes[last] & 16) != 0
+    counts -= np.where(negative, np.int64(1) << (5 * (place[last] + 1)), 0)
+    counts[1::2] = np.cumsum(counts[1::2])
+    counts[2::2] = np.cumsum(counts[2::2])
+    return counts
+
+
+def _fill(polygons, height, width):
+    parts = [list(part) for part in _usable_parts(polygons)]
+    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(parts, height, width)))
+
+
+def _usable_parts(polygons):
+    """The parts of three points or more; smaller ones hold no area."""
+    parts = [part for part in polygons.parts if len(part) >= 6]
+    if not parts:
+        raise MaskFault("no polygon of three points or more")
+    for part in parts:
+        if len(part) % 2:
+            raise MaskFault(f"a polygon of {len(part)} numbers: x without y")
+        if not np.isfinite(part).all() or np.abs(part).max() > FARTHEST:
+            raise MaskFault("a polygon with a vertex that is no place in an image")
+    return parts
+
+
+def _placed(bitmap, height, width):
+    """Pixels of a bitmap on an empty canvas of the image's size."""
+    canvas = np.zeros((height, width), np.uint8)
+    rows, columns = bitmap.pixels.shape
+    top, left = max(bitmap.top, 0), max(bitmap.left, 0)
+    bottom, right = min(bitmap.top + rows, height), min(bitmap.left + columns, width)
+    if top < bottom and left < right:
+        canvas[top:bottom, left:right] = (
+            bitmap.pixels[
+                top - bitmap.top : bottom - bitmap.top, left - bitmap.left : right - bitmap.left
+            ]
+            != 0
+        )
+    return canvas

@@ -1,0 +1,87 @@
+"""The one record every labelling format is read into, and every record file is written from.
+
+Coordinates are pixels of the image as stored: x to the right, y down, the first pixel covers
+[0, 1). Nothing here is checked or clipped; that is `checking.py`'s work, once for all formats.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class AnnotationError(ValueError):
+    """An annotation file that cannot be used at all; the sentence says which and why."""
+
+
+class Polygons(NamedTuple):
+    """A mask as the union of closed polygons."""
+
+    parts: tuple[tuple[float, ...], ...]  # each (x0, y0, x1, y1, ...)
+
+
+class RunLengths(NamedTuple):
+    """A mask as COCO run lengths: columns top to bottom, zeros first."""
+
+    height: int
+    width: int
+    counts: bytes | tuple[int, ...]  # compressed bytes, or the plain lengths of the runs
+
+
+class Bitmap(NamedTuple):
+    """A mask as pixels, nonzero = object, whose first pixel lies at (top, left) of the image."""
+
+    pixels: np.ndarray  # [h, w]
+    top: int = 0
+    left: int = 0
+
+
+class AnnotatedObject(NamedTuple):
+    """One object as its annotation says it."""
+
+    key: str  # what a report calls it: an annotation id, or a place in a file
+    class_name: str
+    box: tuple[float, float, float, float] | None = None  # ymin, xmin, ymax, xmax; None: from mask
+    mask: Polygons | RunLengths | Bitmap | None = None
+    area: float | None = None  # pixels; None: from the mask, else from the box
+    crowd: bool = False
+    difficult: bool = False
+    truncated: bool = False
+    group_of: bool = False
+    mask_fault: str | None = None  # why a mask that the annotation has could not be read
+
+
+class AnnotatedImage(NamedTuple):
+    """One image with its objects. The pixels lie in `encoded`, else in the file `path`."""
+
+    key: str  # what a report calls it: its file name
+    source_id: str  # unique within the data set
+    filename: str
+    objects: tuple[AnnotatedObject, ...] = ()
+    path: Path | None = None
+    encoded: bytes | None = None
+    stated_size: tuple[int, int] | None = None  # (height, width) by the annotation: compared only
+
+
+class Category(NamedTuple):
+    """A class of a data set; formats without numbers have no id."""
+
+    name: str
+    id: int | None = None
+
+
+class Finding(NamedTuple):
+    """One decision about one image or object, for the closing report."""
+
+    group: str  # one of the GROUPS of report.py
+    reason: str
+    key: str
+
+
+class AnnotationSet(NamedTuple):
+    """What a reader gives: classes, images with objects, and what the file itself had wrong."""
+
+    source: str  # the annotation file or folder
+    categories: tuple[Category, ...]
+    images: tuple[AnnotatedImage, ...]
+    findings: tuple[Finding, ...] = ()
