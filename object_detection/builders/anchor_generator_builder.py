@@ -1,0 +1,35 @@
+"""`AnchorGenerator` messages -> `ops.anchors` generators."""
+
+from object_detection.builders.pick import pick
+from object_detection.ops.anchors import GridAnchors, MultiscaleAnchors
+
+
+def _grid(config):
+    return GridAnchors(
+        scales=tuple(config.scales),
+        aspect_ratios=tuple(config.aspect_ratios),
+        base_size=(config.height, config.width),
+        stride=(config.height_stride, config.width_stride),
+        offset=(config.height_offset, config.width_offset),
+    )
+
+
+def _multiscale(config):
+    return MultiscaleAnchors(
+        min_level=config.min_level,
+        max_level=config.max_level,
+        anchor_scale=config.anchor_scale,
+        aspect_ratios=tuple(config.aspect_ratios),
+        scales_per_octave=config.scales_per_octave,
+    )
+
+
+ANCHOR_GENERATORS = {
+    "grid_anchor_generator": _grid,
+    "multiscale_anchor_generator": _multiscale,
+}
+
+
+def build(config):
+    """The anchor generator an `AnchorGenerator` message asks for."""
+    return pick(config, "anchor_generator_oneof", ANCHOR_GENERATORS)

@@ -1,0 +1,91 @@
+"""`Hyperparams` messages -> `conv_block.Hyperparams`."""
+
+import keras
+import tensorflow as tf
+
+from object_detection.builders.pick import pick
+from object_detection.modeling.conv_block import Hyperparams, Norm
+
+_ACTIVATIONS = {"NONE": None, "RELU": "relu", "RELU_6": "relu6", "SWISH": "swish"}
+
+
+def _truncated_normal(config):
+    return keras.initializers.TruncatedNormal(mean=config.mean, stddev=config.stddev)
+
+
+def _random_normal(config):
+    return keras.initializers.RandomNormal(mean=config.mean, stddev=config.stddev)
+
+
+def _variance_scaling(config):
+    mode = config.Mode.Name(config.mode).lower()
+    # TFOD's Keras layers draw with the truncated form where `uniform` is off.
+    return keras.initializers.VarianceScaling(
+        scale=config.factor,
+        mode=mode,
+        distribution="uniform" if config.uniform else "truncated_normal",
+    )
+
+
+INITIALIZERS = {
+    "truncated_normal_initializer": _truncated_normal,
+    "variance_scaling_initializer": _variance_scaling,
+    "random_normal_initializer": _random_normal,
+    "keras_initializer_by_name": keras.initializers.get,
+}
+
+# TFOD: l2 is weight * sum(x^2) / 2, l1 is weight * sum(|x|).
+REGULARIZERS = {
+    "l1_regularizer": lambda c: lambda kernel: c.weight * tf.reduce_sum(tf.abs(kernel)),
+    "l2_regularizer": lambda c: lambda kernel: c.weight * tf.nn.l2_loss(kernel),
+}
+
+
+def _batch_norm(config):
+    return Norm(
+        kind="batch",
+        momentum=config.decay,
+        epsilon=config.epsilon,
+        center=config.center,
+        scale=config.scale,
+        live=config.train,
+    )
+
+
+NORMS = {
+    "batch_norm": _batch_norm,
+    "sync_batch_norm": _batch_norm,
+    "group_norm": lambda c: Norm(kind="group", epsilon=1e-3),
+}
+
+
+def build(config, *, is_training):
+    """The `Hyperparams` of a message.
+
+    Args:
+        config: a `Hyperparams` message.
+        is_training: with False, batch norm uses its moving statistics whatever `train` says.
+    """
+    penalty = None
+    if config.HasField("regularizer") and config.regularizer.WhichOneof("regularizer_oneof"):
+        penalty = _penalty(config.regularizer)
+    norm = None
+    if config.WhichOneof("normalizer_oneof"):
+        norm = pick(config, "normalizer_oneof", NORMS)
+        norm = norm._replace(live=norm.live and is_training)
+    initializer = "he_normal"
+    if config.HasField("initializer") and config.initializer.WhichOneof("initializer_oneof"):
+        initializer = pick(config.initializer, "initializer_oneof", INITIALIZERS)
+    return Hyperparams(
+        initializer=initializer,
+        penalty=penalty,
+        activation=_ACTIVATIONS[config.Activation.Name(config.activation)],
+        norm=norm,
+        use_bias=config.force_use_bias,
+    )
+
+
+def _penalty(regularizer):
+    """None for a weight of 0, so that nothing is computed for it."""
+    chosen = getattr(regularizer, regularizer.WhichOneof("regularizer_oneof"))
+    return pick(regularizer, "regularizer_oneof", REGULARIZERS) if chosen.weight else None

@@ -1,0 +1,159 @@
+"""Names of variables in TFOD 2.x checkpoints (TF2, object-based) <-> our variable paths.
+
+Rows of data, used both ways. TFOD numbers the layers of a Keras network in the order Keras made
+them; `_resnet_layers` spells that order out.
+"""
+
+import re
+
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+_PROPOSAL = "_feature_extractor_for_proposal_features"
+_CLASSIFIER = "_feature_extractor_for_box_classifier_features"
+_RPN_HEADS = "_first_stage_box_predictor/_prediction_heads"
+_BOX_PREDICTOR = "_mask_rcnn_box_predictor"
+
+# Our path (a pattern; the model's own name is cut off before) -> TFOD's key without "model/" and
+# suffix. {..} in the key: an expression of the groups, see `_fill`.
+_HEADS = (
+    (
+        r"rpn/head/conv/(kernel|bias)",
+        "_first_stage_box_predictor_first_conv/layer_with_weights-0/{1}",
+    ),
+    (
+        r"rpn/head/conv/(gamma|beta|moving_mean|moving_variance)",
+        "_first_stage_box_predictor_first_conv/layer_with_weights-1/{1}",
+    ),
+    (r"rpn/head/deltas(\d+)/(\w+)", _RPN_HEADS + "/box_encodings/{1}/_box_encoder_layers/0/{2}"),
+    (
+        r"rpn/head/objectness(\d+)/(\w+)",
+        _RPN_HEADS + "/class_predictions_with_background/{1}/_class_predictor_layers/0/{2}",
+    ),
+    (
+        r"roi_stage/head/boxes/(\w+)",
+        _BOX_PREDICTOR + "/_box_prediction_head/_box_encoder_layers/{dense}/{1}",
+    ),
+    (
+        r"roi_stage/head/classes/(\w+)",
+        _BOX_PREDICTOR + "/_class_prediction_head/_class_predictor_layers/{dense}/{1}",
+    ),
+    (
+        r"masks/head/(?:conv(\d+)|masks)/(\w+)",
+        _BOX_PREDICTOR + "/_third_stage_heads/mask_predictions/_mask_predictor_layers/{mask}/{2}",
+    ),
+)
+_PYRAMID = (
+    (r"backbone/lateral{top}/(\w+)", "fpn_features_generator/top_layers/0/{1}"),
+    (r"backbone/lateral(\d)/(\w+)", "fpn_features_generator/residual_blocks/{down}/0/{2}"),
+    (r"backbone/smoothing(\d)/(\w+)", "fpn_features_generator/conv_layers/{down}/{part}/{2}"),
+    (r"backbone/coarse(\d)/(\w+)", "coarse_feature_layers/{up}/{part}/{2}"),
+)
+_TRUNK = (
+    (r"roi_stage/box_trunk/fc1/(kernel|bias)", _CLASSIFIER + "/layer_with_weights-0/{1}"),
+    (r"roi_stage/box_trunk/fc1/norm/(\w+)", _CLASSIFIER + "/layer_with_weights-1/{1}"),
+    (r"roi_stage/box_trunk/fc2/(kernel|bias)", _CLASSIFIER + "/layer_with_weights-2/{1}"),
+)
+
+
+def tfod_keys(paths, *, dropout=False):
+    """TFOD's checkpoint key of each of our variable paths.
+
+    Args:
+        paths: all variable paths of one model, the model's own name cut off.
+        dropout: whether the box heads use dropout (it takes a place in TFOD's list of layers).
+
+    Returns:
+        {path: key}, keys with "model/" and suffix. Paths TFOD has no name for are left out
+        (extractors and branches of our own).
+    """
+    layers = _layer_numbers(paths)
+    levels = [int(m[1]) for m in (re.match(r"backbone/lateral(\d)/", p) for p in paths) if m]
+    keys = {}
+    for path in paths:
+        key = _backbone_key(path, layers, max(levels, default=0))
+        key = key or _head_key(path, dropout, paths)
+        if key:
+            keys[path] = f"model/{key}{SUFFIX}"
+    return keys
+
+
+def _head_key(path, dropout, paths):
+    for pattern, key in (*_HEADS, *_TRUNK):
+        match = re.fullmatch(pattern, path)
+        if match is None:
+            continue
+        if "{mask}" in key:
+            convs = sum(bool(re.fullmatch(r"masks/head/conv\d+/kernel", p)) for p in paths)
+            return _mask_key(key, match, convs)
+        if "{dense}" in key:
+            return key.replace("{dense}", "2" if dropout else "1").replace("{1}", match[1])
+        return _fill(key, match)
+    return None
+
+
+def _mask_key(key, match, convs):
+    """Convolution, norm (or a place holder) and activation stand in threes in TFOD's list."""
+    index = convs if match[1] is None else int(match[1]) - 1
+    part = 3 * index + (match[2] not in ("kernel", "bias"))
+    return key.replace("{mask}", str(part)).replace("{2}", match[2])
+
+
+def _backbone_key(path, layers, top_level):
+    match = re.fullmatch(r"(backbone/resnet|roi_stage)/(conv\d(?:/block\d+/\w+)?)/(\w+)", path)
+    if match and match[2] in layers:
+        number = layers[match[2]][match[3] not in ("kernel", "bias")]
+        owner = _CLASSIFIER if match[1] == "roi_stage" else _PROPOSAL
+        inner = "classification_backbone/" if top_level else ""
+        return f"{owner}/{inner}layer_with_weights-{number}/{match[3]}"
+    for pattern, key in _PYRAMID:
+        match = re.fullmatch(pattern.replace("{top}", str(top_level)), path)
+        if match:
+            level = int(match[1]) if match[1].isdigit() else 0
+            part = int(match[match.lastindex] not in ("kernel", "bias"))
+            key = key.replace("{down}", str(top_level - 1 - level))
+            key = key.replace("{up}", str(level - top_level - 1)).replace("{part}", str(part))
+            return f"{_PROPOSAL}/{_fill(key, match)}"
+    return None
+
+
+def _fill(key, match):
+    """Puts the groups of `match` in the places {1}, {2} of `key`."""
+    for number, group in enumerate(match.groups(), start=1):
+        key = key.replace(f"{{{number}}}", group or "")
+    return key
+
+
+def _layer_numbers(paths):
+    """{our unit path: (number of its convolution, number of its norm)} in Keras' order."""
+    numbers = {}
+    for root in ("backbone/resnet", "roi_stage"):
+        blocks = {m[1] for m in (re.match(root + r"/(conv\d/block\d+)/", p) for p in paths) if m}
+        if not blocks:
+            continue
+        units = ["conv1"] if root == "backbone/resnet" else []
+        order = [(unit, kind) for unit in units for kind in ("conv", "norm")]
+        for block in sorted(blocks, key=_block_order):
+            projected = any(p.startswith(f"{root}/{block}/shortcut/") for p in paths)
+            order += _block_layers(block, projected)
+        for number, (unit, kind) in enumerate(order):
+            conv, norm = numbers.get(unit, (None, None))
+            numbers[unit] = (number, norm) if kind == "conv" else (conv, number)
+    return numbers
+
+
+def _block_order(block):
+    stage, number = re.fullmatch(r"conv(\d)/block(\d+)", block).groups()
+    return int(stage), int(number)
+
+
+def _block_layers(block, projected):
+    """The layers with weights of one bottleneck block, in the order Keras numbers them."""
+    first = [(f"{block}/conv{i}", kind) for i in (1, 2) for kind in ("conv", "norm")]
+    if not projected:
+        return [*first, (f"{block}/conv3", "conv"), (f"{block}/conv3", "norm")]
+    return [
+        *first,
+        (f"{block}/shortcut", "conv"),
+        (f"{block}/conv3", "conv"),
+        (f"{block}/shortcut", "norm"),
+        (f"{block}/conv3", "norm"),
+    ]

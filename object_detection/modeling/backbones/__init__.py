@@ -1,0 +1,113 @@
+"""THE TABLE of feature extractors: a config's `feature_extractor.type` -> how to build it.
+
+A new backbone is one file and one row (see CONTRIBUTING.md).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+from object_detection.modeling.backbones import resnet_v1
+from object_detection.modeling.backbones.box_trunks import FlattenTrunk
+from object_detection.modeling.backbones.fpn import FeaturePyramid
+from object_detection.modeling.backbones.resnet_v1 import BlockStyle, ResNetV1
+from object_detection.modeling.conv_block import Hyperparams, Norm
+
+
+class ExtractorSpec(NamedTuple):
+    """What a `FasterRcnnFeatureExtractor` message asks of a backbone."""
+
+    stride: int = 16  # first_stage_features_stride
+    live_norm: bool = False  # batch_norm_trainable while training
+    hyperparams: Hyperparams = Hyperparams()  # conv_hyperparams
+    override_base: bool = False  # use them inside the base network too
+    min_level: int = 2
+    max_level: int = 6
+    fpn_depth: int = 256  # additional_layer_depth
+    pad_to_multiple: int = 32
+
+
+class Extractor(NamedTuple):
+    """A built feature extractor."""
+
+    features: keras.layers.Layer  # preprocessed pixels -> {level: [B, h, w, C]}
+    channels: dict  # level -> C
+    box_trunk: keras.layers.Layer  # roi crops [n, s, s, C] -> [n, s', s', C']
+    preprocess: Callable  # pixels 0..255 -> what the published weights were trained on
+
+
+class Backbone(NamedTuple):
+    """A row of the table."""
+
+    build: Callable  # ExtractorSpec -> Extractor
+    strides: tuple = (16,)  # allowed first_stage_features_stride; empty for pyramids
+    pyramid: bool = False
+    tfod: bool = True  # False for extractors of our own
+
+
+class _SingleLevel(keras.layers.Layer):
+    """Keeps one level of a backbone's outputs."""
+
+    def __init__(self, backbone, level, **kwargs):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.level = level
+
+    def build(self, input_shape):
+        self.backbone.build(input_shape)
+
+    def call(self, pixels, training=False):
+        return {self.level: self.backbone(pixels, training=training)[self.level]}
+
+
+def _resnet_style(spec):
+    """Norm and initializer of the base network (TFOD: its own unless override_base)."""
+    if not spec.override_base:
+        return BlockStyle(norm=Norm(live=spec.live_norm))
+    hyperparams = spec.hyperparams.with_norm_live(spec.live_norm)
+    return BlockStyle(hyperparams, hyperparams.norm, hyperparams.activation)
+
+
+def _resnet_c4(depth):
+    def build(spec):
+        style = BlockStyle(norm=Norm(live=spec.live_norm))
+        backbone = ResNetV1(depth, 4, style, name="resnet")
+        return Extractor(
+            features=_SingleLevel(backbone, 4, name="backbone"),
+            channels={4: backbone.channels[4]},
+            box_trunk=resnet_v1.stage_of(depth, 5, style),
+            preprocess=resnet_v1.subtract_means,
+        )
+
+    return Backbone(build)
+
+
+def _resnet_fpn(depth, *, dense_units=1024, tfod=True):
+    def build(spec):
+        hyperparams = spec.hyperparams.with_norm_live(spec.live_norm)
+        backbone = ResNetV1(depth, min(spec.max_level, 5), _resnet_style(spec), name="resnet")
+        pyramid = FeaturePyramid(
+            backbone,
+            min_level=spec.min_level,
+            max_level=spec.max_level,
+            depth=spec.fpn_depth,
+            hyperparams=hyperparams,
+            pad_to_multiple=spec.pad_to_multiple,
+            name="backbone",
+        )
+        return Extractor(
+            features=pyramid,
+            channels=pyramid.channels,
+            box_trunk=FlattenTrunk(dense_units, hyperparams.norm, name="box_trunk"),
+            preprocess=resnet_v1.subtract_means,
+        )
+
+    return Backbone(build, strides=(), pyramid=True, tfod=tfod)
+
+
+BACKBONES = {
+    "faster_rcnn_resnet50_keras": _resnet_c4(50),
+    "faster_rcnn_resnet50_fpn_keras": _resnet_fpn(50),
+    "faster_rcnn_resnet18_fpn_keras": _resnet_fpn(18, dense_units=512, tfod=False),
+}

@@ -1,0 +1,87 @@
+"""Feature pyramid network (Lin et al. 2017) over a ResNet, as TFOD's Keras extractors build it.
+
+TFOD's departures from the paper, kept because published checkpoints were trained so: the coarsest
+lateral map is not smoothed, levels above C5 come from strided 3x3 convolutions on the last top-down
+map (not on C5), and smoothing convolutions carry norm and activation when conv_hyperparams say so.
+"""
+
+import keras
+import tensorflow as tf
+
+from object_detection.modeling.conv_block import ConvBlock
+
+
+class FeaturePyramid(keras.layers.Layer):
+    """Pyramid levels min_level..max_level of one depth over the stages of a backbone.
+
+    Args:
+        backbone: layer with `.channels` {stage: C}, pixels -> {stage: features}.
+        min_level, max_level: of the pyramid; levels above 5 are strided from the last one.
+        depth: channels of every level.
+        hyperparams: `Hyperparams` of the smoothing and strided convolutions.
+        pad_to_multiple: the preprocessed image is padded with zeros to a multiple of this (TFOD).
+
+    Call arguments:
+        pixels: [B, H, W, 3] float, preprocessed.
+
+    Returns:
+        {level: [B, H'/2^level, W'/2^level, depth]} with H', W' the padded size.
+    """
+
+    def __init__(
+        self, backbone, *, min_level, max_level, depth, hyperparams, pad_to_multiple=32, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.min_level = min_level
+        self.max_level = max_level
+        self.top_level = min(max_level, 5)
+        self.pad_to_multiple = pad_to_multiple
+        lateral = {"activation": None, "norm": None, "use_bias": True}
+        levels = range(min_level, self.top_level + 1)
+        self.laterals = {
+            i: ConvBlock.of(hyperparams, depth, 1, name=f"lateral{i}", **lateral) for i in levels
+        }
+        self.smoothing = {
+            i: ConvBlock.of(hyperparams, depth, 3, name=f"smoothing{i}") for i in levels[:-1]
+        }
+        self.coarse = {
+            i: ConvBlock.of(hyperparams, depth, 3, strides=2, name=f"coarse{i}")
+            for i in range(self.top_level + 1, max_level + 1)
+        }
+        self.channels = dict.fromkeys(range(min_level, max_level + 1), depth)
+        self.depth = depth
+
+    def build(self, input_shape):
+        self.backbone.build(input_shape)
+        for level, layer in self.laterals.items():
+            layer.build((None, None, None, self.backbone.channels[level]))
+        for layer in (*self.smoothing.values(), *self.coarse.values()):
+            layer.build((None, None, None, self.depth))
+
+    def call(self, pixels, training=False):
+        stages = self.backbone(pad_to_multiple(pixels, self.pad_to_multiple), training=training)
+        top_down = self.laterals[self.top_level](stages[self.top_level])
+        features = {self.top_level: top_down}
+        for level in range(self.top_level - 1, self.min_level - 1, -1):
+            lateral = self.laterals[level](stages[level])
+            top_down = lateral + upsample_to(top_down, lateral)
+            features[level] = self.smoothing[level](top_down, training=training)
+        for level, layer in self.coarse.items():
+            features[level] = layer(features[level - 1], training=training)
+        return {level: features[level] for level in sorted(features)}
+
+
+def upsample_to(x, reference):
+    """Nearest-neighbour doubling of [B, h, w, C], cut to the height and width of `reference`."""
+    target = tf.shape(reference)
+    doubled = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
+    return doubled[:, : target[1], : target[2]]
+
+
+def pad_to_multiple(pixels, multiple):
+    """Zeros at the bottom and on the right of [B, H, W, C] up to a multiple of `multiple`."""
+    if multiple <= 1:
+        return pixels
+    height, width = tf.shape(pixels)[1], tf.shape(pixels)[2]
+    return tf.pad(pixels, [[0, 0], [0, -height % multiple], [0, -width % multiple], [0, 0]])

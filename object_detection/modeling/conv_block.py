@@ -1,0 +1,247 @@
+"""Convolution, normalization and activation as one unit, and the dense layer beside it.
+
+Frozen batch normalization is a constant scale and shift, so it is folded into the kernel on the
+fly: `conv(x, w * s) + b`, with `s = gamma / sqrt(variance + epsilon)`. That is exact, keeps gamma
+and beta inside the gradient (TFOD trains them even where the statistics are frozen) and saves a
+whole feature map in memory and time for every convolution of the network.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+ACTIVATIONS = {
+    None: tf.identity,
+    "relu": tf.nn.relu,
+    "relu6": tf.nn.relu6,
+    "swish": tf.nn.swish,
+}
+GROUPS = 32  # of group normalization, as in TFOD and in the paper (Wu & He 2018)
+
+
+class Norm(NamedTuple):
+    """How a convolution is normalized.
+
+    `live` batch normalization takes the statistics of the batch while training and updates the
+    moving ones; otherwise the moving statistics are constants.
+    """
+
+    kind: str = "batch"  # "batch" or "group"
+    momentum: float = 0.997
+    epsilon: float = 1e-5
+    center: bool = True
+    scale: bool = True
+    live: bool = False
+
+
+class Hyperparams(NamedTuple):
+    """What a `Hyperparams` message asks of the layers it speaks of."""
+
+    initializer: Callable | str = "he_normal"
+    penalty: Callable | None = None  # kernel -> scalar added to the loss
+    activation: str | None = "relu"
+    norm: Norm | None = None
+    use_bias: bool = False  # a bias even beside a norm (force_use_bias)
+
+    def with_norm_live(self, live: bool) -> "Hyperparams":
+        """The same with `live` and-ed into the norm, if there is one."""
+        if self.norm is None:
+            return self
+        return self._replace(norm=self.norm._replace(live=self.norm.live and live))
+
+
+class ConvBlock(keras.layers.Layer):
+    """Convolution + norm + activation.
+
+    Args:
+        filters: output channels.
+        kernel_size: side of the square kernel.
+        strides, dilation: of the convolution.
+        padding: "same", "valid", or "fixed": (k - 1) // 2 zeros before and k // 2 after, whatever
+            the input size, as TFOD pads strided convolutions.
+        norm: `Norm`, or None for a plain bias.
+        activation: a key of `ACTIVATIONS`.
+        hyperparams: initializer and penalty of the kernel.
+        use_bias: adds a bias beside a norm.
+
+    Call arguments:
+        x: [B, H, W, C] float.
+        training: bool; only a live norm looks at it.
+        residual: [B, H', W', filters] added before the activation, or None.
+        convolve: (x, kernel) -> y in place of the plain convolution, for exact rewrites of it.
+
+    Returns:
+        [B, H', W', filters] float.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        *,
+        strides=1,
+        dilation=1,
+        padding="same",
+        norm=None,
+        activation="relu",
+        hyperparams=Hyperparams(),
+        use_bias=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.dilation = dilation
+        self.padding = padding
+        self.norm = norm
+        self.activation = activation
+        self.hyperparams = hyperparams
+        self.use_bias = norm is None if use_bias is None else use_bias
+
+    @classmethod
+    def of(cls, hyperparams, filters, kernel_size, **kwargs):
+        """A block with norm, activation, initializer and penalty of a `Hyperparams`."""
+        kwargs.setdefault("activation", hyperparams.activation)
+        kwargs.setdefault("norm", hyperparams.norm)
+        kwargs.setdefault("use_bias", kwargs["norm"] is None or hyperparams.use_bias)
+        return cls(filters, kernel_size, hyperparams=hyperparams, **kwargs)
+
+    def build(self, input_shape):
+        k = self.kernel_size
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(k, k, input_shape[-1], self.filters),
+            initializer=self.hyperparams.initializer,
+        )
+        self.bias = self._vector("bias", "zeros") if self.use_bias else None
+        if self.norm is not None:
+            self.gamma = self._vector("gamma", "ones") if self.norm.scale else None
+            self.beta = self._vector("beta", "zeros") if self.norm.center else None
+            if self.norm.kind == "batch":
+                self.moving_mean = self._vector("moving_mean", "zeros", trainable=False)
+                self.moving_variance = self._vector("moving_variance", "ones", trainable=False)
+
+    def _vector(self, name, initializer, trainable=True):
+        return self.add_weight(
+            name=name,
+            shape=(self.filters,),
+            initializer=initializer,
+            trainable=trainable,
+            aggregation="none" if trainable else "mean",
+        )
+
+    def call(self, x, training=False, residual=None, convolve=None):
+        convolve = convolve or self._convolve
+        kernel = tf.convert_to_tensor(self.kernel)
+        if self.norm is None:
+            y = self._add_bias(convolve(x, kernel))
+        elif self.norm.kind == "group":
+            y = self._group_norm(self._add_bias(convolve(x, kernel)))
+        elif self.norm.live and training:
+            y = self._live_batch_norm(self._add_bias(convolve(x, kernel)))
+        else:
+            scale, shift = self.folded_norm()
+            y = tf.nn.bias_add(convolve(x, kernel * scale), shift)
+        if residual is not None:
+            y = y + residual
+        return ACTIVATIONS[self.activation](y)
+
+    def folded_norm(self):
+        """Scale and shift [filters] that equal the frozen norm, the bias included."""
+        scale = tf.math.rsqrt(self.moving_variance + self.norm.epsilon)
+        if self.gamma is not None:
+            scale = scale * self.gamma
+        shift = -self.moving_mean * scale
+        if self.bias is not None:
+            shift = shift + self.bias * scale
+        if self.beta is not None:
+            shift = shift + self.beta
+        return scale, shift
+
+    def _convolve(self, x, kernel):
+        padding = self.padding.upper()
+        if self.padding == "fixed":
+            extent = (self.kernel_size - 1) * self.dilation
+            before, after = extent // 2, extent - extent // 2
+            x = tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]])
+            padding = "VALID"
+        return tf.nn.conv2d(x, kernel, self.strides, padding, dilations=self.dilation)
+
+    def _add_bias(self, y):
+        return y if self.bias is None else tf.nn.bias_add(y, tf.convert_to_tensor(self.bias))
+
+    def _live_batch_norm(self, y):
+        ones, zeros = tf.ones([self.filters]), tf.zeros([self.filters])
+        y, mean, variance, _, _, _ = tf.raw_ops.FusedBatchNormV3(
+            x=y,
+            scale=ones if self.gamma is None else tf.convert_to_tensor(self.gamma),
+            offset=zeros if self.beta is None else tf.convert_to_tensor(self.beta),
+            mean=zeros[:0],
+            variance=zeros[:0],
+            epsilon=self.norm.epsilon,
+            is_training=True,
+        )
+        keep = self.norm.momentum
+        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
+        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+        return y
+
+    def _group_norm(self, y):
+        groups = min(GROUPS, self.filters)
+        shape = tf.shape(y)
+        y = tf.reshape(y, [shape[0], shape[1], shape[2], groups, self.filters // groups])
+        mean, variance = tf.nn.moments(y, [1, 2, 4], keepdims=True)
+        y = tf.reshape((y - mean) * tf.math.rsqrt(variance + self.norm.epsilon), shape)
+        if self.gamma is not None:
+            y = y * self.gamma
+        return y if self.beta is None else tf.nn.bias_add(y, tf.convert_to_tensor(self.beta))
+
+    def penalty(self):
+        """The regularization loss of the kernel, a scalar; None where there is none."""
+        return self.hyperparams.penalty(self.kernel) if self.hyperparams.penalty else None
+
+
+class DenseBlock(keras.layers.Layer):
+    """Dense layer [.., C] -> [.., units] with bias, frozen or live batch norm, and activation.
+
+    TFOD normalizes *after* the activation of the first dense layer of its FPN box head; so the
+    order here is dense, activation, norm.
+    """
+
+    def __init__(self, units, *, activation=None, norm=None, hyperparams=Hyperparams(), **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.activation = activation
+        self.norm = norm
+        self.hyperparams = hyperparams
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(input_shape[-1], self.units),
+            initializer=self.hyperparams.initializer,
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        if self.norm is not None:
+            self.norm_layer = keras.layers.BatchNormalization(
+                momentum=self.norm.momentum,
+                epsilon=self.norm.epsilon,
+                center=self.norm.center,
+                scale=self.norm.scale,
+                name="norm",
+            )
+            self.norm_layer.build((None, self.units))
+
+    def call(self, x, training=False):
+        x = tf.nn.bias_add(tf.matmul(x, self.kernel), tf.convert_to_tensor(self.bias))
+        x = ACTIVATIONS[self.activation](x)
+        if self.norm is not None:
+            x = self.norm_layer(x, training=training and self.norm.live)
+        return x
+
+    def penalty(self):
+        """The regularization loss of the kernel, a scalar; None where there is none."""
+        return self.hyperparams.penalty(self.kernel) if self.hyperparams.penalty else None

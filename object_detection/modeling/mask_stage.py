@@ -1,0 +1,114 @@
+"""The third stage: masks of positive rois in training, of final detections at inference."""
+
+import keras
+import tensorflow as tf
+
+from object_detection.ops import losses, masks
+
+
+class MaskStage(keras.layers.Layer):
+    """Where the mask head's features come from, its loss and its predictions.
+
+    The head is run on the rows that matter only: TFOD runs it on every sampled roi and on every
+    padded detection. With `spatial` its features are crops of the pyramid, as in the paper; else
+    the box trunk's features, as in TFOD.
+
+    Args:
+        head: `MaskHead`.
+        roi_stage: the `RoiStage` whose cropper and trunk are shared.
+    """
+
+    def __init__(self, head, **kwargs):
+        super().__init__(**kwargs)
+        self.head = head
+        self.settings = head.settings
+
+    def build(self, input_shape):
+        self.head.build(input_shape)
+
+    def training_logits(self, features, rois, trunk, cropper, image_shape, training):
+        """Logits of the positive rois' own classes.
+
+        Args:
+            features: {level: [B, h, w, C]}.
+            rois: `Rois` with targets.
+            trunk: [B, R, s, s, C] the box trunk's features of the rois.
+
+        Returns:
+            [n, M, M] logits and [n, 2] int32, (image, roi) of each row. Never without a row:
+            where no roi is positive, row 0 stands in, and its loss weight is zero.
+        """
+        rows = tf.cast(tf.where(rois.target_class > 0), tf.int32)
+        rows = tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)], [0, 0]])
+        x = self._features_of(features, rois.boxes, trunk, rows, cropper, image_shape)
+        classes = tf.maximum(tf.gather_nd(rois.target_class, rows), 1)
+        return self.head(x, classes, training=training), rows
+
+    def _features_of(self, features, boxes_px, trunk, rows, cropper, image_shape):
+        if not self.settings.spatial:
+            return tf.gather_nd(trunk, rows)
+        crops = cropper.crop(features, boxes_px, image_shape, self.settings.crop_size)
+        return tf.gather_nd(crops, rows)
+
+    def loss_of(self, logits, rows, rois, truth, images):
+        """Mean sigmoid cross-entropy over the pixels of the positive rois' masks (TFOD).
+
+        Rois whose ground truth has no mask carry no loss.
+
+        Returns:
+            A scalar.
+        """
+        image_shape = tf.shape(images.pixels)[1:3]
+        size = (self.settings.height, self.settings.width)
+        targets = masks.mask_targets_of_rows(
+            truth.masks,
+            truth.mask_shape,
+            images.true_shape,
+            image_shape,
+            tf.gather_nd(rois.boxes, rows),
+            rows[:, 0],
+            tf.gather_nd(rois.gt_index, rows),
+            size,
+        )
+        weight = tf.gather_nd(rois.weight, rows)
+        weight *= tf.cast(tf.gather_nd(rois.target_class, rows) > 0, tf.float32)
+        loss = losses.sigmoid_cross_entropy(logits, tf.stop_gradient(targets))
+        pixels = float(size[0] * size[1])
+        number = tf.maximum(tf.reduce_sum(weight) * pixels, 1.0)
+        return tf.reduce_sum(loss * weight[:, tf.newaxis, tf.newaxis]) / number
+
+    def predict(self, features, detections, roi_stage, images):
+        """Detections with their masks, probabilities inside each box; zeros in padding."""
+        image_shape = tf.shape(images.pixels)[1:3]
+        rows = tf.where(detections.valid)
+        boxes_px = self.crop_boxes(detections.boxes, images.true_shape, image_shape)
+        x = self.detection_features(features, boxes_px, rows, roi_stage, image_shape)
+        logits = self.head(x, tf.gather_nd(detections.classes, rows))
+        shape = tf.concat([tf.shape(detections.valid), tf.shape(logits)[1:]], 0)
+        probabilities = tf.scatter_nd(rows, tf.sigmoid(logits), tf.cast(shape, tf.int64))
+        probabilities = tf.ensure_shape(
+            probabilities,
+            [None, detections.valid.shape[1], self.settings.height, self.settings.width],
+        )
+        return detections._replace(masks=probabilities)
+
+    def crop_boxes(self, boxes_px, true_shape, image_shape):
+        """Where mask features are cut out for detections [B, D, 4].
+
+        TFOD reads boxes that are normalized by the true image as if they were normalized by the
+        padded one, so with padding it crops a stretched region; kept for its numbers. The
+        spatial branch, which TFOD does not have, crops the box itself.
+        """
+        if self.settings.spatial:
+            return boxes_px
+        stretch = tf.cast(image_shape, tf.float32) / tf.cast(true_shape, tf.float32)
+        return boxes_px * tf.tile(stretch, [1, 2])[:, tf.newaxis]
+
+    def detection_features(self, features, boxes_px, rows, roi_stage, image_shape):
+        """The head's input [n, s, s, C] for rows [n, (image, detection)] of boxes [B, D, 4]."""
+        cropper = roi_stage.cropper
+        if self.settings.spatial:
+            crops = cropper.crop(features, boxes_px, image_shape, self.settings.crop_size)
+            return tf.gather_nd(crops, rows)
+        crops = cropper.crop_and_pool(features, boxes_px, image_shape)
+        return roi_stage.trunk(tf.gather_nd(crops, rows))

@@ -1,0 +1,249 @@
+"""The second stage: rois -> class and box (Faster R-CNN section 3.2, Fast R-CNN).
+
+`RoiStage` samples rois for training, crops their features, runs the heads, and turns the heads'
+output into detections.
+"""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from object_detection.modeling.rpn import gather_matched
+from object_detection.ops import box_coder, boxes, losses, matcher, nms, roi_align, sampler
+from object_detection.structures import Detections, Proposals, Rois
+
+MATCH_IOU = 0.5  # fixed by TFOD's target assigner
+
+
+class CropSettings(NamedTuple):
+    """How the features of a roi are cut out."""
+
+    size: int  # initial_crop_size
+    pool_kernel: int
+    pool_stride: int
+    matmul: bool  # use_matmul_crop_and_resize
+    paper_levels: bool  # our fpn_paper_levels
+
+
+class SamplingSettings(NamedTuple):
+    """How rois are drawn for the losses."""
+
+    batch_size: int  # second_stage_batch_size
+    positive_fraction: float  # second_stage_balance_fraction
+    add_groundtruth: bool  # our add_groundtruth_to_proposals
+
+
+class DetectionSettings(NamedTuple):
+    """`second_stage_post_processing`."""
+
+    score_converter: str  # SOFTMAX, SIGMOID or IDENTITY
+    logit_scale: float
+    score_threshold: float
+    iou_threshold: float
+    max_per_class: int
+    max_total: int
+    soft_nms_sigma: float
+    class_agnostic: bool
+    max_classes_per_detection: int
+
+
+class RoiCropper(NamedTuple):
+    """Cuts rois out of the features, which may be a pyramid.
+
+    With TFOD's rule every level of the pyramid may be read and the level hangs on the image's
+    size; with `paper_levels` it is equation 1 of the FPN paper (224 px boxes from level 4).
+    """
+
+    settings: CropSettings
+
+    def crop(self, features, boxes_px, image_shape, size):
+        """Crops [B, R, size, size, C] of {level: [B, h, w, C]} at boxes [B, R, 4]."""
+        levels = sorted(features)
+        if len(levels) == 1:
+            crop = roi_align.crop_matmul if self.settings.matmul else roi_align.crop
+            return crop(features[levels[0]], boxes_px, image_shape, size)
+        if self.settings.paper_levels:
+            index = roi_align.paper_levels(boxes_px, min_level=levels[0], max_level=levels[-1])
+            index = index - levels[0]
+        else:
+            index = roi_align.tfod_levels(boxes_px, image_shape, len(levels))
+        maps = [features[level] for level in levels]
+        return roi_align.crop_pyramid(
+            maps, boxes_px, index, image_shape, size, matmul=self.settings.matmul
+        )
+
+    def crop_and_pool(self, features, boxes_px, image_shape):
+        """Crops at `initial_crop_size`, max-pooled as the config says."""
+        crops = self.crop(features, boxes_px, image_shape, self.settings.size)
+        return roi_align.max_pool(crops, self.settings.pool_kernel, self.settings.pool_stride)
+
+    @property
+    def pooled_size(self):
+        """Side of a pooled crop."""
+        return (self.settings.size - self.settings.pool_kernel) // self.settings.pool_stride + 1
+
+
+class RoiStage(keras.layers.Layer):
+    """Trunk and box head on rois, the sampling of rois, the losses, and detections.
+
+    Args:
+        trunk: layer, pooled crops [n, s, s, C] -> [n, s', s', C'].
+        head: `BoxHead`.
+        cropper: `RoiCropper`.
+        sampling: `SamplingSettings`.
+        detection: `DetectionSettings`.
+        classification_loss: (logits [B, R, C + 1], one-hot) -> [B, R].
+
+    Call arguments:
+        features: {level: [B, h, w, C]}.
+        rois: `Rois`.
+        image_shape: (H, W) of the padded image.
+
+    Returns:
+        `BoxOutput` and the trunk's features [B, R, s', s', C'].
+    """
+
+    def __init__(self, trunk, head, cropper, *, sampling, detection, classification_loss, **kwargs):
+        super().__init__(**kwargs)
+        self.trunk = trunk
+        self.head = head
+        self.cropper = cropper
+        self.sampling = sampling
+        self.detection = detection
+        self.classification_loss = classification_loss
+
+    def build(self, input_shape):
+        size = self.cropper.pooled_size
+        self.trunk.build((None, size, size, input_shape[-1]))
+        self.head.build((None, self.trunk.filters))
+
+    def call(self, features, rois, image_shape, training=False, seed=None):
+        trunk = self.trunk_features(features, rois.boxes, image_shape, training=training)
+        return self.head(trunk, training=training, seed=seed), trunk
+
+    @property
+    def trunk_size(self):
+        """(s', s', C') of the trunk's features."""
+        size = self.cropper.pooled_size
+        return tuple(self.trunk.compute_output_shape((None, size, size, None))[1:])
+
+    def trunk_features(self, features, boxes_px, image_shape, training=False):
+        """The trunk's features [B, R, s', s', C'] of boxes [B, R, 4]."""
+        crops = self.cropper.crop_and_pool(features, boxes_px, image_shape)
+        shape = tf.shape(crops)
+        flat = self.trunk(tf.reshape(crops, [-1, *crops.shape[2:]]), training=training)
+        return tf.reshape(flat, [shape[0], shape[1], *flat.shape[1:]])
+
+    def sample(self, proposals, truth, seed):
+        """Draws rois from the proposals and gives them their targets.
+
+        Ground truth is not among the proposals (TFOD), unless `add_groundtruth`.
+
+        Returns:
+            `Rois` with R = second_stage_batch_size.
+        """
+        if self.sampling.add_groundtruth:
+            proposals = Proposals(
+                tf.concat([proposals.boxes, truth.boxes], 1),
+                tf.concat([proposals.scores, tf.ones_like(truth.weights)], 1),
+                tf.concat([proposals.valid, truth.valid], 1),
+            )
+        iou = boxes.iou(proposals.boxes, truth.boxes)
+        match = matcher.match_by_iou(iou, truth.valid, low=MATCH_IOU, high=MATCH_IOU)
+        positive = match.label == matcher.POSITIVE
+        weight = tf.where(positive, gather_matched(truth.weights, match.gt_index), 1.0)
+        chosen = sampler.sample(
+            positive,
+            proposals.valid & (weight > 0),
+            self.sampling.batch_size,
+            self.sampling.positive_fraction,
+            seed,
+        )
+        index, valid = sampler.gather_chosen(chosen, self.sampling.batch_size)
+
+        def pick(values):
+            return tf.gather(values, index, batch_dims=1)
+
+        rois = tf.where(valid[..., tf.newaxis], pick(proposals.boxes), 0.0)
+        is_object, gt_index = pick(positive) & valid, pick(match.gt_index)
+        deltas = box_coder.encode(gather_matched(truth.boxes, gt_index), rois)
+        return Rois(
+            boxes=tf.stop_gradient(rois),
+            valid=valid,
+            target_class=tf.where(is_object, gather_matched(truth.classes, gt_index), 0),
+            target_deltas=tf.where(is_object[..., tf.newaxis], deltas, 0.0),
+            gt_index=tf.where(is_object, gt_index, 0),
+            weight=tf.where(valid, pick(weight), 0.0),
+        )
+
+    def losses_of(self, output, rois):
+        """Localization and classification loss, unweighted.
+
+        Each is a sum over an image's rois divided by their number and by the batch (TFOD).
+
+        Returns:
+            Two scalars.
+        """
+        batch = tf.cast(tf.shape(rois.valid)[0], tf.float32)
+        number = tf.maximum(tf.reduce_sum(tf.cast(rois.valid, tf.float32), 1, keepdims=True), 1.0)
+        scale = rois.weight / (number * batch)
+        is_object = rois.target_class > 0
+        deltas = deltas_of_class(output.deltas, rois.target_class)
+        box_loss = losses.smooth_l1(deltas, tf.stop_gradient(rois.target_deltas))
+        onehot = tf.one_hot(rois.target_class, output.class_logits.shape[-1])
+        class_loss = self.classification_loss(output.class_logits, onehot)
+        return (
+            tf.reduce_sum(tf.where(is_object, box_loss * scale, 0.0)),
+            tf.reduce_sum(class_loss * scale),
+        )
+
+    def detect(self, output, proposals, true_shape):
+        """Per-class non-maximum suppression over the refined proposals.
+
+        Args:
+            output: `BoxOutput` of the proposals.
+            true_shape: [B, 2] int32; detections are clipped to it.
+
+        Returns:
+            `Detections` without masks.
+        """
+        settings = self.detection
+        scores = losses.score_converter(settings.score_converter, settings.logit_scale)(
+            output.class_logits
+        )
+        decoded = box_coder.decode(output.deltas, proposals.boxes[:, :, tf.newaxis])
+        size = tf.cast(true_shape, tf.float32)
+        window = tf.concat([tf.zeros_like(size), size], 1)
+        selected = nms.multiclass_nms(
+            decoded,
+            scores[..., 1:],
+            proposals.valid,
+            window,
+            score_threshold=settings.score_threshold,
+            iou_threshold=settings.iou_threshold,
+            max_per_class=settings.max_per_class,
+            max_total=settings.max_total,
+            soft_sigma=settings.soft_nms_sigma,
+            class_agnostic=settings.class_agnostic,
+            max_classes_per_detection=settings.max_classes_per_detection,
+        )
+        best = tf.argmax(output.class_logits[..., 1:], -1, output_type=tf.int32) + 1
+        multiclass = tf.gather(scores, selected.index, batch_dims=1)
+        return Detections(
+            boxes=selected.boxes,
+            scores=selected.scores,
+            classes=tf.where(selected.valid, selected.classes + 1, 0),
+            valid=selected.valid,
+            multiclass_scores=tf.where(selected.valid[..., tf.newaxis], multiclass, 0.0),
+            anchor_index=tf.where(selected.valid, selected.index, 0),
+            raw_boxes=boxes.clip(deltas_of_class(decoded, best), window[:, tf.newaxis]),
+            raw_scores=scores,
+        )
+
+
+def deltas_of_class(deltas, classes):
+    """[B, R, C or 1, 4] -> [B, R, 4] for classes [B, R] in 1..C; background reads class 1."""
+    if deltas.shape[2] == 1:
+        return deltas[:, :, 0]
+    return tf.gather(deltas, tf.maximum(classes - 1, 0), batch_dims=2)
