@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from object_detection.modeling.conv_block import DenseBlock, Hyperparams
+from object_detection.modeling.conv_block import DEFAULTS, DenseBlock
 from object_detection.structures import BoxOutput
 
 
@@ -24,7 +24,7 @@ class BoxHead(keras.layers.Layer):
         `BoxOutput`: logits [B, R, C + 1] and deltas [B, R, C or 1, (ty, tx, th, tw)].
     """
 
-    def __init__(self, num_classes, *, share_box, hyperparams=Hyperparams(), dropout=0.0, **kwargs):
+    def __init__(self, num_classes, *, share_box, hyperparams=DEFAULTS, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.dropout = dropout
         self.num_boxes = 1 if share_box else num_classes

@@ -52,6 +52,9 @@ class Hyperparams(NamedTuple):
         return self._replace(norm=self.norm._replace(live=self.norm.live and live))
 
 
+DEFAULTS = Hyperparams()
+
+
 class ConvBlock(keras.layers.Layer):
     """Convolution + norm + activation.
 
@@ -86,7 +89,7 @@ class ConvBlock(keras.layers.Layer):
         padding="same",
         norm=None,
         activation="relu",
-        hyperparams=Hyperparams(),
+        hyperparams=DEFAULTS,
         use_bias=None,
         **kwargs,
     ):
@@ -211,7 +214,7 @@ class DenseBlock(keras.layers.Layer):
     order here is dense, activation, norm.
     """
 
-    def __init__(self, units, *, activation=None, norm=None, hyperparams=Hyperparams(), **kwargs):
+    def __init__(self, units, *, activation=None, norm=None, hyperparams=DEFAULTS, **kwargs):
         super().__init__(**kwargs)
         self.units = units
         self.activation = activation

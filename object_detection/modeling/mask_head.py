@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from object_detection.modeling.conv_block import ConvBlock, Hyperparams
+from object_detection.modeling.conv_block import DEFAULTS, ConvBlock
 
 
 class MaskSettings(NamedTuple):
@@ -51,7 +51,7 @@ class MaskHead(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_classes, settings, hyperparams=Hyperparams(), *, exact_but_slow=False, **kwargs
+        self, num_classes, settings, hyperparams=DEFAULTS, *, exact_but_slow=False, **kwargs
     ):
         super().__init__(**kwargs)
         self.settings = settings

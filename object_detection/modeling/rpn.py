@@ -9,7 +9,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from object_detection.modeling.conv_block import ConvBlock, Hyperparams
+from object_detection.modeling.conv_block import DEFAULTS, ConvBlock
 from object_detection.ops import box_coder, boxes, losses, matcher, nms, sampler
 from object_detection.structures import Proposals, RPNOutput
 
@@ -104,7 +104,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         `RPNOutput` and the hidden maps.
     """
 
-    def __init__(self, anchors, settings, hyperparams=Hyperparams(), **kwargs):
+    def __init__(self, anchors, settings, hyperparams=DEFAULTS, **kwargs):
         super().__init__(**kwargs)
         self.settings = settings
         self.anchor_generator = anchors

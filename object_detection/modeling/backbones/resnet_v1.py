@@ -1,7 +1,7 @@
-"""ResNet v1 (He et al. 2015) as TFOD's TF2 extractors have it: stride in the first 1x1 convolution.
+"""ResNet v1 (He et al. 2015) as TFOD's TF2 extractors have it: the first 1x1 strides.
 
-`ResNetV1` gives the outputs of its stages, {2: C2, ..., 5: C5}; a C4 detector uses `BottleneckStage`
-5 alone on the crops. Basic blocks make the small ResNet-18 of our own.
+`ResNetV1` gives the outputs of its stages, {2: C2, ..., 5: C5}; a C4 detector uses stage 5 alone
+on the crops. Basic blocks make the small ResNet-18 of our own.
 """
 
 from typing import NamedTuple
@@ -165,7 +165,7 @@ class ResNetV1(keras.layers.Layer):
         {2: [B, H/4, W/4, C], 3: ..., last_stage: ...}, sizes rounded up.
     """
 
-    def __init__(self, depth, last_stage, style=BlockStyle(), **kwargs):
+    def __init__(self, depth, last_stage, style, **kwargs):
         super().__init__(**kwargs)
         self.conv1 = _unit(style, 64, 7, strides=2, padding="fixed", name="conv1")
         self.stages = [stage_of(depth, number, style) for number in range(2, last_stage + 1)]

@@ -1,0 +1,120 @@
+"""Mask R-CNN on ResNet-50 C4 as TFOD 2.8 computes it: forward, losses and gradients."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from parity_case import ParityCase, assert_close
+from reference import needs_reference
+
+from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.compat.checkpoint_names import tfod_keys
+from object_detection.compat.outputs import named_losses, serving_outputs
+from object_detection.structures import GroundTruth
+
+pytestmark = needs_reference
+CASE = "a_tf2_mask_resnet50"
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    return ParityCase(CASE, tmp_path_factory.mktemp("a"))
+
+
+@pytest.fixture(scope="module")
+def training_case(tmp_path_factory):
+    return ParityCase(CASE, tmp_path_factory.mktemp("a_training"), is_training=True)
+
+
+def test_every_variable_is_in_the_checkpoint(case):
+    lines = (case.case / "variables.tsv").read_text().splitlines()[1:]
+    file_keys = {line.split("\t")[0] for line in lines}
+    keys = tfod_keys(list(variables_by_path(case.network)))
+
+    assert not case.report.missing and not case.report.mismatched
+    assert set(keys.values()) == {k for k in file_keys if k.startswith("model/")}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_forward(case, number):
+    images, expected = case.images(number), case.expected(number)
+    inference = case.network(images)
+    outputs = serving_outputs(inference, images, raw=True)
+
+    assert_close(case.network.preprocess(images.pixels), expected, "preprocessed", 1e-6)
+    assert images.true_shape.numpy().tolist() == expected["true_image_shapes"][:, :2].tolist()
+    features = inference.features
+    assert_close(features.levels[4], expected, "predict/rpn_features_to_crop_0", 1e-4)
+    assert_close(features.rpn_hidden[0], expected, "predict/rpn_box_predictor_features_0", 1e-4)
+    np.testing.assert_allclose(outputs["anchors"], expected["predict/anchors"], atol=1e-4)
+    for name in ("rpn_box_encodings", "rpn_objectness_predictions_with_background"):
+        assert_close(outputs[name], expected, f"predict/{name}", 1e-4)
+    np.testing.assert_allclose(
+        outputs["proposal_boxes"], expected["predict/proposal_boxes"], atol=1e-2
+    )
+    for name in ("refined_box_encodings", "class_predictions_with_background"):
+        assert_close(outputs[name], expected, f"predict/{name}", 2e-4)
+    assert_close(
+        outputs["box_classifier_features"], expected, "predict/box_classifier_features", 1e-4
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_detections(case, number):
+    images, expected = case.images(number), case.expected(number)
+    outputs = serving_outputs(case.network(images), images)
+
+    assert outputs["num_detections"].numpy() == expected["post/num_detections"]
+    for name in ("detection_boxes", "detection_scores", "detection_multiclass_scores"):
+        np.testing.assert_allclose(outputs[name], expected[f"post/{name}"], atol=1e-4)
+    np.testing.assert_array_equal(
+        outputs["detection_classes"] - 1, expected["post/detection_classes"]
+    )
+    np.testing.assert_array_equal(
+        outputs["detection_anchor_indices"], expected["post/detection_anchor_indices"]
+    )
+    for name in ("raw_detection_boxes", "raw_detection_scores"):
+        np.testing.assert_allclose(outputs[name], expected[f"post/{name}"], atol=1e-4)
+    np.testing.assert_allclose(
+        outputs["detection_masks"], expected["post/detection_masks"], atol=1e-3
+    )
+
+
+def _training_inputs(case):
+    expected, images = case.losses(), case.images(0)
+    scale = tf.cast(tf.tile(images.true_shape, [1, 2]), tf.float32)
+    count = len(expected["groundtruth/boxes"])
+    masks = expected["groundtruth/masks"]
+    return images, GroundTruth(
+        boxes=expected["groundtruth/boxes"][np.newaxis] * scale,
+        classes=tf.constant(expected["groundtruth/classes"].argmax(1)[np.newaxis] + 1, tf.int32),
+        valid=tf.ones([1, count], tf.bool),
+        weights=tf.constant(expected["groundtruth/weights"][np.newaxis]),
+        crowd=tf.zeros([1, count], tf.bool),
+        difficult=tf.zeros([1, count], tf.bool),
+        area=tf.zeros([1, count]),
+        masks=tf.constant((masks > 0).astype(np.uint8)[np.newaxis]),
+        mask_shape=tf.constant([masks.shape[1:]], tf.int32),
+    )
+
+
+def test_losses_and_gradients(training_case):
+    network, expected = training_case.network, training_case.losses()
+    images, truth = _training_inputs(training_case)
+    seed = tf.constant([0, 0])
+    with tf.GradientTape() as tape:
+        outputs = network(images, truth, training=True, seed=seed)
+        losses = network.losses_of(images, truth, outputs, seed=seed)
+        total = tf.add_n(list(losses))
+    for name, value in named_losses(losses).items():
+        if name != "Loss/total_loss":
+            np.testing.assert_allclose(value, expected[f"loss/{name}"], rtol=1e-4, err_msg=name)
+
+    variables = variables_by_path(network)
+    paths = {key: path for path, key in tfod_keys(list(variables)).items()}
+    trainable = {id(v) for v in network.trainable_variables}
+    keys = expected["grad/keys"].tolist()
+    assert {id(variables[paths[key]]) for key in keys} == trainable
+    gradients = tape.gradient(total, [variables[paths[key]] for key in keys])
+    for key, gradient, want in zip(keys, gradients, expected["grad/l2"], strict=True):
+        got = float(tf.norm(tf.convert_to_tensor(gradient)))
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-6, err_msg=key)
