@@ -5,6 +5,8 @@ TIFF, WebP, 16 bits, CMYK) is written anew as an 8-bit PNG: readers of records d
 """
 
 import io
+import struct
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -50,10 +52,10 @@ def prepare(encoded):
                 return StoredImage(encoded, "jpeg", height, width, quarter_turned=turned)
             image.load()
             if kind == "PNG" and mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
-                sixteen = _png_bit_depth(encoded) == 16
-                if not sixteen:
+                fault = _png_fault(encoded)
+                if not fault:
                     return StoredImage(encoded, "png", height, width, quarter_turned=turned)
-                mode = f"16-bit {mode}"
+                mode = f"{mode}, {fault}"
             pixels, note = _eight_bit(image)
             buffer = io.BytesIO()
             pixels.save(buffer, "PNG")
@@ -67,9 +69,23 @@ def prepare(encoded):
     return StoredImage(buffer.getvalue(), "png", height, width, change, turned)
 
 
-def _png_bit_depth(encoded):
-    """Bits a sample, from the header chunk that every PNG opens with."""
-    return encoded[24]
+def _png_fault(encoded):
+    """What keeps a PNG that Pillow can read from being stored as it is; None if nothing does.
+
+    TensorFlow checks every chunk's sum and wants the end chunk; Pillow forgives both.
+    """
+    if encoded[24] == 16:  # the header chunk is always the first
+        return "16 bits"
+    place, kind = 8, None
+    while kind != b"IEND":
+        if place + 12 > len(encoded):
+            return "without its end"
+        (size,), kind = struct.unpack_from(">I", encoded, place), encoded[place + 4 : place + 8]
+        end = place + 8 + size
+        if zlib.crc32(encoded[place + 4 : end]) != int.from_bytes(encoded[end : end + 4], "big"):
+            return "with a wrong checksum"
+        place = end + 4
+    return None
 
 
 def _eight_bit(image):

@@ -1,0 +1,104 @@
+"""Masks of every form to pixels."""
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from object_detection.annotations.masks import MaskFault, decode_runs, extent, rasterize
+from object_detection.annotations.record import Bitmap, Polygons, RunLengths
+
+RECTANGLE = (1.0, 1.0, 4.0, 1.0, 4.0, 3.0, 1.0, 3.0)  # x 1..4, y 1..3
+
+
+def test_a_polygon_covers_the_pixels_inside_it():
+    mask = rasterize(Polygons((RECTANGLE,)), 4, 5)
+
+    assert mask.tolist() == [
+        [0, 0, 0, 0, 0],
+        [0, 1, 1, 1, 0],
+        [0, 1, 1, 1, 0],
+        [0, 0, 0, 0, 0],
+    ]
+
+
+def test_parts_of_a_polygon_are_united():
+    other = tuple(np.add(RECTANGLE, 1.0))  # one down, one right: 6 + 6 - 2 shared pixels
+
+    assert rasterize(Polygons((RECTANGLE, other)), 6, 6).sum() == 10
+
+
+def test_a_polygon_across_the_border_is_cut():
+    across = (-2.0, -2.0, 2.0, -2.0, 2.0, 9.0, -2.0, 9.0)  # columns 0 and 1 of every row
+
+    assert rasterize(Polygons((across,)), 3, 4).tolist() == [[1, 1, 0, 0]] * 3
+
+
+def test_parts_without_area_are_left_out():
+    assert rasterize(Polygons(((1.0, 1.0, 2.0, 2.0), RECTANGLE)), 4, 5).sum() == 6
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        (),
+        (1.0, 1.0, 2.0, 2.0),
+        (0.0, 0.0, 3.0, 0.0, 3.0, 3.0, 1.0),
+        (0.0, 0.0, 3.0, float("nan"), 3.0, 3.0),
+        (0.0, 0.0, 1e9, 0.0, 3.0, 3.0),
+    ],
+)
+def test_a_polygon_that_is_none_is_a_fault(part):
+    with pytest.raises(MaskFault, match="polygon"):
+        rasterize(Polygons((part,)), 4, 5)
+
+
+def test_plain_run_lengths_go_down_the_columns():
+    # 2 rows, 3 columns: one 0, three 1, two 0 down the columns.
+    assert rasterize(RunLengths(2, 3, (1, 3, 2)), 2, 3).tolist() == [[0, 1, 0], [1, 1, 0]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_compressed_run_lengths_are_those_of_pycocotools(seed):
+    random = np.random.default_rng(seed)
+    height, width = random.integers(1, 300, 2)
+    mask = (random.random((height, width)) < random.random() ** 3).astype(np.uint8)
+    counts = coco_mask.encode(np.asfortranarray(mask))["counts"]
+
+    np.testing.assert_array_equal(decode_runs(RunLengths(int(height), int(width), counts)), mask)
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ((1, 3, 1), "add up to 5 pixels, an image of 2 x 3 has 6"),
+        ((1, -3, 8), "negative"),
+        (b"", "cut off"),
+        (b"1`", "cut off"),
+        (b"a b", "foreign"),
+        (b"oooooooooooo1", "32 bits"),
+    ],
+)
+def test_wrong_run_lengths_are_a_fault_and_no_crash(counts, why):
+    with pytest.raises(MaskFault, match=why):
+        rasterize(RunLengths(2, 3, counts), 2, 3)
+
+
+def test_run_lengths_of_another_image_size_are_cut_or_filled_up():
+    whole = RunLengths(2, 2, (0, 4))
+
+    assert rasterize(whole, 3, 3).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert rasterize(whole, 1, 3).tolist() == [[1, 1, 0]]
+
+
+def test_a_bitmap_lies_where_it_says_and_is_cut():
+    corner = Bitmap(np.full((2, 2), 255), top=-1, left=2)
+
+    assert rasterize(corner, 2, 3).tolist() == [[0, 0, 1], [0, 0, 0]]
+    assert rasterize(Bitmap(np.ones((2, 2)), top=5, left=5), 2, 3).sum() == 0
+
+
+def test_the_extent_is_of_vertices_or_of_pixels():
+    assert extent(Polygons(((1.5, 2.0, 4.0, 2.0, 4.0, 7.25),))) == (2.0, 1.5, 7.25, 4.0)
+    assert extent(RunLengths(2, 3, (2, 1, 3))) == (0, 1, 1, 2)  # only the pixel (0, 1)
+    assert extent(Bitmap(np.eye(2), top=10, left=20)) == (10, 20, 12, 22)
+    assert extent(Bitmap(np.zeros((2, 2)))) is None

@@ -1,0 +1,149 @@
+"""From annotated images to record files: keys, values and the report."""
+
+import hashlib
+import io
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from object_detection.annotations.conversion import convert
+from object_detection.annotations.example_features import Settings, features_of
+from object_detection.annotations.record import AnnotatedImage, AnnotatedObject, Bitmap, Polygons
+from object_detection.annotations.record_writer import ShardedWriter
+
+CLASSES = {"cat": 1, "dog": 2}
+SQUARE = Polygons(((2.0, 1.0, 6.0, 1.0, 6.0, 5.0, 2.0, 5.0),))  # x 2..6, y 1..5
+
+
+def _png(height=10, width=20):
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), (10, 20, 30)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _image(*objects, **fields):
+    image = AnnotatedImage("a.png", "11", "a.png", objects, encoded=_png())
+    return image._replace(**fields)
+
+
+def _cat(**fields):
+    return AnnotatedObject(
+        "annotation 1", "cat", **{"box": (1.0, 2.0, 5.0, 6.0), "area": 16.0, **fields}
+    )
+
+
+def test_every_key_of_tfods_tool_is_there_and_right():
+    image = _image(_cat(mask=SQUARE, area=16.0, crowd=True))
+
+    features = features_of(image, Settings(CLASSES, include_masks=True)).features
+
+    expected = {
+        "image/height": [10],
+        "image/width": [20],
+        "image/filename": [b"a.png"],
+        "image/source_id": [b"11"],
+        "image/format": [b"png"],
+        "image/encoded": [_png()],
+        "image/key/sha256": [hashlib.sha256(_png()).hexdigest().encode()],
+        "image/object/bbox/ymin": [np.float32(1 / 10)],
+        "image/object/bbox/xmin": [np.float32(2 / 20)],
+        "image/object/bbox/ymax": [np.float32(5 / 10)],
+        "image/object/bbox/xmax": [np.float32(6 / 20)],
+        "image/object/class/text": [b"cat"],
+        "image/object/class/label": [1],
+        "image/object/is_crowd": [1],
+        "image/object/area": [16.0],
+    }
+    (mask,) = features.pop("image/object/mask")
+    assert {key: list(value) for key, value in features.items()} == expected
+    pixels = tf.io.decode_png(mask).numpy()
+    assert pixels.shape == (10, 20, 1)
+    assert pixels.sum() == pixels[1:5, 2:6].sum() == 16  # zeros and ones
+
+
+def test_masks_and_flags_are_written_only_where_they_are():
+    plain = features_of(_image(_cat(mask=SQUARE)), Settings(CLASSES)).features
+    flagged = features_of(_image(_cat(difficult=True), _cat()), Settings(CLASSES)).features
+
+    assert "image/object/mask" not in plain
+    assert "image/object/difficult" not in plain
+    assert flagged["image/object/difficult"].tolist() == [1, 0]
+
+
+def test_an_image_without_objects_has_empty_lists():
+    outcome = features_of(_image(), Settings(CLASSES, include_masks=True))
+
+    assert outcome.findings == ()
+    assert outcome.features["image/object/bbox/ymin"].shape == (0,)
+    assert outcome.features["image/object/mask"] == []
+
+
+def test_the_size_is_the_images_own_and_another_is_told():
+    outcome = features_of(_image(stated_size=(20, 10)), Settings(CLASSES))
+
+    assert outcome.features["image/height"] == [10]
+    assert outcome.findings[0].key == "a.png: 10 x 20 pixels, not 20 x 10"
+
+
+def test_a_class_that_the_label_map_lacks_is_a_skipped_object():
+    outcome = features_of(_image(_cat(), _cat()._replace(class_name="cow")), Settings(CLASSES))
+
+    assert outcome.classes == ("cat",)
+    assert outcome.findings[0].reason == "the label map has no class 'cow'"
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_conversion_is_in_order_and_its_report_complete(tmp_path, num_workers):
+    images = [
+        _image(_cat(mask=Bitmap(np.ones((2, 2)), 1, 2))),
+        _image(_cat(mask=SQUARE, box=(1.0, -3.0, 5.0, 6.0))),
+        _image(),
+        _image(_cat(), key="gone.png", encoded=None, path=tmp_path / "gone.png"),
+        _image(_cat(box=(1.0, 1.0, 1.0, 1.0), mask=SQUARE)),
+    ]
+    images = [image._replace(source_id=str(index)) for index, image in enumerate(images)]
+    writer = ShardedWriter(tmp_path / "x", 1)
+
+    report = convert(
+        images,
+        writer,
+        Settings(CLASSES, include_masks=True),
+        title="train",
+        num_workers=num_workers,
+    )
+
+    records = tf.data.TFRecordDataset(str(writer.paths[0])).as_numpy_iterator()
+    ids = [
+        tf.train.Example.FromString(record).features.feature["image/source_id"].bytes_list.value[0]
+        for record in records
+    ]
+    assert ids == [b"0", b"1", b"2", b"4"]
+    assert dict(report.written) == {
+        "images": 4,
+        "images without objects": 2,
+        "objects": 2,
+        "crowds": 0,
+        "masks": 2,
+    }
+    assert report.names["skipped images"] == {f"no such file in {tmp_path}": ["gone.png"]}
+    assert report.names["skipped objects"] == {
+        "the box has no height or no width": ["annotation 1"]
+    }
+    assert report.count("clipped objects") == 1
+    report.save(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text())["written"]["images"] == 4
+    assert "gone.png" in report.text()
+
+
+def test_the_text_names_ten_and_counts_the_rest(tmp_path):
+    images = [
+        _image(key=f"{number}.png", encoded=b"junk", source_id=str(number)) for number in range(12)
+    ]
+
+    text = convert(images, ShardedWriter(tmp_path / "x", 1), Settings(CLASSES), title="t").text()
+
+    assert "9.png, ... and 2 more" in text
+    assert "10.png" not in text

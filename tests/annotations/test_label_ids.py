@@ -1,0 +1,98 @@
+"""Numbers of classes and the label map that says them."""
+
+import pytest
+
+from object_detection.annotations import label_ids
+from object_detection.annotations.label_ids import LabelIds, from_annotations, settle
+from object_detection.annotations.record import AnnotationError, AnnotationSet, Category
+
+
+def _set(*categories, source="a.json"):
+    return AnnotationSet(source, tuple(Category(name, number) for number, name in categories), ())
+
+
+def test_ids_of_the_annotations_are_kept_gaps_and_all():
+    assert from_annotations([_set((1, "person"), (90, "toothbrush"))]) == LabelIds(
+        {"person": 1, "toothbrush": 90}
+    )
+
+
+def test_an_id_of_zero_raises_every_id_of_every_set():
+    labels = from_annotations([_set((1, "zebra")), _set((0, "horse"), (1, "zebra"))])
+
+    assert labels.ids == {"zebra": 2, "horse": 1}
+    assert labels.shifted
+    assert "start at 0" in labels.notes[0]
+
+
+def test_sets_that_number_differently_follow_the_first():
+    labels = from_annotations([_set((1, "cat"), (2, "dog")), _set((1, "dog"), (2, "bird"))])
+
+    assert labels.ids == {"cat": 1, "dog": 2, "bird": 3}  # 2 is the dog's: the next free one
+    assert labels.notes == (
+        "class 'dog' has id 1 in a.json; in the records it is 2",
+        "class 'bird' has id 2 in a.json; in the records it is 3",
+    )
+
+
+def test_classes_without_ids_are_numbered_in_order():
+    assert from_annotations([_set((None, "b"), (None, "a"))]).ids == {"b": 1, "a": 2}
+
+
+def test_a_label_map_is_written_and_read_back(tmp_path):
+    names = {"cat": 7, 'it\'s a "dog"\\': 2, "Katze über Bord": 3}
+    path = tmp_path / "new" / "label_map.pbtxt"
+
+    label_ids.write(path, LabelIds(names, shifted=True))
+
+    assert label_ids.read(path).ids == names
+    assert "one higher" in path.read_text().splitlines()[0]
+    assert "id: 2" in path.read_text().split("item")[1]  # in the order of the ids
+    assert [each.name for each in path.parent.iterdir()] == ["label_map.pbtxt"]
+
+
+def test_display_names_name_classes_too(tmp_path):
+    path = tmp_path / "map.pbtxt"
+    path.write_text("item { id: 1 name: '/m/01g317' display_name: 'person' }")
+
+    assert label_ids.read(path).ids == {"/m/01g317": 1, "person": 1}
+
+
+def test_the_numbers_of_a_given_map_hold(tmp_path):
+    path = tmp_path / "mine.pbtxt"
+    path.write_text("item { id: 5 name: 'cat' }")
+
+    assert settle(path, LabelIds({"cat": 1, "dog": 2}), given=True).ids == {"cat": 5}
+    assert path.read_text() == "item { id: 5 name: 'cat' }"
+
+
+def test_a_given_map_that_is_not_there_is_written(tmp_path):
+    settle(tmp_path / "mine.pbtxt", LabelIds({"cat": 1}), given=True)
+
+    assert label_ids.read(tmp_path / "mine.pbtxt").ids == {"cat": 1}
+
+
+def test_the_map_beside_the_records_grows_split_by_split(tmp_path):
+    path = tmp_path / "label_map.pbtxt"
+
+    settle(path, LabelIds({"cat": 1, "dog": 2}), given=False)
+    labels = settle(path, LabelIds({"dog": 2, "bird": 3}), given=False)
+
+    assert labels.ids == {"dog": 2, "bird": 3}
+    assert label_ids.read(path).ids == {"cat": 1, "dog": 2, "bird": 3}
+
+
+@pytest.mark.parametrize(
+    ("ids", "why"),
+    [
+        ({"dog": 1}, "id 1 is 'cat' there and 'dog' here"),
+        ({"cat": 2}, "'cat' is 1 there and 2 here"),
+    ],
+)
+def test_the_map_of_other_annotations_is_not_overwritten(tmp_path, ids, why):
+    path = tmp_path / "label_map.pbtxt"
+    settle(path, LabelIds({"cat": 1}), given=False)
+
+    with pytest.raises(AnnotationError, match=why):
+        settle(path, LabelIds(ids), given=False)
+    assert label_ids.read(path).ids == {"cat": 1}
