@@ -1,0 +1,73 @@
+"""Images of any common kind as the uint8 RGB that the models take."""
+
+import os
+
+import numpy as np
+from PIL import Image, ImageOps
+
+
+class UnreadableImage(ValueError):
+    """An image that cannot be used; the message names it and says why."""
+
+
+def read(image):
+    """The pixels of an image as uint8 [h, w, 3], upright.
+
+    Grey images are repeated over the channels and alpha is dropped, as TensorFlow's decoder does
+    in training; of 16 bits the upper 8 are kept, as there.
+
+    Args:
+        image: a path, a PIL image (both are turned as their EXIF orientation says), or an array
+            [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] of uint8 or uint16 in 0..255 or 0..65535, of
+            bool, or of float in 0..255.
+
+    Raises:
+        UnreadableImage: no such file, not an image, cut off, or an array of another kind.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        try:
+            with Image.open(image) as opened:
+                return _of_pil(opened)
+        except UnreadableImage as fault:
+            raise UnreadableImage(f"{os.fspath(image)}: {fault}") from None
+        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as fault:
+            raise UnreadableImage(f"{os.fspath(image)}: {fault}") from fault
+    if isinstance(image, Image.Image):
+        return _of_pil(image)
+    return _of_array(np.asarray(image))
+
+
+def _of_pil(image):
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _of_array(np.asarray(image))
+    return np.asarray(image.convert("RGB"))
+
+
+def _of_array(pixels):
+    if pixels.ndim == 2:
+        pixels = pixels[..., np.newaxis]
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
+        raise UnreadableImage(
+            f"an image must be [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], got {list(pixels.shape)}"
+        )
+    pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
+    return np.ascontiguousarray(_eight_bits(pixels))
+
+
+def _eight_bits(pixels):
+    """uint8 of pixels of any number type."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * 255
+    low, high = pixels.min(), pixels.max()
+    if np.issubdtype(pixels.dtype, np.integer) and low >= 0 and high <= 65535:
+        wide = pixels.dtype == np.uint16 or high > 255
+        return (pixels >> 8 if wide else pixels).astype(np.uint8)
+    if np.issubdtype(pixels.dtype, np.floating) and low >= 0 and 1 < high <= 255:
+        return np.rint(pixels).astype(np.uint8)
+    raise UnreadableImage(
+        f"pixels are {pixels.dtype} from {low} to {high}; give uint8 or uint16, or float in 0..255"
+        " (multiply by 255 what runs from 0 to 1)"
+    )

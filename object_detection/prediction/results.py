@@ -1,0 +1,82 @@
+"""A prediction as a picture and as a JSON file."""
+
+import json
+from pathlib import Path
+
+from object_detection.utils import visualization_utils
+
+
+def as_json(prediction, image_file):
+    """What the JSON file of one image holds, as plain Python.
+
+    Masks are COCO RLEs at the image's size, their `counts` text, as pycocotools.mask.decode takes
+    them. `masks` is null for a model that has none.
+    """
+    masks = prediction.rles()
+    return {
+        "image": str(image_file),
+        "height": prediction.height,
+        "width": prediction.width,
+        "box_format": "ymin, xmin, ymax, xmax in pixels",
+        "boxes": [[round(float(v), 3) for v in box] for box in prediction.boxes],
+        "scores": [round(float(v), 6) for v in prediction.scores],
+        "classes": [int(v) for v in prediction.classes],
+        "names": list(prediction.names),
+        "masks": None
+        if masks is None
+        else [
+            {"size": [int(v) for v in mask["size"]], "counts": mask["counts"].decode("ascii")}
+            for mask in masks
+        ],
+    }
+
+
+def draw(image, prediction, category_index):
+    """A copy of the image (uint8 [h, w, 3]) with the prediction over it; small ones enlarged."""
+    index = dict(category_index)
+    for number, name in zip(prediction.classes, prediction.names, strict=True):
+        index.setdefault(int(number), {"id": int(number), "name": name})
+    remarks = [f"{round(100 * float(score))}%" for score in prediction.scores]
+    return visualization_utils.draw_named_objects(
+        image, prediction, range(len(prediction)), remarks, index
+    )
+
+
+def output_names(image_files):
+    """A file name without ending for each image, all different.
+
+    It is the image's own. Images that share one keep their endings, and as many of their folders
+    as it takes: a/x.jpg and b/x.jpg become a__x.jpg and b__x.jpg.
+    """
+    groups = {}
+    for place, file in enumerate(map(Path, image_files)):
+        groups.setdefault(file.stem.casefold(), []).append((place, file))  # some disks ignore case
+    taken = {stem for stem, group in groups.items() if len(group) == 1}
+    names = {group[0][0]: group[0][1].stem for group in groups.values() if len(group) == 1}
+    for group in groups.values():
+        if len(group) > 1:
+            for (place, _), name in zip(group, _longer_names(group, taken), strict=True):
+                names[place] = name
+                taken.add(name.casefold())
+    return [names[place] for place in range(len(names))]
+
+
+def _longer_names(group, taken):
+    """Names from the ends of the paths, as short as keeps them apart and off `taken`."""
+    parts = [[part for part in file.parts if part != file.anchor] for _, file in group]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["__".join(part[-depth:]) for part in parts]
+        folded = {name.casefold() for name in names}
+        if len(folded) == len(names) and not folded & taken:
+            return names
+    return [
+        f"{'__'.join(part)}__{place + 1}" for part, (place, _) in zip(parts, group, strict=True)
+    ]
+
+
+def write(folder, name, image, prediction, *, image_file, category_index):
+    """Writes NAME.png and NAME.json."""
+    picture = draw(image, prediction, category_index)
+    visualization_utils.save_image_array_as_png(picture, Path(folder) / f"{name}.png")
+    text = json.dumps(as_json(prediction, image_file), ensure_ascii=False)
+    (Path(folder) / f"{name}.json").write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,124 @@
+"""The command, its files and their names."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_detector import bright_rectangle
+from PIL import Image
+from pycocotools import mask as rle_codec
+
+from object_detection import predict
+from object_detection.export import serving
+from object_detection.ops import image as resizers
+from object_detection.prediction import results
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def picture(box=(10, 12, 30, 42)):
+    image = np.full([40, 60, 3], 50, np.uint8)
+    image[box[0] : box[2], box[1] : box[3]] = 255
+    return image
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "label_map.pbtxt").write_text("item { id: 2 name: 'bright' }")
+    module = serving.module_for("image_tensor")(
+        bright_rectangle(), resizers.Identity(), label_map=folder / "label_map.pbtxt"
+    )
+    serving.save(module, folder / "saved_model")
+    return folder
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "object_detection.predict", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+    )
+
+
+def test_the_command(model, tmp_path):
+    photos = tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    Image.fromarray(picture()).save(photos / "a.png")
+    Image.fromarray(picture((0, 0, 10, 10))).save(photos / "more" / "a.jpg", quality=98)
+    (photos / "broken.png").write_bytes(b"none")
+
+    done = run(
+        "--saved_model", model, "--images", photos / "**" / "*.*", "--output", tmp_path / "out"
+    )  # fmt: skip
+
+    assert done.returncode == 1  # one image could not be read; the others are done
+    assert "2 images, 2 objects" in done.stdout
+    assert "1 images could not be read" in done.stderr and "broken.png" in done.stderr
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a.jpg.json", "a.jpg.png", "a.png.json", "a.png.png"]
+    result = json.loads((tmp_path / "out" / "a.png.json").read_text())
+    assert result["image"] == str(photos / "a.png")
+    np.testing.assert_allclose(result["boxes"], [[10, 12, 30, 42]], atol=1e-3)
+    assert (result["scores"], result["classes"], result["names"]) == ([0.75], [2], ["bright"])
+    mask = rle_codec.decode(result["masks"][0])
+    assert mask.shape == (40, 60) == (result["height"], result["width"])
+    assert mask[12:28, 14:40].all() and not mask[:9].any()
+    drawn = np.array(Image.open(tmp_path / "out" / "a.png.png"))
+    assert drawn.shape == (40 * 12, 60 * 12, 3)  # enlarged: 512 // 40 = 12
+    assert drawn[20 * 12, 27 * 12].tolist() != [255, 255, 255]  # the mask tints the white
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--images", "/nowhere/*.png"], "pattern matches no file"),
+        (["--images", __file__, "--saved_model", "/nowhere"], "No SavedModel at /nowhere"),
+    ],
+)
+def test_what_goes_wrong_is_said_without_a_traceback(model, tmp_path, flags, message):
+    done = run("--saved_model", model, "--output", tmp_path / "out", *flags)
+
+    assert done.returncode == 1
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_images_are_found_once(tmp_path):
+    for name in ("b.png", "a.JPG", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+
+    folder = predict.find_images([str(tmp_path)])
+    assert [file.name for file in folder] == ["a.JPG", "b.png"]
+    both = predict.find_images([str(tmp_path / "*.png"), str(tmp_path / "b.png")])
+    assert [file.name for file in both] == ["b.png"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="folder has no images"):
+        predict.find_images([str(tmp_path / "empty")])
+
+
+def test_an_image_is_never_overwritten(tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+
+    with pytest.raises(ValueError, match=r"a\.png would overwrite an image"):
+        predict.predict_all(None, [tmp_path / "a.png"], tmp_path)
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["p/a.png", "p/b.png"], ["a", "b"]),
+        (["p/a.jpg", "p/a.png", "p/b.png"], ["a.jpg", "a.png", "b"]),
+        (["p/a.jpg", "q/a.jpg"], ["p__a.jpg", "q__a.jpg"]),
+        (["p/A.jpg", "q/a.jpg"], ["p__A.jpg", "q__a.jpg"]),
+        (["p/a.jpg", "p/a.png", "p/a.png.tif"], ["p__a.jpg", "p__a.png", "a.png"]),
+        (["/a.jpg", "a.jpg"], ["a.jpg__1", "a.jpg__2"]),
+    ],
+)
+def test_names_of_the_files(files, names):
+    assert results.output_names(files) == names
