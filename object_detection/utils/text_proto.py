@@ -1,0 +1,249 @@
+"""Reading text-format protos so that whoever made the mistake can repair it.
+
+Knows no schema of its own: it looks at the descriptor of the message it is given. An error names
+the file, line and column, shows the line with a caret below, and says what was probably meant.
+"""
+
+import difflib
+import re
+
+from google.protobuf import text_format
+
+from object_detection.utils import text_outline
+
+_UNKNOWN_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
+_UNKNOWN_ENUM = re.compile(r'Enum type "([\w.]+)" has no value (?:named|with number) (\w+)')
+_WINDOWS_PATH = re.compile(r"""(?<!["'\w])[A-Za-z]:[\\/]""")
+_SCHEMA_TEXT = re.compile(
+    r"^\s*(syntax\s*=|message\s+\w+\s*\{|(optional|repeated)\s+\w+\s+\w+\s*=)"
+)
+
+
+class TextProtoError(ValueError):
+    """A text that does not fit its message; the text of the error is meant to be shown as it is."""
+
+
+def merge(text, message, source):
+    """Merges `text` into `message`: lists grow, single values and oneofs are replaced.
+
+    Args:
+        text: text format of the type of `message`.
+        message: changed in place.
+        source: name of the file, or of whatever the text came from, for the error.
+
+    Raises:
+        TextProtoError: the text does not fit the message.
+    """
+    try:
+        text_format.Merge(text, message)
+    except text_format.ParseError as error:
+        raise TextProtoError(_explain(error, text, message.DESCRIPTOR, source)) from None
+    except RecursionError:
+        raise TextProtoError(f"{source}: blocks are nested too deeply to be read.") from None
+
+
+def repeated_setting(text, message_type):
+    """The complaint about a single value that `text` sets twice, or None; the last one counts."""
+    try:
+        text_format.Parse(text, message_type())
+    except text_format.ParseError as error:
+        line = error.GetLine()
+        found = re.search(
+            r'should not have multiple "(\w+)" fields|Field "(\w+)" is spec', str(error)
+        )
+        if found and line:
+            return f"line {line}: {found[1] or found[2]} is set more than once; the last one counts"
+    return None
+
+
+def nearest(name, names):
+    """The name of `names` that `name` was probably meant to be, or None."""
+    by_lower = {known.lower(): known for known in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None
+
+
+def unknown_field(descriptor, name):
+    """A sentence on a field that a message lacks: what was probably meant, or what there is."""
+    names = [field.name for field in descriptor.fields]
+    start = f'{descriptor.name} has no field "{name}"'
+    close = nearest(name, names)
+    if close:
+        return f'{start}; did you mean "{close}"?'
+    if not names:
+        return f"{start}; it has no fields at all."
+    return f"{start}; it has: {', '.join(sorted(names))}."
+
+
+def unknown_enum(enum_descriptor, value):
+    """A sentence on a value that an enum lacks, with all that it has."""
+    names = [known.name for known in enum_descriptor.values]
+    close = nearest(value, names)
+    hint = f'; did you mean "{close}"?' if close else "."
+    return f"{value} is not a value of {enum_descriptor.name}; allowed: {', '.join(names)}{hint}"
+
+
+def _explain(error, text, root, source):
+    line, column = error.GetLine() or 1, error.GetColumn() or 1
+    outline = text_outline.Outline(text)
+    reason = _reason(error, text, root, outline, (line, column))
+    lines = text.split("\n")
+    shown = lines[line - 1].rstrip("\r") if line <= len(lines) else ""
+    if len(shown) > 160:
+        start = max(0, column - 80)
+        shown, column = shown[start : start + 160], column - start
+    caret = "".join("\t" if char == "\t" else " " for char in shown[: column - 1]) + "^"
+    return f"{source}:{line}:{error.GetColumn() or 1}: {reason}\n  {shown}\n  {caret}"
+
+
+def _reason(error, text, root, outline, position):
+    foreign = _foreign_text(text)
+    if foreign:
+        return foreign
+    said = str(error)
+    unknown = _UNKNOWN_FIELD.search(said)
+    if unknown:
+        return _unknown_field_here(unknown[2], root, outline, position, said)
+    line_text = outline.line(position[0])
+    swallowed = "issing ending quote" in said and "\\" in line_text[position[1] - 1 :]
+    if outline.open_at_end and outline.is_last_token(position) and not swallowed:
+        return _cut_off(outline)
+    enum = _UNKNOWN_ENUM.search(said)
+    if enum:
+        descriptor = _enum_at(root, outline, position, enum[1])
+        if descriptor is not None:
+            return unknown_enum(descriptor, enum[2])
+    return _token_reason(said, line_text, position, outline)
+
+
+def _foreign_text(text):
+    """Says what else a whole text is when it is no text proto at all."""
+    start = text.lstrip()[:200]
+    if re.match(r"<(!doctype|html|\?xml)", start, re.IGNORECASE):
+        return "this is a web page, not the file itself; GitHub's Raw button gives the file."
+    if re.match(r"""[{\[]\s*["'{\[\]}]""", start):
+        return "this is JSON; a text proto is wanted, written  name: value  and  name { ... }."
+    first_lines = [line for line in text.split("\n")[:60] if line.strip()]
+    if any(_SCHEMA_TEXT.match(line) for line in first_lines):
+        return (
+            "this is a .proto schema, which says what a config may hold; a config has values, as "
+            "in samples/configs/. Start from one of those."
+        )
+    return None
+
+
+def _unknown_field_here(name, root, outline, position, said):
+    path = outline.path_at(position)
+    parents = _descriptors(root, [block.name for block in path])
+    if len(parents) != len(path) + 1:  # inside something this outline cannot follow
+        return re.sub(r"^[\d:\s]+", "", said).replace("object_detection.protos.", "")
+    line_text = outline.line(position[0])
+    if _WINDOWS_PATH.search(line_text[max(0, position[1] - 2) :]):
+        return f'"{name}" looks like the drive of an unquoted path; {_QUOTE_PATH}'
+    for depth in range(len(path) - 1, -1, -1):
+        if name in parents[depth].fields_by_name and name not in parents[-1].fields_by_name:
+            owner = parents[depth].name if depth else "the top level"
+            return (
+                f'{parents[-1].name} has no field "{name}", {owner} has: a closing }} is probably '
+                f'missing above line {position[0]}, for "{path[depth].name}" of line '
+                f"{path[depth].line}."
+            )
+    sentence = unknown_field(parents[-1], name)
+    places = [] if "did you mean" in sentence else _places_of(name, root)
+    if places:
+        return f'{parents[-1].name} has no field "{name}"; it belongs in {" or ".join(places)}.'
+    return sentence
+
+
+def _places_of(name, root, limit=3):
+    """Paths from `root` of the messages that have a field of that name, nearest first."""
+    places, seen, queue = [], {root.full_name}, [("", root)]
+    for path, descriptor in queue:
+        if path and name in descriptor.fields_by_name:
+            places.append(path)
+        for field in descriptor.fields:
+            kind = field.message_type
+            if kind is not None and kind.full_name not in seen:
+                seen.add(kind.full_name)
+                queue.append((f"{path}.{field.name}".lstrip("."), kind))
+    return places[:limit]
+
+
+def _descriptors(root, names):
+    """Descriptors of `root` and of each message down the path of field names, as far as it goes."""
+    found = [root]
+    for name in names:
+        field = found[-1].fields_by_name.get(name)
+        if field is None or field.message_type is None:
+            break
+        found.append(field.message_type)
+    return found
+
+
+def _enum_at(root, outline, position, full_name):
+    path = outline.path_at(position)
+    parent = _descriptors(root, [block.name for block in path])[-1]
+    for field in parent.fields:
+        if field.enum_type is not None and field.enum_type.full_name == full_name:
+            return field.enum_type
+    return None
+
+
+def _cut_off(outline):
+    blocks = outline.open_at_end
+    opened = ", ".join(f'"{block.name}" of line {block.line}' for block in blocks)
+    suspect = outline.suspect_line()
+    if suspect:
+        return (
+            f"the text ends before {len(blocks)} block(s) are closed: {opened}; a closing }} is "
+            f"probably missing above line {suspect}."
+        )
+    return (
+        f"the text ends before these blocks are closed: {opened}. It was cut off, or "
+        f"{len(blocks)} closing }} are missing."
+    )
+
+
+_QUOTE_PATH = 'write it in quotes and with forward slashes, as in "C:/data/train.record".'
+
+
+def _token_reason(said, line, position, outline):
+    """Puts the parser's complaint about one token into words that say what to write."""
+    rest = line[position[1] - 1 :]
+    if _WINDOWS_PATH.match(rest) or _WINDOWS_PATH.match(rest[1:]):
+        return f"this looks like a Windows path; {_QUOTE_PATH}"
+    if re.search("[\u201c\u201d\u2018\u2019\u201e]", rest):
+        return "these quotes are typographic; write straight ones: \" or '."
+    if rest.startswith("/"):
+        return "comments start with # in a text proto, not with /."
+    if "issing ending quote" in said:
+        return (
+            "this text has no closing quote (a backslash before the last quote would swallow it: "
+            "write paths with forward slashes)."
+        )
+    if "codec can't decode" in said:
+        return f"a backslash starts an escape here; in a path, {_QUOTE_PATH}"
+    if rest.startswith("="):
+        return "a value is given with a colon (name: value), not with =."
+    if rest.startswith("}") and not outline.path_at(position):
+        return "one closing } too many: every block is already closed here."
+    return _expected(said, rest)
+
+
+def _expected(said, rest):
+    word = re.match(r"[^\s{}:,;]*", rest)[0] or rest[:1]
+    wanted = (
+        ("Couldn't parse integer", f'a whole number is wanted, not "{word}".'),
+        ("Couldn't parse float", f'a number is wanted, not "{word}".'),
+        ('Expected "true" or "false"', f'true or false is wanted, not "{word}".'),
+        ("Value out of range", f"{word} does not fit this field: it is too large, or negative."),
+        ("Expected string", f'a text in quotes is wanted: "{word}".'),
+        ('Expected ":"', "a colon and a value are wanted here (name: value); "
+         "only blocks take { } without one."),
+        ('Expected "{"', "a block is wanted here: name { ... }."),
+        ("Expected identifier", f'a field name is wanted here, not "{word}".'),
+    )  # fmt: skip
+    for sign, sentence in wanted:
+        if sign in said:
+            return sentence
+    return re.sub(r"^[\d:\s]+", "", said).replace("object_detection.protos.", "")
