@@ -84,7 +84,7 @@ def test_objects_without_mask_or_with_an_empty_one():
 
 
 def test_labels_stay_inside_and_apart():
-    boxes = np.array([[0, 0, 40, 60], [0, 0, 40, 60], [50, 70, 60, 80]], np.float32)
+    boxes = np.array([[0, 0, 40, 60]] * 2 + [[40, 30, 60, 80]] * 3, np.float32)
     taken = []
     picture = Image.fromarray(grey())
     pen = draw.ImageDraw.Draw(picture)
@@ -152,14 +152,16 @@ def test_ground_truth_masks_boundaries_and_keypoints():
     rim[0, 50, 5:10] = 1
     draw.visualize_boxes_and_labels_on_image_array(
         image, np.array([[10, 10, 50, 60]]), np.array([1]), None, INDEX, instance_masks=mask,
-        instance_boundaries=rim, keypoints=np.array([[[12, 70], [12, 76], [np.nan, 1]]]),
-        keypoint_edges=[(0, 1), (0, 2)], line_thickness=2,
+        instance_boundaries=rim, keypoints=np.array([[[12, 70], [12, 76], [50, 70], [np.nan, 1]]]),
+        keypoint_scores=np.array([[0.9, 0.9, 0.1, 0.9]]), keypoint_edges=[(0, 1), (0, 2), (0, 3)],
+        line_thickness=2,
     )  # fmt: skip
 
     assert image[10, 10].tolist() == [0, 0, 0]  # black, as TFOD draws ground truth
     assert image[30, 30].tolist() == [60, 60, 60]  # .6 * 100
     assert tuple(image[50, 7]) == RED
     assert image[12, 70].tolist() == [0, 0, 0] and image[12, 73].tolist() == [0, 0, 0]
+    assert image[30, 70].tolist() == [100, 100, 100]  # no line to the point that scored .1
 
 
 def test_box_functions_of_tfod():
