@@ -1,0 +1,72 @@
+"""Trains and evaluates a model in one process: `python -m object_detection.model_main --help`.
+
+    --pipeline_config_path=pipeline.config --model_dir=run
+
+Trains, evaluates at every checkpoint and at the end, and resumes by itself. With --checkpoint_dir
+it only evaluates. The flags are those of TFOD's model_main.py, whose Estimator did the same.
+"""
+
+import os
+import sys
+
+if not __package__:  # run as a file: Python then looks in this folder, not in the one above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from absl import app, flags, logging  # noqa: E402
+
+from object_detection.training import commands  # noqa: E402
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The flags of TFOD's model_main.py and ours."""
+    commands.define_flags()
+    flags.DEFINE_boolean(
+        "eval_training_data", False, "Evaluate on the training data; needs --checkpoint_dir."
+    )
+    flags.DEFINE_integer(
+        "sample_1_of_n_eval_examples", 1, "Evaluate on one of so many examples.", lower_bound=1
+    )
+    flags.DEFINE_string(
+        "hparams_overrides", None, "Comma-separated field=value pairs, as in --config_override."
+    )
+    flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and end.")
+    flags.DEFINE_integer("max_eval_retries", 0, "Without effect: evaluation is not retried.")
+    flags.DEFINE_integer(
+        "eval_timeout", 3600, "Seconds to wait for a new checkpoint before evaluation ends."
+    )
+    flags.DEFINE_boolean("record_summaries", True, "Write input images to TensorBoard.")
+
+
+def door():
+    """Does what the flags say; the exit code."""
+    if FLAGS.max_eval_retries:
+        logging.warning("--max_eval_retries has no effect: an evaluation that fails says why.")
+    if FLAGS.hparams_overrides:
+        pairs = [pair.strip() for pair in FLAGS.hparams_overrides.split(",")]
+        FLAGS.config_override = [*FLAGS.config_override, *filter(None, pairs)]
+    if FLAGS.checkpoint_dir:
+        return commands.evaluate(
+            on_train_data=FLAGS.eval_training_data,
+            run_once=FLAGS.run_once,
+            eval_timeout=FLAGS.eval_timeout,
+        )
+    if FLAGS.eval_training_data or FLAGS.run_once:
+        return commands.refuse(
+            "eval_training_data" if FLAGS.eval_training_data else "run_once",
+            "it belongs to evaluation, which needs --checkpoint_dir too.",
+        )
+    return commands.train(
+        eval_every_n_steps=FLAGS.checkpoint_every_n, record_summaries=FLAGS.record_summaries
+    )
+
+
+def main():
+    """The command."""
+    define_flags()
+    app.run(lambda _: commands.run(door))
+
+
+if __name__ == "__main__":
+    main()

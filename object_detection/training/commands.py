@@ -1,0 +1,196 @@
+"""What the two training doors share: flags, the config they make of them, and plain failures."""
+
+import platform
+import re
+from collections.abc import Callable
+
+from absl import flags, logging
+
+import object_detection
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """The flags that both doors have: TFOD's, then ours. Called once, by the door that runs."""
+    flags.DEFINE_string("pipeline_config_path", None, "The pipeline.config of the run.")
+    flags.DEFINE_string("model_dir", None, "Where checkpoints, event files and metrics go.")
+    flags.DEFINE_integer("num_train_steps", None, "Overrides train_config.num_steps.")
+    flags.DEFINE_string(
+        "checkpoint_dir",
+        None,
+        "Evaluate the checkpoints of this folder as they come, instead of training.",
+    )
+    flags.DEFINE_integer(
+        "sample_1_of_n_eval_on_train_examples",
+        5,
+        "Evaluate on one of so many training examples (when evaluating on training data).",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer("checkpoint_every_n", 1000, "Steps between checkpoints.", lower_bound=1)
+    # Ours.
+    flags.DEFINE_integer(
+        "checkpoint_max_to_keep", 7, "How many checkpoints are kept; 0: all.", lower_bound=0
+    )
+    flags.DEFINE_integer("log_every_n_steps", 20, "Steps between progress lines.", lower_bound=1)
+    flags.DEFINE_integer(
+        "eval_every_n_steps",
+        None,
+        "Evaluate in the training process every so many steps and at the end; 0: never. Default: "
+        "model_main.py at every checkpoint, model_main_tf2.py never (as their TFOD models did).",
+        lower_bound=0,
+    )
+    flags.DEFINE_multi_string(
+        "config_override",
+        [],
+        "Changes the config: either a dotted field=value, such as train_config.batch_size=2, or "
+        "text of the config's own format to be merged. May be given more than once.",
+    )
+    flags.DEFINE_integer("seed", 0, "Makes weights, sampling and data order repeatable.")
+    flags.DEFINE_boolean("strict", False, "Stop at the first bad example instead of skipping it.")
+    flags.mark_flags_as_required(["pipeline_config_path", "model_dir"])
+
+
+def run(door: Callable[[], int]) -> int:
+    """Runs a door; a failure that is the user's to mend is one message, without a traceback."""
+    import tensorflow as tf
+
+    from object_detection.config.errors import ConfigError
+    from object_detection.training.failures import RunFailure
+
+    if not FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    tf.get_logger().setLevel("ERROR")
+    say_who_we_are()
+    try:
+        return door()
+    except (ConfigError, RunFailure) as error:
+        logging.error("%s", error)
+        logging.debug("Raised here:", exc_info=True)
+        return 1
+    except KeyboardInterrupt:
+        logging.error("Interrupted.")
+        return 130
+
+
+def say_who_we_are() -> None:
+    """Logs our version and origin: other packages bear the name object_detection too."""
+    import keras
+    import tensorflow as tf
+
+    logging.info(
+        "object_detection %s from %s (TensorFlow %s, Keras %s, Python %s, %d GPU(s))",
+        object_detection.__version__,
+        object_detection.__path__[0],
+        tf.__version__,
+        keras.__version__,
+        platform.python_version(),
+        len(tf.config.list_physical_devices("GPU")),
+    )
+
+
+def load_config(door: str):
+    """The config with the flags' changes, checked as a whole.
+
+    Args:
+        door: `train` or `eval`, which decides what has to be in order.
+
+    Returns:
+        A TrainEvalPipelineConfig.
+
+    Raises:
+        ConfigError: it can't be read, or it has faults: all of them are in the message.
+    """
+    from object_detection.config import pipeline_file, preflight
+    from object_detection.config.errors import ConfigError
+    from object_detection.modeling.backbones import BACKBONES
+
+    dotted = [text for text in FLAGS.config_override if re.match(r"\s*[\w.\[\]]+\s*=", text)]
+    texts = [text for text in FLAGS.config_override if text not in dotted]
+    config = pipeline_file.load(
+        FLAGS.pipeline_config_path, override_text="\n".join(texts), overrides=dotted
+    )
+    if FLAGS.num_train_steps is not None:
+        config.train_config.num_steps = FLAGS.num_train_steps
+    findings = preflight.check(config, door=door, supported_extractors=tuple(BACKBONES))
+    for warning in findings.warnings:
+        logging.warning("config: %s", warning)
+    if findings.faults:
+        raise ConfigError(
+            f"{FLAGS.pipeline_config_path} has {len(findings.faults)} fault(s):\n"
+            + "\n".join(f"  {number}. {text}" for number, text in enumerate(findings.faults, 1))
+        )
+    return config
+
+
+def train(*, eval_every_n_steps: int, **options) -> int:
+    """Trains as the shared flags say; the exit code.
+
+    Args:
+        eval_every_n_steps: what holds where the flag is not given.
+        options: further members of `TrainOptions`.
+    """
+    from object_detection.training import distribution, jobs
+
+    distribution.let_gpu_memory_grow()
+    wanted = FLAGS.eval_every_n_steps
+    every = eval_every_n_steps if wanted is None else wanted
+    config = load_config("train")
+    if every and FLAGS.sample_1_of_n_eval_examples is not None:
+        _sample(config.eval_input_reader, FLAGS.sample_1_of_n_eval_examples)
+    return jobs.train(
+        config,
+        jobs.TrainOptions(
+            model_dir=FLAGS.model_dir,
+            checkpoint_every_n=FLAGS.checkpoint_every_n,
+            checkpoint_max_to_keep=FLAGS.checkpoint_max_to_keep,
+            log_every_n_steps=FLAGS.log_every_n_steps,
+            eval_every_n_steps=every,
+            seed=FLAGS.seed,
+            strict=FLAGS.strict,
+            **options,
+        ),
+    )
+
+
+def evaluate(*, on_train_data: bool, **options) -> int:
+    """Evaluates the checkpoints of --checkpoint_dir as the shared flags say; the exit code.
+
+    Args:
+        on_train_data: evaluate on the training data instead of the evaluation data.
+        options: further members of `EvalOptions`.
+    """
+    from object_detection.training import distribution, jobs
+
+    distribution.let_gpu_memory_grow()
+    logging.info(
+        "Evaluation only, because --checkpoint_dir is given: no training happens here. Leave that "
+        "flag out to train."
+    )
+    config = load_config("eval")
+    if on_train_data:
+        _sample([config.train_input_reader], FLAGS.sample_1_of_n_eval_on_train_examples)
+    elif FLAGS.sample_1_of_n_eval_examples is not None:
+        _sample(config.eval_input_reader, FLAGS.sample_1_of_n_eval_examples)
+    return jobs.evaluate(
+        config,
+        jobs.EvalOptions(
+            model_dir=FLAGS.model_dir,
+            checkpoint_dir=FLAGS.checkpoint_dir,
+            on_train_data=on_train_data,
+            seed=FLAGS.seed,
+            strict=FLAGS.strict,
+            **options,
+        ),
+    )
+
+
+def refuse(flag: str, reason: str) -> int:
+    """Says why a flag can't be served; the exit code."""
+    logging.error("--%s: %s", flag, reason)
+    return 1
+
+
+def _sample(readers, every):
+    for reader in readers:
+        reader.sample_1_of_n_examples = every

@@ -1,0 +1,109 @@
+"""Which devices and processes a run is spread over, and how its batch is divided among them."""
+
+import json
+import os
+
+import tensorflow as tf
+from absl import logging
+
+
+def choose_strategy(num_workers: int = 1) -> tf.distribute.Strategy:
+    """The strategy for the machine at hand.
+
+    Several workers: MultiWorkerMirroredStrategy (each worker names itself in TF_CONFIG); else
+    several GPUs: MirroredStrategy; else one device, without a strategy's overhead.
+
+    Raises:
+        ValueError: `num_workers` and TF_CONFIG disagree.
+    """
+    if num_workers > 1:
+        _check_cluster(num_workers)
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    gpus = tf.config.list_logical_devices("GPU")
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def let_gpu_memory_grow() -> None:
+    """Takes GPU memory as it is needed instead of all at once; call it before GPUs are used."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # a caller has started TensorFlow already: leave it as it is
+            logging.info("GPU memory growth was fixed before; left as it is.")
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the logs, summaries and checkpoints."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    return resolver.task_type == "chief" or (
+        resolver.task_type == "worker"
+        and resolver.task_id == 0
+        and "chief" not in resolver.cluster_spec().as_dict()
+    )
+
+
+def batch_of_a_replica(batch_size: int, strategy: tf.distribute.Strategy) -> int:
+    """The share of the batch that each replica works on.
+
+    Raises:
+        ValueError: the batch can't be shared out evenly.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if batch_size < 1 or batch_size % replicas:
+        fitting = max(replicas, batch_size // replicas * replicas)
+        raise ValueError(
+            f"train_config.batch_size is {batch_size}, to be shared by {replicas} replicas (GPUs): "
+            f"it must be a multiple of {replicas}, for example {fitting}."
+        )
+    return batch_size // replicas
+
+
+def iterate(strategy: tf.distribute.Strategy, build_dataset):
+    """An iterator over the batches of every replica of this process.
+
+    Args:
+        build_dataset: (shard_index, num_shards) -> dataset of one replica's batches; each worker
+            process reads a shard of its own, its GPUs take turns with the batches of it.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return iter(build_dataset(0, 1))
+    return iter(
+        strategy.distribute_datasets_from_function(
+            lambda context: build_dataset(context.input_pipeline_id, context.num_input_pipelines)
+        )
+    )
+
+
+def batches_taken(steps: int, strategy: tf.distribute.Strategy) -> int:
+    """How many of its dataset's batches a worker process has used after so many steps."""
+    resolver = strategy.cluster_resolver
+    cluster = resolver.cluster_spec().as_dict() if resolver is not None else {}
+    return steps * strategy.num_replicas_in_sync // max(1, _num_workers(cluster))
+
+
+def _check_cluster(num_workers):
+    text = os.environ.get("TF_CONFIG", "")
+    example = (
+        '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, '
+        '"task": {"type": "worker", "index": 0}}'
+    )
+    try:
+        cluster = json.loads(text)["cluster"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"--num_workers={num_workers} needs the environment variable TF_CONFIG on every "
+            f"worker, for example {example}; it is {text!r}."
+        ) from None
+    found = _num_workers(cluster)
+    if found != num_workers:
+        raise ValueError(
+            f"--num_workers={num_workers}, but TF_CONFIG names {found} workers: {cluster}."
+        )
+
+
+def _num_workers(cluster) -> int:
+    return sum(len(cluster.get(kind, [])) for kind in ("chief", "worker"))

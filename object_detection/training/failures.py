@@ -1,0 +1,21 @@
+"""Why a run can't go on, in messages for the person at the keyboard, who needs no traceback."""
+
+
+class RunFailure(Exception):
+    """A run can't start or go on; the message says why and what to do about it."""
+
+
+class CheckpointError(RunFailure):
+    """A checkpoint can't be written, or can't be read into this model."""
+
+
+class NonFiniteLoss(RunFailure):
+    """A loss or the gradient is NaN or infinite; the weights can't be trusted any more."""
+
+
+class NoExamples(RunFailure):
+    """There is nothing to train on or to evaluate."""
+
+
+class OutOfMemory(RunFailure):
+    """The device ran out of memory; the message lists what to turn down."""

@@ -1,0 +1,50 @@
+"""The input pipelines of a run: their reports, and their errors without TensorFlow's wrapping."""
+
+import contextlib
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from object_detection.training.failures import NoExamples, RunFailure
+
+
+class InputPipeline(Protocol):
+    """What `builders.dataset_builder.build` gives."""
+
+    dataset: tf.data.Dataset  # of structures.Batch
+    report: Any  # data.report.InputReport
+
+
+class Inputs:
+    """Remembers the pipelines that a loop reads, for when something goes wrong in one of them."""
+
+    def __init__(self):
+        self._pipelines = []
+
+    def add(self, pipeline: InputPipeline) -> InputPipeline:
+        """Remembers a pipeline and gives it back."""
+        self._pipelines.append(pipeline)
+        return pipeline
+
+    @contextlib.contextmanager
+    def plain_errors(self):
+        """Around a loop: says what the pipelines skipped, and why one of them ended it.
+
+        Raises:
+            RunFailure: with the sentence of the pipeline itself, where that is what failed;
+                `NoExamples` with the pipelines' counts.
+        """
+        try:
+            yield
+        except NoExamples as error:
+            found = [pipeline.report.summary() for pipeline in self._pipelines]
+            why = "\n".join(text for text in found if text) or "Are the record files empty?"
+            raise NoExamples(f"{error}\n{why}") from error
+        except tf.errors.OpError as error:
+            faults = [pipeline.report.fault for pipeline in self._pipelines]
+            fault = next((fault for fault in faults if fault), None)
+            if fault is None:
+                raise
+            raise RunFailure(fault) from error
+        for pipeline in self._pipelines:
+            pipeline.report.log_summary()

@@ -1,0 +1,330 @@
+"""From a config to a run: builds the parts, joins them, and hands them to the loops."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from object_detection.builders import (
+    dataset_builder,
+    evaluator_builder,
+    model_builder,
+    optimizer_builder,
+)
+from object_detection.compat import checkpoint_map, checkpoint_reader
+from object_detection.config import pipeline_file
+from object_detection.training import (
+    checkpoints,
+    distribution,
+    eval_loop,
+    train_loop,
+    train_step,
+    trained_weights,
+)
+from object_detection.training.failures import RunFailure
+from object_detection.training.inputs import Inputs
+from object_detection.training.optimizer import Optimizer
+from object_detection.training.summaries import Summaries
+from object_detection.utils import label_map_util
+
+_IMAGES_IN_SUMMARY = 3  # TFOD's train_input_images
+
+
+class TrainOptions(NamedTuple):
+    """What the command line says about a training run; the config says the rest."""
+
+    model_dir: str
+    checkpoint_every_n: int = 1000
+    checkpoint_max_to_keep: int = 7
+    log_every_n_steps: int = 20
+    eval_every_n_steps: int = 0  # 0: no evaluation in this process
+    record_summaries: bool = True
+    num_workers: int = 1
+    seed: int = 0
+    strict: bool = False
+
+
+class EvalOptions(NamedTuple):
+    """What the command line says about a separate evaluation."""
+
+    model_dir: str
+    checkpoint_dir: str
+    run_once: bool = False
+    eval_timeout: float = 3600.0
+    on_train_data: bool = False
+    seed: int = 0
+    strict: bool = False
+
+
+def train(config, options: TrainOptions) -> int:
+    """Trains the model of a TrainEvalPipelineConfig in `options.model_dir`; the exit code.
+
+    Where the weights come from, in this order:
+      1. the newest checkpoint in model_dir, with optimizer, step and place in the data;
+      2. else train_config.fine_tune_checkpoint, at step 0;
+      3. else the config's initializers.
+    """
+    strategy = distribution.choose_strategy(options.num_workers)
+    keras.utils.set_random_seed(options.seed)
+    train_config = config.train_config
+    with strategy.scope():
+        network = _built(model_builder.build_network, config.model, is_training=True)
+        weights = _built(
+            trained_weights.choose,
+            network,
+            only=train_config.update_trainable_variables,
+            freeze=train_config.freeze_variables,
+        )
+        optimizer = Optimizer(_built(optimizer_builder.build, train_config.optimizer), weights)
+    state = checkpoints.RunState(
+        _variables(network), optimizer, tf.Variable(0, dtype=tf.int64, trainable=False)
+    )
+    keeper = checkpoints.CheckpointDirectory(
+        options.model_dir,
+        max_to_keep=options.checkpoint_max_to_keep,
+        keep_every_n_hours=train_config.keep_checkpoint_every_n_hours,
+    )
+    _find_weights(config, keeper, network, state)
+    chief = distribution.is_chief(strategy)
+    if chief:
+        pipeline_file.save(config, options.model_dir)
+    inputs, iterator = _training_inputs(config, options, strategy, int(state.step))
+    settings = train_loop.LoopSettings(
+        num_steps=train_config.num_steps,
+        batch_size=train_config.batch_size,
+        checkpoint_every_n=options.checkpoint_every_n,
+        log_every_n_steps=options.log_every_n_steps,
+        evaluate_every_n=options.eval_every_n_steps,
+    )
+    _announce(strategy, settings, int(state.step))
+    summaries = Summaries(Path(options.model_dir) / "train" if chief else None)
+    with inputs.plain_errors():
+        return train_loop.train(
+            train_step.build_train_step(
+                network, optimizer, _step_settings(train_config, options), strategy
+            ),
+            iterator,
+            state,
+            settings,
+            checkpoints=keeper if chief else None,
+            summaries=summaries,
+            evaluate=_evaluation_within(config, options, network, optimizer) if chief else None,
+        )
+
+
+def evaluate(config, options: EvalOptions) -> int:
+    """Evaluates the checkpoints of `options.checkpoint_dir` as they come; the exit code."""
+    keras.utils.set_random_seed(options.seed)
+    network = _built(model_builder.build_network, config.model, is_training=False)
+    evaluators = evaluators_of(
+        config, network, options.model_dir, options, on_train_data=options.on_train_data
+    )
+    directory = checkpoints.CheckpointDirectory(options.checkpoint_dir)
+
+    def newest():
+        return next(iter(directory.newest_first()), None)
+
+    def evaluate_one(prefix):
+        step = _built(
+            checkpoints.read_weights,
+            prefix,
+            network,
+            averages=config.eval_config.use_moving_averages,
+        )
+        logging.info("Evaluating %s, of step %d.", prefix, step)
+        for evaluator in evaluators:
+            evaluator.evaluate(step)
+        return step
+
+    return eval_loop.evaluate_checkpoints(
+        options.checkpoint_dir,
+        newest,
+        evaluate_one,
+        eval_loop.Waiting(
+            run_once=options.run_once,
+            timeout=options.eval_timeout,
+            interval=config.eval_config.eval_interval_secs,
+            max_evals=config.eval_config.max_evals,
+            last_step=config.train_config.num_steps,
+        ),
+    )
+
+
+def evaluators_of(config, network, model_dir, options, *, on_train_data=False):
+    """One Evaluator for each eval_input_reader, or one for the training data.
+
+    Each has a folder of its own: model_dir/eval/<name of the reader>, or model_dir/eval/<number>
+    where several readers have no name; a single nameless one has model_dir/eval itself, as in TFOD.
+    """
+    readers = [config.train_input_reader] if on_train_data else list(config.eval_input_reader)
+    if not readers:
+        raise RunFailure("The config has no eval_input_reader, so there is nothing to evaluate on.")
+    evaluators = []
+    for number, reader in enumerate(readers):
+        folder = reader.name or (str(number) if len(readers) > 1 else "")
+        evaluators.append(
+            _evaluator(config, network, reader, Path(model_dir) / "eval" / folder, options)
+        )
+    return evaluators
+
+
+def _evaluator(config, network, reader, directory, options):
+    eval_config = config.eval_config
+
+    def build_input():
+        return _built(
+            dataset_builder.build,
+            reader,
+            model_config=config.model,
+            eval_config=eval_config,
+            training=False,
+            batch_size=eval_config.batch_size,
+            seed=options.seed,
+            strict=options.strict,
+            keep_source_pixels=eval_config.num_visualizations > 0,
+        )
+
+    categories = categories_of(reader, network.num_classes)
+    _built(evaluator_builder.build, eval_config, categories)  # names it can't score: now, not later
+    limit = eval_config.num_examples if eval_config.HasField("num_examples") else 0
+    return eval_loop.Evaluator(
+        network,
+        build_input,
+        lambda: evaluator_builder.build(eval_config, categories),
+        eval_loop.EvalSettings(
+            directory=directory,
+            name=reader.name,
+            max_examples=limit,
+            num_visualizations=eval_config.num_visualizations,
+            min_score_threshold=eval_config.min_score_threshold,
+            max_num_boxes_to_visualize=eval_config.max_num_boxes_to_visualize,
+            seed=options.seed,
+        ),
+        regularization=config.train_config.add_regularization_loss,
+    )
+
+
+def categories_of(reader, num_classes) -> dict[int, str]:
+    """{id: name} of a reader's label map; bare numbers where it has none."""
+    if not reader.label_map_path:
+        return {number: str(number) for number in range(1, num_classes + 1)}
+    index = label_map_util.create_category_index_from_labelmap(reader.label_map_path)
+    return {number: category["name"] for number, category in index.items()}
+
+
+def _evaluation_within(config, options, network, optimizer):
+    """(step, stop) -> None for the loop, or None where this process is not to evaluate."""
+    if not options.eval_every_n_steps:
+        return None
+    evaluators = evaluators_of(config, network, options.model_dir, options)
+
+    def run(step, stop):
+        for evaluator in evaluators:
+            if config.eval_config.use_moving_averages and optimizer.averages:
+                with optimizer.averaged():
+                    evaluator.evaluate(step, lambda: bool(stop))
+            else:
+                evaluator.evaluate(step, lambda: bool(stop))
+
+    return run
+
+
+def _find_weights(config, keeper, network, state):
+    """The three numbered places of `train`."""
+    source = config.train_config.fine_tune_checkpoint
+    if source and _folder_of(source) == os.path.realpath(keeper.directory):
+        raise RunFailure(
+            f"train_config.fine_tune_checkpoint ({source}) lies in --model_dir itself. Give a new "
+            "--model_dir; or, to go on with the run in it, clear fine_tune_checkpoint."
+        )
+    resumed = keeper.restore_newest(state)
+    if resumed is not None:
+        logging.info("resuming from %s at step %d", resumed, int(state.step))
+        if source:
+            logging.info("fine_tune_checkpoint is not read: this run has begun already.")
+        return
+    if not source:
+        logging.info("No checkpoint in %s: a new run from random weights.", keeper.directory)
+        return
+    # Without a type TFOD goes by the older field, whose default means a classifier's weights.
+    older = "detection" if config.train_config.from_detection_checkpoint else "classification"
+    report = _built(
+        checkpoint_reader.restore,
+        network,
+        source,
+        checkpoint_type=config.train_config.fine_tune_checkpoint_type or older,
+        partial=True,
+    )
+    logging.info("A new run from fine_tune_checkpoint %s:\n%s", source, report.summary())
+
+
+def _folder_of(prefix):
+    return os.path.realpath(prefix if os.path.isdir(prefix) else os.path.dirname(prefix) or ".")
+
+
+def _step_settings(train_config, options):
+    return train_step.StepSettings(
+        gradient_clipping_by_norm=train_config.gradient_clipping_by_norm,
+        add_regularization_loss=train_config.add_regularization_loss,
+        bias_grad_multiplier=train_config.bias_grad_multiplier,
+        seed=options.seed,
+        images_for_summary=_IMAGES_IN_SUMMARY if options.record_summaries else 0,
+    )
+
+
+def _training_inputs(config, options, strategy, step) -> tuple[Inputs, Iterator]:
+    """This process's pipelines, and its batches from the place on where the run was."""
+    inputs = Inputs()
+    batch_size = _built(distribution.batch_of_a_replica, config.train_config.batch_size, strategy)
+
+    def build_dataset(shard_index, num_shards):
+        pipeline = _built(
+            dataset_builder.build,
+            config.train_input_reader,
+            model_config=config.model,
+            train_config=config.train_config,
+            training=True,
+            batch_size=batch_size,
+            seed=options.seed,
+            strict=options.strict,
+            skip_batches=distribution.batches_taken(step, strategy),
+            num_shards=num_shards,
+            shard_index=shard_index,
+        )
+        return inputs.add(pipeline).dataset
+
+    return inputs, distribution.iterate(strategy, build_dataset)
+
+
+def _announce(strategy, settings, step):
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    replicas = strategy.num_replicas_in_sync
+    logging.info(
+        "Training from step %d to %s on %d replica(s) (%s): %d images a step, %d on each.",
+        step,
+        settings.num_steps or "the end of time (train_config.num_steps is 0)",
+        replicas,
+        ", ".join(device.name for device in devices),
+        settings.batch_size,
+        settings.batch_size // replicas,
+    )
+    if settings.num_steps and step >= settings.num_steps:
+        logging.info("Step %d of %d is reached: nothing to train.", step, settings.num_steps)
+
+
+def _variables(network):
+    return {
+        path: variable.value for path, variable in checkpoint_map.variables_by_path(network).items()
+    }
+
+
+def _built(build, *args, **kwargs):
+    """What a builder makes; its complaints about the config become a RunFailure."""
+    try:
+        return build(*args, **kwargs)
+    except ValueError as error:
+        raise RunFailure(str(error)) from error

@@ -1,0 +1,82 @@
+"""Takes padded batches in the resized frame apart into images in the frame they were stored in."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from object_detection.metrics.coco_evaluation import ImageDetections, ImageTruth
+from object_detection.structures import Batch, Detections
+
+
+class EvaluatedImage(NamedTuple):
+    """One image with what is true of it and what was found in it."""
+
+    image_id: str
+    truth: ImageTruth
+    detections: ImageDetections
+    height: int  # of the image as stored
+    width: int
+    pixels: np.ndarray | None  # [height, width, 3] uint8, where the pipeline kept them
+
+
+def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
+    """Splits a batch; boxes become pixels of the stored images, padding is left out.
+
+    The resized frame of an image is its true shape: what was padded below and on the right of it
+    has no counterpart in the stored image.
+    """
+    batch = _to_numpy(batch)
+    detections = _to_numpy(detections)
+    images = []
+    for k, (height, width) in enumerate(batch.source_shape.tolist()):
+        scale = np.array([height, width], np.float32) / batch.images.true_shape[k]
+        scale = np.tile(scale.astype(np.float32), 2)
+        images.append(
+            EvaluatedImage(
+                image_id=batch.image_id[k].decode(errors="replace"),
+                truth=_truth_of(batch.truth, k, scale),
+                detections=_detections_of(detections, k, scale),
+                height=height,
+                width=width,
+                pixels=(
+                    None if batch.source_pixels is None else batch.source_pixels[k, :height, :width]
+                ),
+            )
+        )
+    return images
+
+
+def _truth_of(truth, k, scale) -> ImageTruth:
+    valid = truth.valid[k]
+    masks = None
+    if truth.masks is not None:
+        mask_height, mask_width = truth.mask_shape[k]
+        with_mask = valid[: truth.masks.shape[1]]
+        masks = truth.masks[k, : len(with_mask)][with_mask][:, :mask_height, :mask_width]
+    return ImageTruth(
+        boxes=truth.boxes[k][valid] * scale,
+        classes=truth.classes[k][valid],
+        crowd=truth.crowd[k][valid],
+        difficult=truth.difficult[k][valid],
+        area=truth.area[k][valid],
+        masks=masks,
+    )
+
+
+def _detections_of(detections, k, scale) -> ImageDetections:
+    valid = detections.valid[k]
+    return ImageDetections(
+        boxes=detections.boxes[k][valid] * scale,
+        scores=detections.scores[k][valid],
+        classes=detections.classes[k][valid],
+        masks=None if detections.masks is None else detections.masks[k][valid],
+    )
+
+
+def _to_numpy(structure):
+    """The same NamedTuple with arrays instead of tensors, at every depth."""
+    if structure is None:
+        return None
+    if hasattr(structure, "_fields"):
+        return type(structure)(*(_to_numpy(member) for member in structure))
+    return structure.numpy()

@@ -1,0 +1,191 @@
+"""The training loop, in one piece: step, look, tell, save, evaluate, until done or stopped."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+from absl import logging
+
+from object_detection.training.checkpoints import CheckpointDirectory, RunState
+from object_detection.training.failures import (
+    CheckpointError,
+    NoExamples,
+    NonFiniteLoss,
+    OutOfMemory,
+)
+from object_detection.training.interrupts import StopRequest
+from object_detection.training.progress import Progress
+from object_detection.training.summaries import Summaries
+
+_IMAGES_EVERY = 500  # steps between two pictures of the input in TensorBoard
+_FAILED_SAVES = 3  # so many in a row end the run
+
+OUT_OF_MEMORY_ADVICE = """\
+The device ran out of memory. What takes memory, most first:
+  train_config.batch_size (per GPU: batch_size / number of GPUs)
+  model.faster_rcnn.image_resizer: the size of the images
+  model.faster_rcnn.second_stage_batch_size and first_stage_max_proposals
+  mask_rcnn_box_predictor: mask_height, mask_width, mask_prediction_num_conv_layers
+  model.faster_rcnn.initial_crop_size
+Change one with --config_override, for example --config_override=train_config.batch_size=1"""
+
+
+class LoopSettings(NamedTuple):
+    """How long a run goes on and how often it does what."""
+
+    num_steps: int  # 0: until stopped
+    batch_size: int  # images a step, over all replicas
+    checkpoint_every_n: int = 1000
+    log_every_n_steps: int = 20
+    evaluate_every_n: int = 0  # 0: no evaluation in this process
+
+
+def train(
+    step_function: Callable,
+    iterator,
+    state: RunState,
+    settings: LoopSettings,
+    *,
+    checkpoints: CheckpointDirectory | None,
+    summaries: Summaries,
+    evaluate: Callable[[int, StopRequest], None] | None = None,
+) -> int:
+    """Runs steps until `settings.num_steps`, or until Ctrl-C or SIGTERM; saves at the end.
+
+    Args:
+        step_function: from `train_step.build_train_step`.
+        iterator: over the batches that come after those already used.
+        state: already restored or fresh; its step is advanced.
+        checkpoints: where to save; None keeps nothing.
+        evaluate: called with the step and the stop request where an evaluation is due, always
+            just after a save.
+
+    Returns:
+        The exit code: 0, or 128 + the signal that ended the run.
+
+    Raises:
+        NonFiniteLoss, NoExamples, OutOfMemory, CheckpointError: with all that the user needs to
+            go on; the last good checkpoint is untouched.
+    """
+    saver = _Saver(checkpoints, state)
+    step = int(state.step)
+    if step == 0:
+        # A disk that is full or read-only shows now, and not after the first thousand steps.
+        saver.save(must_succeed=True)
+    progress = Progress(
+        step=step,
+        num_steps=settings.num_steps,
+        batch_size=settings.batch_size,
+        every=settings.log_every_n_steps,
+    )
+    with StopRequest() as stop:
+        try:
+            while not stop and (settings.num_steps == 0 or step < settings.num_steps):
+                result = _run_step(step_function, iterator, step)
+                if result is None:
+                    saver.save(must_succeed=True)
+                    break
+                losses = _checked(result, step, saver.newest)
+                step += 1
+                state.step.assign(step)
+                _record(step, losses, result, progress, summaries)
+                last = step == settings.num_steps
+                due = last or (settings.evaluate_every_n and step % settings.evaluate_every_n == 0)
+                if stop or due or step % settings.checkpoint_every_n == 0:
+                    progress.pause()
+                    saver.save(must_succeed=last or bool(stop))
+                    if due and evaluate is not None and not stop:
+                        evaluate(step, stop)
+                    progress.resume()
+        finally:
+            progress.close()
+            summaries.flush()
+    if stop:
+        logging.info(
+            "Stopped by %s at step %d; saved as %s. The same command goes on from here.",
+            stop.name,
+            step,
+            saver.newest,
+        )
+    return stop.exit_code
+
+
+class _Saver:
+    """Saves a state, and bears with a failing disk for a while."""
+
+    def __init__(self, checkpoints, state):
+        self._checkpoints, self._state = checkpoints, state
+        self._failures = 0
+        self.newest = None
+        if checkpoints is not None:
+            self.newest = next(iter(checkpoints.newest_first()), None)
+
+    def save(self, must_succeed):
+        if self._checkpoints is None:
+            return
+        try:
+            self.newest = self._checkpoints.save(self._state)
+        except CheckpointError as error:
+            self._failures += 1
+            if must_succeed or self._failures >= _FAILED_SAVES:
+                raise
+            logging.error("%s Training goes on; the next save tries again.", error)
+            return
+        self._failures = 0
+        logging.info("Saved %s at step %d.", self.newest, int(self._state.step))
+
+
+def _run_step(step_function, iterator, step):
+    """The step's result, or None where the data has come to its end."""
+    try:
+        return step_function(iterator, tf.constant(step, tf.int64))
+    except tf.errors.OutOfRangeError as error:
+        if step == 0:
+            raise NoExamples(
+                "train_input_reader gives no example, or fewer than one batch of them."
+            ) from error
+        logging.info("The data ended at step %d (train_input_reader.num_epochs).", step)
+        return None
+    except tf.errors.ResourceExhaustedError as error:
+        first = (error.message or "").strip().splitlines()[:1]
+        raise OutOfMemory(f"{OUT_OF_MEMORY_ADVICE}\n({''.join(first)[:300]})") from error
+
+
+def _checked(result, step, newest) -> dict:
+    """The step's losses as floats, if all of them and the gradient are finite."""
+    losses = {name: float(value) for name, value in result.losses.items()}
+    broken = [name for name, value in losses.items() if not math.isfinite(value)]
+    # The total is only worth naming where no term of it is to blame.
+    broken = [name for name in broken if name != "Loss/total_loss"] or broken
+    if not broken and math.isfinite(float(result.gradient_norm)):
+        return losses
+    ids = [image_id.decode(errors="replace") for image_id in result.image_ids.numpy().tolist()]
+    what = ", ".join(f"{name} = {losses[name]}" for name in broken) or (
+        f"all losses are finite, but the gradient's norm = {float(result.gradient_norm)}"
+    )
+    raise NonFiniteLoss(
+        f"Step {step + 1}: {what}; learning rate {float(result.learning_rate):.3g}. "
+        f"The images of this step: {', '.join(ids)}.\n"
+        "The usual reasons are a learning rate that is too high (lower it, lengthen its warm-up, "
+        "or set train_config.gradient_clipping_by_norm: 10) and a faulty annotation in one of "
+        "these images.\n"
+        + (f"The last good checkpoint is {newest}." if newest else "There is no checkpoint yet.")
+    )
+
+
+def _record(step, losses, result, progress, summaries):
+    rate = float(result.learning_rate)
+    window = progress.add(step, losses, rate)
+    if window is not None:
+        summaries.scalars(
+            {
+                **window.losses,
+                "learning_rate": rate,
+                "steps_per_sec": window.steps_per_second,
+                "gradient_norm": float(result.gradient_norm),
+            },
+            step,
+        )
+    if result.images is not None and step % _IMAGES_EVERY == 1:
+        summaries.image("train_input_images", result.images, step)
