@@ -73,7 +73,8 @@ def test_a_split_is_coco_with_exact_masks(tmp_path):
     content = json.loads(path.read_text())
     for number, image in enumerate(found.images, start=1):
         scene = shape_scenes.draw((5, 1, number), 96)
-        assert Image.open(image.path).size == (96, 96)
+        with Image.open(image.path) as picture:
+            assert picture.size == (96, 96)
         assert tuple(each.class_name for each in image.objects) == scene.kinds
         own = [a for a in content["annotations"] if a["image_id"] == number]
         for annotation, mask in zip(own, scene.masks, strict=True):
