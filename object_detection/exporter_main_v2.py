@@ -1,8 +1,17 @@
 """Exports a trained model: `python -m object_detection.exporter_main_v2 --help`."""
 
-import sys
+import re
 
 from absl import app, flags, logging
+
+_INPUT_TYPES = (
+    "image_tensor",
+    "float_image_tensor",
+    "encoded_image_string_tensor",
+    "tf_example",
+    "image_and_boxes_tensor",
+)
+_SIDE_INPUTS = ("side_input_shapes", "side_input_types", "side_input_names")
 
 
 def define_flags():
@@ -10,13 +19,7 @@ def define_flags():
     flags.DEFINE_enum(
         "input_type",
         "image_tensor",
-        [
-            "image_tensor",
-            "float_image_tensor",
-            "encoded_image_string_tensor",
-            "tf_example",
-            "image_and_boxes_tensor",
-        ],
+        _INPUT_TYPES,
         "What the exported model takes: uint8 images, float images, encoded image files or "
         "serialized tf.Examples. (image_and_boxes_tensor is for models not supported here.)",
     )
@@ -25,11 +28,16 @@ def define_flags():
         "trained_checkpoint_dir", None, "Training folder whose last checkpoint is exported."
     )
     flags.DEFINE_string("output_directory", None, "Where the export goes.")
-    flags.DEFINE_string("config_override", "", "Text config that is merged over the file's.")
-    flags.DEFINE_boolean("export_raw", False, "Also give out the internal tensors, as TFOD does.")
+    flags.DEFINE_multi_string(
+        "config_override",
+        [],
+        "Changes the config: either text of its own format to be merged, or a dotted field=value. "
+        "May be given more than once.",
+    )
     flags.DEFINE_boolean("use_side_inputs", False, "For models with side inputs; none here has.")
-    for name in ("side_input_shapes", "side_input_types", "side_input_names"):
+    for name in _SIDE_INPUTS:
         flags.DEFINE_string(name, "", "Goes with use_side_inputs.")
+    flags.DEFINE_boolean("export_raw", False, "Also give out the internal tensors, as TFOD does.")
     flags.mark_flags_as_required(
         ["pipeline_config_path", "trained_checkpoint_dir", "output_directory"]
     )
@@ -39,39 +47,66 @@ def main(arguments):
     """Exports as the flags say; returns the exit code."""
     del arguments
     given = flags.FLAGS
-    if given.use_side_inputs or any(
-        given[name].value for name in ("side_input_shapes", "side_input_types", "side_input_names")
-    ):
+    if given.use_side_inputs or any(given[name].value for name in _SIDE_INPUTS):
         logging.error(
             "use_side_inputs is not supported: Faster and Mask R-CNN take images only (side "
             "inputs belong to Context R-CNN). Leave the flag and the side_input_* flags out."
         )
         return 1
+    import tensorflow as tf
+
     import object_detection
-    from object_detection.config import pipeline_file
     from object_detection.export import exporter
 
+    if not given["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    tf.get_logger().setLevel("ERROR")
     origin = object_detection.__path__[0]
     logging.info("object_detection %s from %s", object_detection.__version__, origin)
     try:
-        config = pipeline_file.load(given.pipeline_config_path, override_text=given.config_override)
         folder, label_map = exporter.export(
-            config,
+            load_config(given.pipeline_config_path, given.config_override),
             given.trained_checkpoint_dir,
             given.output_directory,
             input_type=given.input_type,
             raw=given.export_raw,
         )
-    except (ValueError, OSError) as fault:
+    except (ValueError, OSError, tf.errors.OpError) as fault:
         logging.error("%s", fault)
+        logging.debug("Raised here:", exc_info=True)
         return 1
     if label_map is None:
         logging.warning(
             "No label map could be read (label_map_path of the readers), so none travels with the "
             "model: give --label_map to object_detection.predict."
         )
-    print(f"Exported to {folder}: saved_model/, checkpoint/ckpt-0, pipeline.config")
+    print(f"Exported to {folder}: saved_model/, checkpoint/ckpt-0 and pipeline.config")
     return 0
+
+
+def load_config(path, changes):
+    """The config with its changes, checked as a whole.
+
+    Args:
+        path: of the pipeline.config.
+        changes: texts to be merged, or dotted field=value, in any mixture.
+
+    Raises:
+        ConfigError: it can't be read, or it has faults: all of them are in the message.
+    """
+    from object_detection.config import pipeline_file, preflight
+    from object_detection.config.errors import ConfigError
+    from object_detection.modeling.backbones import BACKBONES
+
+    dotted = [text for text in changes if re.match(r"\s*[\w.\[\]]+\s*=", text)]
+    texts = [text for text in changes if text not in dotted]
+    config = pipeline_file.load(path, override_text="\n".join(texts), overrides=dotted)
+    findings = preflight.check(config, door="export", supported_extractors=tuple(BACKBONES))
+    for warning in findings.warnings:
+        logging.warning("config: %s", warning)
+    if findings.faults:
+        raise ConfigError(f"{path} cannot be exported:\n  " + "\n  ".join(findings.faults))
+    return config
 
 
 def run():
@@ -81,4 +116,4 @@ def run():
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    run()

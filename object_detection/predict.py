@@ -25,10 +25,15 @@ def define_flags():
 
 def main(arguments):
     """Predicts as the flags say; returns the exit code."""
+    import tensorflow as tf
+
     import object_detection
     from object_detection.prediction.predictor import Predictor
 
     given = flags.FLAGS
+    if not given["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    tf.get_logger().setLevel("ERROR")
     origin = object_detection.__path__[0]
     logging.info("object_detection %s from %s", object_detection.__version__, origin)
     try:
@@ -40,8 +45,9 @@ def main(arguments):
             max_detections=given.max_detections,
         )
         failed, found, seconds = predict_all(predictor, files, Path(given.output))
-    except (ValueError, OSError) as fault:
+    except (ValueError, OSError, tf.errors.OpError) as fault:
         logging.error("%s", fault)
+        logging.debug("Raised here:", exc_info=True)
         return 1
     done = len(files) - len(failed)
     rate = f", {seconds / done:.2f} s each" if done else ""
@@ -128,4 +134,4 @@ def run():
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    run()
