@@ -10,12 +10,11 @@ import tempfile
 from pathlib import Path
 
 from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 
 from object_detection.config import overrides as dotted
 from object_detection.config.errors import ConfigError
 from object_detection.protos import pipeline_pb2
-from object_detection.utils import text_proto
+from object_detection.utils import proto_file, text_proto
 
 NAME = "pipeline.config"
 
@@ -53,9 +52,7 @@ def parse(text, source=NAME):
     """The TrainEvalPipelineConfig that `text` holds; `source` names it in errors."""
     config = pipeline_pb2.TrainEvalPipelineConfig()
     _merge(text, config, source)
-    repeated = text_proto.repeated_setting(text, pipeline_pb2.TrainEvalPipelineConfig)
-    if repeated:
-        _log.warning("%s: %s", source, repeated)
+    _warn_of_repeats(text, source)
     return config
 
 
@@ -88,49 +85,27 @@ def _umask():
 
 
 def _read(path):
+    """The config in a file, unchecked but for what its form says."""
+    message_type = pipeline_pb2.TrainEvalPipelineConfig
     try:
-        content = path.read_bytes()
+        config, text = proto_file.read(path, message_type)
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}). Give the path of a pipeline.config, or of "
+            f"{path} cannot be read ({error.strerror}). Give the path of a pipeline.config, or of "
             "the folder that holds one."
         ) from None
-    if not content.strip():
-        raise ConfigError(f"{path}: the file is empty. samples/configs/ has configs to start from.")
-    text = _decode(content)
-    if text is not None:
-        return parse(text, str(path))
-    config = _from_binary(content)
-    if config is None:
-        raise ConfigError(
-            f"{path}: neither text nor a binary TrainEvalPipelineConfig. Is it a config at all?"
-        )
+    except text_proto.TextProtoError as error:
+        raise ConfigError(str(error)) from None
+    if not config.ListFields():
+        raise ConfigError(f"{path} is empty. samples/configs/ has configs to start from.")
+    _warn_of_repeats(text, path)
     return config
 
 
-def _decode(content):
-    """The text of a text file, or None where the bytes are no text."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if content.startswith(mark):  # what Windows PowerShell writes with >
-            return content.decode(encoding, errors="replace")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-        if any("\x7f" <= char <= "\x9f" for char in text) and _from_binary(content) is not None:
-            return None
-    if any(char < " " and char not in "\t\r\n\f\v" for char in text):
-        return None
-    return text
-
-
-def _from_binary(content):
-    config = pipeline_pb2.TrainEvalPipelineConfig()
-    try:
-        config.ParseFromString(content)
-    except DecodeError:
-        return None
-    return config if config.ListFields() else None
+def _warn_of_repeats(text, source):
+    repeated = text and text_proto.repeated_setting(text, pipeline_pb2.TrainEvalPipelineConfig)
+    if repeated:
+        _log.warning("%s: %s.", source, repeated)
 
 
 def _merge(text, config, source):

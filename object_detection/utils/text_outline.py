@@ -33,6 +33,7 @@ class Outline:
             self._starts.append(self._starts[-1] + len(line) + 1)
         self._stacks = []  # (offset of a token, blocks open before it)
         self._suspect = None
+        self.top_blocks = []  # outermost blocks, in order
         self.open_at_end = self._scan(text)
 
     def line(self, number):
@@ -72,7 +73,10 @@ class Outline:
                 self._notice(stack, inner_indents, line, indent)
             if kind == "open":
                 own = self.line(line)
-                stack += (Block(name, line, len(own) - len(own.lstrip())),)
+                block = Block(name, line, len(own) - len(own.lstrip()))
+                if not stack:
+                    self.top_blocks.append(block)
+                stack += (block,)
                 inner_indents.append(None)
             elif kind == "close" and stack:
                 name, stack = (
