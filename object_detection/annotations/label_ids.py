@@ -7,6 +7,7 @@ from typing import NamedTuple
 from google.protobuf import text_encoding
 
 from object_detection.annotations.record import AnnotationError
+from object_detection.utils import label_map_util
 
 
 class LabelIds(NamedTuple):
@@ -44,11 +45,17 @@ def from_annotations(sets):
 
 
 def read(path):
-    """The numbers in a label map file: by name and, where items have one, by display name."""
-    from object_detection.utils import label_map_util
+    """The numbers in a label map file: by name and, where items have one, by display name.
 
+    Raises:
+        AnnotationError: it cannot be read.
+    """
     by_name, by_display_name = {}, {}
-    for item in label_map_util.load_labelmap(str(path)).item:
+    try:
+        items = label_map_util.load_labelmap(str(path)).item
+    except label_map_util.LabelMapError as error:
+        raise AnnotationError(str(error)) from None
+    for item in items:
         by_name[item.name] = item.id
         if item.display_name:
             by_display_name[item.display_name] = item.id

@@ -66,6 +66,13 @@ def test_the_numbers_of_a_given_map_hold(tmp_path):
     assert path.read_text() == "item { id: 5 name: 'cat' }"
 
 
+def test_a_broken_map_is_an_error_with_its_name(tmp_path):
+    (tmp_path / "mine.pbtxt").write_text("item { id: 5 name: 'cat'")
+
+    with pytest.raises(AnnotationError, match="mine.pbtxt"):
+        settle(tmp_path / "mine.pbtxt", LabelIds({"cat": 1}), given=True)
+
+
 def test_a_given_map_that_is_not_there_is_written(tmp_path):
     settle(tmp_path / "mine.pbtxt", LabelIds({"cat": 1}), given=True)
 
