@@ -107,7 +107,8 @@ def _write_checkpoint(network, folder):
     """Writes ckpt-0 and the state file that names it."""
     folder.mkdir()
     checkpoint_map.checkpoint_of(network).write(str(folder / "ckpt-0"))
-    tf.compat.v1.train.update_checkpoint_state(str(folder), "ckpt-0")
+    state = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
+    (folder / "checkpoint").write_text(state)
 
 
 @contextlib.contextmanager

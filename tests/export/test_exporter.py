@@ -46,7 +46,7 @@ def trained(folder, score, averages=None):
     checkpoint = checkpoint_map.checkpoint_of(network, **extra)
     folder.mkdir(exist_ok=True)
     checkpoint.write(str(folder / "ckpt-3"))
-    tf.compat.v1.train.update_checkpoint_state(str(folder), "ckpt-3")
+    (folder / "checkpoint").write_text('model_checkpoint_path: "ckpt-3"\n')
     return folder
 
 
