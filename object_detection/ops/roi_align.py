@@ -1,0 +1,187 @@
+"""Cuts the features of boxes out of feature maps (in the place of RoIAlign, Mask R-CNN section 3).
+
+A crop is a grid of bilinear readings whose corners lie on the box's corners, one reading a point
+(TFOD; published weights know no other). No gradient flows to the boxes: they are taken as fixed
+(approximate joint training, Faster R-CNN section 3.2).
+
+Functions on rows take boxes [n, 4] of any images, `owner` [n] int32 naming the image of each.
+"""
+
+import math
+
+import tensorflow as tf
+
+from object_detection.ops import boxes as box_ops
+
+
+def crop(features, boxes, image_shape, size):
+    """Crops boxes from one feature map; points outside it read 0.
+
+    Args:
+        features: [B, h, w, C].
+        boxes: [B, R, 4] pixels of the padded image.
+        image_shape: (H, W) of the padded image.
+        size: int S.
+
+    Returns:
+        [B, R, S, S, C] in the features' type.
+    """
+    return _by_image(boxes, lambda *rows: crop_rows(features, *rows, image_shape, size))
+
+
+def crop_matmul(features, boxes, image_shape, size):
+    """`crop` as TFOD's `use_matmul_crop_and_resize` computes it.
+
+    Outside the feature map a reading fades to 0 within one cell, instead of being 0 at once. (It
+    is gathered here and not multiplied: TFOD's matrices are nearly all zeros.)
+    """
+    return _by_image(
+        boxes, lambda *rows: crop_rows(features, *rows, image_shape, size, matmul=True)
+    )
+
+
+def crop_pyramid(features, boxes, levels, image_shape, size, matmul=False):
+    """Crops each box from its own level of a pyramid.
+
+    Equal to cropping every box from every level and keeping the right one, without the waste.
+
+    Args:
+        features: list of [B, h, w, C], one for each level.
+        boxes: [B, R, 4] pixels of the padded image.
+        levels: [B, R] int32, index into `features`.
+        image_shape: (H, W) of the padded image.
+        size: int S.
+        matmul: crop as `crop_matmul` does.
+
+    Returns:
+        [B, R, S, S, C] in the features' type.
+    """
+    levels = tf.reshape(levels, [-1])
+    return _by_image(
+        boxes,
+        lambda *rows: crop_pyramid_rows(features, *rows, levels, image_shape, size, matmul=matmul),
+    )
+
+
+def crop_rows(features, boxes, owner, image_shape, size, *, matmul=False):
+    """`crop`, or `crop_matmul`, of rows: boxes [n, 4] and owner [n] -> [n, S, S, C]."""
+    boxes = tf.stop_gradient(box_ops.to_normalized(boxes, image_shape[0], image_shape[1]))
+    if matmul:
+        return _crop_fading(features, boxes, owner, size)
+    # TensorFlow crops and answers in float32, whatever the type of the features.
+    crops = tf.image.crop_and_resize(tf.cast(features, tf.float32), boxes, owner, [size, size])
+    return tf.cast(crops, features.dtype)
+
+
+def crop_pyramid_rows(features, boxes, owner, levels, image_shape, size, *, matmul=False):
+    """`crop_pyramid` of rows: boxes [n, 4], owner [n] and levels [n] -> [n, S, S, C]."""
+    rows = tf.dynamic_partition(tf.range(tf.size(owner)), levels, len(features))
+    crops = [
+        crop_rows(
+            level,
+            tf.gather(boxes, row),
+            tf.gather(owner, row),
+            image_shape,
+            size,
+            matmul=matmul,
+        )
+        for level, row in zip(features, rows, strict=True)
+    ]
+    place = tf.math.invert_permutation(tf.concat(rows, axis=0))
+    return tf.gather(tf.concat(crops, axis=0), place)
+
+
+def tfod_levels(boxes, image_shape, num_levels):
+    """The level of a pyramid TFOD crops each box from.
+
+    As equation 1 of the FPN paper, but boxes of 224 pixels belong to the last level but one,
+    extra levels counted: P5 of P2..P6, where the paper says P4.
+
+    Args:
+        boxes: [..., 4] pixels of the padded image.
+        image_shape: (H, W) of the padded image.
+        num_levels: int.
+
+    Returns:
+        [...] int32 in 0..num_levels - 1, 0 the finest.
+    """
+    height, width = (tf.cast(image_shape[axis], tf.float32) for axis in (0, 1))
+    # Through normalized boxes, as TFOD: at a border between levels rounding decides.
+    area = box_ops.area(box_ops.to_normalized(boxes, height, width))
+    relative_size = tf.sqrt(area) * (tf.sqrt(height * width) / 224.0)
+    return _level_of(relative_size, num_levels - 2, 0, num_levels - 1)
+
+
+def paper_levels(boxes, *, min_level, max_level, canonical_size=224.0, canonical_level=4):
+    """The level of a pyramid each box belongs to by equation 1 of the FPN paper.
+
+    Args:
+        boxes: [..., 4] pixels.
+        min_level, max_level: the levels there are, as 2 and 5 for P2..P5.
+        canonical_size: side in pixels of the boxes that belong to `canonical_level`.
+
+    Returns:
+        [...] int32 in min_level..max_level.
+    """
+    relative_size = tf.sqrt(box_ops.area(boxes)) / canonical_size
+    return _level_of(relative_size, canonical_level, min_level, max_level)
+
+
+def max_pool(crops, kernel, stride):
+    """Max-pools crops [B, R, S, S, C] without padding; kernel and stride 1 change nothing."""
+    if kernel == 1 and stride == 1:
+        return crops
+    shape = tf.shape(crops)
+    pooled = tf.nn.max_pool2d(tf.reshape(crops, [-1, *crops.shape[2:]]), kernel, stride, "VALID")
+    return tf.reshape(pooled, [shape[0], shape[1], *pooled.shape[1:]])
+
+
+def _level_of(relative_size, level_of_one, lowest, highest):
+    level = level_of_one + tf.floor(tf.math.log(relative_size) / math.log(2.0))
+    return tf.cast(tf.clip_by_value(level, float(lowest), float(highest)), tf.int32)
+
+
+def _by_image(boxes, crop_flat):
+    """Runs a function on rows (boxes, owner) for boxes [B, R, 4]: [B, R, S, S, C]."""
+    shape = tf.shape(boxes)
+    owner = tf.repeat(tf.range(shape[0]), shape[1])
+    crops = crop_flat(tf.reshape(boxes, [-1, 4]), owner)
+    crops = tf.reshape(crops, [shape[0], shape[1], *crops.shape[1:]])
+    return tf.ensure_shape(crops, [*boxes.shape[:2], *crops.shape[2:]])
+
+
+def _crop_fading(features, boxes, owner, size):
+    """`crop_matmul` of rows, the boxes normalized: four readings a point, weighed and added."""
+    shape = tf.shape(features)
+    pixels = tf.reshape(features, [-1, features.shape[-1]])
+    crops = 0.0
+    for row, row_weight in _taps(boxes[:, 0], boxes[:, 2], shape[1], size):
+        line = (owner[:, tf.newaxis] * shape[1] + row) * shape[2]
+        for column, column_weight in _taps(boxes[:, 1], boxes[:, 3], shape[2], size):
+            weight = row_weight[:, :, tf.newaxis] * column_weight[:, tf.newaxis]
+            reading = tf.gather(pixels, line[:, :, tf.newaxis] + column[:, tf.newaxis])
+            crops += reading * tf.cast(weight, features.dtype)[..., tf.newaxis]
+    return crops
+
+
+def _taps(low, high, length, size):
+    """What the points of a crop read along one axis.
+
+    Args:
+        low, high: [n] ends of the boxes as fractions of the axis.
+        length: number of cells of the feature map.
+        size: int S, number of points; a single one lies in the middle.
+
+    Returns:
+        Twice a pair: cell [n, S] int32 in 0..length - 1, and its weight [n, S].
+    """
+    last = tf.cast(length - 1, tf.float32)
+    low, high = low[:, tf.newaxis] * last, high[:, tf.newaxis] * last
+    step = tf.range(size, dtype=tf.float32) / (size - 1) if size > 1 else tf.constant([0.5])
+    point = low + step * (high - low)
+    before = tf.floor(point)
+    taps = []
+    for cell, weight in ((before, before + 1.0 - point), (before + 1.0, point - before)):
+        exists = (cell >= 0.0) & (cell <= last)
+        taps.append((tf.cast(tf.where(exists, cell, 0.0), tf.int32), tf.where(exists, weight, 0.0)))
+    return taps
