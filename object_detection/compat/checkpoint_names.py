@@ -9,6 +9,7 @@ import re
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _PROPOSAL = "_feature_extractor_for_proposal_features"
 _CLASSIFIER = "_feature_extractor_for_box_classifier_features"
+_RPN_CONV = "_first_stage_box_predictor_first_conv"
 _RPN_HEADS = "_first_stage_box_predictor/_prediction_heads"
 _BOX_PREDICTOR = "_mask_rcnn_box_predictor"
 
@@ -17,11 +18,11 @@ _BOX_PREDICTOR = "_mask_rcnn_box_predictor"
 _HEADS = (
     (
         r"rpn/head/conv/(kernel|bias)",
-        "_first_stage_box_predictor_first_conv/layer_with_weights-0/{1}",
+        _RPN_CONV + "/layer_with_weights-0/{1}",
     ),
     (
         r"rpn/head/conv/(gamma|beta|moving_mean|moving_variance)",
-        "_first_stage_box_predictor_first_conv/layer_with_weights-1/{1}",
+        _RPN_CONV + "/layer_with_weights-1/{1}",
     ),
     (r"rpn/head/deltas(\d+)/(\w+)", _RPN_HEADS + "/box_encodings/{1}/_box_encoder_layers/0/{2}"),
     (

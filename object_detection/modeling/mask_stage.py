@@ -47,8 +47,9 @@ class MaskStage(keras.layers.Layer):
     def _features_of(self, features, boxes_px, trunk, rows, cropper, image_shape):
         if not self.settings.spatial:
             return tf.gather_nd(trunk, rows)
-        crops = cropper.crop(features, boxes_px, image_shape, self.settings.crop_size)
-        return tf.gather_nd(crops, rows)
+        return cropper.crop_rows(
+            features, tf.gather_nd(boxes_px, rows), rows[:, 0], image_shape, self.settings.crop_size
+        )
 
     def loss_of(self, logits, rows, rois, truth, images):
         """Mean sigmoid cross-entropy over the pixels of the positive rois' masks (TFOD).
@@ -58,20 +59,24 @@ class MaskStage(keras.layers.Layer):
         Returns:
             A scalar.
         """
+        if truth.masks is None:
+            return tf.zeros([])
         image_shape = tf.shape(images.pixels)[1:3]
         size = (self.settings.height, self.settings.width)
-        targets = masks.mask_targets_of_rows(
+        gt_index = tf.gather_nd(rois.gt_index, rows)
+        has_mask = gt_index < tf.shape(truth.masks)[1]
+        targets = masks.mask_target_rows(
             truth.masks,
             truth.mask_shape,
             images.true_shape,
             image_shape,
             tf.gather_nd(rois.boxes, rows),
             rows[:, 0],
-            tf.gather_nd(rois.gt_index, rows),
+            gt_index,
             size,
         )
-        weight = tf.gather_nd(rois.weight, rows)
-        weight *= tf.cast(tf.gather_nd(rois.target_class, rows) > 0, tf.float32)
+        is_object = tf.gather_nd(rois.target_class, rows) > 0
+        weight = tf.where(is_object & has_mask, tf.gather_nd(rois.weight, rows), 0.0)
         loss = losses.sigmoid_cross_entropy(logits, tf.stop_gradient(targets))
         pixels = float(size[0] * size[1])
         number = tf.maximum(tf.reduce_sum(weight) * pixels, 1.0)
@@ -79,10 +84,8 @@ class MaskStage(keras.layers.Layer):
 
     def predict(self, features, detections, roi_stage, images):
         """Detections with their masks, probabilities inside each box; zeros in padding."""
-        image_shape = tf.shape(images.pixels)[1:3]
         rows = tf.where(detections.valid)
-        boxes_px = self.crop_boxes(detections.boxes, images.true_shape, image_shape)
-        x = self.detection_features(features, boxes_px, rows, roi_stage, image_shape)
+        x = self.detection_features(features, detections.boxes, rows, roi_stage, images)
         logits = self.head(x, tf.gather_nd(detections.classes, rows))
         shape = tf.concat([tf.shape(detections.valid), tf.shape(logits)[1:]], 0)
         probabilities = tf.scatter_nd(rows, tf.sigmoid(logits), tf.cast(shape, tf.int64))
@@ -92,23 +95,17 @@ class MaskStage(keras.layers.Layer):
         )
         return detections._replace(masks=probabilities)
 
-    def crop_boxes(self, boxes_px, true_shape, image_shape):
-        """Where mask features are cut out for detections [B, D, 4].
+    def detection_features(self, features, boxes_px, rows, roi_stage, images):
+        """The head's input [n, s, s, C] for rows [n, (image, detection)] of boxes [B, D, 4].
 
         TFOD reads boxes that are normalized by the true image as if they were normalized by the
         padded one, so with padding it crops a stretched region; kept for its numbers. The
         spatial branch, which TFOD does not have, crops the box itself.
         """
-        if self.settings.spatial:
-            return boxes_px
-        stretch = tf.cast(image_shape, tf.float32) / tf.cast(true_shape, tf.float32)
-        return boxes_px * tf.tile(stretch, [1, 2])[:, tf.newaxis]
-
-    def detection_features(self, features, boxes_px, rows, roi_stage, image_shape):
-        """The head's input [n, s, s, C] for rows [n, (image, detection)] of boxes [B, D, 4]."""
+        image_shape = tf.shape(images.pixels)[1:3]
         cropper = roi_stage.cropper
+        own, owner = tf.gather_nd(boxes_px, rows), tf.cast(rows[:, 0], tf.int32)
         if self.settings.spatial:
-            crops = cropper.crop(features, boxes_px, image_shape, self.settings.crop_size)
-            return tf.gather_nd(crops, rows)
-        crops = cropper.crop_and_pool(features, boxes_px, image_shape)
-        return roi_stage.trunk(tf.gather_nd(crops, rows))
+            return cropper.crop_rows(features, own, owner, image_shape, self.settings.crop_size)
+        frame = tf.unstack(tf.gather(images.true_shape, owner), axis=1)
+        return roi_stage.trunk(cropper.crop_rows_and_pool(features, own, owner, frame))

@@ -57,26 +57,52 @@ class RoiCropper(NamedTuple):
 
     settings: CropSettings
 
-    def crop(self, features, boxes_px, image_shape, size):
-        """Crops [B, R, size, size, C] of {level: [B, h, w, C]} at boxes [B, R, 4]."""
+    def crop(self, features, boxes_px, image_shape):
+        """Crops [B, R, S, S, C] of {level: [B, h, w, C]} at boxes [B, R, 4], max-pooled."""
+        size, shape = self.settings.size, tf.shape(boxes_px)
+        if self.settings.matmul:
+            maps = [features[level] for level in sorted(features)]
+            levels = self._levels(features, boxes_px, image_shape)
+            crops = roi_align.crop_pyramid(maps, boxes_px, levels, image_shape, size, matmul=True)
+            return roi_align.max_pool(crops, self.settings.pool_kernel, self.settings.pool_stride)
+        owner = tf.repeat(tf.range(shape[0]), shape[1])
+        rows = self.crop_rows_and_pool(features, tf.reshape(boxes_px, [-1, 4]), owner, image_shape)
+        return tf.reshape(rows, [shape[0], shape[1], *rows.shape[1:]])
+
+    def crop_rows(self, features, boxes_px, owner, image_shape, size):
+        """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32.
+
+        image_shape: (H, W) of the padded image, scalars or [n]: what the boxes are parts of.
+        """
+        maps = [features[level] for level in sorted(features)]
+        levels = self._levels(features, boxes_px, image_shape)
+        if self.settings.matmul:
+            maps = [tf.gather(x, owner) for x in maps]
+            crops = roi_align.crop_pyramid(
+                maps, boxes_px[:, tf.newaxis], levels[:, tf.newaxis], image_shape, size, matmul=True
+            )
+            return crops[:, 0]
+        if len(maps) == 1:
+            return roi_align.crop_rows(maps[0], boxes_px, owner, image_shape, size)
+        return roi_align.crop_pyramid_rows(maps, boxes_px, owner, levels, image_shape, size)
+
+    def crop_rows_and_pool(self, features, boxes_px, owner, image_shape):
+        """`crop_rows` at `initial_crop_size`, max-pooled as the config says: [n, s, s, C]."""
+        crops = self.crop_rows(features, boxes_px, owner, image_shape, self.settings.size)
+        pooled = roi_align.max_pool(
+            crops[tf.newaxis], self.settings.pool_kernel, self.settings.pool_stride
+        )
+        return pooled[0]
+
+    def _levels(self, features, boxes_px, image_shape):
+        """Index of the level each box [..., 4] reads, from 0."""
         levels = sorted(features)
         if len(levels) == 1:
-            crop = roi_align.crop_matmul if self.settings.matmul else roi_align.crop
-            return crop(features[levels[0]], boxes_px, image_shape, size)
+            return tf.zeros(tf.shape(boxes_px)[:-1], tf.int32)
         if self.settings.paper_levels:
             index = roi_align.paper_levels(boxes_px, min_level=levels[0], max_level=levels[-1])
-            index = index - levels[0]
-        else:
-            index = roi_align.tfod_levels(boxes_px, image_shape, len(levels))
-        maps = [features[level] for level in levels]
-        return roi_align.crop_pyramid(
-            maps, boxes_px, index, image_shape, size, matmul=self.settings.matmul
-        )
-
-    def crop_and_pool(self, features, boxes_px, image_shape):
-        """Crops at `initial_crop_size`, max-pooled as the config says."""
-        crops = self.crop(features, boxes_px, image_shape, self.settings.size)
-        return roi_align.max_pool(crops, self.settings.pool_kernel, self.settings.pool_stride)
+            return index - levels[0]
+        return roi_align.tfod_levels(boxes_px, image_shape, len(levels))
 
     @property
     def pooled_size(self):
@@ -130,7 +156,7 @@ class RoiStage(keras.layers.Layer):
 
     def trunk_features(self, features, boxes_px, image_shape, training=False):
         """The trunk's features [B, R, s', s', C'] of boxes [B, R, 4]."""
-        crops = self.cropper.crop_and_pool(features, boxes_px, image_shape)
+        crops = self.cropper.crop(features, boxes_px, image_shape)
         shape = tf.shape(crops)
         flat = self.trunk(tf.reshape(crops, [-1, *crops.shape[2:]]), training=training)
         return tf.reshape(flat, [shape[0], shape[1], *flat.shape[1:]])

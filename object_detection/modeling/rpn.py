@@ -172,13 +172,14 @@ class RegionProposalNetwork(keras.layers.Layer):
             Two scalars.
         """
         batch = tf.shape(rpn.deltas)[0]
-        iou = boxes.iou(tf.broadcast_to(rpn.anchors, tf.shape(rpn.deltas)), truth.boxes)
-        match = matcher.match_by_iou(
-            iou,
+        match = matcher.match_boxes(
+            rpn.anchors,
+            truth.boxes,
             truth.valid,
             low=BACKGROUND_IOU,
             high=FOREGROUND_IOU,
-            force_best=truth.valid & (truth.weights > 0),
+            force_best=truth.weights > 0,
+            candidates=counts,
         )
         positive = match.label == matcher.POSITIVE
         weight = tf.where(positive, gather_matched(truth.weights, match.gt_index), 1.0)

@@ -9,9 +9,10 @@ from reference import needs_reference
 from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.compat.checkpoint_names import tfod_keys
 from object_detection.compat.outputs import named_losses, serving_outputs
-from object_detection.structures import GroundTruth
+from object_detection.structures import GroundTruth, Rois
 
-pytestmark = needs_reference
+# The script that writes the reference's weights leaves its files for the collector to close.
+pytestmark = [needs_reference, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 CASE = "a_tf2_mask_resnet50"
 
 
@@ -51,11 +52,26 @@ def test_forward(case, number):
     np.testing.assert_allclose(
         outputs["proposal_boxes"], expected["predict/proposal_boxes"], atol=1e-2
     )
-    for name in ("refined_box_encodings", "class_predictions_with_background"):
-        assert_close(outputs[name], expected, f"predict/{name}", 2e-4)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_second_stage(case, number):
+    """On the reference's own proposals.
+
+    A proposal that ends on the image's border is read at the map's last pixel or, an ulp further,
+    outside it, where crops are zero: so noise of 1e-7 in a box may change a whole row.
+    """
+    images, expected = case.images(number), case.expected(number)
+    features = case.network.extract(images)
+    proposals = tf.constant(expected["predict/proposal_boxes"])
+    rois = Rois(proposals, tf.ones(proposals.shape[:2], tf.bool))
+    output, trunk = case.network.roi_stage(features.levels, rois, tf.shape(images.pixels)[1:3])
+
+    assert_close(output.deltas[0], expected, "predict/refined_box_encodings", 1e-4)
     assert_close(
-        outputs["box_classifier_features"], expected, "predict/box_classifier_features", 1e-4
+        output.class_logits[0], expected, "predict/class_predictions_with_background", 1e-4
     )
+    assert_close(trunk[0], expected, "predict/box_classifier_features", 1e-4)
 
 
 @pytest.mark.parametrize("number", [0, 1])
