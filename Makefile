@@ -1,0 +1,52 @@
+# `make quickstart` and `make test` are all a newcomer needs. VENV=folder chooses the environment,
+# PYTHON=python3.12 the interpreter it is made with.
+
+VENV ?= .venv
+PYTHON ?=
+GRPC_VENV ?= .venv-protos
+RUN = $(abspath $(VENV))/bin/python
+
+.PHONY: help quickstart test test-slow check lint format protos check-protos matrix clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: setup.py scripts/make_venv.sh
+	PYTHON=$(PYTHON) scripts/make_venv.sh $(VENV)
+
+quickstart: $(VENV)/.installed ## data, training, evaluation, export and prediction, in 15 minutes
+	PYTHON=$(RUN) scripts/quickstart.sh
+
+test: $(VENV)/.installed ## the tests that take seconds each
+	$(RUN) -m pytest
+
+test-slow: $(VENV)/.installed ## the tests that take longer
+	$(RUN) -m pytest -m slow
+
+lint: $(VENV)/.installed
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+
+format: $(VENV)/.installed ## what ruff can put in order by itself
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+check: lint check-protos test ## everything a change has to pass
+
+$(GRPC_VENV)/.installed: scripts/make_protos.py
+	$(if $(PYTHON),$(PYTHON),python3) -m venv --clear $(GRPC_VENV)
+	$(GRPC_VENV)/bin/python -m pip install --quiet --disable-pip-version-check grpcio-tools==1.76.0
+	touch $@
+
+protos: $(GRPC_VENV)/.installed ## the generated modules, anew from protos/*.proto
+	$(GRPC_VENV)/bin/python scripts/make_protos.py
+
+check-protos: $(GRPC_VENV)/.installed ## whether the generated modules are those of protos/*.proto
+	$(GRPC_VENV)/bin/python scripts/make_protos.py --check
+
+matrix: ## imports and fast tests on every supported Python, TensorFlow and protobuf
+	scripts/matrix.sh
+
+clean: ## removes the environments and the quickstart's files
+	rm -rf $(VENV) $(GRPC_VENV) .venv-matrix quickstart_run build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Imports every module and runs the fast tests on every supported Python, with the oldest and the
+# newest supported TensorFlow and protobuf, each in an environment that is thrown away afterwards.
+#
+#     make matrix                                all pairs below, about 4 minutes each
+#     scripts/matrix.sh 3.12                     one Python
+#     KEEP_GOING=1 scripts/matrix.sh             the rest too when one fails
+#
+# A Python that PATH lacks is skipped by name.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+unset PYTHONPATH
+pythons=("$@")
+((${#pythons[@]})) || pythons=(3.10 3.11 3.12 3.13)
+# TensorFlow and protobuf: oldest with oldest, newest with newest, and across.
+pairs=("2.20.* 6.31.1" "2.21.* 6.31.1" "2.20.* 7.*" "2.21.* 7.*")
+rooms=(laws config utils ops annotations dataset_tools builders metrics data)
+venv=.venv-matrix
+trap 'rm -rf "$venv"' EXIT
+summary=()
+failed=0
+
+finds() { # where python$1 is: PATH's own, or pyenv's, whose shims answer only when told a version
+    if "python$1" -c '' 2>/dev/null; then
+        command -v "python$1"
+    elif command -v pyenv >/dev/null; then
+        ls -d "$(pyenv root)"/versions/"$1".*/bin/python 2>/dev/null | tail -n 1
+    fi
+}
+
+tests() { # in the environment: install, say what it got, import every module, run the fast tests
+    "$1" -m venv --clear "$venv" &&
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+            "tensorflow==$2" "protobuf==$3" --editable '.[test]' &&
+        "$venv/bin/python" scripts/import_all.py &&
+        "$venv/bin/python" -m pytest -q "${existing[@]}"
+}
+
+existing=()
+for room in "${rooms[@]}"; do
+    [[ -d tests/$room ]] && existing+=("tests/$room")
+done
+for version in "${pythons[@]}"; do
+    python=$(finds "$version" || true)
+    if [[ -z $python ]]; then
+        summary+=("skipped  Python $version: PATH has none")
+        continue
+    fi
+    for pair in "${pairs[@]}"; do
+        read -r tensorflow protobuf <<<"$pair"
+        what="Python $version, tensorflow $tensorflow, protobuf $protobuf"
+        printf '\n== %s\n' "$what"
+        if tests "$python" "$tensorflow" "$protobuf"; then
+            summary+=("passed   $what")
+        else
+            summary+=("FAILED   $what")
+            failed=1
+            [[ -n ${KEEP_GOING:-} ]] || break 2
+        fi
+    done
+done
+printf '\n'
+printf '%s\n' "${summary[@]}"
+exit "$failed"
