@@ -31,21 +31,21 @@ def draw_objects(image, boxes, labels, colors, masks=None, *, line_thickness=Non
         boxes: [n, 4] pixels.
         labels: n texts; '' draws none.
         colors: n colours.
-        masks: n bool [h, w] or None each, or None. Filled at `mask_alpha`, outlined in full.
+        masks: n bool [h, w] or None each, or a function that gives the mask of object k (so that
+            they need not all be held at once), or None. Filled at `mask_alpha`, outlined in full.
         line_thickness: of boxes and outlines in pixels; 0 draws no boxes; None suits the image.
     """
     shortest = min(image.shape[:2])
     if line_thickness is None:
         line_thickness = max(1, round(shortest / 300))
     painted = image.copy()
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     if masks is not None:
-        sizes = [0 if mask is None else int(np.count_nonzero(mask)) for mask in masks]
-        for k in np.argsort(sizes)[::-1]:  # small ones last, so that none is buried
-            if sizes[k]:
-                _fill_mask(painted, masks[k], colors[k], mask_alpha)
-        for k in np.argsort(sizes)[::-1]:
-            if sizes[k]:
-                _outline_mask(painted, masks[k], colors[k], max(1, line_thickness // 2))
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        for k in np.argsort(-areas, kind="stable"):  # small ones last, so that none is buried
+            mask = masks(k) if callable(masks) else masks[k]
+            if mask is not None and mask.any():
+                _paint_mask(painted, mask, colors[k], mask_alpha, max(1, line_thickness // 2))
     picture = Image.fromarray(painted)
     pen = ImageDraw.Draw(picture)
     for box, color in zip(boxes, colors, strict=True):
@@ -124,9 +124,12 @@ def draw_named_objects(image, objects, chosen, remarks, category_index):
             if font.getlength(labels[n]) > box[3] - box[1]:
                 labels[n] = remarks[n]
                 legend[names[n]] = "white" if single else colors[n]
-    masks = [objects.full_mask(k, height, width) for k in chosen]
-    masks = [None if m is None else m.repeat(factor, axis=0).repeat(factor, axis=1) for m in masks]
-    drawn = Image.fromarray(draw_objects(large, boxes, labels, colors, masks))
+
+    def mask_of(place):
+        mask = objects.full_mask(chosen[place], height, width)
+        return mask if mask is None else mask.repeat(factor, axis=0).repeat(factor, axis=1)
+
+    drawn = Image.fromarray(draw_objects(large, boxes, labels, colors, mask_of))
     for row, (name, color) in enumerate(sorted(legend.items())):
         font, pen = _font_for(min(drawn.size)), ImageDraw.Draw(drawn)
         _write_label(pen, np.array([row * 1.5 * font.size + 20, 4, 0, 0]), name, color, font, [])
@@ -257,7 +260,8 @@ def draw_mask_on_image_array(image, mask, color="red", alpha=0.4):
         raise ValueError(f"the image is {image.shape[:2]} but its mask is {mask.shape}")
     if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
         raise ValueError("the mask must hold 0 and 1 only; threshold probabilities first (> 0.5)")
-    _fill_mask(image, mask > 0, color, alpha)
+    if mask.any():
+        _paint_mask(image, mask > 0, color, alpha)
 
 
 def draw_keypoints_on_image_array(
@@ -335,31 +339,17 @@ def _font_for(shortest):
     return _font(min(24, max(10, round(shortest / 42))))
 
 
-def _window(mask):
-    """Slices of the smallest rectangle around a mask that is not empty."""
+def _paint_mask(image, mask, color, alpha, border=0):
+    """Blends a mask that is not empty over the image, its `border` outermost pixels opaque."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-def _fill_mask(image, mask, color, alpha):
-    if not mask.any():
-        return
-    window = _window(mask)
+    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     inside, part = mask[window], image[window]
-    mixed = part[inside] * (1 - alpha) + np.array(ImageColor.getrgb(color)[:3]) * alpha
-    part[inside] = np.uint8(np.rint(mixed))
-
-
-def _outline_mask(image, mask, color, thickness):
-    """Paints the mask's border pixels, those within `thickness` of its outside."""
-    window = _window(mask)
-    inside = mask[window]
-    core = np.pad(inside, thickness)
-    for _ in range(thickness):
-        away = np.pad(core, 1)
-        core = core & away[:-2, 1:-1] & away[2:, 1:-1] & away[1:-1, :-2] & away[1:-1, 2:]
-    core = core[thickness:-thickness, thickness:-thickness]
-    image[window][inside & ~core] = ImageColor.getrgb(color)[:3]
+    color = np.array(ImageColor.getrgb(color)[:3])
+    part[inside] = np.uint8(np.rint(part[inside] * (1 - alpha) + color * alpha))
+    core = np.pad(inside, 1)
+    for _ in range(border):
+        core[1:-1, 1:-1] &= core[:-2, 1:-1] & core[2:, 1:-1] & core[1:-1, :-2] & core[1:-1, 2:]
+    part[inside & ~core[1:-1, 1:-1]] = color
 
 
 def _outline_box(pen, box, color, thickness):

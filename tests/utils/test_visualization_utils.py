@@ -53,6 +53,10 @@ def test_masks_are_mixed_and_outlined():
     assert image[20, 30].tolist() == [162, 60, 60]  # .6 * 100 + .4 * (255, 0, 0)
     assert tuple(image[10, 35]) == RED and tuple(image[29, 35]) == RED
     assert len(differing(image)) == 20 * 30
+    same = draw.draw_objects(
+        grey(), [[10, 20, 30, 50]], [""], ["red"], lambda k: mask, line_thickness=0
+    )
+    np.testing.assert_array_equal(same, image)
 
 
 def test_outlines_end_at_the_image_border():
@@ -68,8 +72,9 @@ def test_a_small_mask_stays_visible_on_a_large_one():
     small[20:40, 30:50] = True
     masks = [small, np.ones([60, 80], bool)]
     image = draw.draw_objects(
-        grey(), np.zeros([2, 4]), ["", ""], ["blue", "red"], masks, line_thickness=0, mask_alpha=1.0
-    )
+        grey(), [[20, 30, 40, 50], [0, 0, 60, 80]], ["", ""], ["blue", "red"], masks,
+        line_thickness=0, mask_alpha=1.0,
+    )  # fmt: skip
 
     assert image[30, 40].tolist() == [0, 0, 255]
 

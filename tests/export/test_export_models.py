@@ -1,0 +1,96 @@
+"""Real networks of one, two and three stages, exported."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from object_detection.builders import image_resizer_builder, model_builder
+from object_detection.config import pipeline_file
+from object_detection.export import serving
+
+CONFIG = """
+model { faster_rcnn {
+  number_of_stages: 3
+  num_classes: 3
+  image_resizer { fixed_shape_resizer { height: 64 width: 96 } }
+  feature_extractor {
+    type: "faster_rcnn_resnet18_fpn_keras"
+    fpn { min_level: 2 max_level: 6 additional_layer_depth: 16 }
+  }
+  first_stage_anchor_generator { multiscale_anchor_generator {
+    min_level: 2 max_level: 6 anchor_scale: 4 aspect_ratios: [1] scales_per_octave: 1
+    normalize_coordinates: false
+  } }
+  first_stage_box_predictor_depth: 16
+  first_stage_box_predictor_conv_hyperparams {
+    regularizer { l2_regularizer { weight: 0 } }
+    initializer { truncated_normal_initializer { stddev: .01 } }
+  }
+  first_stage_max_proposals: 12
+  first_stage_localization_loss_weight: 2
+  first_stage_objectness_loss_weight: 1
+  initial_crop_size: 14
+  maxpool_kernel_size: 2
+  maxpool_stride: 2
+  second_stage_box_predictor { mask_rcnn_box_predictor {
+    fc_hyperparams {
+      op: FC
+      regularizer { l2_regularizer { weight: 0 } }
+      initializer { variance_scaling_initializer {} }
+    }
+    predict_instance_masks: true
+    spatial_mask_branch: true
+    mask_height: 14
+    mask_width: 14
+    mask_prediction_conv_depth: 16
+    conv_hyperparams {
+      regularizer { l2_regularizer { weight: 0 } }
+      initializer { truncated_normal_initializer { stddev: .01 } }
+    }
+  } }
+  second_stage_post_processing {
+    batch_non_max_suppression { max_detections_per_class: 5 max_total_detections: 8 }
+    score_converter: SOFTMAX
+  }
+} }
+"""
+ONE_STAGE = {"detection_boxes", "detection_scores", "num_detections"}
+TWO_STAGES = ONE_STAGE | {
+    "detection_classes",
+    "detection_multiclass_scores",
+    "detection_anchor_indices",
+    "raw_detection_boxes",
+    "raw_detection_scores",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stages", "raw", "names"),
+    [
+        (1, False, ONE_STAGE),
+        (2, False, TWO_STAGES),
+        (3, False, TWO_STAGES | {"detection_masks"}),
+        (3, True, TWO_STAGES | {"detection_masks", "anchors", "proposal_boxes", "image_shape"}),
+    ],
+)
+def test_outputs_of_every_number_of_stages(stages, raw, names, tmp_path):
+    config = pipeline_file.parse(CONFIG).model
+    config.faster_rcnn.number_of_stages = stages
+    network = model_builder.build_network(config, is_training=False)
+    resizer = image_resizer_builder.build(config.faster_rcnn.image_resizer)
+    serving.save(serving.FromImages(network, resizer, raw=raw), tmp_path / "model")
+    images = np.random.default_rng(0).integers(0, 255, [2, 40, 50, 3], np.uint8)
+
+    outputs = tf.saved_model.load(str(tmp_path / "model"))(images)
+
+    if stages == 1:
+        outputs.pop("detection_classes", None)
+    assert set(outputs) >= names if raw else set(outputs) == names
+    assert {value.dtype for value in outputs.values()} == {tf.float32}
+    count = 12 if stages == 1 else 8
+    assert outputs["detection_boxes"].shape == [2, count, 4]
+    boxes = outputs["detection_boxes"].numpy()
+    assert boxes.min() >= 0 and boxes.max() <= 1
+    if stages == 3:
+        assert outputs["detection_masks"].shape == [2, 8, 14, 14]
