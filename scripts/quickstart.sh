@@ -18,21 +18,21 @@ step() { printf '\n== %d:%02d  %s\n' $(((SECONDS - started) / 60)) $(((SECONDS -
 step "1/6 a synthetic data set, as COCO: $out/shapes"
 "$python" dataset_tools/make_shapes.py --output_dir=$out/shapes
 
-step "2/6 its annotations as records, with masks: $out/records"
-"$python" dataset_tools/create_coco_tf_record.py --include_masks --num_shards=4 \
+step "2/6 its annotations as records, with masks: $out/data"
+"$python" dataset_tools/create_coco_tf_record.py --include_masks --num_shards=2 \
     --train_image_dir=$out/shapes/train --train_annotations_file=$out/shapes/train.json \
     --val_image_dir=$out/shapes/val --val_annotations_file=$out/shapes/val.json \
-    --output_dir=$out/records
+    --output_dir=$out/data
 
 step "3/6 training: $out/model"
-"$python" object_detection/model_main_tf2.py --pipeline_config_path=$config --model_dir=$out/model
+"$python" -m object_detection.model_main_tf2 --pipeline_config_path=$config --model_dir=$out/model
 
 step "4/6 evaluation on the held-out images"
-"$python" object_detection/model_main_tf2.py --pipeline_config_path=$config --model_dir=$out/model \
+"$python" -m object_detection.model_main_tf2 --pipeline_config_path=$config --model_dir=$out/model \
     --checkpoint_dir=$out/model --run_once
 
 step "5/6 export: $out/exported"
-"$python" object_detection/exporter_main_v2.py --pipeline_config_path=$config \
+"$python" -m object_detection.exporter_main_v2 --pipeline_config_path=$config \
     --trained_checkpoint_dir=$out/model --output_directory=$out/exported
 
 step "6/6 prediction on the held-out images: $out/predictions"

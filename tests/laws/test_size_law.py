@@ -8,7 +8,6 @@ FOLDERS = ("object_detection", "dataset_tools", "scripts", "samples", "benchmark
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 # What may be larger, and why: "file" for its length, "file:function" for a function of it.
 EXCEPTIONS = {
-    "object_detection/builders/dataset_builder.py:build": "parts of a config, and what a run adds",
     "object_detection/utils/visualization_utils.py": "TFOD's signatures, whose names users pass",
     "object_detection/ops/nms.py:multiclass_nms": "a keyword for each field of post-processing",
     "object_detection/modeling/conv_block.py:__init__": "a keyword for each part of the unit",
