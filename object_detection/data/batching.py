@@ -1,0 +1,127 @@
+"""From examples to padded batches: the last place where boxes are fractions of the image."""
+
+import numpy as np
+import tensorflow as tf
+
+from object_detection.data import report
+from object_detection.structures import Batch, GroundTruth, Images
+
+_PER_BOX = ("boxes", "classes", "valid", "weights", "crowd", "difficult", "area")
+
+
+def to_element(example, options):
+    """Resizes an example's image and pads its lists of boxes.
+
+    Args:
+        example: `Example`.
+        options: `PipelineOptions`.
+
+    Returns:
+        dict of tensors, one row of a batch. Training gives exactly `max_boxes` boxes, evaluation at
+        least as many. Masks are never padded here, nor resized in training; in evaluation they get
+        the size of the stored image, which they are compared in.
+    """
+    pixels, true_shape = options.resizer(example.image)
+    scale = tf.cast(tf.tile(true_shape, [2]), tf.float32)
+    count = tf.shape(example.boxes_normalized)[0]
+    element = {
+        "pixels": pixels,
+        "true_shape": true_shape,
+        "boxes": example.boxes_normalized * scale,
+        "classes": example.classes,
+        "valid": tf.ones([count], tf.bool),
+        "weights": example.weights,
+        "crowd": example.crowd,
+        "difficult": example.difficult,
+        "area": example.area,
+    }
+    for name in _PER_BOX:
+        element[name] = _pad_boxes(element[name], count, options)
+    element["image_id"] = example.id
+    element["source_shape"] = tf.shape(example.image)[:2]
+    if example.masks is not None:
+        masks = example.masks
+        if not options.training:
+            masks = _at_size(masks, element["source_shape"])
+        element["masks"] = masks
+        element["mask_shape"] = tf.shape(masks)[1:]
+    if options.keep_source_pixels:
+        element["source_pixels"] = example.image
+    return element
+
+
+def batch_examples(elements, options, input_report):
+    """Batches rows, padded to the largest of each batch.
+
+    Returns:
+        tf.data.Dataset of `Batch`.
+    """
+    seen = set()
+
+    def count_and_name(ids, is_first):
+        """Counts the examples; in evaluation makes their ids unique, which COCO's rules need."""
+        input_report.examples += len(ids)
+        if options.training:
+            return ids
+        if is_first:
+            seen.clear()
+        return _unique(ids, seen, input_report)
+
+    def to_batch(number, rows):
+        ids = tf.numpy_function(count_and_name, [rows["image_id"], number == 0], tf.string)
+        ids.set_shape(rows["image_id"].shape)
+        return _to_batch({**rows, "image_id": ids})
+
+    if options.batch_size == 1:  # without a copy
+        rows = elements.map(lambda row: {name: value[tf.newaxis] for name, value in row.items()})
+    else:
+        rows = elements.padded_batch(options.batch_size, drop_remainder=options.drop_remainder)
+    return rows.enumerate().map(to_batch)
+
+
+def _to_batch(rows):
+    truth = GroundTruth(
+        **{name: rows[name] for name in _PER_BOX},
+        masks=rows.get("masks"),
+        mask_shape=rows.get("mask_shape"),
+    )
+    return Batch(
+        images=Images(rows["pixels"], rows["true_shape"]),
+        truth=truth,
+        image_id=rows["image_id"],
+        source_shape=rows["source_shape"],
+        source_pixels=rows.get("source_pixels"),
+    )
+
+
+def _pad_boxes(values, count, options):
+    rest = [[0, 0]] * (values.shape.rank - 1)
+    padded = tf.pad(values, [[0, tf.maximum(options.max_boxes - count, 0)], *rest])
+    if options.training:
+        padded = tf.ensure_shape(padded, [options.max_boxes, *values.shape[1:]])
+    return padded
+
+
+def _at_size(masks, size):
+    """[g, h, w] masks at another size, by nearest neighbours as TFOD resizes them."""
+
+    def resized():
+        return tf.raw_ops.ResizeNearestNeighbor(images=masks[..., tf.newaxis], size=size)[..., 0]
+
+    same = tf.reduce_all(tf.shape(masks)[1:] == size)
+    return tf.cond(same | (tf.shape(masks)[0] == 0), lambda: masks, resized)
+
+
+def _unique(ids, seen, input_report):
+    """The ids, with a number added to those in `seen` (which is extended)."""
+    named = []
+    for identity in ids:
+        fresh, times = identity, 1
+        while fresh in seen:
+            times += 1
+            fresh = identity + b"#%d" % times
+        if times > 1:
+            input_report.note(report.DUPLICATE_ID, fresh.decode("utf-8", "replace"))
+        seen.add(fresh)
+        named.append(fresh)
+    return np.array(named, dtype=object)

@@ -1,0 +1,313 @@
+"""Decodes tf.Example records in TFOD's format (its TfExampleDecoder's keys, types and fallbacks).
+
+A record that cannot be used raises: inside a graph an `InvalidArgumentError`, when run eagerly a
+`BadRecord` that names the reason. Objects that cannot be used are dropped and counted.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from object_detection.data import mask_decoder, report
+from object_detection.data.example import Example
+from object_detection.data.extra_features import EXTRA_FEATURES, Parsing, features_of
+
+# Boxes may reach this far out of the image (in image sizes) and are clipped; beyond it they are
+# taken for pixels. (TFOD stops at 0.1.)
+_FARTHEST = 1.0
+# A box that is clipped by less is not worth a word: 32-bit rounding of whoever wrote it.
+_ROUNDING = 1e-4
+# Masks may differ from the image's shape by this share, as resized ones do.
+_SHAPE_TOLERANCE = 0.02
+
+_STRINGS = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+_FLOATS = tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)
+_INTS = tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
+
+_FEATURES = {
+    "image/encoded": _STRINGS,
+    "image/format": _STRINGS,
+    "image/source_id": _STRINGS,
+    "image/filename": _STRINGS,
+    "image/height": _INTS,
+    "image/width": _INTS,
+    "image/object/bbox/ymin": _FLOATS,
+    "image/object/bbox/xmin": _FLOATS,
+    "image/object/bbox/ymax": _FLOATS,
+    "image/object/bbox/xmax": _FLOATS,
+    "image/object/class/label": _INTS,
+    "image/object/class/text": _STRINGS,
+    "image/object/area": _FLOATS,
+    "image/object/is_crowd": _INTS,
+    "image/object/difficult": _INTS,
+    "image/object/weight": _FLOATS,
+}
+
+
+class DecoderOptions(NamedTuple):
+    """What to decode.
+
+    `class_ids` maps class texts (names and display names of the label map) to ids; without it
+    objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `extras` are keys of
+    `EXTRA_FEATURES`.
+    """
+
+    num_classes: int
+    class_ids: dict[str, int]
+    load_masks: bool = False
+    png_masks: bool = True
+    max_boxes: int = 0
+    extras: tuple[str, ...] = ()
+    parsing: Parsing = Parsing()
+
+
+class Decoded(NamedTuple):
+    """An example and what its decoding dropped or changed."""
+
+    example: Example
+    counts: tf.Tensor  # [len(report.OBJECT_REASONS)] int32
+    unknown_texts: tf.Tensor  # string scalar: class texts missing in the label map, with commas
+
+
+class BadRecord(Exception):
+    """Why a record cannot be used: one of the report's reasons, and what was found."""
+
+    def __init__(self, reason, detail):
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+class Decoder:
+    """Callable: serialized record (string scalar) -> `Decoded`."""
+
+    def __init__(self, options):
+        unknown = [name for name in options.extras if name not in EXTRA_FEATURES]
+        if unknown:
+            raise ValueError(f"Unknown extras {unknown}; supported: {', '.join(EXTRA_FEATURES)}")
+        self.options = options
+        self.features = dict(_FEATURES)
+        if options.load_masks:
+            self.features["image/object/mask"] = _STRINGS if options.png_masks else _FLOATS
+        for name in options.extras:
+            self.features.update(features_of(name))
+        self._class_ids = _lookup_table(options.class_ids) if options.class_ids else None
+
+    def __call__(self, serialized):
+        parsed = self.parse(serialized)
+        image = self.decode_image(parsed)
+        boxes = _boxes(parsed)
+        count = tf.shape(boxes)[0]
+        classes, texts, ignored = self._classes(parsed, count)
+        weights, lost_weights = _list_or(1.0, parsed["image/object/weight"], count)
+        crowd, lost_crowd = _list_or(0, parsed["image/object/is_crowd"], count)
+        difficult, lost_difficult = _list_or(0, parsed["image/object/difficult"], count)
+        area, lost_area = _list_or(0.0, parsed["image/object/area"], count)
+        source_id = _first(parsed["image/source_id"], "")
+        example = Example(
+            id=tf.where(source_id != "", source_id, _first(parsed["image/filename"], "")),
+            image=image,
+            boxes_normalized=boxes,
+            classes=classes,
+            weights=weights,
+            crowd=crowd != 0,
+            difficult=difficult != 0,
+            area=area,
+            masks=self._masks(parsed, count, image) if self.options.load_masks else None,
+            extras={
+                name: EXTRA_FEATURES[name].decode(parsed, self.options.parsing)
+                for name in self.options.extras
+            },
+        )
+        ignored += lost_weights + lost_crowd + lost_difficult + lost_area
+        return self._sort_out(example, texts, ignored)
+
+    def parse(self, serialized):
+        """Feature key -> its list of values; empty where the record lacks the key."""
+        return tf.io.parse_single_example(serialized, self.features)
+
+    def decode_image(self, parsed):
+        """[h, w, 3] uint8."""
+        encoded = _first(parsed["image/encoded"], "")
+        require(encoded != "", report.NO_IMAGE, "image/encoded is missing or empty")
+        size = (_first(parsed["image/height"], 1), _first(parsed["image/width"], 1))
+        is_raw = tf.strings.lower(_first(parsed["image/format"], "jpeg")) == "raw"
+        image = tf.cond(
+            is_raw,
+            lambda: tf.reshape(tf.io.decode_raw(encoded, tf.uint8), [size[0], size[1], 3]),
+            lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+        )
+        return tf.ensure_shape(image, [None, None, 3])
+
+    def _classes(self, parsed, count):
+        """Class ids [g] int32, class texts [g] ('' where none), and how many lists were ignored.
+
+        As in TFOD a text goes before an id, and one that the label map lacks is not made up for by
+        the id. Unlike TFOD an empty text is no text: such an object's id counts.
+        """
+        labels, texts = parsed["image/object/class/label"], parsed["image/object/class/text"]
+        if self._class_ids is None:
+            require(
+                (tf.size(labels) > 0) | (count == 0),
+                report.NO_CLASSES,
+                "image/object/class/label is empty, and class texts ({}) need a label_map_path",
+                tf.size(texts),
+            )
+            texts = texts[:0]
+        fits = (tf.size(labels) == count) | (tf.size(texts) == count)
+        require(
+            fits | (tf.size(labels) + tf.size(texts) > 0),
+            report.NO_CLASSES,
+            "{} boxes, but neither class labels nor class texts",
+            count,
+        )
+        require(
+            fits,
+            report.UNEQUAL_LENGTHS,
+            "{} boxes, {} class labels, {} class texts",
+            count,
+            tf.size(labels),
+            tf.size(texts),
+        )
+        labels, ignored_labels = _list_or(0, labels, count)
+        texts, ignored_texts = _list_or("", texts, count)
+        classes = tf.cast(tf.clip_by_value(labels, -1, tf.int32.max), tf.int32)
+        if self._class_ids is not None:
+            classes = tf.where(texts != "", self._class_ids.lookup(texts), classes)
+        return classes, texts, ignored_labels + ignored_texts
+
+    def _masks(self, parsed, count, image):
+        """[g, mask height, mask width] uint8."""
+        image_size = tf.unstack(tf.shape(image)[:2])
+        stored = parsed["image/object/mask"]
+        if self.options.png_masks:
+            _require_masks(tf.size(stored), count)
+            masks = mask_decoder.decode_png_masks(stored, image_size)
+        else:
+            sizes = [_first(parsed[f"image/{side}"], 1) for side in ("height", "width")]
+            sizes = [tf.cast(side, tf.int32) for side in sizes]
+            values = tf.size(stored)
+            fits = (values == count * sizes[0] * sizes[1]) | (
+                values == count * image_size[0] * image_size[1]
+            )
+            require(
+                fits,
+                report.MASK_COUNT,
+                "{} mask values do not make {} masks of {} x {}",
+                values,
+                count,
+                *sizes,
+            )
+            masks = mask_decoder.decode_numerical_masks(stored, count, sizes, image_size)
+        _require_same_shape(tf.shape(masks)[1:], image_size)
+        return masks
+
+    def _sort_out(self, example, texts, ignored):
+        """Clips the boxes, drops the objects that cannot be used, and counts both."""
+        boxes = example.boxes_normalized
+        finite = tf.reduce_all(tf.math.is_finite(boxes), axis=1)
+        boxes = tf.where(finite[:, tf.newaxis], boxes, 0.0)
+        outside = tf.reduce_any((boxes < -_ROUNDING) | (boxes > 1.0 + _ROUNDING), axis=1)
+        boxes = tf.clip_by_value(boxes, 0.0, 1.0)
+        has_area = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
+        in_range = (example.classes >= 1) & (example.classes <= self.options.num_classes)
+        unknown = (example.classes < 0) & (texts != "")
+        usable = finite & has_area
+        keep = usable & in_range
+
+        index = tf.where(keep)[:, 0]
+        kept = tf.size(index)
+        if self.options.max_boxes:
+            index = index[: self.options.max_boxes]
+        mask_scaled = False
+        if example.masks is not None:
+            mask_size, image_size = tf.shape(example.masks)[1:], tf.shape(example.image)[:2]
+            mask_scaled = tf.reduce_any(mask_size != image_size) & (kept > 0)
+        counts = {
+            report.BOX_NOT_FINITE: ~finite,
+            report.BOX_WITHOUT_AREA: finite & ~has_area,
+            report.UNKNOWN_CLASS_TEXT: usable & unknown,
+            report.CLASS_OUT_OF_RANGE: usable & ~unknown & ~in_range,
+            report.LIST_IGNORED: ignored,
+            report.BOX_CLIPPED: keep & outside,
+            report.MASK_SCALED: mask_scaled,
+            report.TOO_MANY_BOXES: kept - tf.size(index),
+        }
+        unknown_texts = tf.unique(tf.boolean_mask(texts, unknown))[0]
+        return Decoded(
+            example=example._replace(boxes_normalized=boxes).select(index),
+            counts=tf.stack(
+                [tf.reduce_sum(tf.cast(counts[r], tf.int32)) for r in report.OBJECT_REASONS]
+            ),
+            unknown_texts=tf.strings.reduce_join(unknown_texts, separator=", "),
+        )
+
+
+def require(condition, reason, detail, *values):
+    """Raises unless `condition`: eagerly a `BadRecord`, in a graph an `InvalidArgumentError`."""
+    if not tf.executing_eagerly():
+        tf.debugging.Assert(condition, [reason, *values])
+    elif not condition:
+        raise BadRecord(reason, detail.format(*(int(value) for value in values)))
+
+
+def _boxes(parsed):
+    """[g, 4] float32 normalized boxes; NaN may be among them."""
+    sides = [parsed[f"image/object/bbox/{side}"] for side in ("ymin", "xmin", "ymax", "xmax")]
+    lengths = [tf.size(side) for side in sides]
+    require(
+        tf.reduce_all(tf.stack(lengths[1:]) == lengths[0]),
+        report.UNEQUAL_LENGTHS,
+        "image/object/bbox has {} ymin, {} xmin, {} ymax and {} xmax",
+        *lengths,
+    )
+    boxes = tf.stack(sides, axis=1)
+    finite = tf.where(tf.math.is_finite(boxes), boxes, 0.0)
+    require(
+        tf.reduce_all((finite >= -_FARTHEST) & (finite <= 1.0 + _FARTHEST)),
+        report.PIXEL_BOXES,
+        "coordinates reach {}; divide y by the image's height and x by its width",
+        tf.reduce_max(tf.abs(finite)),
+    )
+    return boxes
+
+
+def _require_masks(masks, boxes):
+    require(
+        (masks > 0) | (boxes == 0),
+        report.MASK_COUNT,
+        "{} boxes and no mask; set load_instance_masks: false, or write masks into the records",
+        boxes,
+    )
+    require(masks == boxes, report.MASK_COUNT, "{} boxes and {} masks", boxes, masks)
+
+
+def _require_same_shape(mask_size, image_size):
+    ratios = tf.cast(mask_size, tf.float32) / tf.cast(tf.stack(image_size), tf.float32)
+    require(
+        tf.abs(ratios[0] / ratios[1] - 1.0) <= _SHAPE_TOLERANCE,
+        report.MASK_SIZE,
+        "masks of {} x {} in an image of {} x {} (height x width)",
+        *tf.unstack(mask_size),
+        *image_size,
+    )
+
+
+def _first(values, default):
+    """The first of a list, or the default where it is empty."""
+    return tf.concat([values, tf.cast(default, values.dtype)[tf.newaxis]], axis=0)[0]
+
+
+def _list_or(default, values, count):
+    """`values` if there are `count`, else as many defaults; and 1 where a list is lost by that."""
+    size = tf.size(values)
+    filled = tf.concat([values, tf.fill([count], tf.cast(default, values.dtype))], axis=0)[:count]
+    ignored = tf.cast((size != count) & (size > 0), tf.int32)
+    return tf.where(size == count, filled, tf.cast(default, values.dtype)), ignored
+
+
+def _lookup_table(class_ids):
+    texts, ids = list(class_ids), list(class_ids.values())
+    content = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(texts, tf.string), tf.constant(ids, tf.int32)
+    )
+    return tf.lookup.StaticHashTable(content, default_value=-1)

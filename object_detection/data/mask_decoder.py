@@ -1,0 +1,80 @@
+"""Instance masks of a record, decoded to uint8 of 0 and 1 at the size they were stored in."""
+
+import tensorflow as tf
+
+# Where a PNG file holds its bit depth (1 byte) and colour type (1 byte: 0 is gray).
+_PNG_FORMAT_AT = 24
+_PNG_HEADER_BYTES = 33
+
+
+def decode_png_masks(encoded, image_size):
+    """Masks stored as one encoded image for each object; whatever is not black is the object.
+
+    Args:
+        encoded: [g] strings, usually PNG with one channel of 0/1 or 0/255. Colour, palette and
+            16-bit images are taken too; their alpha channel does not count.
+        image_size: (height, width) of the result where there is no object.
+
+    Returns:
+        [g, h, w] uint8 of 0 and 1.
+
+    Raises:
+        tf.errors.InvalidArgumentError: where a mask cannot be decoded, or their sizes differ.
+    """
+    mask_or_empty = tf.cond(
+        tf.size(encoded) > 0,
+        lambda: tf.cond(
+            _are_plain(encoded),
+            lambda: _decode_each(encoded, _decode_gray),
+            lambda: _decode_each(encoded, _decode_any),
+        ),
+        lambda: tf.zeros([0, image_size[0], image_size[1]], tf.uint8),
+    )
+    return tf.ensure_shape(mask_or_empty, [None, None, None])
+
+
+def decode_numerical_masks(values, count, stored_size, image_size):
+    """Masks stored as one list of numbers, object by object and row by row.
+
+    Args:
+        values: [count * h * w] float32; above 0 is the object.
+        count: number of objects, int32 scalar.
+        stored_size: (height, width) the record states, int32 scalars. Records without them are read
+            with the size of the image.
+        image_size: (height, width) of the image, int32 scalars.
+
+    Returns:
+        [count, h, w] uint8 of 0 and 1.
+    """
+    stated = count * stored_size[0] * stored_size[1] == tf.size(values)
+    size = tf.where(stated, tf.stack(stored_size), tf.stack(image_size))
+    masks = tf.cast(values > 0, tf.uint8)
+    return tf.reshape(masks, tf.concat([[count], size], axis=0))
+
+
+def _are_plain(encoded):
+    """Whether all masks are gray PNGs of at most 8 bits."""
+    long_enough = tf.reduce_all(tf.strings.length(encoded) >= _PNG_HEADER_BYTES)
+
+    def check():
+        stored = tf.io.decode_raw(tf.strings.substr(encoded, _PNG_FORMAT_AT, 2), tf.uint8)
+        return tf.reduce_all((stored[:, 0] <= 8) & (stored[:, 1] == 0))
+
+    return tf.cond(long_enough, check, lambda: False)
+
+
+def _decode_each(encoded, decode):
+    masks = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None], tf.uint8))
+    return tf.minimum(masks, 1)
+
+
+def _decode_gray(encoded):
+    return tf.io.decode_png(encoded, channels=1)[..., 0]
+
+
+def _decode_any(encoded):
+    # 16 bits keep a 1 of 65535 above zero; images of 8 bits are only scaled up.
+    pixels = tf.io.decode_image(encoded, channels=0, dtype=tf.uint16, expand_animations=False)
+    channels = tf.shape(pixels)[-1]
+    colours = channels - tf.cast((channels == 2) | (channels == 4), tf.int32)
+    return tf.cast(tf.reduce_any(pixels[..., :colours] > 0, axis=-1), tf.uint8)

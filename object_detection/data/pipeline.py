@@ -1,0 +1,293 @@
+"""From record files to batches: read, decode, augment, resize, pad.
+
+One bad record does not end a run: it is left out, counted and named in the `InputReport`, unless
+the run is strict. Order and augmentation depend on the seed alone.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from object_detection.data import reading, record_files, report
+from object_detection.data.augment_geometry import Augmentation, augment
+from object_detection.data.batching import batch_examples, to_element
+from object_detection.data.decoder import Decoded, Decoder, DecoderOptions
+from object_detection.data.example import Example
+from object_detection.data.report import InputReport
+from object_detection.data.rescue import name_of, rescue
+from object_detection.ops.image import Resizer
+
+_END = "end of the data"  # stands where a fault stands, behind the last record
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """What becomes of the records.
+
+    Training cuts boxes at `max_boxes`, so that their shape is static; evaluation keeps all.
+    """
+
+    batch_size: int
+    max_boxes: int
+    resizer: Resizer
+    augmentations: Sequence[Augmentation] = ()
+    training: bool = True
+    drop_remainder: bool = True
+    prefetch: int = 2
+    skip_batches: int = 0
+    keep_source_pixels: bool = False
+    known_bad: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class InputPipeline:
+    """A tf.data pipeline and what it found.
+
+    Attributes:
+        dataset: tf.data.Dataset of `structures.Batch`.
+        report: live counters; `report.log_summary()` says what was left out.
+        files: paths of the record files.
+    """
+
+    dataset: tf.data.Dataset
+    report: InputReport
+    files: list[str] = field(default_factory=list)
+    share: int = 1
+
+    def count_examples(self):
+        """Number of records of one epoch of this worker, good or bad, by their headers alone."""
+        return -(-sum(record_files.count_records(path) for path in self.files) // self.share)
+
+    def __iter__(self):
+        """Batches; what the pipeline raises comes out as the plain `InputError`."""
+        try:
+            yield from self.dataset
+        except tf.errors.OpError as error:
+            if self.report.fault:
+                raise report.InputError(self.report.fault) from error
+            raise
+
+
+class _Outcome(NamedTuple):
+    """A record after decoding: its example, or the reason why there is none."""
+
+    decoded: Decoded
+    fault: tf.Tensor  # string scalar, '' for a good record
+    detail: tf.Tensor  # string scalar
+    repairs: tf.Tensor  # string scalar
+    record: record_files.Record
+    number: tf.Tensor
+
+
+def build(
+    sources: reading.Sources,
+    decoder_options: DecoderOptions,
+    options: PipelineOptions,
+    input_report: InputReport,
+):
+    """Builds an `InputPipeline`; see the options for what it does."""
+    decoder = Decoder(
+        decoder_options._replace(max_boxes=options.max_boxes if options.training else 0)
+    )
+    read_options = sources.options
+    stream = reading.read(sources, input_report)
+    if options.known_bad:
+        stream = stream.filter(_is_not_among(options.known_bad))
+    stream = stream.skip(options.skip_batches * options.batch_size)
+    outcomes = stream.map(
+        lambda numbered: _decode(numbered, decoder),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    good = _leave_out_bad(outcomes, decoder, input_report)
+
+    def finish(outcome):
+        example = _with_notes(outcome, input_report)
+        # Each worker has its own running numbers; together they are one row.
+        number = outcome.number * read_options.num_shards + read_options.shard_index
+        seed = tf.stack([tf.cast(read_options.seed, tf.int64), number])
+        example = augment(example, options.augmentations, seed)
+        return to_element(example, options)
+
+    elements = good.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = batch_examples(elements, options, input_report).prefetch(options.prefetch)
+    return InputPipeline(
+        dataset.with_options(_tf_data_options()),
+        input_report,
+        files=sources.paths,
+        share=read_options.num_shards * read_options.sample_1_of_n,
+    )
+
+
+def bad_records(input_report):
+    """Places of the records that were left out whole, to give as `known_bad` when a run continues.
+
+    Without them a continued run repeats as many examples as records were bad before it: batches can
+    only be skipped by counting records.
+    """
+    return input_report.places(
+        report.NOT_AN_EXAMPLE,
+        report.WRONG_TYPE,
+        report.NO_IMAGE,
+        report.BAD_IMAGE,
+        report.UNEQUAL_LENGTHS,
+        report.NO_CLASSES,
+        report.PIXEL_BOXES,
+        report.MASK_COUNT,
+        report.BAD_MASK,
+        report.MASK_SIZE,
+    )
+
+
+def _decode(numbered, decoder):
+    """An `_Outcome`; goes through Python only where the graph cannot decode the record."""
+    record = numbered.record
+    nothing = tf.constant("")
+    attempt = tf.data.Dataset.from_tensors(record.serialized)
+
+    def fast(serialized):
+        return _Outcome(decoder(serialized), nothing, nothing, nothing, *numbered)
+
+    def slow(serialized):
+        repaired, fault, detail = tf.numpy_function(
+            lambda data: rescue(data, decoder), [serialized], [tf.string] * 3
+        )
+        for text in (repaired, fault, detail):
+            text.set_shape([])
+        decoded = tf.cond(fault == "", lambda: decoder(repaired), lambda: _no_example(decoder))
+        found = tf.where(fault == "", [nothing, detail], [detail, nothing])
+        return _Outcome(decoded, fault, found[0], found[1], *numbered)
+
+    attempts = attempt.map(fast).ignore_errors().concatenate(attempt.map(slow))
+    return attempts.take(1).get_single_element()
+
+
+def _leave_out_bad(outcomes, decoder, input_report):
+    """Drops the bad ones after noting them; a data set without a good one is an error."""
+    nothing = tf.constant("")
+    zero = tf.constant(0, tf.int64)
+    end = _Outcome(
+        _no_example(decoder),
+        tf.constant(_END),
+        nothing,
+        nothing,
+        record_files.Record(nothing, nothing, zero),
+        zero,
+    )
+    times_seen = {}
+
+    def note(serialized, path, index, fault, detail, good_so_far):
+        if fault.decode() == _END:
+            if times_seen and not good_so_far:
+                input_report.fail(_nothing_usable(input_report))
+            return False
+        where = _place(path.decode(), index)
+        name = f"{name_of(serialized)} ({where})".strip()
+        input_report.note(fault.decode(), name, where=where, detail=detail.decode())
+        times_seen[where] = times_seen.get(where, 0) + 1
+        # Records come in the order of their epochs: who comes twice has seen all others pass.
+        if not good_so_far and times_seen[where] > 2:
+            input_report.fail(_nothing_usable(input_report))
+        return False
+
+    def count(good, outcome):
+        is_good = outcome.fault == ""
+        return good + tf.cast(is_good, tf.int64), (outcome, good)
+
+    def is_good_or_noted(outcome, good):
+        return tf.cond(
+            outcome.fault == "",
+            lambda: True,
+            lambda: tf.numpy_function(
+                note, [*outcome.record, outcome.fault, outcome.detail, good], tf.bool
+            ),
+        )
+
+    marked = outcomes.concatenate(tf.data.Dataset.from_tensors(end))
+    counted = marked.scan(zero, count).filter(is_good_or_noted)
+    return counted.map(lambda outcome, good: outcome)
+
+
+def _with_notes(outcome, input_report):
+    """The example, after what was dropped or changed in it was noted; its id is never empty."""
+    record, decoded = outcome.record, outcome.decoded
+    where = tf.strings.join(
+        [
+            tf.strings.split(record.path, os.sep)[-1],
+            tf.strings.as_string(record.index),
+        ],
+        separator=", record ",
+    )
+    example = decoded.example
+    example = example._replace(id=tf.where(example.id != "", example.id, where))
+
+    def note(counts, unknown_texts, repairs, identity, path, index):
+        where = _place(path.decode(), index)
+        name = f"{identity.decode('utf-8', 'replace')} ({where})"
+        if repairs:
+            input_report.note(report.REPAIRED, name, where=where, detail=repairs.decode())
+        for reason, count in zip(report.OBJECT_REASONS, counts, strict=True):
+            if count:
+                texts = unknown_texts.decode("utf-8", "replace")
+                detail = texts if reason == report.UNKNOWN_CLASS_TEXT else f"{count} of them"
+                input_report.note(reason, name, where=where, count=int(count), detail=detail)
+        return True
+
+    arguments = [decoded.counts, decoded.unknown_texts, outcome.repairs, example.id]
+    noted = tf.cond(
+        tf.reduce_any(decoded.counts > 0) | (outcome.repairs != ""),
+        lambda: tf.numpy_function(note, [*arguments, record.path, record.index], tf.bool),
+        lambda: True,
+    )
+    with tf.control_dependencies([noted]):
+        return example._replace(id=tf.identity(example.id))
+
+
+def _no_example(decoder):
+    """A `Decoded` without content, where a record is bad."""
+    none = tf.zeros([0])
+    example = Example(
+        id=tf.constant(""),
+        image=tf.zeros([0, 0, 3], tf.uint8),
+        boxes_normalized=tf.zeros([0, 4]),
+        classes=tf.zeros([0], tf.int32),
+        weights=none,
+        crowd=tf.zeros([0], tf.bool),
+        difficult=tf.zeros([0], tf.bool),
+        area=none,
+        masks=tf.zeros([0, 0, 0], tf.uint8) if decoder.options.load_masks else None,
+    )
+    return Decoded(example, tf.zeros([len(report.OBJECT_REASONS)], tf.int32), tf.constant(""))
+
+
+def _nothing_usable(input_report):
+    return f"{input_report.name}: not one record of the data can be used:\n{input_report.summary()}"
+
+
+def _place(path, index):
+    """Where a record lies, for people and for `known_bad`."""
+    return f"{path}, record {int(index)}"
+
+
+def _is_not_among(places):
+    known = tf.constant(list(places))
+
+    def is_good(numbered):
+        place = tf.strings.join(
+            [numbered.record.path, tf.strings.as_string(numbered.record.index)],
+            separator=", record ",
+        )
+        return tf.reduce_all(known != place)
+
+    return is_good
+
+
+def _tf_data_options():
+    options = tf.data.Options()
+    options.deterministic = True
+    # Workers are given their shards by `ReadOptions`.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return options

@@ -1,0 +1,146 @@
+"""The stream of serialized records: files, epochs, sharding, shuffling and mixing.
+
+Its order depends on the seed alone, so that an interrupted run can be continued at the same record.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from object_detection.data import record_files
+
+_FILES_READ_AT_ONCE = 16
+_SEED_STEP = 7919  # sets the seeds of mixed data sets apart
+
+
+class ReadOptions(NamedTuple):
+    """How records are read.
+
+    `num_epochs` 0 reads for ever. Of the records of an epoch every `sample_1_of_n`-th is kept, and
+    worker `shard_index` of `num_shards` gets an equal part of them. Records are shuffled while they
+    are serialized, and within their epoch, so that every epoch holds every record once (TFOD's
+    buffer runs across epochs).
+    """
+
+    shuffle: bool
+    shuffle_buffer_size: int
+    shuffle_files: bool
+    num_readers: int
+    read_block_length: int
+    num_epochs: int
+    sample_1_of_n: int = 1
+    seed: int = 0
+    num_shards: int = 1
+    shard_index: int = 0
+
+
+class Sources(NamedTuple):
+    """Record files and how to read them.
+
+    With `weights`, one for each list of paths, each list is a data set of its own and records are
+    drawn from them in these proportions; without, all files are one data set.
+    """
+
+    files: list[list[str]]
+    weights: list[float]
+    options: ReadOptions
+
+    @property
+    def paths(self):
+        """All paths in one list."""
+        return [path for files in self.files for path in files]
+
+
+class Numbered(NamedTuple):
+    """A record and its running number in the stream, the same in every run with the same seed."""
+
+    record: record_files.Record
+    number: tf.Tensor  # int64 scalar
+
+
+def read(sources, input_report):
+    """A dataset of `Numbered` records.
+
+    Args:
+        sources: `Sources`.
+        input_report: `InputReport`, told of broken files. A data set without a single record is an
+            `InputError`, raised when its first epoch ends.
+    """
+    options = sources.options
+    if sources.weights:
+        streams = [
+            _epochs(files, options._replace(seed=options.seed + i * _SEED_STEP), input_report)
+            for i, files in enumerate(sources.files)
+        ]
+        stream = tf.data.Dataset.sample_from_datasets(
+            streams, sources.weights, seed=options.seed, stop_on_empty_dataset=False
+        )
+    else:
+        stream = _epochs(sources.paths, options, input_report)
+    return stream.enumerate().map(lambda number, record: Numbered(record, number))
+
+
+def _epochs(files, options, input_report):
+    """All epochs of one data set, one after the other."""
+    watch = _EpochWatch(files, input_report)
+
+    def one_epoch(epoch):
+        number = tf.numpy_function(watch.begin_epoch, [epoch], tf.int64)
+        number.set_shape([])
+        return _one_epoch(files, number, options, watch)
+
+    # One epoch more than asked for, which holds nothing: with its begin the last one is looked at
+    # too.
+    number_of_epochs = options.num_epochs + 1 if options.num_epochs else tf.int64.max
+    return tf.data.Dataset.range(number_of_epochs).flat_map(one_epoch)
+
+
+def _one_epoch(files, epoch, options, watch):
+    """The records of one epoch, `epoch` being its number; none beyond the last one."""
+    paths = tf.constant(files)
+    if options.shuffle_files:
+        paths = tf.random.experimental.stateless_shuffle(paths, seed=[options.seed, epoch])
+    if options.num_epochs:
+        paths = paths[: tf.where(epoch < options.num_epochs, len(files), 0)]
+    readers = max(1, min(options.num_readers, len(files)))
+    records = tf.data.Dataset.from_tensor_slices(paths).interleave(
+        lambda path: record_files.read_records(path, watch.end_file),
+        cycle_length=readers,
+        block_length=max(1, options.read_block_length),
+        num_parallel_calls=min(readers, _FILES_READ_AT_ONCE),
+        deterministic=True,
+    )
+    if options.sample_1_of_n > 1:
+        records = records.shard(options.sample_1_of_n, 0)
+    if options.num_shards > 1:
+        records = records.shard(options.num_shards, options.shard_index)
+    if options.shuffle and options.shuffle_buffer_size > 1:
+        records = records.shuffle(
+            options.shuffle_buffer_size,
+            seed=epoch * _SEED_STEP + options.seed,
+            reshuffle_each_iteration=False,
+        )
+    return records
+
+
+class _EpochWatch:
+    """Sees the files of a data set end, and ends the run where an epoch gave no record."""
+
+    def __init__(self, files, input_report):
+        self._files = files
+        self._report = input_report
+        self._records = 0
+
+    def end_file(self, path, records, size):
+        self._records += records
+        record_files.check_file(path, records, size, self._report)
+
+    def begin_epoch(self, epoch):
+        if epoch > 0 and not self._records:
+            shown = ", ".join(self._files[:3]) + (", ..." if len(self._files) > 3 else "")
+            self._report.fail(
+                f"{self._report.name}: no record in {len(self._files)} file(s): {shown}"
+            )
+        if epoch == 0:
+            self._records = 0
+        return epoch

@@ -1,0 +1,196 @@
+"""TFRecord files: finding, reading and checking them.
+
+A file is a row of records, each 8 bytes length, 4 bytes checksum of the length, the record itself,
+and 4 bytes checksum of the record.
+"""
+
+import struct
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from object_detection.data import report
+from object_detection.data.report import InputError
+
+_HEADER_BYTES, _FOOTER_BYTES = 12, 4
+_FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
+_PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
+_SHOWN = 5
+
+
+class Record(NamedTuple):
+    """A serialized record and where it lies."""
+
+    serialized: tf.Tensor  # string scalar
+    path: tf.Tensor  # string scalar
+    index: tf.Tensor  # int64 scalar, position in the file
+
+
+class RecordFile(NamedTuple):
+    """What a record file holds up to its first fault."""
+
+    records: int
+    fault: str | None  # what is wrong
+    offset: int  # byte at which the fault, or the end, lies
+
+
+def find_files(pattern, *, field):
+    """Paths that match a glob, sorted.
+
+    Args:
+        pattern: path or glob, local or remote.
+        field: name of the config field it comes from, for the message.
+
+    Raises:
+        InputError: where nothing matches.
+    """
+    if _PLACEHOLDER in pattern:
+        raise InputError(
+            f"{field} still holds the placeholder: {pattern!r}. "
+            "Put the path of your record files there."
+        )
+    try:
+        files = sorted(path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path))
+    except tf.errors.OpError:  # raised for some patterns in folders that do not exist
+        files = []
+    if not files:
+        raise InputError(f"{field}: no file matches {pattern!r}. {_hint(pattern)}")
+    return files
+
+
+def refuse_all_empty(files, *, field):
+    """Raises an `InputError` where all files have no byte."""
+    if all(tf.io.gfile.stat(path).length == 0 for path in files):
+        shown = ", ".join(files[:_SHOWN]) + (", ..." if len(files) > _SHOWN else "")
+        raise InputError(
+            f"{field}: all {len(files)} record file(s) are empty (0 bytes): {shown}. "
+            "Write them again."
+        )
+
+
+def read_records(path, check):
+    """The intact records of one file, in order; the dataset ends without error at the first fault.
+
+    Args:
+        path: string scalar tensor.
+        check: called in Python when the file ends, as `check(path, records, bytes)` with the number
+            of records read and of their bytes; it may raise.
+
+    Returns:
+        tf.data.Dataset of `Record`.
+    """
+    intact = tf.data.TFRecordDataset(path).ignore_errors()
+    end = tf.data.Dataset.from_tensors(("", False))
+    marked = intact.map(lambda serialized: (serialized, True)).concatenate(end)
+
+    def count(state, element):
+        records, size = state
+        serialized, is_record = element
+        length = tf.strings.length(serialized, unit="BYTE")
+        after = (records + tf.cast(is_record, tf.int64), size + tf.cast(length, tf.int64))
+        return after, (Record(serialized, path, records), is_record, size)
+
+    def is_record_or_checked(record, is_record, size):
+        return tf.cond(
+            is_record,
+            lambda: True,
+            lambda: tf.numpy_function(
+                lambda *args: _checked(check, *args),
+                [record.path, record.index, size],
+                tf.bool,
+            ),
+        )
+
+    zero = tf.constant(0, tf.int64)
+    counted = marked.scan((zero, zero), count).filter(is_record_or_checked)
+    return counted.map(lambda record, is_record, size: record)
+
+
+def _checked(check, path, records, size):
+    check(path.decode(), int(records), int(size))
+    return False  # what stands behind the last record is none
+
+
+def check_file(path, records, size, input_report):
+    """Notes in the report if a file is empty, or if it was not read to its end.
+
+    An intact file is told by its length: `records` of together `size` bytes, each in its frame.
+    """
+    length = tf.io.gfile.stat(path).length
+    if length == 0:
+        input_report.note(report.EMPTY_FILE, path)
+    elif length != size + _FRAME_BYTES * records:
+        found = scan_record_file(path)
+        detail = (
+            f"{found.records} records are intact; at byte {found.offset} of {length}: {found.fault}"
+        )
+        input_report.note(report.BROKEN_FILE, path, detail=detail)
+
+
+def scan_record_file(path):
+    """Reads a whole file, checksums included, up to its first fault: a `RecordFile`."""
+    length = tf.io.gfile.stat(path).length
+    records, offset, fault = 0, 0, None
+    try:
+        for serialized in tf.data.TFRecordDataset(path):
+            records += 1
+            offset += _FRAME_BYTES + len(serialized.numpy())
+    except tf.errors.OpError:
+        fault = _fault_at(path, offset, length)
+    return RecordFile(records, fault, offset)
+
+
+def count_records(path):
+    """Number of records of a file by their headers alone (a fault ends the count)."""
+    length = tf.io.gfile.stat(path).length
+    records, offset = 0, 0
+    with _open(path) as file:
+        while offset + _HEADER_BYTES <= length:
+            file.seek(offset)
+            offset += _record_length(file.read(_HEADER_BYTES)) + _FRAME_BYTES
+            if offset > length:
+                break
+            records += 1
+    return records
+
+
+def _fault_at(path, offset, length):
+    with _open(path) as file:
+        file.seek(offset)
+        header = file.read(_HEADER_BYTES)
+    if len(header) < _HEADER_BYTES:
+        return "the file ends within the header of a record; it was cut off, write it again"
+    if offset == 0 and header[:2] == b"\x1f\x8b":
+        return "the file is compressed with gzip; unpack it"
+    size = _record_length(header)
+    if offset == 0 and size > length:
+        return f"this is no TFRecord file (it begins with {header[:8]!r})"
+    if offset + size + _FRAME_BYTES > length:
+        return f"a record of {size} bytes goes beyond the end; the file was cut off, write it again"
+    return "the checksum of a record is wrong; the file was damaged, write it again"
+
+
+def _record_length(header):
+    return struct.unpack("<Q", header[:8])[0]
+
+
+def _open(path):
+    """A local file as Python opens it, which seeks much faster; a remote one by TensorFlow."""
+    return tf.io.gfile.GFile(path, "rb") if "://" in path else open(path, "rb", buffering=0)
+
+
+def _hint(pattern):
+    """What there is instead, for whoever mistyped a path."""
+    parts = pattern.replace("\\", "/").split("/")
+    for depth in range(len(parts) - 1, 0, -1):
+        folder = "/".join(parts[:depth]) or "/"
+        if any(sign in folder for sign in "*?["):
+            continue
+        if tf.io.gfile.isdir(folder):
+            names = sorted(tf.io.gfile.listdir(folder))
+            more = ", ..." if len(names) > _SHOWN else ""
+            held = f"holds {', '.join(names[:_SHOWN])}{more}" if names else "is empty"
+            if depth == len(parts) - 1:
+                return f"The folder {folder} {held}."
+            return f"There is no folder {'/'.join(parts[: depth + 1])}; {folder} {held}."
+    return "Relative paths start at the folder the command runs in."
