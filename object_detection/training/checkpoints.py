@@ -19,6 +19,7 @@ moved into place data first and index last, and only then listed: a crash or a f
 moment leaves the listed ones whole.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -34,7 +35,10 @@ from object_detection.compat import checkpoint_map, checkpoint_reader
 from object_detection.training.failures import CheckpointError
 from object_detection.training.optimizer import Optimizer
 
-_UNREADABLE = (tf.errors.DataLossError, tf.errors.OutOfRangeError, tf.errors.NotFoundError)
+
+# What TensorFlow's reader raises on damaged files, depending on where the damage is.
+_UNREADABLE = (tf.errors.OpError, IndexError, RuntimeError)
+_LIST_DRAFT = ".writing-checkpoint"
 
 
 class RunState(NamedTuple):
@@ -72,7 +76,8 @@ def read(prefix: str | os.PathLike, state: RunState) -> None:
         CheckpointError: it is a checkpoint of another model; nothing was changed.
     """
     entries = entries_of(state)
-    stored = tf.train.load_checkpoint(str(prefix)).get_variable_to_shape_map()
+    reader = tf.train.load_checkpoint(str(prefix))
+    stored = reader.get_variable_to_shape_map()
     in_file = {_key_in_file(key): key for key in entries}
     stored = {in_file.get(key, key): shape for key, shape in stored.items()}
     faults = _differences(entries, stored)
@@ -97,8 +102,10 @@ def read(prefix: str | os.PathLike, state: RunState) -> None:
             len(anew),
             _some(anew),
         )
-    # The counter that tf.train.Checkpoint adds of itself is no variable of ours.
-    _trackable(present).read(str(prefix)).expect_partial()
+    # All is read before anything changes: a file that is damaged in the middle changes nothing.
+    values = {key: reader.get_tensor(_key_in_file(key)) for key in present}
+    for key, value in values.items():
+        present[key].assign(value)
 
 
 def read_weights(prefix: str | os.PathLike, network, *, averages: bool = False) -> int:
@@ -172,8 +179,9 @@ class CheckpointDirectory:
             dropped = self._drop_old(listed)
             self._write_list(listed)
         except (OSError, tf.errors.OpError) as error:
-            for path in self._files_of(prefix.name):
-                path.unlink(missing_ok=True)
+            for path in (*self._files_of(prefix.name), self.directory / _LIST_DRAFT):
+                with contextlib.suppress(OSError):
+                    path.unlink()
             raise CheckpointError(self._why_not_saved(state, error)) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -210,7 +218,7 @@ class CheckpointDirectory:
     def newest_first(self) -> list[Path]:
         """Prefixes of the checkpoints there, the listed ones first, in their order."""
         names = [name for name, _ in reversed(self._listed().entries)]
-        unlisted = [f"ckpt-{number}" for number in sorted(self._numbers(), reverse=True)]
+        unlisted = [f"ckpt-{number}" for number in reversed(self._numbers())]
         names += [name for name in unlisted if name not in names]
         return [
             self.directory / name for name in names if (self.directory / f"{name}.index").exists()
@@ -218,7 +226,7 @@ class CheckpointDirectory:
 
     def _numbers(self) -> list[int]:
         names = (re.fullmatch(r"ckpt-(\d+)\..*", path.name) for path in self._entries())
-        return [int(match[1]) for match in names if match]
+        return sorted({int(match[1]) for match in names if match})
 
     def _entries(self):
         return list(self.directory.iterdir()) if self.directory.is_dir() else []
@@ -267,7 +275,7 @@ class CheckpointDirectory:
         lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
         lines += [f"all_model_checkpoint_timestamps: {saved!r}" for _, saved in listed.entries]
         lines += [f"last_preserved_timestamp: {listed.preserved_at!r}"]
-        draft = self.directory / ".writing-checkpoint"
+        draft = self.directory / _LIST_DRAFT
         draft.write_text("\n".join(lines) + "\n")
         _flush_to_disk(draft)
         os.replace(draft, self.directory / "checkpoint")

@@ -53,14 +53,14 @@ def define_flags() -> None:
 
 def run(door: Callable[[], int]) -> int:
     """Runs a door; a failure that is the user's to mend is one message, without a traceback."""
-    import tensorflow as tf
+    from object_detection.training import quiet
 
+    quiet.start_tensorflow()
     from object_detection.config.errors import ConfigError
     from object_detection.training.failures import RunFailure
 
     if not FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
-    tf.get_logger().setLevel("ERROR")
     say_who_we_are()
     try:
         return door()

@@ -45,8 +45,9 @@ class Progress:
         self._num_steps, self._batch_size, self._every = num_steps, batch_size, max(every, 1)
         self._sums: dict = {}
         self._count = 0
-        self._elapsed = 0.0
+        self._elapsed, self._timed = 0.0, 0  # seconds, and the steps they were spent on
         self._running_since = time.monotonic()
+        self._is_first = True
         self._pace = None  # seconds a step, smoothed over the lines; for the time left
         self._bar = tqdm(
             total=num_steps or None,
@@ -61,21 +62,27 @@ class Progress:
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
         self._count += 1
+        self._timed += 1
         self._bar.update(1)
-        if step % self._every and step != self._num_steps:
-            return None
         self.pause()
-        seconds = max(self._elapsed, 1e-9) / self._count
+        self.resume()
+        is_due = step % self._every == 0 or step == self._num_steps
+        if self._is_first and not is_due:
+            # The first step compiles the graph: its time says nothing of the others'.
+            self._say(f"first step done in {self._elapsed:.1f} s, with compiling it")
+            self._elapsed, self._timed = 0.0, 0
+        self._is_first = False
+        if not is_due or not self._timed:
+            return None
+        seconds = max(self._elapsed, 1e-9) / self._timed
         window = Window(
             {name: total / self._count for name, total in self._sums.items()},
             float(learning_rate),
             1.0 / seconds,
         )
         self._pace = seconds if self._pace is None else 0.5 * self._pace + 0.5 * seconds
-        with self._bar.external_write_mode():
-            logging.info("%s", self._line(step, window))
-        self._sums, self._count, self._elapsed = {}, 0, 0.0
-        self.resume()
+        self._say(self._line(step, window))
+        self._sums, self._count, self._elapsed, self._timed = {}, 0, 0.0, 0
         return window
 
     def pause(self):
@@ -91,6 +98,10 @@ class Progress:
     def close(self):
         """Takes the bar away."""
         self._bar.close()
+
+    def _say(self, text):
+        with self._bar.external_write_mode():
+            logging.info("%s", text)
 
     def _line(self, step, window) -> str:
         parts = [f"step {step}/{self._num_steps}" if self._num_steps else f"step {step}"]

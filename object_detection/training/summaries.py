@@ -1,8 +1,11 @@
-"""TensorBoard's files: TFOD's names for the numbers and pictures of a run."""
+"""TensorBoard's files: TFOD's names for the numbers and pictures of a run.
+
+Written with TensorFlow's own `tf.summary.write`, since `tf.summary.scalar` and `image` need the
+package tensorboard, which TensorFlow no longer brings along; only looking at the files needs it.
+"""
 
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -27,15 +30,21 @@ class Summaries:
 
         def write():
             for name, value in values.items():
-                tf.summary.scalar(name, value, step=step)
+                tf.summary.write(name, tf.constant(value, tf.float32), step, _metadata("scalars"))
 
         self._write(write)
 
     def image(self, name: str, images, step: int) -> None:
         """Writes pictures, uint8 [n, H, W, 3], as one entry."""
-        self._write(
-            lambda: tf.summary.image(name, np.asarray(images), step=step, max_outputs=len(images))
-        )
+
+        def write():
+            pixels = tf.convert_to_tensor(images)
+            height, width = pixels.shape[1:3]
+            pngs = [tf.io.encode_png(picture) for picture in pixels]
+            tensor = tf.stack([str(width), str(height), *pngs])
+            tf.summary.write(name, tensor, step, _metadata("images"))
+
+        self._write(write)
 
     def flush(self) -> None:
         """Brings what was written to the disk."""
@@ -63,3 +72,12 @@ class Summaries:
         except (OSError, tf.errors.OpError) as error:
             self._writer = None
             logging.error("TensorBoard summaries stop here, the run goes on: %s", error)
+
+
+def _metadata(plugin: str):
+    """What tells TensorBoard how to show an entry: `scalars` or `images`."""
+    kinds = {"scalars": "DATA_CLASS_SCALAR", "images": "DATA_CLASS_BLOB_SEQUENCE"}
+    return tf.compat.v1.SummaryMetadata(
+        plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin),
+        data_class=kinds[plugin],
+    )

@@ -1,0 +1,203 @@
+"""One pass over the data with its files, and waiting for checkpoints."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_run
+
+from object_detection.metrics.coco_evaluation import CocoEvaluation
+from object_detection.training import eval_loop
+from object_detection.training.eval_loop import EvalSettings, Evaluator, Waiting
+from object_detection.training.failures import NoExamples, RunFailure
+
+NAMES = {1: "cat", 2: "dog"}
+
+
+def evaluator(folder, batches=3, metrics=None, **settings):
+    return Evaluator(
+        tiny_run.parts().network,
+        lambda: tiny_run.Input(tiny_run.dataset(count=batches)),
+        metrics or (lambda: CocoEvaluation(NAMES, boxes=True, masks=True)),
+        EvalSettings(directory=folder, **settings),
+    )
+
+
+def test_numbers_are_returned_and_written(tmp_path):
+    numbers = evaluator(tmp_path).evaluate(7)
+    # The tiny network finds every object exactly, with a mask that fills the box as the truth does.
+    assert numbers["DetectionBoxes_Precision/mAP"] == pytest.approx(1.0)
+    assert numbers["DetectionMasks_Precision/mAP"] == pytest.approx(1.0)
+    assert "Loss/RPNLoss/localization_loss" in numbers
+    assert numbers["Loss/total_loss"] == pytest.approx(
+        sum(v for k, v in numbers.items() if k.startswith("Loss/") and "total" not in k), rel=1e-5
+    )
+    stored = json.loads((tmp_path / "metrics-7.json").read_text())
+    assert stored["step"] == 7
+    assert stored["metrics"] == pytest.approx(numbers)
+
+
+def test_losses_are_means_over_the_examples(tmp_path):
+    all_three = evaluator(tmp_path).evaluate(1)["Loss/total_loss"]
+    network = tiny_run.parts().network
+    singles = [
+        Evaluator(
+            network,
+            lambda first=first: tiny_run.Input(tiny_run.dataset(first, 1)),
+            lambda: CocoEvaluation(NAMES),
+            EvalSettings(directory=tmp_path),
+        ).evaluate(1)["Loss/total_loss"]
+        for first in range(3)
+    ]
+    assert all_three == pytest.approx(np.mean(singles), rel=1e-5)
+
+
+def test_pictures_go_to_files_and_to_tensorboard(tmp_path):
+    evaluator(tmp_path, num_visualizations=3).evaluate(7)
+    names = sorted(path.name for path in (tmp_path / "images-7").iterdir())
+    assert names == ["0_image0_0.png", "1_image0_1.png", "2_image1_0.png"]
+    picture = tf.io.decode_png((tmp_path / "images-7" / names[0]).read_bytes())
+    assert picture.shape[1] > 2 * 16  # two images of 16 side by side, and a gap
+    tags = set()
+    for path in tmp_path.glob("events.*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            tags |= {value.tag for value in event.summary.value}
+    assert {f"eval_side_by_side_{k}_0" for k in range(3)} <= tags
+    assert "DetectionMasks_Precision/mAP@.50IOU" in tags and "Loss/total_loss" in tags
+
+
+def test_no_pictures_where_none_are_asked_for(tmp_path):
+    evaluator(tmp_path, num_visualizations=0).evaluate(7)
+    assert not list((tmp_path / "images-7").iterdir())
+
+
+def test_at_most_so_many_examples(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="absl"):
+        evaluator(tmp_path, batches=3, max_examples=3).evaluate(7)
+    assert "3 images in" in caplog.text
+
+
+def test_the_weights_may_change_between_two_passes(tmp_path):
+    made = tiny_run.parts()
+    watcher = Evaluator(
+        made.network,
+        lambda: tiny_run.Input(tiny_run.dataset(count=2)),
+        lambda: CocoEvaluation(NAMES),
+        EvalSettings(directory=tmp_path),
+    )
+    first = watcher.evaluate(1)["Loss/total_loss"]
+    again = watcher.evaluate(1)["Loss/total_loss"]
+    made.network.parts[0].kernel.assign(made.network.parts[0].kernel * 2.0)
+    assert first == again != watcher.evaluate(2)["Loss/total_loss"]
+
+
+def test_an_empty_data_set_is_an_error(tmp_path):
+    with pytest.raises(NoExamples, match="record files"):
+        evaluator(tmp_path, batches=0).evaluate(7)
+    assert not list(tmp_path.glob("metrics-*"))
+
+
+def test_a_pass_can_be_abandoned(tmp_path):
+    asked = iter([False, False, True, True, True])
+    assert evaluator(tmp_path).evaluate(7, lambda: next(asked)) is None
+    assert not list(tmp_path.glob("metrics-*"))
+
+
+def test_the_pipelines_own_fault_is_told(tmp_path):
+    class Broken(tiny_run.Report):
+        fault = "a.record: not a TFRecord file"
+
+    def explode(number):
+        raise ValueError("inside")
+
+    broken = tf.data.Dataset.range(1).map(lambda n: tf.py_function(explode, [n], tf.int64))
+    watcher = Evaluator(
+        tiny_run.parts().network,
+        lambda: tiny_run.Input(broken.map(lambda n: n), Broken()),
+        lambda: CocoEvaluation(NAMES),
+        EvalSettings(directory=tmp_path),
+    )
+    watcher._step = tf.function(lambda iterator: next(iterator))
+    with pytest.raises(RunFailure, match="not a TFRecord"):
+        watcher.evaluate(1)
+
+
+def test_what_is_not_finite_is_null_in_the_file(tmp_path):
+    eval_loop.write_metrics(tmp_path / "metrics-1.json", 1, {"a": float("nan"), "b": 0.5})
+    assert json.loads((tmp_path / "metrics-1.json").read_text())["metrics"] == {"a": None, "b": 0.5}
+
+
+class Clock:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr(eval_loop.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(eval_loop.time, "sleep", self.sleep)
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def watch(arrivals, clock, **waiting):
+    """Evaluates checkpoints named by the step they are of; gives steps, when, and the exit code.
+
+    Args:
+        arrivals: {seconds after the start: step}.
+    """
+    start, done = clock.now, []
+
+    def newest():
+        steps = [step for when, step in arrivals.items() if clock.now - start >= when]
+        return steps[-1] if steps else None
+
+    def evaluate(step):
+        done.append((step, round(clock.now - start)))
+        return step
+
+    code = eval_loop.evaluate_checkpoints("run", newest, evaluate, Waiting(**waiting))
+    return done, code
+
+
+def test_every_newest_checkpoint_is_evaluated_once(monkeypatch):
+    clock = Clock(monkeypatch)
+    done, code = watch({0: 0, 40: 1000, 100: 2000}, clock, interval=10, last_step=2000)
+    assert done == [(0, 0), (1000, 40), (2000, 100)]
+    assert code == 0
+
+
+def test_evaluations_keep_their_distance_and_skip_what_is_overtaken(monkeypatch):
+    done, _ = watch({0: 0, 20: 1, 50: 2}, Clock(monkeypatch), interval=60, last_step=2)
+    assert done == [(0, 0), (2, 60)]
+
+
+def test_a_first_checkpoint_is_waited_for(monkeypatch, caplog):
+    with caplog.at_level("INFO", logger="absl"):
+        done, _ = watch({30: 5}, Clock(monkeypatch), last_step=5)
+    assert done == [(5, 30)]
+    assert (
+        caplog.text.count("Waiting for a checkpoint in run (at most 3600 s: --eval_timeout)") == 1
+    )
+
+
+def test_the_timeout_ends_the_wait(monkeypatch, caplog):
+    with caplog.at_level("INFO", logger="absl"):
+        done, code = watch({0: 5}, Clock(monkeypatch), timeout=100)
+    assert done == [(5, 0)] and code == 0
+    assert "--eval_timeout" in caplog.text
+
+
+def test_nothing_at_all_until_the_timeout_is_a_failure(monkeypatch):
+    assert watch({}, Clock(monkeypatch), timeout=100) == ([], 1)
+
+
+def test_run_once_does_not_wait(monkeypatch):
+    assert watch({0: 5, 10: 6}, Clock(monkeypatch), run_once=True) == ([(5, 0)], 0)
+    assert watch({10: 6}, Clock(monkeypatch), run_once=True) == ([], 1)
+
+
+def test_max_evals(monkeypatch):
+    done, _ = watch({0: 1, 10: 2, 20: 3}, Clock(monkeypatch), interval=1, max_evals=2)
+    assert [step for step, _ in done] == [1, 2]

@@ -1,0 +1,141 @@
+"""One step: gradients, clipping, biases, replicas."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_run
+
+ROOT = Path(__file__).parents[2]
+
+
+def one_step(step=0, **settings):
+    """The weights' change and the result of one step on batch 0."""
+    made = tiny_run.parts()
+    before = tiny_run.values(made)
+    result = tiny_run.step_of(made, **settings)(
+        iter(tiny_run.dataset()), tf.constant(step, tf.int64)
+    )
+    after = tiny_run.values(made)
+    return {key: after[key] - before[key] for key in after}, result
+
+
+def test_the_total_is_the_sum_of_its_terms():
+    _, result = one_step()
+    terms = {name: float(value) for name, value in result.losses.items()}
+    total = terms.pop("Loss/total_loss")
+    assert set(terms) == {
+        "Loss/RPNLoss/localization_loss",
+        "Loss/RPNLoss/objectness_loss",
+        "Loss/regularization_loss",
+    }
+    assert total == pytest.approx(sum(terms.values()))
+
+
+def test_regularization_can_be_left_out():
+    _, result = one_step(add_regularization_loss=False)
+    assert "Loss/regularization_loss" not in result.losses
+
+
+def test_clipping_shortens_the_whole_gradient_to_its_limit():
+    plain, result = one_step()
+    clipped, same = one_step(gradient_clipping_by_norm=0.01)
+    norm = float(result.gradient_norm)
+    assert norm == pytest.approx(float(same.gradient_norm)) and norm > 0.01
+    # The first momentum update is -rate * gradient, so it shrinks as the gradient does.
+    np.testing.assert_allclose(
+        clipped["optimizer/momentum/kernel"],
+        plain["optimizer/momentum/kernel"] * 0.01 / norm,
+        rtol=1e-4,
+    )
+
+
+def test_a_gradient_below_the_limit_is_left_alone():
+    plain, _ = one_step()
+    clipped, _ = one_step(gradient_clipping_by_norm=1000.0)
+    np.testing.assert_array_equal(clipped["model/kernel"], plain["model/kernel"])
+
+
+def test_bias_gradients_are_multiplied():
+    plain, _ = one_step(add_regularization_loss=False)
+    doubled, _ = one_step(add_regularization_loss=False, bias_grad_multiplier=2.0)
+    momentum = "optimizer/momentum"
+    np.testing.assert_allclose(doubled[f"{momentum}/bias"], 2 * plain[f"{momentum}/bias"])
+    np.testing.assert_array_equal(doubled[f"{momentum}/kernel"], plain[f"{momentum}/kernel"])
+
+
+def test_the_randomness_is_that_of_seed_and_step():
+    losses = [
+        float(one_step(step, seed=seed)[1].losses["Loss/total_loss"])
+        for seed, step in ((0, 0), (0, 0), (0, 1), (1, 0))
+    ]
+    assert losses[0] == losses[1]
+    assert len(set(losses)) == 3
+
+
+def test_images_come_back_as_bytes_of_at_most_so_many():
+    _, result = one_step(images_for_summary=1)
+    assert result.images.dtype == tf.uint8
+    assert result.images.shape == (1, 6, 8, 3)
+    assert one_step()[1].images is None
+
+
+TWO_REPLICAS = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import tiny_run
+from object_detection.training import checkpoints, distribution, train_step
+
+# Noise and norm statistics are each replica's own: without them two halves make one whole.
+tiny_run.TinyNetwork.call = lambda self, images, truth=None, training=False, seed=None: self.parts[
+    1
+](self.parts[0](tf.reduce_mean(images.pixels, axis=[1, 2]) / 255.0), training=False)
+
+def train(strategy, folder):
+    with strategy.scope():
+        made = tiny_run.parts()
+    dataset = tiny_run.dataset(batch_size=4)
+    if distribution.batch_of_a_replica(4, strategy) == 2:
+        def split(batch):
+            return tf.nest.map_structure(lambda t: tf.reshape(t, [2, 2, *t.shape[1:]]), batch)
+        dataset = dataset.map(split).unbatch()
+    iterator = distribution.iterate(strategy, lambda shard_index, num_shards: dataset)
+    settings = train_step.StepSettings(gradient_clipping_by_norm=0.5, images_for_summary=3)
+    step = train_step.build_train_step(made.network, made.optimizer, settings, strategy)
+    for number in range(3):
+        result = step(iterator, tf.constant(number, tf.int64))
+    assert result.image_ids.shape == (4,), result.image_ids
+    keeper = checkpoints.CheckpointDirectory(folder)
+    keeper.save(made.state)
+    keeper.restore_newest(made.state)
+    return tiny_run.values(made), float(result.losses["Loss/total_loss"])
+
+mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+assert distribution.batches_taken(10, mirrored) == 20
+two, loss_of_two = train(mirrored, sys.argv[1] + "/two")
+one, loss_of_one = train(tf.distribute.get_strategy(), sys.argv[1] + "/one")
+np.testing.assert_allclose(loss_of_two, loss_of_one, rtol=1e-5)
+for key in one:
+    np.testing.assert_allclose(two[key], one[key], rtol=1e-4, atol=1e-6, err_msg=key)
+print("EQUAL")
+"""
+
+
+def test_two_replicas_with_half_the_batch_train_as_one_with_all_of_it(tmp_path):
+    paths = os.pathsep.join([str(ROOT), str(Path(tiny_run.__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_REPLICAS, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "EQUAL" in done.stdout, done.stderr[-3000:]
