@@ -42,4 +42,4 @@ step "6/6 prediction on the held-out images: $out/predictions"
 step "done"
 "$python" scripts/print_metrics.py $out/model
 echo "pictures with the predicted masks: $out/predictions/*.png"
-echo "charts: $(dirname "$python")/tensorboard --logdir=$out/model"
+echo "charts: pip install tensorboard, then tensorboard --logdir=$out/model"

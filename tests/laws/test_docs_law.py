@@ -1,0 +1,65 @@
+"""The pages for people: links lead somewhere, every page is near, every named thing exists."""
+
+import re
+
+import pytest
+from source_tree import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+LINK = re.compile(r"\[[^\]]+\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
+
+
+def _targets(page):
+    """(path, anchor) of each link of a page into the repository."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for path, anchor in LINK.findall(text):
+        yield (page.parent / path).resolve() if path else page, anchor.removeprefix("#")
+
+
+def _anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target, anchor in _targets(page):
+        assert target.exists(), f"{page.name} links to {target}"
+        if anchor:
+            assert anchor in _anchors(target), f"{page.name} links to {target.name}#{anchor}"
+
+
+def test_every_page_is_two_clicks_from_the_readme():
+    reached = {ROOT / "README.md"}
+    for _ in range(2):
+        reached |= {
+            target for page in reached for target, _ in _targets(page) if target.suffix == ".md"
+        }
+    assert set(PAGES) <= reached
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page):
+    """Of the paths in code marks, those into the repository."""
+    folders = "protos|samples|scripts|tests|docs|dataset_tools|object_detection|benchmarks"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    for path in named:
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+def test_every_command_of_make_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    for page in PAGES:
+        for command in re.findall(r"`make ([a-z-]+)`", page.read_text(encoding="utf-8")):
+            assert command in targets, f"{page.name} names make {command}"
+
+
+def test_every_flag_that_is_named_exists():
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "object_detection").rglob("*.py")
+    )
+    others = {"help", "editable", "no-deps", "logdir"}  # of absl, pip and tensorboard
+    for page in PAGES:
+        for flag in set(re.findall(r"(?<![\w-])--([a-z][\w-]+)", page.read_text(encoding="utf-8"))):
+            assert flag in others or f'"{flag}"' in source, f"{page.name} names --{flag}"
