@@ -62,12 +62,10 @@ def sigmoid_focal(logits, targets, gamma=2.0, alpha=None):
     Returns:
         [...].
     """
-    probability = tf.sigmoid(logits)
-    right = targets * probability + (1.0 - targets) * (1.0 - probability)
-    loss = sigmoid_cross_entropy(logits, targets)
-    # With gamma 0 the power is 1 even at 0, but its gradient there is not a number.
-    if gamma:
-        loss *= tf.pow(1.0 - right, gamma)
+    # One less the probability of the right answer is exp(-softplus(z)), with z the logit of the
+    # right answer: so its power has a finite gradient everywhere, for gamma below 1 too.
+    right = logits * (2.0 * targets - 1.0)
+    loss = sigmoid_cross_entropy(logits, targets) * tf.exp(-gamma * tf.nn.softplus(right))
     if alpha is not None:
         loss *= targets * alpha + (1.0 - targets) * (1.0 - alpha)
     return loss

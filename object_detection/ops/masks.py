@@ -97,23 +97,34 @@ def _readings(low, high, padded, true, stored, size):
         lerp: [n, S] float32, how far the point is from the first to the second.
         inside: [n, S] bool, whether the point is inside the padded image.
     """
-    last = tf.cast(padded - 1, tf.float32)
+    last = tf.cast(padded - 1, tf.float64)
     if size > 1:
-        step = (high - low) * last / float(size - 1)
+        step = _float32(_float32(high - low, times=last), over=size - 1)
         points = tf.range(size, dtype=tf.float32)
-        point = (low * last)[:, tf.newaxis] + points * step[:, tf.newaxis]
+        point = _float32(low, times=last)[:, tf.newaxis] + points * step[:, tf.newaxis]
     else:  # the kernel takes the middle in float64
-        middle = 0.5 * tf.cast(low + high, tf.float64) * tf.cast(last, tf.float64)
-        point = tf.cast(middle, tf.float32)[:, tf.newaxis]
-    inside = (point >= 0.0) & (point <= last)
+        point = _float32(low + high, times=0.5 * last)[:, tf.newaxis]
+    inside = (point >= 0.0) & (point <= tf.cast(last, tf.float32))
     point = tf.where(inside, point, 0.0)
     pixel = tf.stack([tf.floor(point), tf.math.ceil(point)], axis=-1)
     real = pixel < tf.cast(true, tf.float32)[:, tf.newaxis, tf.newaxis]
     # TensorFlow's nearest neighbour: the scale is rounded to float32 before it multiplies.
-    scale = tf.cast(stored, tf.float32) / tf.cast(true, tf.float32)
-    index = tf.cast(tf.floor(pixel * scale[:, tf.newaxis, tf.newaxis]), tf.int32)
+    scale = _float32(stored, over=true)[:, tf.newaxis, tf.newaxis]
+    index = tf.cast(tf.floor(pixel * scale), tf.int32)
     index = tf.clip_by_value(index, 0, tf.maximum(stored - 1, 0)[:, tf.newaxis, tf.newaxis])
     return index, real, point - pixel[..., 0], inside
+
+
+def _float32(value, *, times=1, over=1):
+    """value * times / over, rounded to float32 once, of float32 or integer values.
+
+    Plain float32 would do, but in a graph TensorFlow divides by a constant with its reciprocal
+    and draws factors together, which rounds otherwise. In float64 that is lost in the rounding.
+    """
+    return tf.cast(
+        tf.cast(value, tf.float64) * tf.cast(times, tf.float64) / tf.cast(over, tf.float64),
+        tf.float32,
+    )
 
 
 def _read(masks, owner, gt_index, rows, columns):
@@ -145,6 +156,7 @@ def paste(masks, boxes_normalized, height, width):
     Returns:
         [D, height, width] float32, or the masks' integer type; 0 outside the boxes.
     """
+    masks = tf.convert_to_tensor(masks)
     ymin, xmin, ymax, xmax = tf.unstack(boxes_normalized, axis=-1)
     box_height = tf.maximum(ymax - ymin, _LEAST_EXTENT)
     box_width = tf.maximum(xmax - xmin, _LEAST_EXTENT)
