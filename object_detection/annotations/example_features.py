@@ -4,13 +4,11 @@ Pure Python and numpy, without TensorFlow: the work of a worker process.
 """
 
 import hashlib
-import io
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from object_detection.annotations import checking, image_file
+from object_detection.annotations import checking, image_file, mask_png
 from object_detection.annotations.record import Finding
 from object_detection.annotations.report import NOTED, RE_ENCODED, SKIPPED_IMAGE, SKIPPED_OBJECT
 
@@ -114,16 +112,9 @@ def _of_objects(objects, stored, settings):
         if values.any():  # formats that know nothing of these leave them out, as TFOD's tools do
             features[f"image/object/{key}"] = values
     if settings.include_masks:
-        features["image/object/mask"] = [_png(each.mask) for each in objects]
+        features["image/object/mask"] = [mask_png.encode(each.mask) for each in objects]
     return features
 
 
 def _ints(values):
     return np.array([int(value) for value in values], np.int64)
-
-
-def _png(mask):
-    """A mask as TFOD stores it: a grey PNG of the whole image, of zeros and ones."""
-    buffer = io.BytesIO()
-    Image.fromarray(mask).save(buffer, "PNG")
-    return buffer.getvalue()
