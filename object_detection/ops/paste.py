@@ -57,10 +57,13 @@ def _paste_crop(mask, box, height, width):
     top, y, y_after, y_lerp = _readings(box[0], box[2], height, mask.shape[0])
     left, x, x_after, x_lerp = _readings(box[1], box[3], width, mask.shape[1])
     # In the order of TensorFlow's kernel: along x first, each as a + (b - a) * fraction. The
-    # mask's own rows are fewer than the image's, so they are stretched along x before any is read
-    # twice.
+    # mask's rows are fewer than the image's, so they are stretched along x while they are few.
     lines = mask[:, x] + (mask[:, x_after] - mask[:, x]) * x_lerp
-    return lines[y] + (lines[y_after] - lines[y]) * y_lerp[:, np.newaxis], top, left
+    crop = lines[y_after]
+    crop -= lines[y]
+    crop *= y_lerp[:, np.newaxis]
+    crop += lines[y]
+    return crop, top, left
 
 
 def _readings(low, high, image_side, mask_side):
@@ -96,13 +99,15 @@ def _runs(crop, top, left, height, width):
     Runs go down the columns and begin with one of zeros, which may be empty.
     """
     total = height * width
-    # A column of the crop with a 0 at either end has the borders of its runs where it changes.
-    framed = np.zeros((crop.shape[1], crop.shape[0] + 2), np.int8)
-    framed[:, 1:-1] = crop.T
-    column, row = np.nonzero(np.diff(framed, axis=1))
+    # The crop's columns one after the other, a 0 before each and after the last: where two
+    # neighbours differ is a border of a run.
+    crop_height, crop_width = crop.shape
+    pixels = np.zeros(crop_width * (crop_height + 1) + 1, bool)
+    pixels[1:].reshape(crop_width, crop_height + 1)[:, :-1] = crop.T
+    column, row = np.divmod(np.flatnonzero(pixels[1:] != pixels[:-1]), crop_height + 1)
     borders = (left + column) * height + top + row
     # Runs that touch the image's border go on in the next column: two equal borders cancel.
-    if len(borders) > 2 and crop.shape[0] == height:
+    if len(borders) > 2 and crop_height == height:
         double = np.flatnonzero(borders[1:] == borders[:-1])
         borders = np.delete(borders, np.concatenate([double, double + 1]))
     counts = np.diff(borders, prepend=0, append=total)

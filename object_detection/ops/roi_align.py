@@ -87,8 +87,7 @@ def crop_pyramid_rows(features, boxes, owner, levels, image_shape, size, *, matm
         )
         for level, row in zip(features, rows, strict=True)
     ]
-    place = tf.math.invert_permutation(tf.concat(rows, axis=0))
-    return tf.gather(tf.concat(crops, axis=0), place)
+    return tf.dynamic_stitch(rows, crops)
 
 
 def tfod_levels(boxes, image_shape, num_levels):
