@@ -17,6 +17,7 @@ from absl import app, flags
 from object_detection.annotations import coco, label_ids
 from object_detection.annotations.example_features import Settings
 from object_detection.annotations.record import AnnotationError
+from object_detection.dataset_tools import door
 
 FLAGS = flags.FLAGS
 
@@ -175,10 +176,7 @@ def main(argv):
 
 def run():
     """The command."""
-    define_flags()
-    for flag in FLAGS.get_key_flags_for_module(__name__):
-        FLAGS.register_key_flag_for_module(sys.argv[0], flag)  # so that --help shows them
-    app.run(main)
+    door.run(define_flags, main)
 
 
 if __name__ == "__main__":

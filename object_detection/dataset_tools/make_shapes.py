@@ -8,16 +8,15 @@ same seed makes the same set.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-from object_detection.dataset_tools import shape_scenes
+from object_detection.dataset_tools import door, shape_scenes
 
 FLAGS = flags.FLAGS
 SPLITS = ("train", "val")
@@ -89,10 +88,7 @@ def main(_):
 
 def run():
     """The command."""
-    define_flags()
-    for flag in FLAGS.get_key_flags_for_module(__name__):
-        FLAGS.register_key_flag_for_module(sys.argv[0], flag)  # so that --help shows them
-    app.run(main)
+    door.run(define_flags, main)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ def test_one_split_alone_has_tfods_names_and_number_of_shards(tmp_path):
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names[0] == "coco_val.record-00000-of-00050"
     assert names[50:] == ["coco_val.record.report.json", "label_map.pbtxt"]
+    assert f"from {ROOT / 'object_detection'}" in done.stderr  # which package of that name this is
     assert "\r" not in done.stderr  # no progress bar where nobody watches
 
 
