@@ -74,3 +74,20 @@ def assert_close(got, expected, name, tolerance):
     assert got.shape == want.shape, (name, got.shape, want.shape)
     worst = np.abs(got - want).max() / spread
     assert worst <= tolerance, f"{name}: off by {worst:.2e} of its spread"
+
+
+def seen_alike(got_normalized, want_normalized, feature_shape, size=14):
+    """Bool [n]: whether crops at two sets of boxes [n, 4] see the same part of the map.
+
+    A box that ends on the image's border is read at the map's last pixel or, an ulp further,
+    outside it, where crops are zero; so rounding of 1e-7 in a box may change a whole row of
+    features. Such rows cannot be compared with numbers from another build of TensorFlow.
+    """
+    ones = tf.ones([1, *feature_shape, 1])
+
+    def seen(boxes):
+        owner = tf.zeros([len(boxes)], tf.int32)
+        return tf.image.crop_and_resize(ones, boxes, owner, [size, size]).numpy() > 0
+
+    alike = seen(np.asarray(got_normalized)) == seen(np.asarray(want_normalized))
+    return alike.all(axis=(1, 2, 3))
