@@ -1,22 +1,9 @@
-"""Checkpoints of a run: every variable under its own path, written whole or not at all.
-
-What a checkpoint holds, by key (each followed by TensorFlow's `/.ATTRIBUTES/VARIABLE_VALUE`):
-
-    model/<path>             a variable of the network
-    optimizer/<slot>/<path>  a slot of the optimizer
-    average/<path>           a moving average, where the optimizer keeps them
-    step                     the updates made; with the config it fixes rate, seed and data order
-
-The slashes of a path are dots in the map, and each such dot is two in the file (TensorFlow's way
-to escape them): `rpn/conv/kernel` is found under `model/rpn..conv..kernel`.
-
-The map is explicit because `tf.train.Checkpoint(model=keras_model)` leaves out, without a word,
-layers that Keras 3 keeps in lists and dicts; the paths are `compat.checkpoint_map`'s.
+"""The checkpoints of a model_dir: written whole or not at all, kept, forgotten and found again.
 
 The files are TFOD's: `checkpoint` (the list of those kept), `ckpt-N.index` and
 `ckpt-N.data-00000-of-00001`, where N counts the saves. They are written under a temporary name,
 moved into place data first and index last, and only then listed: a crash or a full disk at any
-moment leaves the listed ones whole.
+moment leaves the listed ones whole. What is in them is `run_state`'s.
 """
 
 import contextlib
@@ -24,119 +11,18 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import tensorflow as tf
 from absl import logging
 
-from object_detection.compat import checkpoint_map, checkpoint_reader
+from object_detection.training import run_state
 from object_detection.training.failures import CheckpointError
-from object_detection.training.optimizer import Optimizer
-
+from object_detection.training.run_state import RunState
 
 # What TensorFlow's reader raises on damaged files, depending on where the damage is.
 _UNREADABLE = (tf.errors.OpError, IndexError, RuntimeError)
 _LIST_DRAFT = ".writing-checkpoint"
-
-
-class RunState(NamedTuple):
-    """All that a run must find again to go on as if it had never stopped."""
-
-    weights: Mapping[str, tf.Variable]  # path -> every variable of the network, trained or not
-    optimizer: Optimizer
-    step: tf.Variable  # int64 scalar
-
-
-def entries_of(state: RunState) -> dict[str, tf.Variable]:
-    """Key -> variable; see the top of this file for the keys."""
-    entries = {"step": state.step}
-    for path, weight in state.weights.items():
-        entries[f"model/{_flat(path)}"] = weight
-    for (slot, path), variable in state.optimizer.slots.items():
-        entries[f"optimizer/{slot}/{_flat(path)}"] = variable
-    for path, variable in state.optimizer.averages.items():
-        entries[f"average/{_flat(path)}"] = variable
-    return entries
-
-
-def write(prefix: str | os.PathLike, state: RunState) -> None:
-    """Writes one checkpoint's files at `prefix`, not atomically: see `CheckpointDirectory`."""
-    _trackable(entries_of(state)).write(str(prefix))
-
-
-def read(prefix: str | os.PathLike, state: RunState) -> None:
-    """Fills `state` from the checkpoint at `prefix`.
-
-    Optimizer slots and averages that the file lacks begin anew with a warning, for the config
-    may have changed its optimizer; the network's variables must all be there and fit.
-
-    Raises:
-        CheckpointError: it is a checkpoint of another model; nothing was changed.
-    """
-    entries = entries_of(state)
-    reader = tf.train.load_checkpoint(str(prefix))
-    stored = reader.get_variable_to_shape_map()
-    in_file = {_key_in_file(key): key for key in entries}
-    stored = {in_file.get(key, key): shape for key, shape in stored.items()}
-    faults = _differences(entries, stored)
-    if faults:
-        raise CheckpointError(
-            f"{prefix} is a checkpoint of another model than this config's:\n"
-            + "\n".join(f"  {fault}" for fault in faults)
-            + "\nNothing was overwritten. Train in a new --model_dir; to start from that "
-            "checkpoint's weights name it in train_config.fine_tune_checkpoint."
-        )
-    present = {
-        key: variable
-        for key, variable in entries.items()
-        if stored.get(key) == variable.shape.as_list()
-    }
-    anew = sorted(set(entries) - set(present))
-    if anew:
-        logging.warning(
-            "%s lacks %d variables of the optimizer, which begin anew (has the optimizer of the "
-            "config changed?): %s",
-            prefix,
-            len(anew),
-            _some(anew),
-        )
-    # All is read before anything changes: a file that is damaged in the middle changes nothing.
-    values = {key: reader.get_tensor(_key_in_file(key)) for key in present}
-    for key, value in values.items():
-        present[key].assign(value)
-
-
-def read_weights(prefix: str | os.PathLike, network, *, averages: bool = False) -> int:
-    """Gives a network the weights of a checkpoint, ours or TFOD's, without training further.
-
-    Args:
-        averages: take the moving averages where the checkpoint keeps them.
-
-    Returns:
-        The step that the weights are of; 0 where the checkpoint does not say.
-
-    Raises:
-        ValueError: the checkpoint does not fit the network.
-    """
-    checkpoint_reader.restore(network, str(prefix))
-    reader = tf.train.load_checkpoint(str(prefix))
-    stored = reader.get_variable_to_shape_map()
-    if averages:
-        kept = {
-            path: _key_in_file(f"average/{_flat(path)}")
-            for path in checkpoint_map.variables_by_path(network)
-        }
-        if not any(key in stored for key in kept.values()):
-            raise ValueError(
-                f"eval_config.use_moving_averages is true, but {prefix} holds none: it was trained "
-                "with train_config.optimizer.use_moving_average: false."
-            )
-        for path, variable in checkpoint_map.variables_by_path(network).items():
-            if kept[path] in stored:  # weights that are not trained have none
-                variable.assign(reader.get_tensor(kept[path]))
-    return int(reader.get_tensor(_key_in_file("step"))) if _key_in_file("step") in stored else 0
 
 
 class CheckpointDirectory:
@@ -173,7 +59,7 @@ class CheckpointDirectory:
             self.directory.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
-            write(work / prefix.name, state)
+            run_state.write(work / prefix.name, state)
             self._move_into_place(work, prefix)
             listed.entries.append((prefix.name, time.time()))
             dropped = self._drop_old(listed)
@@ -202,7 +88,7 @@ class CheckpointDirectory:
         damaged = []
         for prefix in self.newest_first():
             try:
-                read(prefix, state)
+                run_state.read(prefix, state)
             except _UNREADABLE as error:
                 logging.warning("%s is damaged and passed over: %s", prefix, _first_line(error))
                 damaged.append(prefix.name)
@@ -282,13 +168,16 @@ class CheckpointDirectory:
 
     def _why_not_saved(self, state, error) -> str:
         kept = self.newest_first()
-        size = sum(variable.shape.num_elements() * 4 for variable in entries_of(state).values())
+        size = sum(
+            variable.shape.num_elements() * 4 for variable in run_state.entries_of(state).values()
+        )
         try:
             free = f"{shutil.disk_usage(self.directory).free / 1e6:.0f} MB"
         except OSError:
             free = "unknown"
+        step = int(state.step.numpy())
         return (
-            f"The checkpoint of step {int(state.step)} could not be saved in {self.directory}: "
+            f"The checkpoint of step {step} could not be saved in {self.directory}: "
             f"{_first_line(error)} (free space: {free}; a checkpoint takes about "
             f"{size / 1e6:.0f} MB). "
             + (f"The last good one is {kept[0].name}. " if kept else "There is no earlier one. ")
@@ -303,63 +192,6 @@ class _List:
     def __init__(self, entries: list[tuple[str, float]], preserved_at: float):
         self.entries = entries
         self.preserved_at = preserved_at
-
-
-def _flat(path: str) -> str:
-    return path.replace("/", ".")
-
-
-def _key_in_file(key: str) -> str:
-    """TensorFlow doubles the dots of attribute names."""
-    return key.replace(".", "..") + "/.ATTRIBUTES/VARIABLE_VALUE"
-
-
-def _trackable(entries: Mapping[str, tf.Variable]) -> tf.train.Checkpoint:
-    """A tf.train.Checkpoint whose keys are those of `entries`, one node for each `/`."""
-    tree: dict = {}
-    for key, variable in entries.items():
-        *folders, leaf = key.split("/")
-        node = tree
-        for folder in folders:
-            node = node.setdefault(folder, {})
-        node[leaf] = variable
-
-    def node_of(branch):
-        return tf.train.Checkpoint(
-            **{k: node_of(v) if isinstance(v, dict) else v for k, v in branch.items()}
-        )
-
-    return node_of(tree)
-
-
-def _differences(entries, stored) -> list[str]:
-    """How the stored model differs from ours; empty where every variable of ours fits."""
-    ours = {k: v.shape.as_list() for k, v in entries.items() if _must_match(k)}
-    theirs = {key: shape for key, shape in stored.items() if _must_match(key)}
-    missing = sorted(set(ours) - set(theirs))
-    foreign = sorted(set(theirs) - set(ours))
-    misfits = [
-        f"{key} is {theirs[key]} there and {ours[key]} here"
-        for key in sorted(set(ours) & set(theirs))
-        if theirs[key] != ours[key]
-    ]
-    faults = []
-    if missing:
-        faults.append(f"{len(missing)} variables of this model are not there: {_some(missing)}")
-    if foreign:
-        faults.append(f"{len(foreign)} variables there are not in this model: {_some(foreign)}")
-    if misfits:
-        faults.append(f"{len(misfits)} variables have another shape: {_some(misfits)}")
-    return faults
-
-
-def _must_match(key: str) -> bool:
-    return key == "step" or key.startswith("model/")
-
-
-def _some(names, limit=5) -> str:
-    rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _first_line(error) -> str:

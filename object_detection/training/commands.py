@@ -89,11 +89,12 @@ def say_who_we_are() -> None:
     )
 
 
-def load_config(door: str):
+def load_config(door: str, reads: tuple[str, ...]):
     """The config with the flags' changes, checked as a whole.
 
     Args:
         door: `train` or `eval`, which decides what has to be in order.
+        reads: which of `train_input_reader` and `eval_input_reader` will be read.
 
     Returns:
         A TrainEvalPipelineConfig.
@@ -112,7 +113,9 @@ def load_config(door: str):
     )
     if FLAGS.num_train_steps is not None:
         config.train_config.num_steps = FLAGS.num_train_steps
-    findings = preflight.check(config, door=door, supported_extractors=tuple(BACKBONES))
+    findings = preflight.check(
+        config, door=door, supported_extractors=tuple(BACKBONES), reads=reads
+    )
     for warning in findings.warnings:
         logging.warning("config: %s", warning)
     if findings.faults:
@@ -135,7 +138,8 @@ def train(*, eval_every_n_steps: int, **options) -> int:
     distribution.let_gpu_memory_grow()
     wanted = FLAGS.eval_every_n_steps
     every = eval_every_n_steps if wanted is None else wanted
-    config = load_config("train")
+    reads = ("train_input_reader", "eval_input_reader") if every else ("train_input_reader",)
+    config = load_config("train", reads)
     if every and FLAGS.sample_1_of_n_eval_examples is not None:
         _sample(config.eval_input_reader, FLAGS.sample_1_of_n_eval_examples)
     return jobs.train(
@@ -167,7 +171,7 @@ def evaluate(*, on_train_data: bool, **options) -> int:
         "Evaluation only, because --checkpoint_dir is given: no training happens here. Leave that "
         "flag out to train."
     )
-    config = load_config("eval")
+    config = load_config("eval", ("train_input_reader" if on_train_data else "eval_input_reader",))
     if on_train_data:
         _sample([config.train_input_reader], FLAGS.sample_1_of_n_eval_on_train_examples)
     elif FLAGS.sample_1_of_n_eval_examples is not None:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from object_detection.data import pipeline as data_pipeline
 from object_detection.training.failures import NoExamples, RunFailure
 
 
@@ -25,6 +26,18 @@ class Inputs:
         """Remembers a pipeline and gives it back."""
         self._pipelines.append(pipeline)
         return pipeline
+
+    def bad_records(self) -> list[str]:
+        """Places of the records that were left out; a resumed run counts them out of the order.
+
+        Of several workers the chief alone saves its own: the others repeat as many examples as
+        their shares hold bad records.
+        """
+        return [
+            place
+            for pipeline in self._pipelines
+            for place in data_pipeline.bad_records(pipeline.report)
+        ]
 
     @contextlib.contextmanager
     def plain_errors(self):

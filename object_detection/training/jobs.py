@@ -15,12 +15,13 @@ from object_detection.builders import (
     model_builder,
     optimizer_builder,
 )
-from object_detection.compat import checkpoint_map, checkpoint_reader
+from object_detection.compat import checkpoint_reader
 from object_detection.config import pipeline_file
 from object_detection.training import (
     checkpoints,
     distribution,
     eval_loop,
+    run_state,
     train_loop,
     train_step,
     trained_weights,
@@ -80,9 +81,7 @@ def train(config, options: TrainOptions) -> int:
             freeze=train_config.freeze_variables,
         )
         optimizer = Optimizer(_built(optimizer_builder.build, train_config.optimizer), weights)
-    state = checkpoints.RunState(
-        _variables(network), optimizer, tf.Variable(0, dtype=tf.int64, trainable=False)
-    )
+    state = run_state.fresh_state(network, optimizer)
     keeper = checkpoints.CheckpointDirectory(
         options.model_dir,
         max_to_keep=options.checkpoint_max_to_keep,
@@ -92,7 +91,7 @@ def train(config, options: TrainOptions) -> int:
     chief = distribution.is_chief(strategy)
     if chief:
         pipeline_file.save(config, options.model_dir)
-    inputs, iterator = _training_inputs(config, options, strategy, int(state.step))
+    inputs, iterator = _training_inputs(config, options, strategy, state)
     settings = train_loop.LoopSettings(
         num_steps=train_config.num_steps,
         batch_size=train_config.batch_size,
@@ -100,7 +99,7 @@ def train(config, options: TrainOptions) -> int:
         log_every_n_steps=options.log_every_n_steps,
         evaluate_every_n=options.eval_every_n_steps,
     )
-    _announce(strategy, settings, int(state.step))
+    _announce(strategy, settings, int(state.step.numpy()))
     summaries = Summaries(Path(options.model_dir) / "train" if chief else None)
     with inputs.plain_errors():
         return train_loop.train(
@@ -112,6 +111,7 @@ def train(config, options: TrainOptions) -> int:
             settings,
             checkpoints=keeper if chief else None,
             summaries=summaries,
+            before_save=lambda: state.bad_records.assign("\n".join(inputs.bad_records())),
             evaluate=_evaluation_within(config, options, network, optimizer) if chief else None,
         )
 
@@ -130,7 +130,7 @@ def evaluate(config, options: EvalOptions) -> int:
 
     def evaluate_one(prefix):
         step = _built(
-            checkpoints.read_weights,
+            run_state.read_weights,
             prefix,
             network,
             averages=config.eval_config.use_moving_averages,
@@ -243,7 +243,7 @@ def _find_weights(config, keeper, network, state):
         )
     resumed = keeper.restore_newest(state)
     if resumed is not None:
-        logging.info("resuming from %s at step %d", resumed, int(state.step))
+        logging.info("resuming from %s at step %d", resumed, int(state.step.numpy()))
         if source:
             logging.info("fine_tune_checkpoint is not read: this run has begun already.")
         return
@@ -276,9 +276,10 @@ def _step_settings(train_config, options):
     )
 
 
-def _training_inputs(config, options, strategy, step) -> tuple[Inputs, Iterator]:
+def _training_inputs(config, options, strategy, state) -> tuple[Inputs, Iterator]:
     """This process's pipelines, and its batches from the place on where the run was."""
-    inputs = Inputs()
+    inputs, step = Inputs(), int(state.step.numpy())
+    known_bad = state.bad_records.numpy().decode().splitlines()
     batch_size = _built(distribution.batch_of_a_replica, config.train_config.batch_size, strategy)
 
     def build_dataset(shard_index, num_shards):
@@ -294,6 +295,7 @@ def _training_inputs(config, options, strategy, step) -> tuple[Inputs, Iterator]
             skip_batches=distribution.batches_taken(step, strategy),
             num_shards=num_shards,
             shard_index=shard_index,
+            known_bad=known_bad,
         )
         return inputs.add(pipeline).dataset
 
@@ -314,12 +316,6 @@ def _announce(strategy, settings, step):
     )
     if settings.num_steps and step >= settings.num_steps:
         logging.info("Step %d of %d is reached: nothing to train.", step, settings.num_steps)
-
-
-def _variables(network):
-    return {
-        path: variable.value for path, variable in checkpoint_map.variables_by_path(network).items()
-    }
 
 
 def _built(build, *args, **kwargs):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import logging
 
-from object_detection.training.checkpoints import CheckpointDirectory, RunState
+from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.failures import (
     CheckpointError,
     NoExamples,
@@ -16,6 +16,7 @@ from object_detection.training.failures import (
 )
 from object_detection.training.interrupts import StopRequest
 from object_detection.training.progress import Progress
+from object_detection.training.run_state import RunState
 from object_detection.training.summaries import Summaries
 
 _IMAGES_EVERY = 500  # steps between two pictures of the input in TensorBoard
@@ -49,6 +50,7 @@ def train(
     *,
     checkpoints: CheckpointDirectory | None,
     summaries: Summaries,
+    before_save: Callable[[], object] = lambda: None,
     evaluate: Callable[[int, StopRequest], None] | None = None,
 ) -> int:
     """Runs steps until `settings.num_steps`, or until Ctrl-C or SIGTERM; saves at the end.
@@ -58,6 +60,7 @@ def train(
         iterator: over the batches that come after those already used.
         state: already restored or fresh; its step is advanced.
         checkpoints: where to save; None keeps nothing.
+        before_save: called before every save, to bring the state up to date.
         evaluate: called with the step and the stop request where an evaluation is due, always
             just after a save.
 
@@ -68,8 +71,8 @@ def train(
         NonFiniteLoss, NoExamples, OutOfMemory, CheckpointError: with all that the user needs to
             go on; the last good checkpoint is untouched.
     """
-    saver = _Saver(checkpoints, state)
-    step = int(state.step)
+    saver = _Saver(checkpoints, state, before_save)
+    step = int(state.step.numpy())
     if step == 0:
         # A disk that is full or read-only shows now, and not after the first thousand steps.
         saver.save(must_succeed=True)
@@ -114,8 +117,8 @@ def train(
 class _Saver:
     """Saves a state, and bears with a failing disk for a while."""
 
-    def __init__(self, checkpoints, state):
-        self._checkpoints, self._state = checkpoints, state
+    def __init__(self, checkpoints, state, before_save):
+        self._checkpoints, self._state, self._before_save = checkpoints, state, before_save
         self._failures = 0
         self.newest = None
         if checkpoints is not None:
@@ -124,6 +127,7 @@ class _Saver:
     def save(self, must_succeed):
         if self._checkpoints is None:
             return
+        self._before_save()
         try:
             self.newest = self._checkpoints.save(self._state)
         except CheckpointError as error:
@@ -133,7 +137,7 @@ class _Saver:
             logging.error("%s Training goes on; the next save tries again.", error)
             return
         self._failures = 0
-        logging.info("Saved %s at step %d.", self.newest, int(self._state.step))
+        logging.info("Saved %s at step %d.", self.newest, int(self._state.step.numpy()))
 
 
 def _run_step(step_function, iterator, step):

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
-from object_detection.training import checkpoints
+from object_detection.training import checkpoints, run_state
 from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.failures import CheckpointError
 
@@ -40,8 +40,17 @@ def test_every_variable_comes_back(tmp_path):
 def test_every_variable_is_in_the_file(tmp_path, made):
     prefix = CheckpointDirectory(tmp_path).save(made.state)
     stored = tf.train.load_checkpoint(str(prefix)).get_variable_to_shape_map()
-    keys = {checkpoints._key_in_file(key) for key in checkpoints.entries_of(made.state)}
+    keys = {run_state._key_in_file(key) for key in run_state.entries_of(made.state)}
     assert keys == set(stored) - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
+
+
+def test_bad_records_come_back(tmp_path, made):
+    made.state.bad_records.assign("a.record: 3\nb.record: 7")
+    keeper = CheckpointDirectory(tmp_path)
+    keeper.save(made.state)
+    fresh = tiny_run.parts(seed=1)
+    keeper.restore_newest(fresh.state)
+    assert fresh.state.bad_records.numpy() == b"a.record: 3\nb.record: 7"
 
 
 def test_the_names_are_those_of_tensorflow(tmp_path, made):
@@ -134,7 +143,7 @@ def test_a_changed_optimizer_begins_anew_with_a_warning(tmp_path, caplog):
     keeper.save(tiny_run.parts(average_decay=None).state)
     with_averages = tiny_run.parts(seed=1)
     assert keeper.restore_newest(with_averages.state) is not None
-    assert "4 variables of the optimizer" in caplog.text
+    assert "lacks 4 entries" in caplog.text
 
 
 def test_a_failed_write_leaves_the_last_good_one(tmp_path, made, monkeypatch):
@@ -145,9 +154,9 @@ def test_a_failed_write_leaves_the_last_good_one(tmp_path, made, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    for step in ("write", "_flush_to_disk"):
+    for module, function in ((run_state, "write"), (checkpoints, "_flush_to_disk")):
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoints, step, full)
+            patch.setattr(module, function, full)
             with pytest.raises(CheckpointError, match=r"No space left.*last good one is ckpt-1"):
                 keeper.save(made.state)
         assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
@@ -204,7 +213,7 @@ def test_weights_are_read_without_the_optimizer(tmp_path):
     saved, _ = tiny_run.run(tmp_path, 3)
     network = tiny_run.parts(seed=1).network
     newest = CheckpointDirectory(tmp_path).newest_first()[0]
-    assert checkpoints.read_weights(newest, network) == 3
+    assert run_state.read_weights(newest, network) == 3
     for want, got in zip(saved.network.variables, network.variables, strict=True):
         np.testing.assert_array_equal(want, got, err_msg=want.path)
 
@@ -213,9 +222,9 @@ def test_averages_are_read_in_the_weights_place(tmp_path):
     saved, _ = tiny_run.run(tmp_path, 3)
     network = tiny_run.parts(seed=1).network
     newest = CheckpointDirectory(tmp_path).newest_first()[0]
-    checkpoints.read_weights(newest, network, averages=True)
+    run_state.read_weights(newest, network, averages=True)
     np.testing.assert_array_equal(
-        network.parts[0].kernel.numpy(), saved.optimizer.averages["kernel"].numpy()
+        network.parts[0].kernel.numpy(), saved.optimizer.averages["first/kernel"].numpy()
     )
     # Statistics are not trained, have no average, and come as they are.
     np.testing.assert_array_equal(
@@ -226,7 +235,7 @@ def test_averages_are_read_in_the_weights_place(tmp_path):
 def test_averages_that_are_not_there_are_an_error(tmp_path):
     CheckpointDirectory(tmp_path).save(tiny_run.parts(average_decay=None).state)
     with pytest.raises(ValueError, match="use_moving_average"):
-        checkpoints.read_weights(tmp_path / "ckpt-1", tiny_run.parts().network, averages=True)
+        run_state.read_weights(tmp_path / "ckpt-1", tiny_run.parts().network, averages=True)
 
 
 def test_old_half_written_work_is_swept_away(tmp_path, made):

@@ -6,8 +6,8 @@ import tensorflow as tf
 from object_detection.structures import Batch, Detections, GroundTruth, Images
 from object_detection.training.stored_frame import images_of
 
-# Two images padded to 8 x 10. The first is 4 x 10 of a stored 8 x 40: rows twice, columns four times
-# as large. The second is 8 x 5 of a stored 4 x 5: rows half as large.
+# Two images padded to 8 x 10. The first is 4 x 10 of a stored 8 x 40: rows twice, columns four
+# times as large. The second is 8 x 5 of a stored 4 x 5: rows half as large.
 BATCH = Batch(
     Images(tf.zeros([2, 8, 10, 3]), tf.constant([[4, 10], [8, 5]])),
     GroundTruth(

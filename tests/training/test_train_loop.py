@@ -1,4 +1,4 @@
-"""The loop: it resumes as if it had never stopped, saves before it leaves, and says why it fails."""
+"""The loop: it resumes as if it had never stopped, saves before it leaves, says why it fails."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
-from object_detection.training import checkpoints, train_loop
+from object_detection.training import run_state, train_loop
 from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.failures import (
     CheckpointError,
@@ -95,7 +95,7 @@ def test_a_fresh_run_saves_at_step_zero_and_at_the_end(tmp_path):
     steps = []
     for prefix in reversed(CheckpointDirectory(tmp_path).newest_first()):
         state = tiny_run.parts().state
-        checkpoints.read(prefix, state)
+        run_state.read(prefix, state)
         steps.append(int(state.step))
     assert steps == [0, 5, 7]
 
@@ -192,7 +192,7 @@ def test_data_that_ends_is_the_end_of_the_run(tmp_path):
         checkpoints=CheckpointDirectory(tmp_path),
         summaries=Summaries(None),
     )
-    assert (code, int(made.state.step)) == (0, 4)
+    assert (code, int(made.state.step.numpy())) == (0, 4)
     fresh = tiny_run.parts(seed=1)
     CheckpointDirectory(tmp_path).restore_newest(fresh.state)
     same(made, fresh)
@@ -224,7 +224,7 @@ def test_a_disk_that_stays_full_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(CheckpointDirectory, "save", failing)
     with pytest.raises(CheckpointError, match="No space"):
         loop(fake_step({"Loss/total_loss": 1.0}), tmp_path, num_steps=100, made=made)
-    assert int(made.state.step) == 4  # the third failure
+    assert int(made.state.step.numpy()) == 4  # the third failure
 
 
 def test_losses_and_rate_go_to_tensorboard(tmp_path):
