@@ -11,10 +11,13 @@ value stands for a list of one. A block in braces replaces the block. Naming ano
 oneof puts it in the place of the one that was set.
 """
 
+import json
 import logging
 import re
 
+from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
 from object_detection.config.errors import ConfigError
 from object_detection.utils import text_proto
@@ -39,6 +42,28 @@ def apply(config, override):
         message = _descend(message, name, index, override)
     _set(message, *steps[-1], value.strip(), override)
     config.CopyFrom(changed)
+
+
+def set_value(config, path, value):
+    """`apply` with a Python value: number, text, bool, message, or a list of such.
+
+    An enum is given by name or number.
+    """
+    apply(config, f"{path}={_as_text(value)}")
+
+
+def _as_text(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Message):
+        return f"{{{text_format.MessageToString(value, as_one_line=True)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_quoted(part) for part in value)}]"
+    return str(value)
+
+
+def _quoted(value):
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else _as_text(value)
 
 
 def field_of(message, name, override):

@@ -1,0 +1,210 @@
+"""What becomes of every field of the schema: the one table.
+
+A field is READ (something in this package goes by it), IMPLIED (nothing reads it, but what it says
+is so anyway, or has no bearing on any result), WITHOUT_EFFECT (set to anything but its default it
+is told as a warning, with the reason) or REFUSED (it would change results and is not supported: a
+fault). Members of a oneof that are not READ are refused by their name, with those that are.
+
+Only messages that a supported config reaches are here: `ssd`, say, is refused as a whole.
+"""
+
+READ = {
+    "TrainEvalPipelineConfig": "model train_config train_input_reader eval_config "
+    "eval_input_reader",
+    "DetectionModel": "faster_rcnn",
+    "FasterRcnn": "number_of_stages num_classes image_resizer feature_extractor "
+    "first_stage_anchor_generator first_stage_atrous_rate "
+    "first_stage_box_predictor_conv_hyperparams first_stage_box_predictor_kernel_size "
+    "first_stage_box_predictor_depth first_stage_minibatch_size "
+    "first_stage_positive_balance_fraction first_stage_nms_score_threshold "
+    "first_stage_nms_iou_threshold first_stage_max_proposals "
+    "first_stage_localization_loss_weight first_stage_objectness_loss_weight initial_crop_size "
+    "maxpool_kernel_size maxpool_stride second_stage_box_predictor second_stage_batch_size "
+    "second_stage_balance_fraction second_stage_post_processing "
+    "second_stage_localization_loss_weight second_stage_classification_loss_weight "
+    "second_stage_mask_prediction_loss_weight second_stage_classification_loss "
+    "use_matmul_crop_and_resize clip_anchors_to_image fpn_paper_levels "
+    "add_groundtruth_to_proposals",
+    "FasterRcnnFeatureExtractor": "type first_stage_features_stride batch_norm_trainable "
+    "conv_hyperparams override_base_feature_extractor_hyperparams pad_to_multiple fpn",
+    "FeaturePyramidNetworks": "min_level max_level additional_layer_depth",
+    "AnchorGenerator": "grid_anchor_generator multiscale_anchor_generator",
+    "GridAnchorGenerator": "height width height_stride width_stride height_offset width_offset "
+    "scales aspect_ratios",
+    "MultiscaleAnchorGenerator": "min_level max_level anchor_scale aspect_ratios scales_per_octave",
+    "ImageResizer": "keep_aspect_ratio_resizer fixed_shape_resizer identity_resizer "
+    "conditional_shape_resizer pad_to_multiple_resizer",
+    "KeepAspectRatioResizer": "min_dimension max_dimension resize_method pad_to_max_dimension "
+    "convert_to_grayscale per_channel_pad_value",
+    "FixedShapeResizer": "height width resize_method convert_to_grayscale",
+    "IdentityResizer": "",
+    "ConditionalShapeResizer": "condition size_threshold resize_method convert_to_grayscale",
+    "PadToMultipleResizer": "multiple convert_to_grayscale",
+    "Hyperparams": "regularizer initializer activation batch_norm sync_batch_norm group_norm "
+    "force_use_bias",
+    "Regularizer": "l1_regularizer l2_regularizer",
+    "L1Regularizer": "weight",
+    "L2Regularizer": "weight",
+    "Initializer": "truncated_normal_initializer variance_scaling_initializer "
+    "random_normal_initializer keras_initializer_by_name",
+    "TruncatedNormalInitializer": "mean stddev",
+    "RandomNormalInitializer": "mean stddev",
+    "VarianceScalingInitializer": "factor uniform mode",
+    "BatchNorm": "decay center scale epsilon train",
+    "GroupNorm": "",
+    "BoxPredictor": "mask_rcnn_box_predictor",
+    "MaskRCNNBoxPredictor": "fc_hyperparams use_dropout dropout_keep_probability "
+    "conv_hyperparams predict_instance_masks mask_prediction_conv_depth mask_height mask_width "
+    "mask_prediction_num_conv_layers masks_are_class_agnostic share_box_across_classes "
+    "convolve_then_upsample_masks spatial_mask_branch mask_crop_size",
+    "ClassificationLoss": "weighted_softmax",
+    "WeightedSoftmaxClassificationLoss": "logit_scale",
+    "PostProcessing": "batch_non_max_suppression score_converter logit_scale",
+    "BatchNonMaxSuppression": "score_threshold iou_threshold max_detections_per_class "
+    "max_total_detections use_class_agnostic_nms max_classes_per_detection soft_nms_sigma "
+    "use_hard_nms",
+    "TrainConfig": "batch_size data_augmentation_options keep_checkpoint_every_n_hours optimizer "
+    "gradient_clipping_by_norm fine_tune_checkpoint from_detection_checkpoint num_steps "
+    "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
+    "fine_tune_checkpoint_type update_trainable_variables",
+    "PreprocessingStep": "random_horizontal_flip random_vertical_flip random_rotation90",
+    "RandomHorizontalFlip": "probability",
+    "RandomVerticalFlip": "probability",
+    "RandomRotation90": "probability",
+    "Optimizer": "rms_prop_optimizer momentum_optimizer adam_optimizer use_moving_average "
+    "moving_average_decay",
+    "RMSPropOptimizer": "learning_rate momentum_optimizer_value decay epsilon",
+    "MomentumOptimizer": "learning_rate momentum_optimizer_value",
+    "AdamOptimizer": "learning_rate epsilon",
+    "LearningRate": "constant_learning_rate exponential_decay_learning_rate "
+    "manual_step_learning_rate cosine_decay_learning_rate",
+    "ConstantLearningRate": "learning_rate",
+    "ExponentialDecayLearningRate": "initial_learning_rate decay_steps decay_factor staircase "
+    "burnin_learning_rate burnin_steps min_learning_rate",
+    "ManualStepLearningRate": "initial_learning_rate schedule warmup",
+    "ManualStepLearningRate.LearningRateSchedule": "step learning_rate",
+    "CosineDecayLearningRate": "learning_rate_base total_steps warmup_learning_rate warmup_steps "
+    "hold_base_rate_steps",
+    "EvalConfig": "num_visualizations num_examples eval_interval_secs max_evals metrics_set "
+    "use_moving_averages eval_instance_masks min_score_threshold max_num_boxes_to_visualize "
+    "include_metrics_per_category batch_size super_categories all_metrics_per_category",
+    "InputReader": "label_map_path shuffle num_epochs num_readers load_instance_masks "
+    "tf_record_input_reader mask_type shuffle_buffer_size filenames_shuffle_buffer_size "
+    "read_block_length num_prefetch_batches max_number_of_boxes sample_1_of_n_examples name "
+    "sample_from_datasets_weights drop_remainder",
+    "TFRecordInputReader": "input_path",
+}
+
+IMPLIED = {
+    "Hyperparams": "op",  # the place decides whether a layer is dense or a convolution
+    "FasterRcnn": "resize_masks",  # masks are never resized, and the results are the same
+    "MultiscaleAnchorGenerator": "normalize_coordinates",  # always pixels; see anchor_checks
+    "TrainConfig": "fine_tune_checkpoint_version "  # seen from the checkpoint itself
+    "sync_replicas retain_original_images unpad_groundtruth_tensors "
+    "run_fine_tune_checkpoint_dummy_computation",
+    "EvalConfig": "retain_original_images",
+    "InputReader": "use_display_name "  # names and display names are both looked up
+    "input_type include_source_id",
+}
+
+_STATIC = "how TFOD computes on TPUs; the result is the same here"
+_OTHER_MODELS = "read by models that are not built here"
+_OLD = "no longer read since TFOD's first release"
+
+WITHOUT_EFFECT = {
+    "TrainEvalPipelineConfig.graph_rewriter": "training with simulated quantization is not done "
+    "for this model",
+    "FasterRcnn.inplace_batchnorm_update": "statistics of norms are always updated in place",
+    "FasterRcnn.use_matmul_gather_in_matcher": _STATIC,
+    "FasterRcnn.use_static_balanced_label_sampler": _STATIC,
+    "FasterRcnn.use_static_shapes": _STATIC,
+    "FasterRcnn.use_static_shapes_for_eval": _STATIC,
+    "FasterRcnn.use_partitioned_nms_in_first_stage": _STATIC,
+    "FasterRcnn.use_combined_nms_in_first_stage": "proposals come from one exact suppression",
+    "FasterRcnn.return_raw_detections_during_predict": "raw detections are part of every "
+    "prediction",
+    "Hyperparams.regularize_depthwise": "there are no depthwise convolutions in these models",
+    "WeightedSoftmaxClassificationLoss.anchorwise_output": "the loss is kept per region anyway",
+    "BatchNonMaxSuppression.use_static_shapes": _STATIC,
+    "BatchNonMaxSuppression.use_partitioned_nms": _STATIC,
+    "BatchNonMaxSuppression.use_combined_nms": "suppression is one exact pass over all classes",
+    "BatchNonMaxSuppression.change_coordinate_frame": "boxes are told in parts of the image in "
+    "any case, as in TFOD's second stage",
+    "BatchNonMaxSuppression.use_cpu_nms": "the device is chosen by TensorFlow",
+    "TrainConfig.startup_delay_steps": "replicas start together",
+    "TrainConfig.replicas_to_aggregate": "the gradients of all replicas are used in every step",
+    "TrainConfig.batch_queue_capacity": _OLD,
+    "TrainConfig.num_batch_queue_threads": _OLD,
+    "TrainConfig.prefetch_queue_capacity": _OLD,
+    "TrainConfig.load_all_detection_checkpoint_vars": "fine_tune_checkpoint_type decides what is "
+    "loaded",
+    "TrainConfig.use_bfloat16": "training runs in float32",
+    "TrainConfig.summarize_gradients": "gradients are not summarized",
+    "RandomHorizontalFlip.keypoint_flip_permutation": "these models have no keypoints",
+    "RandomVerticalFlip.keypoint_flip_permutation": "these models have no keypoints",
+    "RandomRotation90.keypoint_rot_permutation": "these models have no keypoints",
+    "EvalConfig.save_graph": "there is no graph to save",
+    "EvalConfig.visualization_export_dir": "pictures are written beside the evaluation's events",
+    "EvalConfig.eval_master": "evaluation runs in this process",
+    "EvalConfig.export_path": "metrics are written as JSON beside the evaluation's events",
+    "EvalConfig.ignore_groundtruth": "every evaluation compares with the ground truth",
+    "EvalConfig.skip_scores": "pictures show classes and scores",
+    "EvalConfig.skip_labels": "pictures show classes and scores",
+    "EvalConfig.visualize_groundtruth_boxes": "pictures show prediction and ground truth side by "
+    "side",
+    "EvalConfig.groundtruth_box_visualization_color": "pictures are coloured by class",
+    "EvalConfig.keep_image_id_for_visualization_export": "pictures are named by their image",
+    "EvalConfig.recall_lower_bound": "read by metrics that are not supported",
+    "EvalConfig.recall_upper_bound": "read by metrics that are not supported",
+    "EvalConfig.retain_original_image_additional_channels": "images have 3 channels",
+    "EvalConfig.use_dummy_loss_in_eval": "losses of the evaluation are computed",
+    "EvalConfig.keypoint_edge": "these models have no keypoints",
+    "EvalConfig.image_classes_field_map_empty_to_ones": _OTHER_MODELS,
+    "InputReader.queue_capacity": _OLD,
+    "InputReader.min_after_dequeue": _OLD,
+    "InputReader.prefetch_size": _OLD,
+    "InputReader.num_parallel_map_calls": _OLD,
+    "InputReader.num_parallel_batches": "the number of parallel calls follows the machine",
+    "InputReader.num_keypoints": "these models have no keypoints",
+    "InputReader.keypoint_type_weight": "these models have no keypoints",
+    "InputReader.load_keypoint_depth_features": "these models have no keypoints",
+    "InputReader.use_keypoint_label_map": "these models have no keypoints",
+    "InputReader.load_multiclass_scores": _OTHER_MODELS,
+    "InputReader.load_context_features": _OTHER_MODELS,
+    "InputReader.load_context_image_ids": _OTHER_MODELS,
+    "InputReader.load_dense_pose": _OTHER_MODELS,
+    "InputReader.load_track_id": _OTHER_MODELS,
+    "InputReader.frame_index": _OTHER_MODELS,
+}
+
+REFUSED = {
+    "FasterRcnn.hard_example_miner": "Take it out: regions are sampled at random, in the share "
+    "that second_stage_balance_fraction says",
+    "FasterRcnn.context_config": "Context R-CNN is not built here",
+    "FasterRcnn.output_final_box_features": "Take it out; the features of the final boxes are not "
+    "given out",
+    "FasterRcnn.output_final_box_rpn_features": "Take it out; the features of the final boxes are "
+    "not given out",
+    "MaskRCNNBoxPredictor.box_code_size": "Boxes have 4 coordinates; take it out",
+    "MaskRCNNBoxPredictor.predict_keypoints": "Set it to false; there are no keypoints here",
+    "PostProcessing.calibration_config": "Take it out; scores are not calibrated here",
+    "TrainConfig.merge_multiple_label_boxes": "An object has one class here; set it to false",
+    "TrainConfig.use_multiclass_scores": "An object has one class here; set it to false",
+    "EvalConfig.force_no_resize": "Evaluation resizes images as training does; set it to false",
+    "EvalConfig.parameterized_metric": "Take it out; keypoints are not scored here",
+    "EvalConfig.skip_predictions_for_unlabeled_class": "COCO's metrics count every detection; set "
+    "it to false",
+    "InputReader.num_additional_channels": "Images have 3 channels here; set it to 0",
+    "InputReader.expand_labels_hierarchy": "An object has one class here; expand the labels while "
+    "writing the records and set this to false",
+}
+# Values that REFUSED or IMPLIED does not let pass, by enum name.
+REFUSED_VALUES = {
+    ("InputReader.input_type", "TF_SEQUENCE_EXAMPLE"): "Write the images as tf.train.Example and "
+    "set TF_EXAMPLE",
+}
+
+
+def read_fields(message):
+    """Names of the fields of a message (by its name within the schema) that are read."""
+    return READ.get(message, "").split()

@@ -1,0 +1,71 @@
+"""Paths of a config: placeholders left in, files that are not there; for the doors that read."""
+
+from object_detection.config import data_checks
+from object_detection.config.findings import Finding, Findings, faults
+
+PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
+_ESCAPED = {
+    "\t": "\\t",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\v": "\\v",
+}
+
+
+def check_readers(config, names) -> Findings:
+    """Findings about the paths of the readers of these fields."""
+    found = Findings()
+    for path, reader in data_checks.readers(config, names):
+        if reader.label_map_path:
+            found = found.and_also(
+                faults(file_faults(reader.label_map_path, f"{path}.label_map_path"))
+            )
+        for index, pattern in enumerate(reader.tf_record_input_reader.input_path):
+            at = f"{path}.tf_record_input_reader.input_path"
+            at += f"[{index}]" if len(reader.tf_record_input_reader.input_path) > 1 else ""
+            found = found.and_also(faults(file_faults(pattern, at)))
+    return found
+
+
+def check_checkpoint(train_config) -> Findings:
+    """Findings about the path of fine_tune_checkpoint; what lies there is looked at on loading."""
+    path = train_config.fine_tune_checkpoint
+    return faults(text_faults(path, "train_config.fine_tune_checkpoint") if path else ())
+
+
+def text_faults(path, at):
+    """What is wrong with a path as such, whatever the disk holds."""
+    if PLACEHOLDER in path:
+        yield Finding(
+            at,
+            f'is still "{path}"',
+            f"Put your own path in place of {PLACEHOLDER}, in the file or with --config_override",
+        )
+        return
+    escaped = [sign for char, sign in _ESCAPED.items() if char in path]
+    if escaped:
+        yield Finding(
+            at,
+            f"is {path!r}: a backslash starts an escape in a config, so {escaped[0]} became one "
+            "character",
+            "Write paths with forward slashes",
+        )
+
+
+def file_faults(pattern, at):
+    """What is wrong with a path or glob that must match a file."""
+    from object_detection.data import record_files  # needs TensorFlow, so only when it is due
+    from object_detection.data.report import InputError
+
+    wrong = list(text_faults(pattern, at))
+    if wrong:
+        yield from wrong
+        return
+    try:
+        record_files.find_files(pattern, field=at)
+    except InputError as error:
+        hint = str(error).removeprefix(f"{at}: no file matches {pattern!r}. ")
+        yield Finding(at, f'is "{pattern}", which matches no file', hint.rstrip("."))

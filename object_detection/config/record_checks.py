@@ -1,0 +1,230 @@
+"""What the first records say about the config that is to read them.
+
+Only looks: the decoder in data/ decides what becomes of each record, and counts what it drops.
+"""
+
+import difflib
+from collections import Counter
+from typing import NamedTuple
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
+from object_detection.protos import input_reader_pb2
+
+FIRST_RECORDS = 20
+_FILES_TRIED = 8
+_PIXELS = 2.0  # a box coordinate above this was meant in pixels
+
+
+class _Objects(NamedTuple):
+    """What one record says of its objects."""
+
+    name: str  # of the image
+    count: int
+    texts: list
+    labels: list
+    mask_kind: str | None  # 'png', 'numerical' or None
+    largest: float  # box coordinate
+    has_image: bool
+    keys: list
+
+
+def check(reader, path, files, *, num_classes, class_ids) -> Findings:
+    """Findings about the first records of a reader.
+
+    Args:
+        reader: InputReader message.
+        path: its dotted path in the config.
+        files: the record files, all there.
+        num_classes: of the model; 0 where it does not say.
+        class_ids: {class text: id} of the label map, or None where that is unusable.
+    """
+    look = Look(reader, path)
+    records, unreadable = _first_records(files)
+    at = look.at("tf_record_input_reader.input_path")
+    if not records:
+        if unreadable:
+            return faults([Finding(at, unreadable)])
+        problem = f"matches {len(files)} file(s) without any record: {listed(files, 3)}"
+        return faults([Finding(at, problem, "Write the records again")])
+    looked_at, broken = _parsed(records)
+    if not looked_at:
+        return faults([Finding(at, broken)])
+    found = warnings([Finding(at, unreadable)] if unreadable else [])
+    found = found.and_also(faults(_images(looked_at, at)))
+    found = found.and_also(_masks(look, looked_at))
+    found = found.and_also(faults(_boxes(looked_at, at)))
+    if class_ids is not None:
+        found = found.and_also(faults(_unknown_texts(looked_at, at, reader, class_ids)))
+    return found.and_also(faults(_labels(looked_at, at, num_classes)))
+
+
+def _first_records(files):
+    """(first serialized records, what is wrong with a file or None)."""
+    records, fault = [], None
+    for path in files[:_FILES_TRIED]:
+        try:
+            for record in tf.data.TFRecordDataset(path).take(FIRST_RECORDS - len(records)):
+                records.append(record.numpy())
+        except tf.errors.OpError:
+            from object_detection.data import record_files
+
+            found = record_files.scan_record_file(path)
+            fault = fault or f"matches {path}: {found.fault} ({found.records} records are intact)"
+        if len(records) >= FIRST_RECORDS:
+            break
+    return records, fault
+
+
+def _parsed(records):
+    """(`_Objects` of each record that is a tf.train.Example with features, complaint or None)."""
+    objects = []
+    for record in records:
+        example = tf.train.Example()
+        try:
+            example.ParseFromString(record)
+        except DecodeError:
+            continue
+        if example.features.feature:
+            objects.append(_objects(example.features.feature))
+    if objects:
+        return objects, None
+    return (
+        [],
+        "holds records that are no tf.train.Example: these files were made for another program",
+    )
+
+
+def _objects(features):
+    def values(key, kind):
+        return list(getattr(features[key], kind).value) if key in features else []
+
+    sides = [values(f"image/object/bbox/{side}", "float_list") for side in _SIDES]
+    masks = features["image/object/mask"] if "image/object/mask" in features else None
+    kind = None
+    if masks is not None and masks.bytes_list.value:
+        kind = "png"
+    elif masks is not None and masks.float_list.value:
+        kind = "numerical"
+    names = values("image/filename", "bytes_list") or values("image/source_id", "bytes_list")
+    return _Objects(
+        name=_text(names[0]) if names else "(no file name)",
+        count=max(len(side) for side in sides),
+        texts=[_text(text) for text in values("image/object/class/text", "bytes_list")],
+        labels=values("image/object/class/label", "int64_list"),
+        mask_kind=kind,
+        largest=max((number for side in sides for number in side), default=0.0),
+        has_image=any(values("image/encoded", "bytes_list")),
+        keys=sorted(features),
+    )
+
+
+_SIDES = ("ymin", "xmin", "ymax", "xmax")
+
+
+def _text(value):
+    return value.decode("utf-8", errors="replace")
+
+
+def _images(looked_at, at):
+    if not any(record.has_image for record in looked_at):
+        yield Finding(
+            at,
+            "holds records without an image: image/encoded is missing or empty in the first "
+            f"{len(looked_at)}; they have {listed(looked_at[0].keys)}",
+            "Write the records with one of the dataset_tools",
+        )
+
+
+def _masks(look, looked_at) -> Findings:
+    reader = look.message
+    with_objects = [record for record in looked_at if record.count]
+    if not reader.load_instance_masks or not with_objects:
+        return Findings()
+    without = [record.name for record in with_objects if not record.mask_kind]
+    if len(without) == len(with_objects):
+        return faults(
+            [
+                Finding(
+                    look.at("load_instance_masks"),
+                    f"is true, but image/object/mask is empty in all of the first {len(without)} "
+                    f"records with objects ({listed(without, 3)})",
+                    "Write the records again with --include_masks; for boxes alone take the masks "
+                    "out of the model",
+                )
+            ]
+        )
+    found = warnings(_some_without(look, without, with_objects))
+    return found.and_also(faults(_mask_type(look, with_objects)))
+
+
+def _some_without(look, without, with_objects):
+    if without:
+        yield Finding(
+            look.at("load_instance_masks"),
+            f"is true, but {len(without)} of the first {len(with_objects)} records with objects "
+            f"have no mask ({listed(without, 3)})",
+            "Their objects teach boxes and classes only",
+        )
+
+
+def _mask_type(look, with_objects):
+    png = look.message.mask_type == input_reader_pb2.PNG_MASKS
+    kinds = {record.mask_kind for record in with_objects} - {None}
+    wrong = "numerical" if png else "png"
+    if wrong not in kinds:
+        return
+    name = input_reader_pb2.InstanceMaskType.Name(look.message.mask_type)
+    default = "" if look.message.HasField("mask_type") else " (its default)"
+    held = "PNG images" if wrong == "png" else "lists of numbers"
+    right = "PNG_MASKS" if wrong == "png" else "NUMERICAL_MASKS"
+    yield Finding(
+        look.at("mask_type"),
+        f"is {name}{default}, but the records hold masks as {held}",
+        f"Set mask_type: {right}",
+    )
+
+
+def _boxes(looked_at, at):
+    large = [record for record in looked_at if record.largest > _PIXELS]
+    if large:
+        yield Finding(
+            at,
+            f"holds boxes in pixels, it seems: {large[0].name} has a coordinate of "
+            f"{large[0].largest:g}, and {len(large)} of the first {len(looked_at)} records are so",
+            "Box coordinates are parts of the image, 0 to 1: divide them by its width and height",
+        )
+
+
+def _unknown_texts(looked_at, at, reader, class_ids):
+    texts = Counter(text for record in looked_at for text in record.texts if text)
+    unknown = {text: count for text, count in texts.items() if text not in class_ids}
+    if not unknown:
+        return
+    shown = listed([f'"{text}" ({count})' for text, count in unknown.items()])
+    close = [difflib.get_close_matches(text, class_ids, n=1, cutoff=0.7) for text in unknown]
+    meant = sorted({f'"{names[0]}"' for names in close if names})
+    has = f"Close to these in the map: {listed(meant)}" if meant else ""
+    known = has or f"The map has {listed([f'{chr(34)}{name}{chr(34)}' for name in class_ids])}"
+    yield Finding(
+        at,
+        f"holds objects of classes that {reader.label_map_path} lacks: {shown} in the first "
+        f"{len(looked_at)} records",
+        f"Add them to the label map, or use the label map the records were written with. {known}",
+    )
+
+
+def _labels(looked_at, at, num_classes):
+    by_number = [record for record in looked_at if record.labels and not any(record.texts)]
+    wrong = sorted(
+        {label for record in by_number for label in record.labels if label > num_classes}
+    )
+    if num_classes and wrong:
+        yield Finding(
+            at,
+            f"holds objects with the class number(s) {listed(wrong)}, above num_classes, which is "
+            f"{num_classes}",
+            f"Set model.faster_rcnn.num_classes: {wrong[-1]} if these numbers are meant",
+        )

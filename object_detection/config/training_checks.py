@@ -1,0 +1,196 @@
+"""What is wrong with train_config: missing parts, contradictions, values out of range."""
+
+import re
+from itertools import pairwise
+
+from object_detection.config.findings import (
+    Finding,
+    Findings,
+    Look,
+    faults,
+    listed,
+    number,
+    warnings,
+)
+
+# As in compat/checkpoint_reader, with '' for what from_detection_checkpoint says.
+CHECKPOINT_TYPES = ("full", "detection", "classification")
+
+
+def check(config) -> Findings:
+    """Findings about the train_config of a TrainEvalPipelineConfig."""
+    if not config.HasField("train_config"):
+        fix = "Add train_config { batch_size: ... num_steps: ... optimizer { ... } }"
+        return faults([Finding("train_config", "is not set", fix)])
+    look = Look(config.train_config, "train_config")
+    found = faults(_whole(look)).and_also(warnings(_oddities(look)))
+    found = found.and_also(faults(_augmentations(look)))
+    found = found.and_also(_optimizer(look))
+    return found.and_also(warnings(_frozen_norms(config)))
+
+
+def _whole(look):
+    train = look.message
+    fix = "It is the number of images of a step over all devices"
+    yield from look.at_least(1, "batch_size", fix=fix)
+    yield from look.at_least(0, "gradient_clipping_by_norm", fix="0 turns clipping off")
+    yield from look.at_least(0, "bias_grad_multiplier")
+    if train.HasField("max_number_of_boxes"):
+        yield from look.at_least(1, "max_number_of_boxes")
+    kind = train.fine_tune_checkpoint_type
+    if kind and kind not in CHECKPOINT_TYPES:
+        meant = {"fine_tune": "detection", "feature_extractor": "classification"}.get(kind)
+        yield Finding(
+            look.at("fine_tune_checkpoint_type"),
+            f'is "{kind}"; allowed: {", ".join(CHECKPOINT_TYPES)}',
+            f'Closest: "{meant}"' if meant else "",
+        )
+    for name in ("freeze_variables", "update_trainable_variables"):
+        for pattern in getattr(train, name):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                problem = f"holds {pattern!r}, which is no regular expression: {error}"
+                yield Finding(look.at(name), problem)
+
+
+def _oddities(look):
+    train = look.message
+    if train.num_steps == 0:
+        yield Finding(look.at("num_steps"), "is 0: training goes on until it is stopped")
+    if train.HasField("fine_tune_checkpoint_type") and not train.fine_tune_checkpoint:
+        problem = "is set but has no effect without fine_tune_checkpoint"
+        yield Finding(look.at("fine_tune_checkpoint_type"), problem)
+
+
+def _augmentations(look):
+    for index, step in enumerate(look.message.data_augmentation_options):
+        several = len(look.message.data_augmentation_options) > 1
+        at = look.at("data_augmentation_options") + (f"[{index}]" if several else "")
+        name = step.WhichOneof("preprocessing_step")
+        if name is None:
+            yield Finding(at, "is empty", "Name a step, for example random_horizontal_flip { }")
+            continue
+        option = Look(getattr(step, name), f"{at}.{name}")
+        if "probability" in option.message.DESCRIPTOR.fields_by_name:
+            yield from option.within(0, 1, "probability")
+
+
+def _optimizer(look) -> Findings:
+    at = look.at("optimizer")
+    optimizer = look.message.optimizer
+    kind = optimizer.WhichOneof("optimizer")
+    if kind is None:
+        fix = "Add momentum_optimizer, adam_optimizer or rms_prop_optimizer with a learning_rate"
+        return faults([Finding(at, "is not set", fix)])
+    member = Look(getattr(optimizer, kind), f"{at}.{kind}")
+    found = faults(_rule(member))
+    if optimizer.use_moving_average:
+        found = found.and_also(faults(Look(optimizer, at).within(0, 1, "moving_average_decay")))
+    rate = member.message.learning_rate
+    curve = rate.WhichOneof("learning_rate")
+    if curve is None:
+        fix = "Add for example constant_learning_rate { learning_rate: 0.001 }"
+        return found.and_also(faults([Finding(member.at("learning_rate"), "is not set", fix)]))
+    path = f"{member.at('learning_rate')}.{curve}"
+    curve_look = Look(getattr(rate, curve), path)
+    found = found.and_also(faults(_CURVES[curve](curve_look)))
+    if curve == "cosine_decay_learning_rate":
+        found = found.and_also(warnings(_cosine_length(curve_look, look.message.num_steps)))
+    return found
+
+
+def _rule(look):
+    fields = look.message.DESCRIPTOR.fields_by_name
+    if "momentum_optimizer_value" in fields:
+        yield from look.within(0, 1, "momentum_optimizer_value")
+    if "epsilon" in fields:
+        yield from look.at_least(0, "epsilon")
+    if "decay" in fields:
+        yield from look.within(0, 1, "decay")
+
+
+def _constant(look):
+    yield from look.at_least(0, "learning_rate")
+
+
+def _exponential(look):
+    yield from look.at_least(
+        0, "initial_learning_rate", "burnin_learning_rate", "min_learning_rate"
+    )
+    yield from look.at_least(1, "decay_steps")
+    yield from look.above(0, "decay_factor")
+
+
+def _manual(look):
+    curve = look.message
+    yield from look.at_least(0, "initial_learning_rate")
+    for index, row in enumerate(curve.schedule):
+        yield from Look(row, look.at(f"schedule[{index}]")).at_least(0, "learning_rate")
+    steps = [row.step for row in curve.schedule]
+    if any(low >= high for low, high in pairwise(steps)):
+        yield Finding(look.at("schedule"), f"has the steps {listed(steps)}; they must ascend")
+    if curve.warmup and not steps:
+        problem = "is true, but there is no schedule to warm up to"
+        yield Finding(look.at("warmup"), problem, "Add schedule { step: ... learning_rate: ... }")
+
+
+def _cosine(look):
+    curve = look.message
+    yield from look.at_least(0, "learning_rate_base", "warmup_learning_rate")
+    if curve.warmup_steps > curve.total_steps:
+        yield Finding(
+            look.at("warmup_steps"),
+            f"is {curve.warmup_steps}{_unset(curve, 'warmup_steps')}, above total_steps, which is "
+            f"{curve.total_steps}{_unset(curve, 'total_steps')}",
+            "Give both; total_steps is usually num_steps, warmup_steps a few percent of it",
+        )
+    if curve.warmup_steps and curve.warmup_learning_rate > curve.learning_rate_base:
+        yield Finding(
+            look.at("warmup_learning_rate"),
+            f"is {number(curve.warmup_learning_rate)}{_unset(curve, 'warmup_learning_rate')}, "
+            f"above learning_rate_base, which is {number(curve.learning_rate_base)}",
+            "A warm-up starts low",
+        )
+
+
+def _unset(message, name):
+    return "" if message.HasField(name) else " (its default)"
+
+
+_CURVES = {
+    "constant_learning_rate": _constant,
+    "exponential_decay_learning_rate": _exponential,
+    "manual_step_learning_rate": _manual,
+    "cosine_decay_learning_rate": _cosine,
+}
+
+
+def _cosine_length(look, num_steps):
+    total = look.message.total_steps
+    if num_steps and total != num_steps:
+        after = (
+            "the rate is 0 from there on and nothing is learned any more"
+            if total < num_steps
+            else "training ends before the rate has come down"
+        )
+        yield Finding(
+            look.at("total_steps"),
+            f"is {total}{_unset(look.message, 'total_steps')}, but train_config.num_steps is "
+            f"{num_steps}: {after}",
+            f"Set it to {num_steps}",
+        )
+
+
+def _frozen_norms(config):
+    """Random weights under norms frozen at their start: the classic way to learn little."""
+    extractor = config.model.faster_rcnn.feature_extractor
+    if config.train_config.fine_tune_checkpoint or extractor.batch_norm_trainable:
+        return
+    if config.model.WhichOneof("model") == "faster_rcnn":
+        yield Finding(
+            "train_config.fine_tune_checkpoint",
+            "is not set: the backbone starts from random weights, and its batch norms stay frozen "
+            "at their start (feature_extractor.batch_norm_trainable is false)",
+            "Give a checkpoint, or set batch_norm_trainable: true",
+        )
