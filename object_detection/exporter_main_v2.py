@@ -1,8 +1,13 @@
 """Exports a trained model: `python -m object_detection.exporter_main_v2 --help`."""
 
+import os
 import re
+import sys
 
-from absl import app, flags, logging
+if not __package__:  # run as a file: Python then looks in this folder, not in the one above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from absl import app, flags, logging  # noqa: E402
 
 _INPUT_TYPES = (
     "image_tensor",
@@ -53,16 +58,16 @@ def main(arguments):
             "inputs belong to Context R-CNN). Leave the flag and the side_input_* flags out."
         )
         return 1
-    import tensorflow as tf
-
-    import object_detection
-    from object_detection.export import exporter
+    from object_detection.training import commands, quiet
 
     if not given["verbosity"].present:
         logging.set_verbosity(logging.INFO)
-    tf.get_logger().setLevel("ERROR")
-    origin = object_detection.__path__[0]
-    logging.info("object_detection %s from %s", object_detection.__version__, origin)
+    quiet.start_tensorflow()
+    commands.say_who_we_are()
+    import tensorflow as tf
+
+    from object_detection.export import exporter
+
     try:
         folder, label_map = exporter.export(
             load_config(given.pipeline_config_path, given.config_override),
@@ -105,7 +110,9 @@ def load_config(path, changes):
     for warning in findings.warnings:
         logging.warning("config: %s", warning)
     if findings.faults:
-        raise ConfigError(f"{path} cannot be exported:\n  " + "\n  ".join(findings.faults))
+        raise ConfigError(
+            f"{path} cannot be exported:\n  " + "\n  ".join(map(str, findings.faults))
+        )
     return config
 
 

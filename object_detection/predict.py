@@ -1,11 +1,15 @@
 """Draws what an exported model finds in images: `python -m object_detection.predict --help`."""
 
 import glob
+import os
 import sys
 import time
 from pathlib import Path
 
-from absl import app, flags, logging
+if not __package__:  # run as a file: Python then looks in this folder, not in the one above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from absl import app, flags, logging  # noqa: E402
 
 IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -25,17 +29,17 @@ def define_flags():
 
 def main(arguments):
     """Predicts as the flags say; returns the exit code."""
-    import tensorflow as tf
-
-    import object_detection
-    from object_detection.prediction.predictor import Predictor
+    from object_detection.training import commands, quiet
 
     given = flags.FLAGS
     if not given["verbosity"].present:
         logging.set_verbosity(logging.INFO)
-    tf.get_logger().setLevel("ERROR")
-    origin = object_detection.__path__[0]
-    logging.info("object_detection %s from %s", object_detection.__version__, origin)
+    quiet.start_tensorflow()
+    commands.say_who_we_are()
+    import tensorflow as tf
+
+    from object_detection.prediction.predictor import Predictor
+
     try:
         files = find_images([*given.images, *arguments[1:]])
         predictor = Predictor(

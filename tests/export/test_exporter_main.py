@@ -1,0 +1,102 @@
+"""The command: what it refuses, and a whole export."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_export_models import CONFIG
+
+from object_detection import exporter_main_v2
+from object_detection.builders import model_builder
+from object_detection.compat import checkpoint_map
+from object_detection.config import pipeline_file
+from object_detection.config.errors import ConfigError
+from object_detection.prediction.predictor import Predictor
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run(folder, *flags):
+    command = [
+        *(sys.executable, "-m", "object_detection.exporter_main_v2"),
+        f"--pipeline_config_path={folder / 'pipeline.config'}",
+        f"--trained_checkpoint_dir={folder / 'run'}",
+        f"--output_directory={folder / 'export'}",
+        *flags,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--use_side_inputs"], "use_side_inputs is not supported"),
+        (["--side_input_names=a"], "use_side_inputs is not supported"),
+        ([], "no checkpoint at"),
+    ],
+)
+def test_refusals_are_one_sentence(tmp_path, flags, message):
+    (tmp_path / "pipeline.config").write_text(CONFIG)
+    done = run(tmp_path, *flags)
+
+    assert done.returncode == 1, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "export").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "message"),
+    [
+        ("model { faster_rcnn { num_clases: 3 } }", [], "num_classes"),
+        (None, [], "cannot be read"),
+        (CONFIG, ["model.faster_rcnn.number_of_stages=7"], "number_of_stages"),
+        (CONFIG, ["model.faster_rcnn.no_such_field=7"], "no_such_field"),
+        (CONFIG, ["model { ssd { num_classes: 7 } }"], "ssd"),
+    ],
+)
+def test_faults_of_the_config(tmp_path, config, changes, message):
+    if config:
+        (tmp_path / "pipeline.config").write_text(config)
+    with pytest.raises(ConfigError, match=message):
+        exporter_main_v2.load_config(tmp_path / "pipeline.config", changes)
+
+
+def test_changes_of_the_config(tmp_path):
+    (tmp_path / "pipeline.config").write_text(CONFIG)
+    changes = [
+        "model { faster_rcnn { first_stage_max_proposals: 6 } }",
+        "model.faster_rcnn.num_classes = 9",
+        "model { faster_rcnn { first_stage_nms_iou_threshold: .6 } }",
+    ]
+    config = exporter_main_v2.load_config(tmp_path / "pipeline.config", changes)
+
+    model = config.model.faster_rcnn
+    assert (model.first_stage_max_proposals, model.num_classes) == (6, 9)
+    assert model.first_stage_nms_iou_threshold == pytest.approx(0.6)
+
+
+@pytest.mark.slow
+def test_a_whole_export(tmp_path):
+    (tmp_path / "labels.pbtxt").write_text("item { id: 1 name: 'cat' }")
+    (tmp_path / "pipeline.config").write_text(CONFIG)
+    network = model_builder.build_network(pipeline_file.parse(CONFIG).model, is_training=False)
+    checkpoint_map.checkpoint_of(network).write(str(tmp_path / "run" / "ckpt-1"))
+    (tmp_path / "run" / "checkpoint").write_text('model_checkpoint_path: "ckpt-1"\n')
+
+    done = run(
+        tmp_path,
+        "--config_override=model { faster_rcnn { first_stage_max_proposals: 6 } }",
+        "--config_override=model.faster_rcnn.num_classes=3",
+        f"--config_override=train_input_reader {{ label_map_path: '{tmp_path}/labels.pbtxt' }}",
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert f"Exported to {tmp_path / 'export'}" in done.stdout
+    saved = pipeline_file.load(tmp_path / "export" / "pipeline.config")
+    assert saved.model.faster_rcnn.first_stage_max_proposals == 6
+    predictor = Predictor(tmp_path / "export")
+    assert predictor.categories == {1: "cat"}
+    prediction = predictor.predict(np.full([50, 60, 3], 90, np.uint8))
+    assert len(prediction) <= 8 and (prediction.height, prediction.width) == (50, 60)
