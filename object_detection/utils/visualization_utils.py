@@ -23,7 +23,9 @@ _MAGNIFIED_SIDE = 512  # pixels of the shorter side that small images are enlarg
 _CROWDED = 8  # objects from which on wide labels lose their class name
 
 
-def draw_objects(image, boxes, labels, colors, masks=None, *, line_thickness=None, mask_alpha=0.4):
+def draw_objects(
+    image, boxes, labels, colors, masks=None, *, line_thickness=None, mask_alpha=0.4, legend=None
+):
     """A copy of an image with objects drawn over it, each label where it hides no other.
 
     Args:
@@ -34,6 +36,7 @@ def draw_objects(image, boxes, labels, colors, masks=None, *, line_thickness=Non
         masks: n bool [h, w] or None each, or a function that gives the mask of object k (so that
             they need not all be held at once), or None. Filled at `mask_alpha`, outlined in full.
         line_thickness: of boxes and outlines in pixels; 0 draws no boxes; None suits the image.
+        legend: {text: colour} for the upper left corner, or None.
     """
     shortest = min(image.shape[:2])
     if line_thickness is None:
@@ -51,6 +54,8 @@ def draw_objects(image, boxes, labels, colors, masks=None, *, line_thickness=Non
     for box, color in zip(boxes, colors, strict=True):
         _outline_box(pen, box, color, line_thickness)
     font, taken = _font_for(shortest), []
+    for row, (text, color) in enumerate(sorted((legend or {}).items())):
+        _write_label(pen, np.array([1.5 * font.size * (row + 1), 4] * 2), text, color, font, taken)
     for box, label, color in zip(boxes, labels, colors, strict=True):
         if label:
             _write_label(pen, box, label, color, font, taken)
@@ -129,11 +134,7 @@ def draw_named_objects(image, objects, chosen, remarks, category_index):
         mask = objects.full_mask(chosen[place], height, width)
         return mask if mask is None else mask.repeat(factor, axis=0).repeat(factor, axis=1)
 
-    drawn = Image.fromarray(draw_objects(large, boxes, labels, colors, mask_of))
-    for row, (name, color) in enumerate(sorted(legend.items())):
-        font, pen = _font_for(min(drawn.size)), ImageDraw.Draw(drawn)
-        _write_label(pen, np.array([row * 1.5 * font.size + 20, 4, 0, 0]), name, color, font, [])
-    return np.array(drawn)
+    return draw_objects(large, boxes, labels, colors, mask_of, legend=legend)
 
 
 def visualize_boxes_and_labels_on_image_array(

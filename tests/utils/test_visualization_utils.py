@@ -239,11 +239,11 @@ def test_side_by_side_of_nothing():
 
 
 def test_in_a_crowd_wide_names_move_to_a_legend(monkeypatch):
-    seen = {}
+    seen, plain = {}, draw.draw_objects
 
-    def note(image, boxes, labels, colors, masks):
-        seen.update(labels=labels, colors=colors)
-        return image.copy()
+    def note(image, boxes, labels, colors, masks, legend):
+        seen.update(labels=labels, colors=colors, legend=legend)
+        return plain(image, boxes, labels, colors, masks, legend=legend)
 
     monkeypatch.setattr(draw, "draw_objects", note)
     boxes = np.array([[20, 9 * k, 25, 9 * k + 4] for k in range(9)] + [[0, 0, 90, 90]])
@@ -253,4 +253,5 @@ def test_in_a_crowd_wide_names_move_to_a_legend(monkeypatch):
 
     assert seen["labels"] == ["90%"] * 9 + ["cat 90%"]
     assert len(set(seen["colors"])) == 10  # one class: a colour for each object
-    assert (drawn == 255).all(axis=2).any()  # the legend's white ground
+    assert seen["legend"] == {"cat": "white"}
+    assert (drawn == 255).all(axis=2).any()  # its ground
