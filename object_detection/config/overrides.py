@@ -23,6 +23,10 @@ from object_detection.config.errors import ConfigError
 from object_detection.utils import text_proto
 
 _STEP = re.compile(r"^(\w+)(?:\[([^\]]*)\])?$")
+# What stands between two commas: texts in quotes and blocks (of two levels) are taken whole.
+_LIST_PART = re.compile(
+    r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\{(?:[^{}]|\{[^{}]*\})*\}|[^,{}"'])+"""
+)
 _log = logging.getLogger(__name__)
 
 
@@ -183,9 +187,7 @@ def _list_parts(value):
     """Elements of "[a, b]", or the one value that stands alone; commas in quotes or braces stay."""
     if not (value.startswith("[") and value.endswith("]")):
         return [value]
-    parts = re.findall(
-        r"""((?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|"[^"]*"|'[^']*'|[^,{}"'])+)""", value[1:-1]
-    )
+    parts = _LIST_PART.findall(value[1:-1])
     return [part.strip() for part in parts if part.strip()]
 
 

@@ -148,11 +148,10 @@ def _unknown_field_here(name, root, outline, position, said):
                 f'missing above line {position[0]}, for "{path[depth].name}" of line '
                 f"{path[depth].line}."
             )
-    sentence = unknown_field(parents[-1], name)
-    places = [] if "did you mean" in sentence else _places_of(name, root)
+    places = _places_of(name, root)
     if places:
         return f'{parents[-1].name} has no field "{name}"; it belongs in {" or ".join(places)}.'
-    return sentence
+    return unknown_field(parents[-1], name)
 
 
 def _places_of(name, root, limit=3):

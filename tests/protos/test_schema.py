@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
-from tests.reference import REFERENCE, needs_reference
+from reference import REFERENCE, needs_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "object_detection.protos."
