@@ -1,11 +1,11 @@
 """From a config to a run: builds the parts, joins them, and hands them to the loops."""
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 from absl import logging
 
@@ -70,7 +70,9 @@ def train(config, options: TrainOptions) -> int:
       3. else the config's initializers.
     """
     strategy = distribution.choose_strategy(options.num_workers)
-    keras.utils.set_random_seed(options.seed)
+    # Keras draws its initializers' seeds from here. TensorFlow's own global seed stays unset: it
+    # would mix into the seeds of tf.data, which are given one by one.
+    random.seed(options.seed)
     train_config = config.train_config
     with strategy.scope():
         network = _built(model_builder.build_network, config.model, is_training=True)
@@ -118,7 +120,6 @@ def train(config, options: TrainOptions) -> int:
 
 def evaluate(config, options: EvalOptions) -> int:
     """Evaluates the checkpoints of `options.checkpoint_dir` as they come; the exit code."""
-    keras.utils.set_random_seed(options.seed)
     network = _built(model_builder.build_network, config.model, is_training=False)
     evaluators = evaluators_of(
         config, network, options.model_dir, options, on_train_data=options.on_train_data
