@@ -175,7 +175,7 @@ def _second_stage(look, training):
         "second_stage_classification_loss_weight",
         "second_stage_mask_prediction_loss_weight",
     )
-    if training and rcnn.second_stage_batch_size > rcnn.first_stage_max_proposals:
+    if training and rcnn.second_stage_batch_size > rcnn.first_stage_max_proposals > 0:
         yield Finding(
             look.at("second_stage_batch_size"),
             f"is {rcnn.second_stage_batch_size}, above first_stage_max_proposals, which is "

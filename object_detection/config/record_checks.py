@@ -3,7 +3,6 @@
 Only looks: the decoder in data/ decides what becomes of each record, and counts what it drops.
 """
 
-import difflib
 from collections import Counter
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
 from object_detection.protos import input_reader_pb2
+from object_detection.utils import text_proto
 
 FIRST_RECORDS = 20
 _FILES_TRIED = 8
@@ -204,8 +204,8 @@ def _unknown_texts(looked_at, at, reader, class_ids):
     if not unknown:
         return
     shown = listed([f'"{text}" ({count})' for text, count in unknown.items()])
-    close = [difflib.get_close_matches(text, class_ids, n=1, cutoff=0.7) for text in unknown]
-    meant = sorted({f'"{names[0]}"' for names in close if names})
+    close = {text_proto.nearest(text, class_ids) for text in unknown} - {None}
+    meant = sorted(f'"{name}"' for name in close)
     has = f"Close to these in the map: {listed(meant)}" if meant else ""
     known = has or f"The map has {listed([f'{chr(34)}{name}{chr(34)}' for name in class_ids])}"
     yield Finding(

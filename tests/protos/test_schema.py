@@ -12,7 +12,6 @@ import pytest
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
-
 from reference import REFERENCE, needs_reference
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -85,9 +85,8 @@ def test_a_truncated_text_names_the_blocks_that_are_open():
 
 
 def test_a_brace_missing_at_the_end_is_told_by_the_indentation():
-    text = (
-        "train_config {\n  optimizer {\n    momentum_optimizer {\n    }\n  batch_size: 1\n}\n"
-    )  # optimizer is not closed; batch_size stands as far out as optimizer
+    # optimizer is not closed; batch_size stands as far out as optimizer does
+    text = "train_config {\n  optimizer {\n    adam_optimizer {\n    }\n  batch_size: 1\n}\n"
 
     assert "batch_size" in complaint(text)
     assert "missing above line 5" in complaint(text)

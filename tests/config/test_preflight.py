@@ -1,0 +1,112 @@
+"""One look finds everything that is wrong for a door, and nothing that it does not read."""
+
+import pytest
+from findings_of import PREDICTOR, SUPPORTED, config_with, only_fault, sentences
+
+from object_detection.config import preflight
+
+BOTH = ("train_input_reader", "eval_input_reader")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a label map, and records of no object, for `config_with`."""
+    import tensorflow as tf
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "map.pbtxt").write_text(
+        "\n".join(f"item {{ id: {number} name: '{name}' }}" for number, name in enumerate("abc", 1))
+    )
+    image = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"jpeg"]))
+    record = tf.train.Example(features=tf.train.Features(feature={"image/encoded": image}))
+    for name in ("train.record", "val.record"):
+        with tf.io.TFRecordWriter(str(tmp_path / name)) as writer:
+            writer.write(record.SerializeToString())
+    return tmp_path
+
+
+def check(*changes, door="train", reads=None):
+    config = config_with(*changes)
+    return preflight.check(config, door=door, supported_extractors=SUPPORTED, reads=reads)
+
+
+@pytest.mark.parametrize("door", ["train", "eval", "export"])
+def test_a_sound_config_passes_every_door(folder, door):
+    assert sentences(check(door=door)) == ([], [])
+
+
+def test_all_faults_come_at_once(folder):
+    (folder / "map.pbtxt").write_text("item { id: 1 name: 'a' } item { id: 1 name: 'b' }")
+    found = check(
+        "model.faster_rcnn.maxpool_stride=0",
+        "model.faster_rcnn.hard_example_miner={}",
+        "train_config.batch_size=0",
+        "train_config.fine_tune_checkpoint=PATH_TO_BE_CONFIGURED/ckpt",
+        "train_input_reader.tf_record_input_reader.input_path=nothing-*",
+    )
+
+    assert {fault.where for fault in found.faults} == {
+        "model.faster_rcnn.maxpool_stride",
+        "model.faster_rcnn.hard_example_miner",
+        "train_config.batch_size",
+        "train_config.fine_tune_checkpoint",
+        "train_input_reader.tf_record_input_reader.input_path",
+        "map.pbtxt:1",
+    }
+
+
+def test_a_door_is_not_held_up_by_what_it_does_not_read(folder):
+    (folder / "train.record").unlink()
+
+    assert check(door="train").faults
+    assert not check(door="eval").faults
+    assert not check("train_config.batch_size=0", door="eval").faults
+    (folder / "map.pbtxt").unlink()
+    assert not check("-eval_config", "eval_config.metrics_set=x", door="export").faults
+
+
+def test_training_that_evaluates_reads_both(folder):
+    (folder / "val.record").unlink()
+
+    assert not check().faults
+    assert "eval_input_reader" in only_fault(check(reads=BOTH))
+
+
+def test_a_fault_of_an_evaluation_that_is_not_run_is_a_warning(folder):
+    found = check("eval_config.metrics_set=x")
+
+    assert not found.faults
+    assert "(an evaluation would stop here)" in str(found.warnings[0])
+    assert check("eval_config.metrics_set=x", reads=BOTH).faults
+
+
+def test_another_kind_of_model_is_one_sentence_whatever_else_is_wrong(folder):
+    found = check("model={ssd {}}", "train_config.batch_size=0", "train_config.optimizer={}")
+
+    assert "model.ssd is an SSD" in only_fault(found)
+
+
+def test_a_label_map_that_both_readers_name_is_told_once(folder):
+    (folder / "map.pbtxt").write_text("item { id: 0 name: 'a' }")
+
+    assert "map.pbtxt:1" in only_fault(check(reads=BOTH))
+
+
+def test_label_maps_that_differ_are_a_warning(folder):
+    other = (folder / "map.pbtxt").read_text().replace("'c'", "'d'")
+    (folder / "other.pbtxt").write_text(other)
+
+    found = check("eval_input_reader.label_map_path=other.pbtxt", reads=BOTH)
+
+    assert not found.faults
+    assert 'other.pbtxt differs from map.pbtxt, for example in "c"' in str(found.warnings[0])
+
+
+def test_one_contradiction_is_one_fault(folder):
+    assert len(check(f"{PREDICTOR}.predict_instance_masks=false").faults) == 1
+    assert len(check("model.faster_rcnn.number_of_stages=2", reads=BOTH).faults) == 1
+
+
+def test_an_unknown_door_is_refused():
+    with pytest.raises(ValueError, match="door is 'window'; allowed: train, eval, export"):
+        check(door="window")
