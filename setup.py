@@ -25,7 +25,7 @@ setup(
         "keras>=3.10",
         "protobuf>=6.31,<8",
         "numpy>=2",
-        "pillow>=10",
+        "pillow>=10.1",  # the first whose default font has a size
         "pycocotools>=2.0.8",  # COCO's own evaluation: the numbers everybody compares
         "absl-py>=1.4",  # flags and logging, as TFOD's commands had them
         "tqdm>=4.60",  # progress bars
