@@ -31,5 +31,16 @@ ANCHOR_GENERATORS = {
 
 
 def build(config):
-    """The anchor generator an `AnchorGenerator` message asks for."""
-    return pick(config, "anchor_generator_oneof", ANCHOR_GENERATORS)
+    """The anchor generator an `AnchorGenerator` message asks for.
+
+    Raises:
+        ValueError: none is set, one that is not supported, or one without a single anchor.
+    """
+    generator = pick(config, "anchor_generator_oneof", ANCHOR_GENERATORS)
+    if not all(generator.per_location):
+        name = config.WhichOneof("anchor_generator_oneof")
+        raise ValueError(
+            f"{name} makes no anchor: give it at least one of scales and of aspect_ratios, such as "
+            "aspect_ratios: [0.5, 1.0, 2.0]"
+        )
+    return generator

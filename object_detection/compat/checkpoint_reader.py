@@ -110,7 +110,8 @@ def _number_in(name):
 
 def _keys_for(variables, shapes, network):
     """The kind of file and {our path: its key there}."""
-    ours = {path: f"model/{path.replace('/', '.')}{SUFFIX}" for path in variables}
+    # A dot of an attribute's name is doubled in a checkpoint's keys.
+    ours = {path: f"model/{path.replace('/', '..')}{SUFFIX}" for path in variables}
     if any(key in shapes for key in ours.values()):
         return "object_detection", ours
     dropout = network.roi_stage is not None and bool(network.roi_stage.head.dropout)

@@ -37,7 +37,8 @@ def serving_outputs(inference, images, *, raw=False):
     Args:
         inference: `Inference`.
         images: the `Images` it was made of.
-        raw: adds TFOD's internal tensors, which its Mask R-CNN exports carry.
+        raw: adds TFOD's internal tensors, which its Mask R-CNN exports carry; the mask logits of
+            all classes among them need an `Inference` made with `all_masks`.
     """
     detections = inference.detections
     size = tf.cast(images.true_shape, tf.float32)
@@ -75,12 +76,14 @@ def raw_outputs(inference, images):
     outputs |= {
         "proposal_boxes": proposals.boxes,
         "proposal_boxes_normalized": proposals.boxes / scale,
-        "final_anchors": proposals.boxes,
+        "final_anchors": proposals.boxes / scale,
         "num_proposals": tf.reduce_sum(tf.cast(proposals.valid, tf.int32), 1),
         "refined_box_encodings": merge_first_two(inference.boxes.deltas),
         "class_predictions_with_background": merge_first_two(inference.boxes.class_logits),
         "box_classifier_features": merge_first_two(inference.trunk),
     }
+    if inference.mask_logits is not None:
+        outputs["mask_predictions"] = inference.mask_logits
     return outputs
 
 

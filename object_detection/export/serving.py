@@ -30,7 +30,9 @@ class ServedModel(tf.Module):
         self.weights = [variable.value for variable in network.variables]
         self.label_map = tf.saved_model.Asset(str(label_map)) if label_map else None
         self._resize = lambda image: resize(image)  # a function: nothing for the saver to follow
-        self._outputs = lambda images: serving_outputs(network(images), images, raw=raw)
+        self._outputs = lambda images: serving_outputs(
+            network(images, all_masks=raw), images, raw=raw
+        )
 
     def detect_alike(self, pixels):
         """Outputs for a batch of images of one size, [B, h, w, 3] of any number type."""

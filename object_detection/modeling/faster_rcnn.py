@@ -60,6 +60,7 @@ class Inference(NamedTuple):
     features: Features
     boxes: BoxOutput | None = None
     trunk: tf.Tensor | None = None  # [B, P, s, s, C]
+    mask_logits: tf.Tensor | None = None  # [B * D, C, M, M] of all classes, where asked for
 
 
 class FasterRCNN(keras.Model):
@@ -78,6 +79,7 @@ class FasterRCNN(keras.Model):
         truth: `GroundTruth`; with it rois are sampled.
         training: bool, live norms and dropout.
         seed: int32 [2] for sampling and dropout; None draws one.
+        all_masks: without `truth`, also give the mask logits of every class.
 
     Returns:
         `TrainingOutputs` with `truth`, else `Inference`.
@@ -117,10 +119,10 @@ class FasterRCNN(keras.Model):
                 size = (self.mask_stage.settings.crop_size,) * 2 + (channels,)
             self.mask_stage.build((None, *size))
 
-    def call(self, images, truth=None, training=False, seed=None):
+    def call(self, images, truth=None, training=False, seed=None, all_masks=False):
         features = self.extract(images, training=training)
         if truth is None:
-            return self.detect(features, images)
+            return self.detect(features, images, all_masks=all_masks)
         return self.sample_and_predict(features, images, truth, training=training, seed=seed)
 
     def extract(self, images, training=False):
@@ -190,7 +192,7 @@ class FasterRCNN(keras.Model):
         penalties = [layer.penalty() for layer in layers if hasattr(layer, "penalty")]
         return tf.add_n([p for p in penalties if p is not None] or [tf.zeros([])])
 
-    def detect(self, features, images):
+    def detect(self, features, images, all_masks=False):
         """Detections and what led to them, an `Inference`."""
         image_shape = tf.shape(images.pixels)[1:3]
         rpn, counts = self.rpn.place_anchors(features.rpn, image_shape, sampling=False)
@@ -204,7 +206,12 @@ class FasterRCNN(keras.Model):
             detections = self.mask_stage.predict(
                 features.levels, detections, self.roi_stage, images
             )
-        return Inference(detections, proposals, rpn, features, output, trunk)
+        logits = None
+        if self.mask_stage is not None and all_masks:
+            logits = self.mask_stage.logits_of_all_classes(
+                features.levels, detections, self.roi_stage, images
+            )
+        return Inference(detections, proposals, rpn, features, output, trunk, logits)
 
     def evaluate_batch(self, images, truth, seed=None):
         """Detections and losses of one batch; the features are computed once.

@@ -95,6 +95,12 @@ class MaskStage(keras.layers.Layer):
         )
         return detections._replace(masks=probabilities)
 
+    def logits_of_all_classes(self, features, detections, roi_stage, images):
+        """Mask logits [B * D, C, M, M] of every class for every row, padding included (TFOD)."""
+        rows = tf.where(tf.ones_like(detections.valid))
+        x = self.detection_features(features, detections.boxes, rows, roi_stage, images)
+        return self.head(x)
+
     def detection_features(self, features, boxes_px, rows, roi_stage, images):
         """The head's input [n, s, s, C] for rows [n, (image, detection)] of boxes [B, D, 4].
 
@@ -107,5 +113,6 @@ class MaskStage(keras.layers.Layer):
         own, owner = tf.gather_nd(boxes_px, rows), tf.cast(rows[:, 0], tf.int32)
         if self.settings.spatial:
             return cropper.crop_rows(features, own, owner, image_shape, self.settings.crop_size)
-        frame = tf.unstack(tf.gather(images.true_shape, owner), axis=1)
-        return roi_stage.trunk(cropper.crop_rows_and_pool(features, own, owner, frame))
+        stretch = tf.cast(image_shape, tf.float32) / tf.cast(images.true_shape, tf.float32)
+        own *= tf.gather(tf.tile(stretch, [1, 2]), owner)
+        return roi_stage.trunk(cropper.crop_rows_and_pool(features, own, owner, image_shape))

@@ -70,10 +70,7 @@ class RoiCropper(NamedTuple):
         return tf.reshape(rows, [shape[0], shape[1], *rows.shape[1:]])
 
     def crop_rows(self, features, boxes_px, owner, image_shape, size):
-        """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32.
-
-        image_shape: (H, W) of the padded image, scalars or [n]: what the boxes are parts of.
-        """
+        """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32."""
         maps = [features[level] for level in sorted(features)]
         levels = self._levels(features, boxes_px, image_shape)
         if self.settings.matmul:

@@ -80,7 +80,7 @@ def test_second_stage(case, number):
 @pytest.mark.parametrize("number", [0, 1])
 def test_detections(case, number):
     images, expected = case.images(number), case.expected(number)
-    inference = case.network(images)
+    inference = case.network(images, all_masks=True)
     outputs = serving_outputs(inference, images, raw=True)
 
     assert outputs["num_detections"].numpy() == expected["post/num_detections"]
@@ -104,6 +104,14 @@ def test_detections(case, number):
     assert (~alike).sum() <= 2
     masks, want = outputs["detection_masks"][0], expected["post/detection_masks"][0]
     np.testing.assert_allclose(masks[alike], want[alike], atol=1e-3)
+    shape = expected["predict/mask_predictions__shape"]
+    assert outputs["mask_predictions"].shape.as_list() == shape.tolist()
+    classes = tf.cast(outputs["detection_classes"][0], tf.int32) - 1
+    own = tf.gather(outputs["mask_predictions"], classes, batch_dims=1)
+    np.testing.assert_allclose(tf.sigmoid(own), masks, atol=1e-4)
+    np.testing.assert_allclose(
+        outputs["final_anchors"], expected["predict/final_anchors"], atol=1e-5
+    )
 
 
 def _training_inputs(case):

@@ -93,6 +93,7 @@ def _resnet_fpn(depth, *, dense_units=1024, tfod=True):
             max_level=spec.max_level,
             depth=spec.fpn_depth,
             hyperparams=hyperparams,
+            paper_top_down=not tfod,
             pad_to_multiple=spec.pad_to_multiple,
             name="backbone",
         )

@@ -2,7 +2,9 @@
 
 TFOD's departures from the paper, kept because published checkpoints were trained so: the coarsest
 lateral map is not smoothed, levels above C5 come from strided 3x3 convolutions on the last top-down
-map (not on C5), and smoothing convolutions carry norm and activation when conv_hyperparams say so.
+map (not on C5), smoothing convolutions carry norm and activation when conv_hyperparams say so, and
+each smoothed map is what the next finer one is built on (the paper adds the map before smoothing;
+`paper_top_down` does so too, for the extractors of our own).
 """
 
 import keras
@@ -19,6 +21,7 @@ class FeaturePyramid(keras.layers.Layer):
         min_level, max_level: of the pyramid; levels above 5 are strided from the last one.
         depth: channels of every level.
         hyperparams: `Hyperparams` of the smoothing and strided convolutions.
+        paper_top_down: hand the map before smoothing down the pyramid.
         pad_to_multiple: the preprocessed image is padded with zeros to a multiple of this (TFOD).
 
     Call arguments:
@@ -29,13 +32,23 @@ class FeaturePyramid(keras.layers.Layer):
     """
 
     def __init__(
-        self, backbone, *, min_level, max_level, depth, hyperparams, pad_to_multiple=32, **kwargs
+        self,
+        backbone,
+        *,
+        min_level,
+        max_level,
+        depth,
+        hyperparams,
+        paper_top_down=False,
+        pad_to_multiple=32,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.backbone = backbone
         self.min_level = min_level
         self.max_level = max_level
         self.top_level = min(max_level, 5)
+        self.paper_top_down = paper_top_down
         self.pad_to_multiple = pad_to_multiple
         lateral = {"activation": None, "norm": None, "use_bias": True}
         levels = range(min_level, self.top_level + 1)
@@ -67,6 +80,8 @@ class FeaturePyramid(keras.layers.Layer):
             lateral = self.laterals[level](stages[level])
             top_down = lateral + upsample_to(top_down, lateral)
             features[level] = self.smoothing[level](top_down, training=training)
+            if not self.paper_top_down:
+                top_down = features[level]
         for level, layer in self.coarse.items():
             features[level] = layer(features[level - 1], training=training)
         return {level: features[level] for level in sorted(features)}
