@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
+from object_detection.data.report import InputReport
 from object_detection.metrics.coco_evaluation import CocoEvaluation
 from object_detection.training import eval_loop
 from object_detection.training.eval_loop import EvalSettings, Evaluator, Waiting
@@ -18,7 +19,7 @@ NAMES = {1: "cat", 2: "dog"}
 def evaluator(folder, batches=3, metrics=None, **settings):
     return Evaluator(
         tiny_run.parts().network,
-        lambda: tiny_run.Input(tiny_run.dataset(count=batches)),
+        lambda: tiny_run.Input(tiny_run.dataset(count=batches), InputReport()),
         metrics or (lambda: CocoEvaluation(NAMES, boxes=True, masks=True)),
         EvalSettings(directory=folder, **settings),
     )
@@ -44,7 +45,7 @@ def test_losses_are_means_over_the_examples(tmp_path):
     singles = [
         Evaluator(
             network,
-            lambda first=first: tiny_run.Input(tiny_run.dataset(first, 1)),
+            lambda first=first: tiny_run.Input(tiny_run.dataset(first, 1), InputReport()),
             lambda: CocoEvaluation(NAMES),
             EvalSettings(directory=tmp_path),
         ).evaluate(1)["Loss/total_loss"]
@@ -83,7 +84,7 @@ def test_the_weights_may_change_between_two_passes(tmp_path):
     made = tiny_run.parts()
     watcher = Evaluator(
         made.network,
-        lambda: tiny_run.Input(tiny_run.dataset(count=2)),
+        lambda: tiny_run.Input(tiny_run.dataset(count=2), InputReport()),
         lambda: CocoEvaluation(NAMES),
         EvalSettings(directory=tmp_path),
     )
@@ -106,8 +107,8 @@ def test_a_pass_can_be_abandoned(tmp_path):
 
 
 def test_the_pipelines_own_fault_is_told(tmp_path):
-    class Broken(tiny_run.Report):
-        fault = "a.record: not a TFRecord file"
+    report = InputReport()
+    report.fault = "a.record: not a TFRecord file"
 
     def explode(number):
         raise ValueError("inside")
@@ -115,7 +116,7 @@ def test_the_pipelines_own_fault_is_told(tmp_path):
     broken = tf.data.Dataset.range(1).map(lambda n: tf.py_function(explode, [n], tf.int64))
     watcher = Evaluator(
         tiny_run.parts().network,
-        lambda: tiny_run.Input(broken.map(lambda n: n), Broken()),
+        lambda: tiny_run.Input(broken.map(lambda n: n), report),
         lambda: CocoEvaluation(NAMES),
         EvalSettings(directory=tmp_path),
     )

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from object_detection.builders.optimizer_builder import Momentum, OptimizerPlan
 from object_detection.compat.checkpoint_map import path_of
+from object_detection.data.report import InputReport
 from object_detection.ops import schedules
 from object_detection.structures import Batch, Detections, GroundTruth, Images, Losses
 from object_detection.training import train_loop, train_step
@@ -69,23 +70,11 @@ class TinyNetwork(keras.Model):
         return found, self.losses_of(images, truth, outputs, seed=seed)
 
 
-class Report:
-    """Stands for data.report.InputReport."""
-
-    fault = None
-
-    def summary(self):
-        return ""
-
-    def log_summary(self):
-        pass
-
-
 class Input(NamedTuple):
     """Stands for the dataset builder's pipeline."""
 
     dataset: tf.data.Dataset
-    report: Report = Report()
+    report: InputReport
 
 
 def batch_number(number, batch_size=2) -> Batch:
