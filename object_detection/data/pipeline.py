@@ -97,8 +97,10 @@ def build(
     if options.known_bad:
         stream = stream.filter(_is_not_among(options.known_bad))
     stream = stream.skip(options.skip_batches * options.batch_size)
+    # Traced once for both ways of `_decode`.
+    in_graph = tf.function(decoder, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     outcomes = stream.map(
-        lambda numbered: _decode(numbered, decoder),
+        lambda numbered: _decode(numbered, decoder, in_graph),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -142,14 +144,14 @@ def bad_records(input_report):
     )
 
 
-def _decode(numbered, decoder):
+def _decode(numbered, decoder, in_graph):
     """An `_Outcome`; goes through Python only where the graph cannot decode the record."""
     record = numbered.record
     nothing = tf.constant("")
     attempt = tf.data.Dataset.from_tensors(record.serialized)
 
     def fast(serialized):
-        return _Outcome(decoder(serialized), nothing, nothing, nothing, *numbered)
+        return _Outcome(in_graph(serialized), nothing, nothing, nothing, *numbered)
 
     def slow(serialized):
         repaired, fault, detail = tf.numpy_function(
@@ -157,7 +159,7 @@ def _decode(numbered, decoder):
         )
         for text in (repaired, fault, detail):
             text.set_shape([])
-        decoded = tf.cond(fault == "", lambda: decoder(repaired), lambda: _no_example(decoder))
+        decoded = tf.cond(fault == "", lambda: in_graph(repaired), lambda: _no_example(decoder))
         found = tf.where(fault == "", [nothing, detail], [detail, nothing])
         return _Outcome(decoded, fault, found[0], found[1], *numbered)
 

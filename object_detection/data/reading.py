@@ -5,6 +5,7 @@ Its order depends on the seed alone, so that an interrupted run can be continued
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from object_detection.data import record_files
@@ -72,12 +73,21 @@ def read(sources, input_report):
             _epochs(files, options._replace(seed=options.seed + i * _SEED_STEP), input_report)
             for i, files in enumerate(sources.files)
         ]
-        stream = tf.data.Dataset.sample_from_datasets(
-            streams, sources.weights, seed=options.seed, stop_on_empty_dataset=False
-        )
+        choice = tf.data.Dataset.counter().map(_draw(sources.weights, options.seed))
+        stream = tf.data.Dataset.choose_from_datasets(streams, choice, stop_on_empty_dataset=False)
     else:
         stream = _epochs(sources.paths, options, input_report)
     return stream.enumerate().map(lambda number, record: Numbered(record, number))
+
+
+def _draw(weights, seed):
+    """A function number -> which data set the record of that number is drawn from."""
+    logits = np.log(np.maximum(weights, 1e-30), dtype=np.float32)[np.newaxis]
+
+    def draw(number):
+        return tf.random.stateless_categorical(logits, 1, seed=[seed, number])[0, 0]
+
+    return draw
 
 
 def _epochs(files, options, input_report):
@@ -115,6 +125,8 @@ def _one_epoch(files, epoch, options, watch):
     if options.num_shards > 1:
         records = records.shard(options.num_shards, options.shard_index)
     if options.shuffle and options.shuffle_buffer_size > 1:
+        # A seed of this graph alone, without which tf.random.set_seed has a part in the order.
+        tf.compat.v1.set_random_seed(1)
         records = records.shuffle(
             options.shuffle_buffer_size,
             seed=epoch * _SEED_STEP + options.seed,

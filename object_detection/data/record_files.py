@@ -129,6 +129,7 @@ def check_file(path, records, size, input_report):
 
 def scan_record_file(path):
     """Reads a whole file, checksums included, up to its first fault: a `RecordFile`."""
+    path = str(path)
     length = tf.io.gfile.stat(path).length
     records, offset, fault = 0, 0, None
     try:
@@ -136,6 +137,8 @@ def scan_record_file(path):
             records += 1
             offset += _FRAME_BYTES + len(serialized.numpy())
     except tf.errors.OpError:
+        fault = _fault_at(path, offset, length)
+    if fault is None and offset != length:  # TensorFlow takes half a header for the end of the file
         fault = _fault_at(path, offset, length)
     return RecordFile(records, fault, offset)
 

@@ -65,6 +65,8 @@ def _try(decoder, serialized):
         decoder(serialized)
     except tf.errors.OpError as error:
         raise BadRecord(report.BAD_MASK, _sentence(error)) from error
+    except ValueError as error:  # eagerly, tf.map_fn says so that results differ in shape
+        raise BadRecord(report.MASK_SIZE, "the masks of the record differ in size") from error
 
 
 def _repair_types(example, features):
@@ -118,5 +120,5 @@ def _repair_image(example):
 
 
 def _sentence(error):
-    """The first line of TensorFlow's message, without the names of nodes."""
-    return error.message.split("\n")[0].split(" [Op:")[0].split("}} ")[-1]
+    """What TensorFlow's message says, without the names of nodes and files around it."""
+    return error.message.split("}} ")[-1].split(" [Op:")[0].split("\n")[0]

@@ -195,7 +195,7 @@ def resize(image, size, *, method=BILINEAR, grayscale=False, align_corners=False
     Returns:
         [height, width, 3] float32.
     """
-    image = image[tf.newaxis]
+    image = tf.cast(image, tf.float32)[tf.newaxis]  # resized faster than uint8
     size = tf.cast(tf.stack(size), tf.int32)
     resized = _RESIZE_OPS[method](images=image, size=size, align_corners=align_corners)
     return as_float(resized[0], grayscale=grayscale)
