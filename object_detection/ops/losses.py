@@ -25,11 +25,6 @@ def smooth_l1(prediction, target, delta=1.0):
     return tf.reduce_sum(0.5 * square * square + delta * (error - square), axis=-1)
 
 
-def squared_error(prediction, target):
-    """Half the squared distance over the last axis: [..., 4] -> [...]."""
-    return tf.reduce_sum(0.5 * tf.square(prediction - target), axis=-1)
-
-
 def softmax_cross_entropy(logits, onehot, logit_scale=1.0):
     """Cross-entropy of softmax(logits / logit_scale): [..., C] twice -> [...].
 

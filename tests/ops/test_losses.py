@@ -43,6 +43,19 @@ def test_softmax_by_hand():
     )
 
 
+def test_softmax_against_a_teacher_by_hand():
+    logits, teacher = tf.math.log([[1.0, 3.0]]), tf.math.log([[1.0, 1.0]])
+    # Both halved: the root of 3 to 1, against one half each.
+    root = np.sqrt(3.0)
+    expected = -0.5 * np.log(1 / (1 + root)) - 0.5 * np.log(root / (1 + root))
+    found = losses.softmax_cross_entropy_against_logits(logits, teacher, logit_scale=2.0)
+    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+    # A teacher's logits are divided too: 9 to 1 becomes 3 to 1.
+    found = losses.softmax_cross_entropy_against_logits(logits, 2.0 * logits, logit_scale=2.0)
+    expected = -0.25 * np.log(1 / (1 + root)) - 0.75 * np.log(root / (1 + root))
+    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+
+
 def test_sigmoid_and_focal_by_hand():
     logit, one = tf.math.log([3.0]), tf.ones([1])  # probability 3 / 4
     np.testing.assert_allclose(losses.sigmoid_cross_entropy(logit, one), [-np.log(0.75)], rtol=1e-6)

@@ -33,10 +33,11 @@ def test_a_candidate_takes_the_first_of_its_best_overlaps():
     assert indices_of(match) == [[1]]
 
 
-def test_padding_never_matches():
-    iou = tf.constant([[[0.8, 0.9], [0.4, 0.9], [0.1, 0.9]]])  # 0.9 is padding's
-    match = match_by_iou(iou, tf.constant([[True, False]]), force_best=True, **RPN)
-    assert labels_of(match) == [[POSITIVE, IGNORED, NEGATIVE]]
+@pytest.mark.parametrize("force_best", [True, tf.constant([[True, True]])])
+def test_padding_never_matches(force_best):
+    iou = tf.constant([[[0.1, 0.95], [0.4, 0.9], [0.8, 0.9]]])  # the second column is padding's
+    match = match_by_iou(iou, tf.constant([[True, False]]), force_best=force_best, **RPN)
+    assert labels_of(match) == [[NEGATIVE, IGNORED, POSITIVE]]
     assert indices_of(match) == [[0, 0, 0]]
 
 
@@ -129,7 +130,8 @@ def test_image_by_image_is_the_same(num_gt):
 def test_shared_anchors_are_matched_to_each_image():
     anchors, gt = tf.constant(random_boxes(0, 50)), tf.constant(random_boxes(1, 2, 4))
     valid = tf.constant([[True, False, True, True], [False] * 4])
-    candidates = tf.constant(np.arange(50) % 3 > 0)
+    best = tf.argmax(boxes.iou(anchors, gt[0]), axis=0)  # of each object; they may not be forced
+    candidates = ~tf.reduce_any(tf.range(50, dtype=tf.int64)[:, tf.newaxis] == best, axis=1)
     found = match_boxes(anchors, gt, valid, force_best=True, candidates=candidates, **RPN)
     expected = match_by_iou(
         boxes.iou(tf.stack([anchors] * 2), gt), valid, force_best=True, candidates=candidates, **RPN
