@@ -41,9 +41,9 @@ REGULARIZERS = {
 }
 
 
-def _batch_norm(config):
+def _batch_norm(config, kind="batch"):
     return Norm(
-        kind="batch",
+        kind=kind,
         momentum=config.decay,
         epsilon=config.epsilon,
         center=config.center,
@@ -54,7 +54,7 @@ def _batch_norm(config):
 
 NORMS = {
     "batch_norm": _batch_norm,
-    "sync_batch_norm": _batch_norm,
+    "sync_batch_norm": lambda c: _batch_norm(c, kind="sync"),
     "group_norm": lambda c: Norm(kind="group", epsilon=1e-3),
 }
 

@@ -1,14 +1,41 @@
 """`ClassificationLoss` messages -> functions on logits."""
 
-import functools
+import tensorflow as tf
 
 from object_detection.builders.pick import pick
 from object_detection.ops import losses
 
+
+def _softmax(config):
+    return lambda logits, onehot: losses.softmax_cross_entropy(logits, onehot, config.logit_scale)
+
+
+def _softmax_against_logits(config):
+    return lambda logits, target_logits: losses.softmax_cross_entropy_against_logits(
+        logits, target_logits, config.logit_scale
+    )
+
+
+def _sigmoid(config):
+    del config
+    return lambda logits, onehot: tf.reduce_sum(losses.sigmoid_cross_entropy(logits, onehot), -1)
+
+
+def _sigmoid_focal(config):
+    alpha = config.alpha if config.HasField("alpha") else None
+
+    def loss(logits, onehot):
+        return tf.reduce_sum(losses.sigmoid_focal(logits, onehot, config.gamma, alpha), -1)
+
+    return loss
+
+
+# What TFOD's Faster R-CNN takes; `anchorwise_output` does not matter there.
 CLASSIFICATION_LOSSES = {
-    "weighted_softmax": lambda c: functools.partial(
-        losses.softmax_cross_entropy, logit_scale=c.logit_scale
-    ),
+    "weighted_sigmoid": _sigmoid,
+    "weighted_softmax": _softmax,
+    "weighted_sigmoid_focal": _sigmoid_focal,
+    "weighted_logits_softmax": _softmax_against_logits,
 }
 
 
@@ -17,6 +44,9 @@ def build_faster_rcnn_classification_loss(config):
 
     Args:
         config: a `ClassificationLoss` message.
+
+    Raises:
+        ValueError: a loss that Faster R-CNN does not take.
     """
     if config.WhichOneof("classification_loss") is None:
         return losses.softmax_cross_entropy

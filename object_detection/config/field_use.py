@@ -57,7 +57,11 @@ READ = {
     "conv_hyperparams predict_instance_masks mask_prediction_conv_depth mask_height mask_width "
     "mask_prediction_num_conv_layers masks_are_class_agnostic share_box_across_classes "
     "convolve_then_upsample_masks spatial_mask_branch mask_crop_size",
-    "ClassificationLoss": "weighted_softmax",
+    "ClassificationLoss": "weighted_sigmoid weighted_softmax weighted_sigmoid_focal "
+    "weighted_logits_softmax",
+    "WeightedSigmoidClassificationLoss": "",
+    "SigmoidFocalClassificationLoss": "gamma alpha",
+    "WeightedSoftmaxClassificationAgainstLogitsLoss": "logit_scale",
     "WeightedSoftmaxClassificationLoss": "logit_scale",
     "PostProcessing": "batch_non_max_suppression score_converter logit_scale",
     "BatchNonMaxSuppression": "score_threshold iou_threshold max_detections_per_class "
@@ -124,7 +128,11 @@ WITHOUT_EFFECT = {
     "FasterRcnn.return_raw_detections_during_predict": "raw detections are part of every "
     "prediction",
     "Hyperparams.regularize_depthwise": "there are no depthwise convolutions in these models",
+    "WeightedSigmoidClassificationLoss.anchorwise_output": "the loss is kept per region anyway",
     "WeightedSoftmaxClassificationLoss.anchorwise_output": "the loss is kept per region anyway",
+    "SigmoidFocalClassificationLoss.anchorwise_output": "the loss is kept per region anyway",
+    "WeightedSoftmaxClassificationAgainstLogitsLoss.anchorwise_output": "the loss is kept per "
+    "region anyway",
     "BatchNonMaxSuppression.use_static_shapes": _STATIC,
     "BatchNonMaxSuppression.use_partitioned_nms": _STATIC,
     "BatchNonMaxSuppression.use_combined_nms": "suppression is one exact pass over all classes",

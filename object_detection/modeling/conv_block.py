@@ -25,10 +25,11 @@ class Norm(NamedTuple):
     """How a convolution is normalized.
 
     `live` batch normalization takes the statistics of the batch while training and updates the
-    moving ones; otherwise the moving statistics are constants.
+    moving ones; otherwise the moving statistics are constants. "sync" batch normalization takes
+    them over all replicas of a `tf.distribute` strategy.
     """
 
-    kind: str = "batch"  # "batch" or "group"
+    kind: str = "batch"  # "batch", "sync" or "group"
     momentum: float = 0.997
     epsilon: float = 1e-5
     center: bool = True
@@ -53,6 +54,12 @@ class Hyperparams(NamedTuple):
 
 
 DEFAULTS = Hyperparams()
+
+
+def _replicas():
+    """Replicas that run in step, 1 outside a strategy's replica context."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
 
 
 class ConvBlock(keras.layers.Layer):
@@ -123,7 +130,7 @@ class ConvBlock(keras.layers.Layer):
         if self.norm is not None:
             self.gamma = self._vector("gamma", "ones") if self.norm.scale else None
             self.beta = self._vector("beta", "zeros") if self.norm.center else None
-            if self.norm.kind == "batch":
+            if self.norm.kind != "group":
                 self.moving_mean = self._vector("moving_mean", "zeros", trainable=False)
                 self.moving_variance = self._vector("moving_variance", "ones", trainable=False)
 
@@ -177,6 +184,8 @@ class ConvBlock(keras.layers.Layer):
         return y if self.bias is None else tf.nn.bias_add(y, tf.convert_to_tensor(self.bias))
 
     def _live_batch_norm(self, y):
+        if self.norm.kind == "sync" and _replicas() > 1:
+            return self._live_norm_of_all_replicas(y)
         ones, zeros = tf.ones([self.filters]), tf.zeros([self.filters])
         y, mean, variance, _, _, _ = tf.raw_ops.FusedBatchNormV3(
             x=y,
@@ -187,10 +196,25 @@ class ConvBlock(keras.layers.Layer):
             epsilon=self.norm.epsilon,
             is_training=True,
         )
+        self._move_statistics(mean, variance)
+        return y
+
+    def _live_norm_of_all_replicas(self, y):
+        mean = tf.reduce_mean(y, [0, 1, 2])
+        square = tf.reduce_mean(tf.square(y), [0, 1, 2])
+        mean, square = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.MEAN, [mean, square]
+        )
+        variance = square - tf.square(mean)
+        self._move_statistics(mean, variance)
+        return tf.nn.batch_normalization(
+            y, mean, variance, self.beta, self.gamma, self.norm.epsilon
+        )
+
+    def _move_statistics(self, mean, variance):
         keep = self.norm.momentum
         self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
         self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
-        return y
 
     def _group_norm(self, y):
         groups = min(GROUPS, self.filters)
