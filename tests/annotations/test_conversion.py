@@ -101,6 +101,7 @@ def test_a_conversion_is_in_order_and_its_report_complete(tmp_path, num_workers)
         _image(_cat(mask=Bitmap(np.ones((2, 2)), 1, 2))),
         _image(_cat(mask=SQUARE, box=(1.0, -3.0, 5.0, 6.0))),
         _image(),
+        _image(),
         _image(_cat(), key="gone.png", encoded=None, path=tmp_path / "gone.png"),
         _image(_cat(box=(1.0, 1.0, 1.0, 1.0), mask=SQUARE)),
     ]
@@ -120,10 +121,10 @@ def test_a_conversion_is_in_order_and_its_report_complete(tmp_path, num_workers)
         tf.train.Example.FromString(record).features.feature["image/source_id"].bytes_list.value[0]
         for record in records
     ]
-    assert ids == [b"0", b"1", b"2", b"4"]
+    assert ids == [b"0", b"1", b"2", b"3", b"5"]
     assert dict(report.written) == {
-        "images": 4,
-        "images without objects": 2,
+        "images": 5,
+        "images without objects": 3,
         "objects": 2,
         "crowds": 0,
         "masks": 2,
@@ -134,7 +135,7 @@ def test_a_conversion_is_in_order_and_its_report_complete(tmp_path, num_workers)
     }
     assert report.count("clipped objects") == 1
     report.save(tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text())["written"]["images"] == 4
+    assert json.loads((tmp_path / "report.json").read_text())["written"]["images"] == 5
     assert "gone.png" in report.text()
 
 

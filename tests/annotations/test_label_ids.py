@@ -46,6 +46,7 @@ def test_a_label_map_is_written_and_read_back(tmp_path):
     label_ids.write(path, LabelIds(names, shifted=True))
 
     assert label_ids.read(path).ids == names
+    assert "Katze über Bord" in path.read_text(encoding="utf-8")  # for people to read
     assert "one higher" in path.read_text().splitlines()[0]
     assert "id: 2" in path.read_text().split("item")[1]  # in the order of the ids
     assert [each.name for each in path.parent.iterdir()] == ["label_map.pbtxt"]
