@@ -126,6 +126,14 @@ def test_padded_proposals_are_not_detected():
     assert not found.boxes[~found.valid].numpy().any()
 
 
+def test_padding_is_zero():
+    # Row 1 and class 1 are all there is, so that nothing in the padding can be theirs by chance.
+    found = detections([[row(0.0)], [row(50.0)]], [[-1.0, -1.0], [-1.0, 0.8]])
+    assert found.valid.numpy().tolist() == [[True] + [False] * 9]
+    for values in found:
+        assert not values[:, 1:].numpy().any()
+
+
 def test_class_agnostic_boxes_suppress_boxes_of_any_class():
     boxes, scores = [[row(0.0)], [row(1.0)], [row(50.0)]], [[0.9, 0.3], [0.1, 0.8], [0.2, 0.6]]
     found = detections(boxes, scores, class_agnostic=True, max_per_class=1)

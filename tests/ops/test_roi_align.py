@@ -128,6 +128,19 @@ def test_unknown_shapes_and_no_boxes(matmul):
         assert all(np.isfinite(x).all() for x in gradients)
 
 
+def test_known_shapes_stay_known():
+    features, boxes = pyramid(0), tf.constant(random_boxes(1, 2, 7))
+
+    @tf.function
+    def run(features, boxes):
+        levels = roi_align.tfod_levels(boxes, (100, 100), 4)
+        crops = roi_align.crop_pyramid(features, boxes, levels, (100, 100), 6)
+        assert crops.shape == (2, 7, 6, 6, 3)
+        return crops
+
+    run(features, boxes)
+
+
 def test_max_pool():
     crops = tf.reshape(tf.range(25.0), [1, 1, 5, 5, 1])
     # The fifth row and column have no partner and are left out.
