@@ -4,6 +4,7 @@
 #     make quickstart                        (in the environment .venv)
 #     PYTHON=python3 scripts/quickstart.sh   (in one that has the package)
 #
+# Further arguments go to the training command (--num_train_steps=20 to see the way alone).
 # Everything lands in quickstart_run/. A second run goes on where the first one stopped; remove the
 # folder to start afresh.
 set -euo pipefail
@@ -25,7 +26,8 @@ step "2/6 its annotations as records, with masks: $out/data"
     --output_dir=$out/data
 
 step "3/6 training: $out/model"
-"$python" -m object_detection.model_main_tf2 --pipeline_config_path=$config --model_dir=$out/model
+"$python" -m object_detection.model_main_tf2 --pipeline_config_path=$config --model_dir=$out/model \
+    "$@"
 
 step "4/6 evaluation on the held-out images"
 "$python" -m object_detection.model_main_tf2 --pipeline_config_path=$config --model_dir=$out/model \
