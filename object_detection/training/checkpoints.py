@@ -102,10 +102,15 @@ class CheckpointDirectory:
         return None
 
     def newest_first(self) -> list[Path]:
-        """Prefixes of the checkpoints there, the listed ones first, in their order."""
-        names = [name for name, _ in reversed(self._listed().entries)]
-        unlisted = [f"ckpt-{number}" for number in reversed(self._numbers())]
-        names += [name for name in unlisted if name not in names]
+        """Prefixes of the checkpoints there.
+
+        The one that the list calls the latest comes first (people edit it to go back), then the
+        other listed ones, then what is not listed.
+        """
+        listed = self._listed()
+        names = [listed.latest, *(name for name, _ in reversed(listed.entries))]
+        names += [f"ckpt-{number}" for number in reversed(self._numbers())]
+        names = [name for name in dict.fromkeys(names) if name]
         return [
             self.directory / name for name in names if (self.directory / f"{name}.index").exists()
         ]
@@ -137,11 +142,14 @@ class CheckpointDirectory:
         proto = tf.train.get_checkpoint_state(str(self.directory))
         if proto is None:
             return _List([], time.time())
-        paths = list(proto.all_model_checkpoint_paths)
-        times = list(proto.all_model_checkpoint_timestamps) or [0.0] * len(paths)
-        names = [os.path.basename(path) for path in paths]
+        names = [os.path.basename(path) for path in proto.all_model_checkpoint_paths]
+        times = list(proto.all_model_checkpoint_timestamps)
+        if len(times) != len(names):  # written by hand, or by an older TensorFlow
+            times = [0.0] * len(names)
         return _List(
-            list(zip(names, times, strict=True)), proto.last_preserved_timestamp or time.time()
+            list(zip(names, times, strict=True)),
+            proto.last_preserved_timestamp or time.time(),
+            os.path.basename(proto.model_checkpoint_path),
         )
 
     def _drop_old(self, listed: "_List") -> list[str]:
@@ -186,12 +194,18 @@ class CheckpointDirectory:
 
 
 class _List:
-    """What the file `checkpoint` says: (name, time saved), oldest first; and when one was last
-    kept for good."""
+    """What the file `checkpoint` says.
 
-    def __init__(self, entries: list[tuple[str, float]], preserved_at: float):
+    Attributes:
+        entries: (name, time saved) of what is kept, oldest first.
+        preserved_at: when one was last kept for good.
+        latest: the name to resume from; '' without a list.
+    """
+
+    def __init__(self, entries: list[tuple[str, float]], preserved_at: float, latest: str = ""):
         self.entries = entries
         self.preserved_at = preserved_at
+        self.latest = latest
 
 
 def _first_line(error) -> str:

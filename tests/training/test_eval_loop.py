@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_run
@@ -40,18 +39,22 @@ def test_numbers_are_returned_and_written(tmp_path):
 
 
 def test_losses_are_means_over_the_examples(tmp_path):
-    all_three = evaluator(tmp_path).evaluate(1)["Loss/total_loss"]
-    network = tiny_run.parts().network
-    singles = [
-        Evaluator(
-            network,
-            lambda first=first: tiny_run.Input(tiny_run.dataset(first, 1), InputReport()),
-            lambda: CocoEvaluation(NAMES),
-            EvalSettings(directory=tmp_path),
-        ).evaluate(1)["Loss/total_loss"]
-        for first in range(3)
-    ]
-    assert all_three == pytest.approx(np.mean(singles), rel=1e-5)
+    made = tiny_run.parts()
+    sizes = {0: 2, 5: 1}  # number of a batch: its images
+    first, second = (tiny_run.dataset(number, 1, size) for number, size in sizes.items())
+    numbers = Evaluator(
+        made.network,
+        lambda: tiny_run.Input(first.concatenate(second), InputReport()),
+        lambda: CocoEvaluation(NAMES),
+        EvalSettings(directory=tmp_path),
+    ).evaluate(1)
+    losses = []
+    for number, size in sizes.items():
+        batch = tiny_run.batch_number(number, size)
+        seed = tf.constant([0, 0], tf.int64)
+        losses.append(made.network.evaluate_batch(batch.images, batch.truth, seed)[1])
+    mean = (2 * losses[0].rpn_objectness + 1 * losses[1].rpn_objectness) / 3
+    assert numbers["Loss/RPNLoss/objectness_loss"] == pytest.approx(float(mean), rel=1e-5)
 
 
 def test_pictures_go_to_files_and_to_tensorboard(tmp_path):

@@ -103,7 +103,7 @@ tiny_run.TinyNetwork.call = lambda self, images, truth=None, training=False, see
     1
 ](self.parts[0](tf.reduce_mean(images.pixels, axis=[1, 2]) / 255.0), training=False)
 
-def train(strategy, folder):
+def train(strategy, folder, clipping):
     with strategy.scope():
         made = tiny_run.parts()
     dataset = tiny_run.dataset(batch_size=4)
@@ -112,7 +112,7 @@ def train(strategy, folder):
             return tf.nest.map_structure(lambda t: tf.reshape(t, [2, 2, *t.shape[1:]]), batch)
         dataset = dataset.map(split).unbatch()
     iterator = distribution.iterate(strategy, lambda shard_index, num_shards: dataset)
-    settings = train_step.StepSettings(gradient_clipping_by_norm=0.5, images_for_summary=3)
+    settings = train_step.StepSettings(gradient_clipping_by_norm=clipping, images_for_summary=3)
     step = train_step.build_train_step(made.network, made.optimizer, settings, strategy)
     for number in range(3):
         result = step(iterator, tf.constant(number, tf.int64))
@@ -124,11 +124,12 @@ def train(strategy, folder):
 
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert distribution.batches_taken(10, mirrored) == 20
-two, loss_of_two = train(mirrored, sys.argv[1] + "/two")
-one, loss_of_one = train(tf.distribute.get_strategy(), sys.argv[1] + "/one")
-np.testing.assert_allclose(loss_of_two, loss_of_one, rtol=1e-5)
-for key in one:
-    np.testing.assert_allclose(two[key], one[key], rtol=1e-4, atol=1e-6, err_msg=key)
+for clipping in (0.0, 0.5):
+    two, loss_of_two = train(mirrored, f"{sys.argv[1]}/two{clipping}", clipping)
+    one, loss_of_one = train(tf.distribute.get_strategy(), f"{sys.argv[1]}/one{clipping}", clipping)
+    np.testing.assert_allclose(loss_of_two, loss_of_one, rtol=1e-5)
+    for key in one:
+        np.testing.assert_allclose(two[key], one[key], rtol=1e-4, atol=1e-6, err_msg=key)
 print("EQUAL")
 """
 
