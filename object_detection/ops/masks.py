@@ -40,8 +40,7 @@ def mask_targets(masks, mask_shape, true_shape, image_shape, boxes, gt_index, si
         tf.reshape(gt_index, [-1]),
         size,
     )
-    targets = tf.reshape(targets, [shape[0], shape[1], *size])
-    return tf.ensure_shape(targets, [*gt_index.shape, *size])
+    return tf.reshape(targets, [shape[0], shape[1], *size])
 
 
 def mask_target_rows(masks, mask_shape, true_shape, image_shape, boxes, owner, gt_index, size):

@@ -145,8 +145,7 @@ def _by_image(boxes, crop_flat):
     shape = tf.shape(boxes)
     owner = tf.repeat(tf.range(shape[0]), shape[1])
     crops = crop_flat(tf.reshape(boxes, [-1, 4]), owner)
-    crops = tf.reshape(crops, [shape[0], shape[1], *crops.shape[1:]])
-    return tf.ensure_shape(crops, [*boxes.shape[:2], *crops.shape[2:]])
+    return tf.reshape(crops, [shape[0], shape[1], *crops.shape[1:]])
 
 
 def _crop_fading(features, boxes, owner, size):

@@ -186,6 +186,19 @@ def test_without_a_mask_the_target_is_zero(stored_shape):
     assert found.numpy().any(axis=(2, 3))[0].tolist() == has_mask
 
 
+def test_an_image_without_masks_beside_one_with():
+    found = masks.mask_targets(
+        tf.ones([2, 1, 5, 5], tf.uint8),
+        tf.constant([[5, 5], [0, 0]]),
+        tf.constant([[100, 100]] * 2),
+        (100, 100),
+        tf.constant([[[10.0, 10.0, 50.0, 50.0]]] * 2),
+        tf.constant([[0], [0]]),
+        (3, 3),
+    )
+    assert tf.reduce_mean(found, axis=[1, 2, 3]).numpy().tolist() == [1.0, 0.0]
+
+
 def test_no_rois_have_no_targets():
     case = batch_of_one(random_case(0))
     found = targets_of(*case[:4], tf.zeros([1, 0, 4]), tf.zeros([1, 0], tf.int32), (33, 33))

@@ -126,10 +126,14 @@ def test_padded_proposals_are_not_detected():
     assert not found.boxes[~found.valid].numpy().any()
 
 
-def test_padding_is_zero():
-    # Row 1 and class 1 are all there is, so that nothing in the padding can be theirs by chance.
-    found = detections([[row(0.0)], [row(50.0)]], [[-1.0, -1.0], [-1.0, 0.8]])
+@pytest.mark.parametrize("class_agnostic", [False, True])
+def test_padding_is_zero(class_agnostic):
+    # The one detection is of row 1 and class 1: nothing of it may be in the padding.
+    found = detections(
+        [[row(0.0)], [row(50.0)]], [[-1.0, -1.0], [-1.0, 0.8]], class_agnostic=class_agnostic
+    )
     assert found.valid.numpy().tolist() == [[True] + [False] * 9]
+    assert listed(found.index, found.valid) == listed(found.classes, found.valid) == [1]
     for values in found:
         assert not values[:, 1:].numpy().any()
 

@@ -128,17 +128,21 @@ def test_unknown_shapes_and_no_boxes(matmul):
         assert all(np.isfinite(x).all() for x in gradients)
 
 
-def test_known_shapes_stay_known():
-    features, boxes = pyramid(0), tf.constant(random_boxes(1, 2, 7))
-
-    @tf.function
+@pytest.mark.parametrize("batch", [2, None])
+def test_known_shapes_stay_known(batch):
+    @tf.function(
+        input_signature=[
+            [tf.TensorSpec([batch, None, None, 3])] * 4,
+            tf.TensorSpec([batch, 7, 4]),
+        ]
+    )
     def run(features, boxes):
         levels = roi_align.tfod_levels(boxes, (100, 100), 4)
         crops = roi_align.crop_pyramid(features, boxes, levels, (100, 100), 6)
-        assert crops.shape == (2, 7, 6, 6, 3)
-        return crops
+        assert crops.shape.as_list() == [batch, 7, 6, 6, 3]
+        return roi_align.max_pool(crops, 2, 2)
 
-    run(features, boxes)
+    assert run(pyramid(0), tf.constant(random_boxes(1, 2, 7))).shape == (2, 7, 3, 3, 3)
 
 
 def test_max_pool():
