@@ -17,7 +17,7 @@ started=$SECONDS
 step() { printf '\n== %d:%02d  %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
 
 step "1/6 a synthetic data set, as COCO: $out/shapes"
-"$python" dataset_tools/make_shapes.py --output_dir=$out/shapes
+"$python" dataset_tools/make_shapes.py --num_train=480 --output_dir=$out/shapes
 
 step "2/6 its annotations as records, with masks: $out/data"
 "$python" dataset_tools/create_coco_tf_record.py --include_masks --num_shards=2 \
