@@ -29,7 +29,7 @@ def define_flags():
         "sample_1_of_n_eval_examples", 1, "Evaluate on one of so many examples.", lower_bound=1
     )
     flags.DEFINE_string(
-        "hparams_overrides", None, "Comma-separated field=value pairs, as in --config_override."
+        "hparams_overrides", None, "Comma-separated name=value pairs, as learning_rate=0.01."
     )
     flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and end.")
     flags.DEFINE_integer("max_eval_retries", 0, "Without effect: evaluation is not retried.")
@@ -43,12 +43,11 @@ def door():
     """Does what the flags say; the exit code."""
     if FLAGS.max_eval_retries:
         logging.warning("--max_eval_retries has no effect: an evaluation that fails says why.")
-    if FLAGS.hparams_overrides:
-        pairs = [pair.strip() for pair in FLAGS.hparams_overrides.split(",")]
-        FLAGS.config_override = [*FLAGS.config_override, *filter(None, pairs)]
+    hparams = FLAGS.hparams_overrides or ""
     if FLAGS.checkpoint_dir:
         return commands.evaluate(
             on_train_data=FLAGS.eval_training_data,
+            hparams=hparams,
             run_once=FLAGS.run_once,
             eval_timeout=FLAGS.eval_timeout,
         )
@@ -58,7 +57,9 @@ def door():
             "it belongs to evaluation, which needs --checkpoint_dir too.",
         )
     return commands.train(
-        eval_every_n_steps=FLAGS.checkpoint_every_n, record_summaries=FLAGS.record_summaries
+        eval_every_n_steps=FLAGS.checkpoint_every_n,
+        hparams=hparams,
+        record_summaries=FLAGS.record_summaries,
     )
 
 

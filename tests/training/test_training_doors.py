@@ -130,6 +130,22 @@ def test_an_override_that_does_not_fit_is_named(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_hparams_take_tfods_short_names_and_dotted_paths():
+    from object_detection.protos import pipeline_pb2
+    from object_detection.training import commands
+
+    config = pipeline_pb2.TrainEvalPipelineConfig()
+    rate = config.train_config.optimizer.momentum_optimizer.learning_rate
+    rate.constant_learning_rate.learning_rate = 0.5
+    config.model.faster_rcnn.num_classes = 2
+    commands._apply_hparams(
+        config, "learning_rate=0.25, batch_size=3,model.faster_rcnn.first_stage_max_proposals=7"
+    )
+    assert rate.constant_learning_rate.learning_rate == 0.25
+    assert config.train_config.batch_size == 3
+    assert config.model.faster_rcnn.first_stage_max_proposals == 7
+
+
 @pytest.mark.slow
 def test_from_images_to_metrics_and_on(tmp_path):
     """A few steps of the quickstart's own detector: train with evaluation, resume, evaluate."""
