@@ -31,8 +31,8 @@ def proposals_nms(
 ) -> Proposals:
     """The best boxes of each image, whatever their class.
 
-    All boxes take part, however many: choosing the best few thousand first, as papers do, would
-    change the numbers and spare little (9 of 14 ms for 260,000 boxes).
+    All boxes take part, however many, as in TFOD: taking the best few thousand first, as papers
+    do, could change the numbers and spares little (1 of 14 ms with 260,000 boxes, 1,000 wanted).
 
     Args:
         boxes: [B, N, 4] pixels.
