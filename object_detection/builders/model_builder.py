@@ -3,6 +3,7 @@
 from object_detection.builders import (
     anchor_generator_builder,
     hyperparams_builder,
+    image_resizer_builder,
     losses_builder,
     post_processing_builder,
 )
@@ -30,8 +31,6 @@ def build(model_config, is_training, add_summaries=True):
         is_training: whether live norms may be on.
         add_summaries: accepted for TFOD's callers; summaries are the training loop's.
     """
-    from object_detection.builders import image_resizer_builder
-
     del add_summaries
     network = build_network(model_config, is_training)
     resizer = image_resizer_builder.build(model_config.faster_rcnn.image_resizer)
