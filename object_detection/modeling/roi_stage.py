@@ -59,12 +59,7 @@ class RoiCropper(NamedTuple):
 
     def crop(self, features, boxes_px, image_shape):
         """Crops [B, R, S, S, C] of {level: [B, h, w, C]} at boxes [B, R, 4], max-pooled."""
-        size, shape = self.settings.size, tf.shape(boxes_px)
-        if self.settings.matmul:
-            maps = [features[level] for level in sorted(features)]
-            levels = self._levels(features, boxes_px, image_shape)
-            crops = roi_align.crop_pyramid(maps, boxes_px, levels, image_shape, size, matmul=True)
-            return roi_align.max_pool(crops, self.settings.pool_kernel, self.settings.pool_stride)
+        shape = tf.shape(boxes_px)
         owner = tf.repeat(tf.range(shape[0]), shape[1])
         rows = self.crop_rows_and_pool(features, tf.reshape(boxes_px, [-1, 4]), owner, image_shape)
         return tf.reshape(rows, [shape[0], shape[1], *rows.shape[1:]])
@@ -73,15 +68,12 @@ class RoiCropper(NamedTuple):
         """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32."""
         maps = [features[level] for level in sorted(features)]
         levels = self._levels(features, boxes_px, image_shape)
-        if self.settings.matmul:
-            maps = [tf.gather(x, owner) for x in maps]
-            crops = roi_align.crop_pyramid(
-                maps, boxes_px[:, tf.newaxis], levels[:, tf.newaxis], image_shape, size, matmul=True
-            )
-            return crops[:, 0]
+        matmul = self.settings.matmul
         if len(maps) == 1:
-            return roi_align.crop_rows(maps[0], boxes_px, owner, image_shape, size)
-        return roi_align.crop_pyramid_rows(maps, boxes_px, owner, levels, image_shape, size)
+            return roi_align.crop_rows(maps[0], boxes_px, owner, image_shape, size, matmul=matmul)
+        return roi_align.crop_pyramid_rows(
+            maps, boxes_px, owner, levels, image_shape, size, matmul=matmul
+        )
 
     def crop_rows_and_pool(self, features, boxes_px, owner, image_shape):
         """`crop_rows` at `initial_crop_size`, max-pooled as the config says: [n, s, s, C]."""
