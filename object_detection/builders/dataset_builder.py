@@ -164,10 +164,16 @@ def _sources(config, training):
 
 
 def _max_boxes(config, train_config):
-    """As in TFOD the number in the train config goes before the reader's."""
+    """The number in the train config goes before the reader's."""
+    owner = config
     if train_config is not None and train_config.HasField("max_number_of_boxes"):
-        return train_config.max_number_of_boxes
-    return config.max_number_of_boxes
+        owner = train_config
+    if owner.max_number_of_boxes < 1:
+        raise InputError(
+            f"{type(owner).__name__}.max_number_of_boxes is {owner.max_number_of_boxes}; it must "
+            "be at least 1, and should be the largest number of objects in an image"
+        )
+    return owner.max_number_of_boxes
 
 
 def _refuse_unsupported(config):

@@ -16,6 +16,7 @@ from object_detection.data.augment_geometry import Augmentation, augment
 from object_detection.data.batching import batch_examples, to_element
 from object_detection.data.decoder import Decoded, Decoder, DecoderOptions
 from object_detection.data.example import Example
+from object_detection.data.python_call import call
 from object_detection.data.report import InputReport
 from object_detection.data.rescue import name_of, rescue
 from object_detection.ops.image import Resizer
@@ -190,7 +191,8 @@ def _leave_out_bad(outcomes, decoder, input_report):
         name = f"{name_of(serialized)} ({where})".strip()
         input_report.note(fault.decode(), name, where=where, detail=detail.decode())
         times_seen[where] = times_seen.get(where, 0) + 1
-        # Records come in the order of their epochs: who comes twice has seen all others pass.
+        # In order: whoever comes again has seen the others of its data set pass. Once more, because
+        # data sets may be mixed.
         if not good_so_far and times_seen[where] > 2:
             input_report.fail(_nothing_usable(input_report))
         return False
@@ -203,9 +205,7 @@ def _leave_out_bad(outcomes, decoder, input_report):
         return tf.cond(
             outcome.fault == "",
             lambda: True,
-            lambda: tf.numpy_function(
-                note, [*outcome.record, outcome.fault, outcome.detail, good], tf.bool
-            ),
+            lambda: call(note, [*outcome.record, outcome.fault, outcome.detail, good]),
         )
 
     marked = outcomes.concatenate(tf.data.Dataset.from_tensors(end))
@@ -241,7 +241,7 @@ def _with_notes(outcome, input_report):
     arguments = [decoded.counts, decoded.unknown_texts, outcome.repairs, example.id]
     noted = tf.cond(
         tf.reduce_any(decoded.counts > 0) | (outcome.repairs != ""),
-        lambda: tf.numpy_function(note, [*arguments, record.path, record.index], tf.bool),
+        lambda: call(note, [*arguments, record.path, record.index]),
         lambda: True,
     )
     with tf.control_dependencies([noted]):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.data import record_files
+from object_detection.data.python_call import call
 
 _FILES_READ_AT_ONCE = 16
 _SEED_STEP = 7919  # sets the seeds of mixed data sets apart
@@ -95,9 +96,9 @@ def _epochs(files, options, input_report):
     watch = _EpochWatch(files, input_report)
 
     def one_epoch(epoch):
-        number = tf.numpy_function(watch.begin_epoch, [epoch], tf.int64)
-        number.set_shape([])
-        return _one_epoch(files, number, options, watch)
+        with tf.control_dependencies([call(watch.begin_epoch, [epoch])]):
+            epoch = tf.identity(epoch)
+        return _one_epoch(files, epoch, options, watch)
 
     # One epoch more than asked for, which holds nothing: with its begin the last one is looked at
     # too.
@@ -155,4 +156,4 @@ class _EpochWatch:
             )
         if epoch == 0:
             self._records = 0
-        return epoch
+        return True

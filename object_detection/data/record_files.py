@@ -10,6 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.data import report
+from object_detection.data.python_call import call
 from object_detection.data.report import InputError
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
@@ -90,25 +91,20 @@ def read_records(path, check):
         after = (records + tf.cast(is_record, tf.int64), size + tf.cast(length, tf.int64))
         return after, (Record(serialized, path, records), is_record, size)
 
+    def ask(path, records, size):
+        check(path.decode(), int(records), int(size))
+        return False  # what stands behind the last record is none
+
     def is_record_or_checked(record, is_record, size):
         return tf.cond(
             is_record,
             lambda: True,
-            lambda: tf.numpy_function(
-                lambda *args: _checked(check, *args),
-                [record.path, record.index, size],
-                tf.bool,
-            ),
+            lambda: call(ask, [record.path, record.index, size]),
         )
 
     zero = tf.constant(0, tf.int64)
     counted = marked.scan((zero, zero), count).filter(is_record_or_checked)
     return counted.map(lambda record, is_record, size: record)
-
-
-def _checked(check, path, records, size):
-    check(path.decode(), int(records), int(size))
-    return False  # what stands behind the last record is none
 
 
 def check_file(path, records, size, input_report):
@@ -166,15 +162,27 @@ def _fault_at(path, offset, length):
     if offset == 0 and header[:2] == b"\x1f\x8b":
         return "the file is compressed with gzip; unpack it"
     size = _record_length(header)
-    if offset == 0 and size > length:
+    if offset == 0 and not _is_header(header):
         return f"this is no TFRecord file (it begins with {header[:8]!r})"
-    if offset + size + _FRAME_BYTES > length:
+    if _is_header(header) and offset + size + _FRAME_BYTES > length:
         return f"a record of {size} bytes goes beyond the end; the file was cut off, write it again"
     return "the checksum of a record is wrong; the file was damaged, write it again"
 
 
 def _record_length(header):
     return struct.unpack("<Q", header[:8])[0]
+
+
+def _is_header(header):
+    """Whether the checksum of a record's length is right: CRC-32C, rotated and shifted."""
+    crc = 0xFFFFFFFF
+    for byte in header[:8]:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return masked == struct.unpack("<I", header[8:12])[0]
 
 
 def _open(path):

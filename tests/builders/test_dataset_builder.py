@@ -175,6 +175,10 @@ def test_class_texts_by_name_and_display_name(label_map):
             "num_additional_channels is 2; the models read 3 channels",
         ),
         (
+            "max_number_of_boxes: 0 tf_record_input_reader { input_path: '{files}' }",
+            "InputReader.max_number_of_boxes is 0; it must be at least 1",
+        ),
+        (
             "expand_labels_hierarchy: true tf_record_input_reader { input_path: '{files}' }",
             "expand_labels_hierarchy is true",
         ),

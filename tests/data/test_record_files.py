@@ -58,8 +58,10 @@ def test_an_intact_file_is_not_noted(path):
         ({"length": 73}, 2, 72, "ends within the header"),
         ({"flip": 26 + 15}, 1, 26, "checksum of a record is wrong; the file was damaged"),
         ({"flip": 26 + 12 + 30}, 1, 26, "checksum of a record is wrong"),
+        ({"flip": 26 + 5}, 1, 26, "checksum of a record is wrong"),
         ({"flip": 5}, 0, 0, "no TFRecord file"),
-        ({"flip": 9}, 0, 0, "checksum of a record is wrong"),
+        ({"flip": 9}, 0, 0, "no TFRecord file"),
+        ({"length": 20}, 0, 0, "a record of 10 bytes goes beyond the end"),
     ],
 )
 def test_a_fault_ends_the_file_and_is_named(path, fault, records, offset, said):
