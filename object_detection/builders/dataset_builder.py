@@ -91,19 +91,28 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         known_bad=run.known_bad,
     )
     return pipeline.build(
-        reading.Sources(sources, weights, _read_options(input_reader_config, run)),
+        reading.Sources(sources, weights, _read_options(input_reader_config, run, sources)),
         _decoder_options(input_reader_config, model.num_classes),
         options,
         InputReport(strict=run.strict, name=name),
     )
 
 
-def _read_options(config, run):
+def _read_options(config, run, sources):
     # Evaluation shuffles only if the config says so itself: the default is meant for training.
     shuffle = config.shuffle and (run.training or config.HasField("shuffle"))
+    buffer_size = config.shuffle_buffer_size
+    if shuffle and buffer_size > 1:
+        buffer_size = reading.buffer_that_fits(buffer_size, [p for files in sources for p in files])
+        if buffer_size < config.shuffle_buffer_size:
+            _LOG.warning(
+                "InputReader.shuffle_buffer_size %d is cut to %d: the records are large.",
+                config.shuffle_buffer_size,
+                buffer_size,
+            )
     return reading.ReadOptions(
         shuffle=shuffle,
-        shuffle_buffer_size=config.shuffle_buffer_size,
+        shuffle_buffer_size=buffer_size,
         shuffle_files=shuffle and config.filenames_shuffle_buffer_size > 1,
         num_readers=config.num_readers,
         read_block_length=config.read_block_length,

@@ -11,7 +11,8 @@ import tensorflow as tf
 from object_detection.data import record_files
 from object_detection.data.python_call import call
 
-_FILES_READ_AT_ONCE = 16
+_FILES_READ_AT_ONCE = 16  # of remote ones
+_SHUFFLE_BYTES = 1 << 30
 _SEED_STEP = 7919  # sets the seeds of mixed data sets apart
 
 
@@ -91,6 +92,22 @@ def _draw(weights, seed):
     return draw
 
 
+def buffer_that_fits(buffer_size, paths, limit=_SHUFFLE_BYTES):
+    """At most `buffer_size` records, and no more than about `limit` bytes of them.
+
+    Masks as numbers make records of many megabytes, of which a usual buffer would fill the memory.
+    Remote files are not looked at: counting their records takes a request for each.
+    """
+    if any("://" in path for path in paths):
+        return buffer_size
+    sizes = {path: tf.io.gfile.stat(path).length for path in paths}
+    largest = max(sizes, key=sizes.get)
+    records = record_files.count_records(largest)
+    if not records:
+        return buffer_size
+    return max(2, min(buffer_size, limit // (sizes[largest] // records + 1)))
+
+
 def _epochs(files, options, input_report):
     """All epochs of one data set, one after the other."""
     watch = _EpochWatch(files, input_report)
@@ -114,12 +131,14 @@ def _one_epoch(files, epoch, options, watch):
     if options.num_epochs:
         paths = paths[: tf.where(epoch < options.num_epochs, len(files), 0)]
     readers = max(1, min(options.num_readers, len(files)))
+    # In parallel each reader holds a whole block in memory: only where reading has to wait.
+    is_remote = any("://" in path for path in files)
     records = tf.data.Dataset.from_tensor_slices(paths).interleave(
         lambda path: record_files.read_records(path, watch.end_file),
         cycle_length=readers,
         block_length=max(1, options.read_block_length),
-        num_parallel_calls=min(readers, _FILES_READ_AT_ONCE),
-        deterministic=True,
+        num_parallel_calls=min(readers, _FILES_READ_AT_ONCE) if is_remote else None,
+        deterministic=True if is_remote else None,
     )
     if options.sample_1_of_n > 1:
         records = records.shard(options.sample_1_of_n, 0)

@@ -104,6 +104,14 @@ def test_one_of_n(files):
     assert got == ALL[2::4]
 
 
+def test_the_shuffle_buffer_is_bound_by_memory(files):
+    # Frames of 16 + 3 bytes, counted as 20.
+    assert reading.buffer_that_fits(2048, files) == 2048
+    assert reading.buffer_that_fits(2048, files, limit=200) == 10
+    assert reading.buffer_that_fits(2048, files, limit=1) == 2
+    assert reading.buffer_that_fits(7, files, limit=200) == 7
+
+
 def test_weights_mix_data_sets(files):
     options = SHUFFLED._replace(num_epochs=0)
     got = names(files[:2], options, take=2000, weights=[1, 3])
