@@ -89,8 +89,7 @@ def _repair_types(example, features):
         if wanted == "int64_list" and any(value != int(value) for value in values):
             raise BadRecord(report.WRONG_TYPE, f"{key} holds fractions, not whole numbers")
         feature.ClearField(found)
-        number = float if wanted == "float_list" else int
-        getattr(feature, wanted).value.extend(number(value) for value in values)
+        getattr(feature, wanted).value.extend(int(value) for value in values)  # whole, either way
         repairs.append(f"{key} was a {found}, not a {wanted}")
     return repairs
 
