@@ -203,7 +203,7 @@ def refuse(flag: str, reason: str) -> int:
 
 def _apply_hparams(config, hparams):
     """Values are read as JSON where they are JSON (numbers, lists), else as text."""
-    from object_detection.utils import config_util
+    from object_detection.config import short_names
 
     if not hparams:
         return
@@ -214,8 +214,8 @@ def _apply_hparams(config, hparams):
             values[name] = json.loads(text.lower() if text in ("True", "False") else text)
         except ValueError:
             values[name] = text
-    configs = config_util.create_configs_from_pipeline_proto(config)
-    config_util.merge_external_params_with_configs(configs, kwargs_dict=values)
+    configs = short_names.create_configs_from_pipeline_proto(config)
+    short_names.merge_external_params_with_configs(configs, kwargs_dict=values)
 
 
 def _sample(readers, every):
