@@ -136,4 +136,4 @@ def test_no_file_bears_the_name_of_a_library(folder):
 
     names = {path.name.removesuffix(".py") for path in (ROOT / folder).iterdir()}
 
-    assert not names & taken
+    assert not {name for name in names & taken if not name.startswith("__")}
