@@ -6,7 +6,9 @@ Trains, evaluates at every checkpoint and at the end, and resumes by itself. Wit
 it only evaluates. The flags are those of TFOD's model_main.py, whose Estimator did the same.
 """
 
+import json
 import os
+import re
 import sys
 
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
@@ -39,15 +41,32 @@ def define_flags():
     flags.DEFINE_boolean("record_summaries", True, "Write input images to TensorBoard.")
 
 
+def apply_hparams(config):
+    """Changes the config as --hparams_overrides says.
+
+    Values are read as JSON where they are JSON (numbers, lists), else as text.
+    """
+    from object_detection.utils import config_util
+
+    values = {}
+    for pair in re.split(r",(?=\s*[\w.:\[\]]+\s*=)", FLAGS.hparams_overrides or ""):
+        name, _, text = (part.strip() for part in pair.partition("="))
+        try:
+            values[name] = json.loads(text.lower() if text in ("True", "False") else text)
+        except ValueError:
+            values[name] = text
+    configs = config_util.create_configs_from_pipeline_proto(config)
+    config_util.merge_external_params_with_configs(configs, kwargs_dict=values)
+
+
 def door():
     """Does what the flags say; the exit code."""
     if FLAGS.max_eval_retries:
         logging.warning("--max_eval_retries has no effect: an evaluation that fails says why.")
-    hparams = FLAGS.hparams_overrides or ""
     if FLAGS.checkpoint_dir:
         return commands.evaluate(
             on_train_data=FLAGS.eval_training_data,
-            hparams=hparams,
+            change=apply_hparams,
             run_once=FLAGS.run_once,
             eval_timeout=FLAGS.eval_timeout,
         )
@@ -58,7 +77,7 @@ def door():
         )
     return commands.train(
         eval_every_n_steps=FLAGS.checkpoint_every_n,
-        hparams=hparams,
+        change=apply_hparams,
         record_summaries=FLAGS.record_summaries,
     )
 

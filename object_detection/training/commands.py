@@ -1,15 +1,16 @@
 """What the two training doors share: flags, the config they make of them, and plain failures."""
 
-import json
 import platform
 import re
 from collections.abc import Callable
+from typing import Any
 
 from absl import flags, logging
 
 import object_detection
 
 FLAGS = flags.FLAGS
+Change = Callable[[Any], None]  # changes a TrainEvalPipelineConfig in place
 
 
 def define_flags() -> None:
@@ -90,13 +91,13 @@ def say_who_we_are() -> None:
     )
 
 
-def load_config(door: str, reads: tuple[str, ...], hparams: str = ""):
+def load_config(door: str, reads: tuple[str, ...], change: Change | None = None):
     """The config with the flags' changes, checked as a whole.
 
     Args:
         door: `train` or `eval`, which decides what has to be in order.
         reads: which of `train_input_reader` and `eval_input_reader` will be read.
-        hparams: "name=value,name=value" of the old --hparams_overrides.
+        change: what a door does to the config besides, before it is checked.
 
     Returns:
         A TrainEvalPipelineConfig.
@@ -113,7 +114,8 @@ def load_config(door: str, reads: tuple[str, ...], hparams: str = ""):
     config = pipeline_file.load(
         FLAGS.pipeline_config_path, override_text="\n".join(texts), overrides=dotted
     )
-    _apply_hparams(config, hparams)
+    if change is not None:
+        change(config)
     if FLAGS.num_train_steps is not None:
         config.train_config.num_steps = FLAGS.num_train_steps
     findings = preflight.check(
@@ -129,12 +131,12 @@ def load_config(door: str, reads: tuple[str, ...], hparams: str = ""):
     return config
 
 
-def train(*, eval_every_n_steps: int, hparams: str = "", **options) -> int:
+def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -> int:
     """Trains as the shared flags say; the exit code.
 
     Args:
         eval_every_n_steps: what holds where the flag is not given.
-        hparams: as for `load_config`.
+        change: as for `load_config`.
         options: further members of `TrainOptions`.
     """
     from object_detection.training import distribution, jobs
@@ -143,7 +145,7 @@ def train(*, eval_every_n_steps: int, hparams: str = "", **options) -> int:
     wanted = FLAGS.eval_every_n_steps
     every = eval_every_n_steps if wanted is None else wanted
     reads = ("train_input_reader", "eval_input_reader") if every else ("train_input_reader",)
-    config = load_config("train", reads, hparams)
+    config = load_config("train", reads, change)
     if every and FLAGS.sample_1_of_n_eval_examples is not None:
         _sample(config.eval_input_reader, FLAGS.sample_1_of_n_eval_examples)
     return jobs.train(
@@ -161,12 +163,12 @@ def train(*, eval_every_n_steps: int, hparams: str = "", **options) -> int:
     )
 
 
-def evaluate(*, on_train_data: bool, hparams: str = "", **options) -> int:
+def evaluate(*, on_train_data: bool, change: Change | None = None, **options) -> int:
     """Evaluates the checkpoints of --checkpoint_dir as the shared flags say; the exit code.
 
     Args:
         on_train_data: evaluate on the training data instead of the evaluation data.
-        hparams: as for `load_config`.
+        change: as for `load_config`.
         options: further members of `EvalOptions`.
     """
     from object_detection.training import distribution, jobs
@@ -177,7 +179,7 @@ def evaluate(*, on_train_data: bool, hparams: str = "", **options) -> int:
         "flag out to train."
     )
     reads = ("train_input_reader" if on_train_data else "eval_input_reader",)
-    config = load_config("eval", reads, hparams)
+    config = load_config("eval", reads, change)
     if on_train_data:
         _sample([config.train_input_reader], FLAGS.sample_1_of_n_eval_on_train_examples)
     elif FLAGS.sample_1_of_n_eval_examples is not None:
@@ -199,23 +201,6 @@ def refuse(flag: str, reason: str) -> int:
     """Says why a flag can't be served; the exit code."""
     logging.error("--%s: %s", flag, reason)
     return 1
-
-
-def _apply_hparams(config, hparams):
-    """Values are read as JSON where they are JSON (numbers, lists), else as text."""
-    from object_detection.config import short_names
-
-    if not hparams:
-        return
-    values = {}
-    for pair in re.split(r",(?=\s*[\w.:\[\]]+\s*=)", hparams):
-        name, _, text = (part.strip() for part in pair.partition("="))
-        try:
-            values[name] = json.loads(text.lower() if text in ("True", "False") else text)
-        except ValueError:
-            values[name] = text
-    configs = short_names.create_configs_from_pipeline_proto(config)
-    short_names.merge_external_params_with_configs(configs, kwargs_dict=values)
 
 
 def _sample(readers, every):

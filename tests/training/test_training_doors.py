@@ -5,9 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
+
+from object_detection import model_main
+from object_detection.protos import pipeline_pb2
 
 ROOT = Path(__file__).parents[2]
 QUIET = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ""}
@@ -130,17 +134,22 @@ def test_an_override_that_does_not_fit_is_named(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_hparams_take_tfods_short_names_and_dotted_paths():
-    from object_detection.protos import pipeline_pb2
-    from object_detection.training import commands
+@pytest.mark.parametrize("text", [None, ""])
+def test_no_hparams_change_nothing(monkeypatch, text):
+    monkeypatch.setattr(model_main, "FLAGS", types.SimpleNamespace(hparams_overrides=text))
+    config = pipeline_pb2.TrainEvalPipelineConfig()
+    model_main.apply_hparams(config)
+    assert config == pipeline_pb2.TrainEvalPipelineConfig()
 
+
+def test_hparams_take_tfods_short_names_and_dotted_paths(monkeypatch):
+    text = "learning_rate=0.25, batch_size=3,model.faster_rcnn.first_stage_max_proposals=7"
+    monkeypatch.setattr(model_main, "FLAGS", types.SimpleNamespace(hparams_overrides=text))
     config = pipeline_pb2.TrainEvalPipelineConfig()
     rate = config.train_config.optimizer.momentum_optimizer.learning_rate
     rate.constant_learning_rate.learning_rate = 0.5
     config.model.faster_rcnn.num_classes = 2
-    commands._apply_hparams(
-        config, "learning_rate=0.25, batch_size=3,model.faster_rcnn.first_stage_max_proposals=7"
-    )
+    model_main.apply_hparams(config)
     assert rate.constant_learning_rate.learning_rate == 0.25
     assert config.train_config.batch_size == 3
     assert config.model.faster_rcnn.first_stage_max_proposals == 7
