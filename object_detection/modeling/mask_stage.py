@@ -39,7 +39,7 @@ class MaskStage(keras.layers.Layer):
             where no roi is positive, row 0 stands in, and its loss weight is zero.
         """
         rows = tf.cast(tf.where(rois.target_class > 0), tf.int32)
-        rows = tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)], [0, 0]])
+        rows = at_least_one_row(rows)
         x = self._features_of(features, rois.boxes, trunk, rows, cropper, image_shape)
         classes = tf.maximum(tf.gather_nd(rois.target_class, rows), 1)
         return self.head(x, classes, training=training), rows
@@ -84,11 +84,13 @@ class MaskStage(keras.layers.Layer):
 
     def predict(self, features, detections, roi_stage, images):
         """Detections with their masks, probabilities inside each box; zeros in padding."""
-        rows = tf.where(detections.valid)
+        rows = at_least_one_row(tf.where(detections.valid))
         x = self.detection_features(features, detections.boxes, rows, roi_stage, images)
-        logits = self.head(x, tf.gather_nd(detections.classes, rows))
+        logits = self.head(x, tf.maximum(tf.gather_nd(detections.classes, rows), 1))
         shape = tf.concat([tf.shape(detections.valid), tf.shape(logits)[1:]], 0)
         probabilities = tf.scatter_nd(rows, tf.sigmoid(logits), tf.cast(shape, tf.int64))
+        valid = detections.valid[..., tf.newaxis, tf.newaxis]
+        probabilities = tf.where(valid, probabilities, 0.0)
         probabilities = tf.ensure_shape(
             probabilities,
             [None, detections.valid.shape[1], self.settings.height, self.settings.width],
@@ -116,3 +118,11 @@ class MaskStage(keras.layers.Layer):
         stretch = tf.cast(image_shape, tf.float32) / tf.cast(images.true_shape, tf.float32)
         own *= tf.gather(tf.tile(stretch, [1, 2]), owner)
         return roi_stage.trunk(cropper.crop_rows_and_pool(features, own, owner, image_shape))
+
+
+def at_least_one_row(rows):
+    """[n, 2] indices, or the one row (0, 0) where n is 0.
+
+    TensorFlow's fused convolutions give an empty batch the wrong number of channels.
+    """
+    return tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)], [0, 0]])
