@@ -92,8 +92,8 @@ import tiny_run
 from object_detection.training import checkpoints, train_loop, train_step
 from object_detection.training.summaries import Summaries
 
-with strategy.scope():
-    made = tiny_run.parts(seed=int(sys.argv[2]))  # differing, to see that the chief's hold
+# Seeds differ, to see that the chief's weights hold.
+made = tiny_run.parts(seed=int(sys.argv[2]), strategy=strategy)
 keeper = checkpoints.CheckpointDirectory(sys.argv[1])
 keeper.restore_newest(made.state)
 start = int(made.state.step.numpy())

@@ -134,17 +134,18 @@ class Parts(NamedTuple):
     state: RunState
 
 
-def parts(*, seed=0, width=3, average_decay=0.9) -> Parts:
-    """A fresh network with momentum and averages."""
+def parts(*, seed=0, width=3, average_decay=0.9, strategy=None) -> Parts:
+    """A fresh network with momentum and averages; its state outside the strategy, as in a run."""
     keras.utils.set_random_seed(seed)
-    network = TinyNetwork(width)
-    weights = {path_of(v): v.value for v in network.trainable_variables}
-    plan = OptimizerPlan(
-        Momentum(0.9),
-        schedules.cosine_with_warmup(0.1, total_steps=50, warmup_rate=0.01, warmup_steps=5),
-        average_decay,
-    )
-    optimizer = Optimizer(plan, weights)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        network = TinyNetwork(width)
+        weights = {path_of(v): v.value for v in network.trainable_variables}
+        plan = OptimizerPlan(
+            Momentum(0.9),
+            schedules.cosine_with_warmup(0.1, total_steps=50, warmup_rate=0.01, warmup_steps=5),
+            average_decay,
+        )
+        optimizer = Optimizer(plan, weights)
     return Parts(network, optimizer, fresh_state(network, optimizer))
 
 
