@@ -1,4 +1,4 @@
-"""Faster R-CNN and Mask R-CNN for TensorFlow: the living successor of the TF Object Detection API."""
+"""Faster R-CNN and Mask R-CNN for TensorFlow: the successor of the TF Object Detection API."""
 
 import os
 
@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def __getattr__(name):
-    """Loads `object_detection.Predictor` on first use, so that importing the package stays cheap."""
+    """Loads `object_detection.Predictor` on first use, so that importing the package is cheap."""
     if name == "Predictor":
         from object_detection.prediction.predictor import Predictor
 

@@ -5,7 +5,8 @@ Legend
     N  anchors of an image               P  proposals of an image (padded)
     R  sampled rois of an image (padded) D  detections of an image (padded)
     C  classes, background not counted   L  levels of a feature pyramid
-    H, W  height and width of the padded image; h, w those of a source mask; M  side of a predicted mask
+    H, W  height and width of the padded image; h, w those of a source mask
+    M  side of a predicted mask
 
 Boxes are (ymin, xmin, ymax, xmax) in pixels of the *resized* image everywhere inside the package.
 Only the decoder (records) and `compat/outputs.py` (serving) know normalized boxes, and there the
@@ -40,7 +41,7 @@ class GroundTruth(NamedTuple):
     crowd: tf.Tensor  # [B, G] bool
     difficult: tf.Tensor  # [B, G] bool
     area: tf.Tensor  # [B, G] float32 COCO area in source pixels; 0 where the record has none
-    masks: tf.Tensor | None = None  # [B, K, h, w] uint8 of 0 and 1, K <= G the batch's largest count
+    masks: tf.Tensor | None = None  # [B, K, h, w] uint8 of 0 and 1, K <= G the largest count
     mask_shape: tf.Tensor | None = None  # [B, 2] int32 (height, width) of each image's own masks
 
 
@@ -49,9 +50,9 @@ class Batch(NamedTuple):
 
     images: Images
     truth: GroundTruth
-    image_id: tf.Tensor  # [B] string, unique within a data set (source_id, else made from the record)
+    image_id: tf.Tensor  # [B] string, unique in a data set (source_id, else from the record)
     source_shape: tf.Tensor  # [B, 2] int32 (height, width) of the image as stored
-    source_pixels: tf.Tensor | None = None  # [B, h, w, 3] uint8, stored images padded to the largest
+    source_pixels: tf.Tensor | None = None  # [B, h, w, 3] uint8, stored images, padded
 
 
 class RPNOutput(NamedTuple):
@@ -78,7 +79,7 @@ class Rois(NamedTuple):
     target_class: tf.Tensor | None = None  # [B, R] int32; 0 is background
     target_deltas: tf.Tensor | None = None  # [B, R, (ty, tx, th, tw)]
     gt_index: tf.Tensor | None = None  # [B, R] int32 index into the ground truth of a positive
-    weight: tf.Tensor | None = None  # [B, R] float32 loss weight: the object's for positives, else 1
+    weight: tf.Tensor | None = None  # [B, R] loss weight: the object's for positives, else 1
 
 
 class BoxOutput(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where the reference data lies, for the tests that compare with it; they skip where it is absent."""
+"""Where the reference data lies, for tests that compare with it; they skip without it."""
 
 import os
 from pathlib import Path

@@ -240,6 +240,13 @@ def test_evaluation_brings_masks_to_the_size_of_the_stored_image(tmp_path):
     assert batch.truth.masks.shape == (1, 1, 4, 5)  # in training they stay small
 
 
+def test_boxes_are_pixels_of_the_image_without_its_padding(tmp_path):
+    path = write(tmp_path / "a.record", [record([BOX])])
+    (batch,) = build([path], resizer=image.PadToMultiple(16))
+    assert batch.images.pixels.shape == (1, 16, 16, 3)
+    np.testing.assert_allclose(batch.truth.boxes[0, 0], [2, 2, 6, 5])
+
+
 def test_stored_images_on_request(tmp_path):
     records = [record([BOX], seed=0), record([BOX], size=(12, 6), seed=1)]
     path = write(tmp_path / "a.record", records)
