@@ -1,0 +1,89 @@
+"""Names of variables in TFOD's TF1 checkpoints (name-based, slim networks) <-> our variable paths.
+
+The path of a layer of a slim network is its slim name in lower case, so that one rule serves all of
+them; only the heads need rows.
+"""
+
+import re
+
+FIRST_STAGE = "FirstStageFeatureExtractor"
+SECOND_STAGE = "SecondStageFeatureExtractor"
+# Our name of a slim network -> its scope.
+NETWORKS = {
+    "resnet_v1_50": "resnet_v1_50",
+    "resnet_v1_101": "resnet_v1_101",
+    "resnet_v1_152": "resnet_v1_152",
+    "inception_v2": "InceptionV2",
+    "inception_resnet_v2": "InceptionResnetV2",
+}
+LEAVES = {
+    "kernel": "weights",
+    "bias": "biases",
+    "depthwise_kernel": "depthwise_weights",
+    "pointwise_kernel": "pointwise_weights",
+    "gamma": "BatchNorm/gamma",
+    "beta": "BatchNorm/beta",
+    "moving_mean": "BatchNorm/moving_mean",
+    "moving_variance": "BatchNorm/moving_variance",
+}
+_HEADS = (
+    (r"rpn/head/conv", "Conv"),
+    (r"rpn/head/deltas0", "FirstStageBoxPredictor/BoxEncodingPredictor"),
+    (r"rpn/head/objectness0", "FirstStageBoxPredictor/ClassPredictor"),
+    (r"roi_stage/head/boxes", "SecondStageBoxPredictor/BoxEncodingPredictor"),
+    (r"roi_stage/head/classes", "SecondStageBoxPredictor/ClassPredictor"),
+)
+
+
+def tf1_names(paths):
+    """The name of each of our variable paths in a TF1 checkpoint of TFOD.
+
+    Args:
+        paths: all variable paths of one model, the model's own name cut off.
+
+    Returns:
+        {path: name}. Paths TF1 has no name for are left out.
+    """
+    names = {}
+    convs = sum(bool(re.fullmatch(r"masks/head/conv\d+/kernel", path)) for path in paths)
+    for path in paths:
+        layer, leaf = path.rsplit("/", 1)
+        scope = _network_scope(layer) or _head_scope(layer, convs)
+        if scope and leaf in LEAVES:
+            names[path] = f"{scope}/{LEAVES[leaf]}"
+    return names
+
+
+def slim_scope(layer):
+    """Slim's own name of a layer of a slim network, None for other layers.
+
+    Args:
+        layer: path such as `backbone/inception_v2/mixed_3b/branch_0/conv2d_0a_1x1`.
+    """
+    match = re.fullmatch(r"(?:backbone|roi_stage)/([a-z0-9_]+)/(.+)", layer)
+    if match is None or match[1] not in NETWORKS:
+        return None
+    inner = match[2]
+    if match[1].startswith("resnet"):
+        inner = re.sub(r"(unit_\d+)/", r"\1/bottleneck_v1/", inner)
+    else:
+        inner = re.sub(r"\b(mixed|branch|conv2d|repeat)", lambda m: m[1].capitalize(), inner)
+    return f"{NETWORKS[match[1]]}/{inner}"
+
+
+def _network_scope(layer):
+    scope = slim_scope(layer)
+    if scope is None:
+        return None
+    return f"{FIRST_STAGE if layer.startswith('backbone/') else SECOND_STAGE}/{scope}"
+
+
+def _head_scope(layer, convs):
+    for pattern, scope in _HEADS:
+        if re.fullmatch(pattern, layer):
+            return scope
+    match = re.fullmatch(r"masks/head/(?:conv(\d+)|masks)", layer)
+    if match is None:
+        return None
+    index = convs if match[1] is None else int(match[1]) - 1
+    return "SecondStageBoxPredictor/Conv" + (f"_{index}" if index else "")
