@@ -1,4 +1,4 @@
-"""One reader for checkpoints: ours and TFOD 2.x's (TF2, object-based), recognized by their keys."""
+"""One reader for checkpoints: ours and TFOD's (TF2 object-based, TF1 name-based), told by keys."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.compat.checkpoint_names import SUFFIX, tfod_keys
+from object_detection.compat.tf1_names import tf1_names
 
 TYPES = ("full", "detection", "classification")
 
@@ -20,7 +21,7 @@ class RestoreReport(NamedTuple):
     """What a restore did with each variable of the model."""
 
     path: str
-    kind: str  # "object_detection" (ours) or "TFOD (TF2)"
+    kind: str  # "object_detection" (ours), "TFOD (TF2)" or "TFOD (TF1)"
     restored: tuple[str, ...]
     not_asked: tuple[str, ...]  # outside the checkpoint type
     missing: tuple[str, ...]  # not in the file
@@ -114,6 +115,8 @@ def _keys_for(variables, shapes, network):
     ours = {path: f"model/{path.replace('/', '..')}{SUFFIX}" for path in variables}
     if any(key in shapes for key in ours.values()):
         return "object_detection", ours
+    if not any(key.endswith(SUFFIX) for key in shapes):
+        return "TFOD (TF1)", tf1_names(list(variables))
     dropout = network.roi_stage is not None and bool(network.roi_stage.head.dropout)
     return "TFOD (TF2)", tfod_keys(list(variables), dropout=dropout)
 
