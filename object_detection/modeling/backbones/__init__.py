@@ -109,6 +109,10 @@ def _resnet_fpn(depth, *, dense_units=1024, tfod=True):
 
 BACKBONES = {
     "faster_rcnn_resnet50_keras": _resnet_c4(50),
+    "faster_rcnn_resnet101_keras": _resnet_c4(101),
+    "faster_rcnn_resnet152_keras": _resnet_c4(152),
     "faster_rcnn_resnet50_fpn_keras": _resnet_fpn(50),
+    "faster_rcnn_resnet101_fpn_keras": _resnet_fpn(101),
+    "faster_rcnn_resnet152_fpn_keras": _resnet_fpn(152),
     "faster_rcnn_resnet18_fpn_keras": _resnet_fpn(18, dense_units=512, tfod=False),
 }
