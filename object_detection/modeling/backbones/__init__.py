@@ -12,6 +12,7 @@ from object_detection.modeling.backbones import resnet_v1
 from object_detection.modeling.backbones.box_trunks import FlattenTrunk
 from object_detection.modeling.backbones.fpn import FeaturePyramid
 from object_detection.modeling.backbones.resnet_v1 import BlockStyle, ResNetV1
+from object_detection.modeling.backbones.slim_resnet_v1 import SlimBoxTrunk, SlimResNetV1
 from object_detection.modeling.conv_block import Hyperparams, Norm
 
 
@@ -71,7 +72,7 @@ def _resnet_style(spec):
 
 def _resnet_c4(depth):
     def build(spec):
-        style = BlockStyle(norm=Norm(live=spec.live_norm))
+        style = _resnet_style(spec)
         backbone = ResNetV1(depth, 4, style, name="resnet")
         return Extractor(
             features=_SingleLevel(backbone, 4, name="backbone"),
@@ -81,6 +82,20 @@ def _resnet_c4(depth):
         )
 
     return Backbone(build)
+
+
+def _slim_resnet(depth):
+    def build(spec):
+        name, norm = f"resnet_v1_{depth}", Norm(live=spec.live_norm)
+        backbone = SlimResNetV1(depth, spec.stride, norm, name=name)
+        return Extractor(
+            features=_SingleLevel(backbone, backbone.level, name="backbone"),
+            channels=backbone.channels,
+            box_trunk=SlimBoxTrunk(depth, norm, name=name),
+            preprocess=resnet_v1.subtract_means,
+        )
+
+    return Backbone(build, strides=(8, 16))
 
 
 def _resnet_fpn(depth, *, dense_units=1024, tfod=True):
@@ -114,5 +129,8 @@ BACKBONES = {
     "faster_rcnn_resnet50_fpn_keras": _resnet_fpn(50),
     "faster_rcnn_resnet101_fpn_keras": _resnet_fpn(101),
     "faster_rcnn_resnet152_fpn_keras": _resnet_fpn(152),
+    "faster_rcnn_resnet50": _slim_resnet(50),
+    "faster_rcnn_resnet101": _slim_resnet(101),
+    "faster_rcnn_resnet152": _slim_resnet(152),
     "faster_rcnn_resnet18_fpn_keras": _resnet_fpn(18, dense_units=512, tfod=False),
 }
