@@ -125,9 +125,14 @@ class FasterRCNN(keras.Model):
             return self.detect(features, images, all_masks=all_masks)
         return self.sample_and_predict(features, images, truth, training=training, seed=seed)
 
-    def extract(self, images, training=False):
-        """The first stage up to its raw predictions, a `Features`."""
-        levels = self.backbone(self.preprocess(images.pixels), training=training)
+    def extract(self, images, training=False, preprocessed=False):
+        """The first stage up to its raw predictions, a `Features`.
+
+        Args:
+            preprocessed: whether the pixels have been through `preprocess` already.
+        """
+        pixels = images.pixels if preprocessed else self.preprocess(images.pixels)
+        levels = self.backbone(pixels, training=training)
         maps = [levels[level] for level in sorted(levels)]
         rpn, hidden = self.rpn(maps, training=training)
         return Features(levels, rpn, hidden)

@@ -176,20 +176,23 @@ class RoiStage(keras.layers.Layer):
             seed,
         )
         index, valid = sampler.gather_chosen(chosen, self.sampling.batch_size)
+        return self.with_targets(tf.gather(proposals.boxes, index, batch_dims=1), valid, truth)
 
-        def pick(values):
-            return tf.gather(values, index, batch_dims=1)
-
-        rois = tf.where(valid[..., tf.newaxis], pick(proposals.boxes), 0.0)
-        is_object, gt_index = pick(positive) & valid, pick(match.gt_index)
-        deltas = box_coder.encode(gather_matched(truth.boxes, gt_index), rois)
+    def with_targets(self, boxes_px, valid, truth):
+        """`Rois` at boxes [B, R, 4], their targets matched with the ground truth."""
+        rois = tf.where(valid[..., tf.newaxis], boxes_px, 0.0)
+        iou = boxes.iou(rois, truth.boxes)
+        match = matcher.match_by_iou(iou, truth.valid, low=MATCH_IOU, high=MATCH_IOU)
+        is_object = (match.label == matcher.POSITIVE) & valid
+        weight = tf.where(is_object, gather_matched(truth.weights, match.gt_index), 1.0)
+        deltas = box_coder.encode(gather_matched(truth.boxes, match.gt_index), rois)
         return Rois(
             boxes=tf.stop_gradient(rois),
             valid=valid,
-            target_class=tf.where(is_object, gather_matched(truth.classes, gt_index), 0),
+            target_class=tf.where(is_object, gather_matched(truth.classes, match.gt_index), 0),
             target_deltas=tf.where(is_object[..., tf.newaxis], deltas, 0.0),
-            gt_index=tf.where(is_object, gt_index, 0),
-            weight=tf.where(valid, pick(weight), 0.0),
+            gt_index=tf.where(is_object, match.gt_index, 0),
+            weight=tf.where(valid, weight, 0.0),
         )
 
     def losses_of(self, output, rois):
