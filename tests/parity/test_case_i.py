@@ -1,0 +1,53 @@
+"""Proposals of slim's ResNet-50 alone, stride 16, as TFOD 2.8 computes them in TF1 mode."""
+
+import numpy as np
+import pytest
+from parity_case import ParityCase, check_first_stage
+from reference import needs_reference
+
+from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.compat.outputs import serving_outputs
+from object_detection.compat.tf1_names import tf1_names
+
+# The script that writes the reference's weights leaves its files for the collector to close.
+pytestmark = [
+    needs_reference,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    return ParityCase("i_tf1_resnet50_rpn_only_stage1", tmp_path_factory.mktemp("i"))
+
+
+def test_every_variable_is_in_the_checkpoint(case):
+    names = tf1_names(list(variables_by_path(case.network)))
+
+    assert not case.report.missing and not case.report.mismatched
+    # The reference stores a block 4 in its first stage, too, which nothing reads.
+    assert set(names.values()) == {name for name in case.keys() if "/block4/" not in name}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_first_stage(case, number):
+    check_first_stage(case, number)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_boxes(case, number):
+    """As sets: objectness saturates, and scores that differ by rounding alone change places."""
+    images, expected = case.images(number), case.expected(number)
+    outputs = serving_outputs(case.network(images), images)
+
+    assert outputs["num_detections"].numpy() == expected["post/num_detections"]
+    got, want = outputs["detection_boxes"].numpy()[0], expected["post/detection_boxes"][0]
+    distance = np.abs(got[:, np.newaxis] - want).max(-1)
+    assert sorted(distance.argmin(0)) == list(range(len(want))), "each box has one of its own"
+    assert distance.min(0).max() <= 1e-4
+    np.testing.assert_allclose(
+        outputs["detection_scores"][0].numpy()[distance.argmin(0)],
+        expected["post/detection_scores"][0],
+        atol=1e-4,
+    )
