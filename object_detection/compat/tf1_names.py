@@ -67,7 +67,8 @@ def slim_scope(layer):
     if match[1].startswith("resnet"):
         inner = re.sub(r"(unit_\d+)/", r"\1/bottleneck_v1/", inner)
     else:
-        inner = re.sub(r"\b(mixed|branch|conv2d|repeat)", lambda m: m[1].capitalize(), inner)
+        words = r"\b(mixed|branch|conv2d|repeat|block8(?!_))"
+        inner = re.sub(words, lambda m: m[1].capitalize(), inner)
     return f"{NETWORKS[match[1]]}/{inner}"
 
 

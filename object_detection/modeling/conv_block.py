@@ -67,7 +67,7 @@ class ConvBlock(keras.layers.Layer):
 
     Args:
         filters: output channels.
-        kernel_size: side of the square kernel.
+        kernel_size: side of the square kernel, or its (height, width).
         strides, dilation: of the convolution.
         padding: "same", "valid", or "fixed": (k - 1) // 2 zeros before and k // 2 after, whatever
             the input size, as TFOD pads strided convolutions.
@@ -75,6 +75,7 @@ class ConvBlock(keras.layers.Layer):
         activation: a key of `ACTIVATIONS`.
         hyperparams: initializer and penalty of the kernel.
         use_bias: adds a bias beside a norm.
+        gain: factor on kernel and bias; it needs no variable of its own and no pass over the map.
 
     Call arguments:
         x: [B, H, W, C] float.
@@ -98,11 +99,13 @@ class ConvBlock(keras.layers.Layer):
         activation="relu",
         hyperparams=DEFAULTS,
         use_bias=None,
+        gain=1.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters = filters
-        self.kernel_size = kernel_size
+        square = isinstance(kernel_size, int)
+        self.kernel_size = (kernel_size, kernel_size) if square else tuple(kernel_size)
         self.strides = strides
         self.dilation = dilation
         self.padding = padding
@@ -110,6 +113,7 @@ class ConvBlock(keras.layers.Layer):
         self.activation = activation
         self.hyperparams = hyperparams
         self.use_bias = norm is None if use_bias is None else use_bias
+        self.gain = gain
 
     @classmethod
     def of(cls, hyperparams, filters, kernel_size, **kwargs):
@@ -120,12 +124,7 @@ class ConvBlock(keras.layers.Layer):
         return cls(filters, kernel_size, hyperparams=hyperparams, **kwargs)
 
     def build(self, input_shape):
-        k = self.kernel_size
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(k, k, input_shape[-1], self.filters),
-            initializer=self.hyperparams.initializer,
-        )
+        self._build_kernel(input_shape[-1])
         self.bias = self._vector("bias", "zeros") if self.use_bias else None
         if self.norm is not None:
             self.gamma = self._vector("gamma", "ones") if self.norm.scale else None
@@ -133,6 +132,16 @@ class ConvBlock(keras.layers.Layer):
             if self.norm.kind != "group":
                 self.moving_mean = self._vector("moving_mean", "zeros", trainable=False)
                 self.moving_variance = self._vector("moving_variance", "ones", trainable=False)
+
+    def _build_kernel(self, channels):
+        self.kernel = self._weight("kernel", (*self.kernel_size, channels, self.filters))
+
+    def _weight(self, name, shape):
+        return self.add_weight(name=name, shape=shape, initializer=self.hyperparams.initializer)
+
+    def whole_kernel(self):
+        """What the input is convolved with, before any norm: [h, w, C, filters]."""
+        return tf.convert_to_tensor(self.kernel)
 
     def _vector(self, name, initializer, trainable=True):
         return self.add_weight(
@@ -145,7 +154,9 @@ class ConvBlock(keras.layers.Layer):
 
     def call(self, x, training=False, residual=None, convolve=None):
         convolve = convolve or self._convolve
-        kernel = tf.convert_to_tensor(self.kernel)
+        kernel = self.whole_kernel()
+        if self.gain != 1.0:
+            kernel = kernel * self.gain
         if self.norm is None:
             y = self._add_bias(convolve(x, kernel))
         elif self.norm.kind == "group":
@@ -166,7 +177,7 @@ class ConvBlock(keras.layers.Layer):
             scale = scale * self.gamma
         shift = -self.moving_mean * scale
         if self.bias is not None:
-            shift = shift + self.bias * scale
+            shift = shift + self._whole_bias() * scale
         if self.beta is not None:
             shift = shift + self.beta
         return scale, shift
@@ -174,14 +185,18 @@ class ConvBlock(keras.layers.Layer):
     def _convolve(self, x, kernel):
         padding = self.padding.upper()
         if self.padding == "fixed":
-            extent = (self.kernel_size - 1) * self.dilation
-            before, after = extent // 2, extent - extent // 2
-            x = tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]])
+            extents = [(side - 1) * self.dilation for side in self.kernel_size]
+            pads = [[extent // 2, extent - extent // 2] for extent in extents]
+            x = tf.pad(x, [[0, 0], *pads, [0, 0]])
             padding = "VALID"
         return tf.nn.conv2d(x, kernel, self.strides, padding, dilations=self.dilation)
 
     def _add_bias(self, y):
-        return y if self.bias is None else tf.nn.bias_add(y, tf.convert_to_tensor(self.bias))
+        return y if self.bias is None else tf.nn.bias_add(y, self._whole_bias())
+
+    def _whole_bias(self):
+        bias = tf.convert_to_tensor(self.bias)
+        return bias if self.gain == 1.0 else bias * self.gain
 
     def _live_batch_norm(self, y):
         if self.norm.kind == "sync" and _replicas() > 1:
@@ -229,6 +244,40 @@ class ConvBlock(keras.layers.Layer):
     def penalty(self):
         """The regularization loss of the kernel, a scalar; None where there is none."""
         return self.hyperparams.penalty(self.kernel) if self.hyperparams.penalty else None
+
+
+class SeparableConvBlock(ConvBlock):
+    """A depthwise convolution and a 1x1 one after it, nothing between them (Xception).
+
+    The two are linear, so they are one convolution whose kernel is their product; that is what
+    runs.
+
+    Args:
+        multiplier: how many maps the depthwise convolution makes of each input channel.
+    """
+
+    def __init__(self, filters, kernel_size, *, multiplier, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+        self.multiplier = multiplier
+
+    def _build_kernel(self, channels):
+        depth = channels * self.multiplier
+        shape = (*self.kernel_size, channels, self.multiplier)
+        self.depthwise_kernel = self._weight("depthwise_kernel", shape)
+        self.pointwise_kernel = self._weight("pointwise_kernel", (1, 1, depth, self.filters))
+
+    def whole_kernel(self):
+        channels = self.depthwise_kernel.shape[2]
+        shape = [channels, self.multiplier, self.filters]
+        pointwise = tf.reshape(tf.convert_to_tensor(self.pointwise_kernel), shape)
+        return tf.einsum("hwcm,cmo->hwco", tf.convert_to_tensor(self.depthwise_kernel), pointwise)
+
+    def penalty(self):
+        """Of both kernels, a scalar; None where there is none."""
+        if self.hyperparams.penalty is None:
+            return None
+        kernels = (self.depthwise_kernel, self.pointwise_kernel)
+        return tf.add_n([self.hyperparams.penalty(kernel) for kernel in kernels])
 
 
 class DenseBlock(keras.layers.Layer):

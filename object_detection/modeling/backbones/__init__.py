@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 import keras
 
-from object_detection.modeling.backbones import resnet_v1
+from object_detection.modeling.backbones import inception_resnet_v2, inception_v2, resnet_v1
 from object_detection.modeling.backbones.box_trunks import FlattenTrunk
 from object_detection.modeling.backbones.fpn import FeaturePyramid
+from object_detection.modeling.backbones.inception_parts import scale_pixels
 from object_detection.modeling.backbones.resnet_v1 import BlockStyle, ResNetV1
 from object_detection.modeling.backbones.slim_resnet_v1 import SlimBoxTrunk, SlimResNetV1
 from object_detection.modeling.conv_block import Hyperparams, Norm
+
+DEFAULT_NORM = Norm()  # of TFOD's ResNets
 
 
 class ExtractorSpec(NamedTuple):
@@ -62,17 +65,17 @@ class _SingleLevel(keras.layers.Layer):
         return {self.level: self.backbone(pixels, training=training)[self.level]}
 
 
-def _resnet_style(spec):
+def _base_style(spec, norm=DEFAULT_NORM):
     """Norm and initializer of the base network (TFOD: its own unless override_base)."""
     if not spec.override_base:
-        return BlockStyle(norm=Norm(live=spec.live_norm))
+        return BlockStyle(norm=norm._replace(live=spec.live_norm))
     hyperparams = spec.hyperparams.with_norm_live(spec.live_norm)
     return BlockStyle(hyperparams, hyperparams.norm, hyperparams.activation)
 
 
 def _resnet_c4(depth):
     def build(spec):
-        style = _resnet_style(spec)
+        style = _base_style(spec)
         backbone = ResNetV1(depth, 4, style, name="resnet")
         return Extractor(
             features=_SingleLevel(backbone, 4, name="backbone"),
@@ -98,10 +101,36 @@ def _slim_resnet(depth):
     return Backbone(build, strides=(8, 16))
 
 
+def _inception_v2(spec):
+    style = _base_style(spec, inception_v2.NORM)
+    return Extractor(
+        features=_SingleLevel(inception_v2.first_stage(style), inception_v2.LEVEL, name="backbone"),
+        channels={inception_v2.LEVEL: inception_v2.CHANNELS},
+        box_trunk=inception_v2.InceptionV2Trunk(style, name="inception_v2"),
+        preprocess=scale_pixels,
+    )
+
+
+def _inception_resnet_v2(trunk_padding):
+    def build(spec):
+        style = _base_style(spec, inception_resnet_v2.NORM)
+        backbone = inception_resnet_v2.first_stage(style, spec.stride)
+        return Extractor(
+            features=_SingleLevel(backbone, backbone.level, name="backbone"),
+            channels={backbone.level: inception_resnet_v2.CHANNELS},
+            box_trunk=inception_resnet_v2.InceptionResNetV2Trunk(
+                style, trunk_padding, name="inception_resnet_v2"
+            ),
+            preprocess=scale_pixels,
+        )
+
+    return Backbone(build, strides=(8, 16))
+
+
 def _resnet_fpn(depth, *, dense_units=1024, tfod=True):
     def build(spec):
         hyperparams = spec.hyperparams.with_norm_live(spec.live_norm)
-        backbone = ResNetV1(depth, min(spec.max_level, 5), _resnet_style(spec), name="resnet")
+        backbone = ResNetV1(depth, min(spec.max_level, 5), _base_style(spec), name="resnet")
         pyramid = FeaturePyramid(
             backbone,
             min_level=spec.min_level,
@@ -129,8 +158,11 @@ BACKBONES = {
     "faster_rcnn_resnet50_fpn_keras": _resnet_fpn(50),
     "faster_rcnn_resnet101_fpn_keras": _resnet_fpn(101),
     "faster_rcnn_resnet152_fpn_keras": _resnet_fpn(152),
+    "faster_rcnn_inception_resnet_v2_keras": _inception_resnet_v2("same"),
     "faster_rcnn_resnet50": _slim_resnet(50),
     "faster_rcnn_resnet101": _slim_resnet(101),
     "faster_rcnn_resnet152": _slim_resnet(152),
+    "faster_rcnn_inception_v2": Backbone(_inception_v2, strides=(8, 16)),
+    "faster_rcnn_inception_resnet_v2": _inception_resnet_v2("valid"),
     "faster_rcnn_resnet18_fpn_keras": _resnet_fpn(18, dense_units=512, tfod=False),
 }
