@@ -55,12 +55,14 @@ _TRUNK = (
 )
 
 
-def tfod_keys(paths, *, dropout=False):
+def tfod_keys(paths, *, dropout=False, upsample=False):
     """TFOD's checkpoint key of each of our variable paths.
 
     Args:
         paths: all variable paths of one model, the model's own name cut off.
         dropout: whether the box heads use dropout (it takes a place in TFOD's list of layers).
+        upsample: whether the masks are upsampled between their convolutions
+            (convolve_then_upsample_masks), which takes a place too.
 
     Returns:
         {path: key}, keys with "model/" and suffix. Paths TFOD has no name for are left out
@@ -71,30 +73,34 @@ def tfod_keys(paths, *, dropout=False):
     keys = {}
     for path in paths:
         key = _backbone_key(path, layers, max(levels, default=0))
-        key = key or _head_key(path, dropout, paths)
+        key = key or _head_key(path, dropout, upsample, paths)
         if key:
             keys[path] = f"model/{key}{SUFFIX}"
     return keys
 
 
-def _head_key(path, dropout, paths):
+def _head_key(path, dropout, upsample, paths):
     for pattern, key in (*_HEADS, *_TRUNK):
         match = re.fullmatch(pattern, path)
         if match is None:
             continue
         if "{mask}" in key:
             convs = sum(bool(re.fullmatch(r"masks/head/conv\d+/kernel", p)) for p in paths)
-            return _mask_key(key, match, convs)
+            return _mask_key(key, match, convs, upsample)
         if "{dense}" in key:
             return key.replace("{dense}", "2" if dropout else "1").replace("{1}", match[1])
         return _fill(key, match)
     return None
 
 
-def _mask_key(key, match, convs):
-    """Convolution, norm (or a place holder) and activation stand in threes in TFOD's list."""
+def _mask_key(key, match, convs, upsample):
+    """Convolution, norm (or a place holder) and activation stand in threes in TFOD's list.
+
+    Upsampling stands before the last of them, whose own place it moves by one.
+    """
     index = convs if match[1] is None else int(match[1]) - 1
     part = 3 * index + (match[2] not in ("kernel", "bias"))
+    part += upsample and index >= convs - 1
     return key.replace("{mask}", str(part)).replace("{2}", match[2])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from object_detection.builders import image_resizer_builder, model_builder
-from object_detection.compat import checkpoint_map, checkpoint_reader
+from object_detection.compat import checkpoint_map, checkpoint_reader, checkpoint_writer
 from object_detection.config import pipeline_file
 from object_detection.export import serving
 
@@ -52,7 +52,7 @@ def export(config, checkpoint, output_directory, *, input_type="image_tensor", r
             shutil.copyfile(source, label_map)
         module = module_class(network, resizer, raw=raw, label_map=label_map)
         serving.save(module, partial / "saved_model")
-        _write_checkpoint(network, partial / "checkpoint")
+        _write_checkpoint(network, config.model, partial / "checkpoint")
         pipeline_file.save(config, str(partial))
         _move_into_place(partial, output)
     return output, source
@@ -103,10 +103,19 @@ def _check_target(output):
         )
 
 
-def _write_checkpoint(network, folder):
-    """Writes ckpt-0 and the state file that names it."""
+def _write_checkpoint(network, model_config, folder):
+    """Writes ckpt-0 and the state file that names it: in TFOD's form where it is TFOD 2.x's model.
+
+    TFOD 1.x's extractors have no such form; theirs is ours, which is what our own extractors have.
+    """
     folder.mkdir()
-    checkpoint_map.checkpoint_of(network).write(str(folder / "ckpt-0"))
+    form = None
+    if model_config.faster_rcnn.feature_extractor.type.endswith("_keras"):
+        form = checkpoint_writer.form_of(network)
+    if form is None:
+        checkpoint_map.checkpoint_of(network).write(str(folder / "ckpt-0"))
+    else:
+        checkpoint_writer.write(folder / "ckpt-0", network, form)
     state = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
     (folder / "checkpoint").write_text(state)
 

@@ -1,0 +1,55 @@
+"""Where the layers with weights stand among all layers of TFOD 2.x's Keras networks.
+
+Keras numbers the layers of a network twice, all of them and those that have weights, and a
+checkpoint's graph names a layer by both numbers.
+"""
+
+import re
+
+_PROPOSAL = "model/_feature_extractor_for_proposal_features"
+_CLASSIFIER = "model/_feature_extractor_for_box_classifier_features"
+_RPN_CONV = "model/_first_stage_box_predictor_first_conv"
+
+# One letter a layer: W has weights, o has none.
+_STEM = "ooWWoo"  # input, padding, convolution, norm, activation, pool
+_PROJECTED = "WWoWWoWWWWoo"  # two units; shortcut, convolution, their norms; sum, activation
+_PLAIN = "WWoWWoWWoo"
+_DENSE_TRUNK = "oWWWo"  # flatten, dense, norm, dense, reshape
+
+
+def positions(paths) -> dict[str, list[int]]:
+    """The place of each layer with weights, by network.
+
+    Args:
+        paths: all variable paths of one model, the model's own name cut off.
+
+    Returns:
+        {path of the Keras network in TFOD's checkpoint: places, in the order of their numbers}.
+        What has no such numbers is left out.
+    """
+    pyramid = any(path.startswith("backbone/lateral") for path in paths)
+    normed = any(f"rpn/head/conv/{leaf}" in paths for leaf in ("gamma", "beta", "moving_mean"))
+    layers = {_RPN_CONV: "WWo" if normed else "Woo"}
+    blocks = _resnet_blocks(paths, "backbone/resnet")
+    if blocks:
+        layers[_PROPOSAL + ("/classification_backbone" if pyramid else "")] = _STEM + blocks
+    blocks = _resnet_blocks(paths, "roi_stage")
+    if blocks:
+        layers[_CLASSIFIER] = "o" + blocks
+    elif "roi_stage/box_trunk/fc1/kernel" in paths:
+        layers[_CLASSIFIER] = _DENSE_TRUNK
+    return {
+        name: [place for place, letter in enumerate(letters) if letter == "W"]
+        for name, letters in layers.items()
+    }
+
+
+def _resnet_blocks(paths, root):
+    """The letters of the residual blocks under `root`."""
+    found = (re.match(rf"{root}/conv(\d)/block(\d+)/conv3/kernel", path) for path in paths)
+    blocks = sorted((int(match[1]), int(match[2])) for match in found if match)
+    projected = {f"{root}/conv{stage}/block{n}/shortcut/kernel" for stage, n in blocks} & set(paths)
+    return "".join(
+        _PROJECTED if f"{root}/conv{stage}/block{n}/shortcut/kernel" in projected else _PLAIN
+        for stage, n in blocks
+    )
