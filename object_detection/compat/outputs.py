@@ -40,13 +40,24 @@ def serving_outputs(inference, images, *, raw=False):
         raw: adds TFOD's internal tensors, which its Mask R-CNN exports carry; the mask logits of
             all classes among them need an `Inference` made with `all_masks`.
     """
-    detections = inference.detections
-    size = tf.cast(images.true_shape, tf.float32)
-    scale = tf.tile(size, [1, 2])[:, tf.newaxis]
+    outputs = detection_outputs(inference.detections, images.true_shape)
+    if raw:
+        outputs.update(raw_outputs(inference, images))
+    return {k: tf.cast(v, tf.float32) for k, v in outputs.items()}
+
+
+def detection_outputs(detections, true_shape):
+    """Detections by TFOD's names, boxes as parts of the true image, classes 1-based.
+
+    Args:
+        detections: `Detections`; what is None in them is left out.
+        true_shape: [B, 2] int32.
+    """
+    scale = tf.tile(tf.cast(true_shape, tf.float32), [1, 2])[:, tf.newaxis]
     outputs = {
         "detection_boxes": detections.boxes / scale,
         "detection_scores": detections.scores,
-        "detection_classes": tf.maximum(detections.classes, 1),
+        "detection_classes": tf.cast(tf.maximum(detections.classes, 1), tf.float32),
         "num_detections": tf.reduce_sum(tf.cast(detections.valid, tf.float32), axis=1),
         "detection_multiclass_scores": detections.multiclass_scores,
         "detection_anchor_indices": detections.anchor_index,
@@ -55,36 +66,69 @@ def serving_outputs(inference, images, *, raw=False):
     }
     if detections.raw_boxes is not None:
         outputs["raw_detection_boxes"] = detections.raw_boxes / scale
-    if raw:
-        outputs.update(raw_outputs(inference, images))
-    return {k: tf.cast(v, tf.float32) for k, v in outputs.items() if v is not None}
+    return {name: value for name, value in outputs.items() if value is not None}
 
 
 def raw_outputs(inference, images):
-    """TFOD's prediction dict, as far as it holds tensors of one kind."""
-    rpn, proposals = inference.rpn, inference.proposals
+    """The tensors of TFOD's prediction dict; its lists of maps are `feature_maps`."""
     shape = tf.shape(images.pixels)
-    outputs = {
+    outputs = first_stage_outputs(inference.rpn, shape)
+    if inference.boxes is None:
+        return outputs
+    outputs |= second_stage_outputs(inference.proposals, inference.boxes, inference.trunk, shape)
+    if inference.mask_logits is not None:
+        outputs["mask_predictions"] = inference.mask_logits
+    return outputs
+
+
+def first_stage_outputs(rpn, shape):
+    """TFOD's tensors of the first stage.
+
+    Args:
+        rpn: `RPNOutput`, anchors placed.
+        shape: [4] int32 of the batch of padded images.
+    """
+    return {
         "image_shape": shape,
         "anchors": rpn.anchors,
         "rpn_box_encodings": rpn.deltas,
         "rpn_objectness_predictions_with_background": rpn.objectness,
     }
-    if inference.boxes is None:
-        return outputs
+
+
+def second_stage_outputs(rois, output, trunk, shape):
+    """TFOD's tensors of the second stage.
+
+    Args:
+        rois: has boxes [B, R, 4] pixels and valid [B, R].
+        output: `BoxOutput` of them.
+        trunk: [B, R, s', s', C'], the box trunk's features of them.
+        shape: [4] int32 of the batch of padded images.
+    """
     scale = tf.cast(tf.tile(shape[1:3], [2]), tf.float32)
-    outputs |= {
-        "proposal_boxes": proposals.boxes,
-        "proposal_boxes_normalized": proposals.boxes / scale,
-        "final_anchors": proposals.boxes / scale,
-        "num_proposals": tf.reduce_sum(tf.cast(proposals.valid, tf.int32), 1),
-        "refined_box_encodings": merge_first_two(inference.boxes.deltas),
-        "class_predictions_with_background": merge_first_two(inference.boxes.class_logits),
-        "box_classifier_features": merge_first_two(inference.trunk),
+    return {
+        "proposal_boxes": rois.boxes,
+        "proposal_boxes_normalized": rois.boxes / scale,
+        "final_anchors": rois.boxes / scale,
+        "num_proposals": tf.reduce_sum(tf.cast(rois.valid, tf.int32), 1),
+        "refined_box_encodings": merge_first_two(output.deltas),
+        "class_predictions_with_background": merge_first_two(output.class_logits),
+        "box_classifier_features": merge_first_two(trunk),
     }
-    if inference.mask_logits is not None:
-        outputs["mask_predictions"] = inference.mask_logits
-    return outputs
+
+
+def feature_maps(features):
+    """The lists of TFOD's prediction dict, one map [B, h, w, C] a level each.
+
+    Args:
+        features: `Features`.
+    """
+    maps = [features.levels[level] for level in sorted(features.levels)]
+    return {
+        "rpn_box_predictor_features": list(features.rpn_hidden),
+        "rpn_features_to_crop": maps,
+        "feature_maps": maps,
+    }
 
 
 def merge_first_two(x):

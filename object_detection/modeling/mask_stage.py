@@ -44,6 +44,12 @@ class MaskStage(keras.layers.Layer):
         classes = tf.maximum(tf.gather_nd(rois.target_class, rows), 1)
         return self.head(x, classes, training=training), rows
 
+    def logits_of_all_rois(self, features, boxes_px, trunk, cropper, image_shape, training=False):
+        """Mask logits [B * R, C, M, M] of every class for every roi (TFOD's training tensor)."""
+        rows = tf.cast(tf.where(tf.ones(tf.shape(boxes_px)[:2], tf.bool)), tf.int32)
+        x = self._features_of(features, boxes_px, trunk, rows, cropper, image_shape)
+        return self.head(x, training=training)
+
     def _features_of(self, features, boxes_px, trunk, rows, cropper, image_shape):
         if not self.settings.spatial:
             return tf.gather_nd(trunk, rows)
