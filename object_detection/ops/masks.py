@@ -141,7 +141,7 @@ def _read(masks, owner, gt_index, rows, columns):
     )
 
 
-def paste(masks, boxes_normalized, height, width):
+def paste(masks, boxes_normalized, height, width, method="bilinear"):
     """Masks of boxes as masks of the image, with TFOD's numbers.
 
     Every image pixel reads the box's mask bilinearly; the centres of the mask's outermost pixels
@@ -151,6 +151,7 @@ def paste(masks, boxes_normalized, height, width):
         masks: [D, M, M'].
         boxes_normalized: [D, 4], fractions of the image.
         height, width: of the image, ints or scalar tensors.
+        method: "bilinear" or "nearest", for masks of a float type.
 
     Returns:
         [D, height, width] float32, or the masks' integer type; 0 outside the boxes.
@@ -173,6 +174,6 @@ def paste(masks, boxes_normalized, height, width):
         image_in_box,
         tf.range(tf.shape(masks)[0]),
         tf.stack([height, width]),
-        method="nearest" if masks.dtype.is_integer else "bilinear",
+        method="nearest" if masks.dtype.is_integer else method,
     )
     return tf.cast(pasted[..., 0], masks.dtype)

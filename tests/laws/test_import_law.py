@@ -26,6 +26,7 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 BESIDE = {
     "core.standard_fields": set(),
     "utils.config_util": {"config", "builders", "protos", "utils"},
+    "utils.ops": {"ops"},  # TFOD's names of what stands in ops/
     "utils": {"protos", "utils"},
     "protos": {"protos"},
 }
