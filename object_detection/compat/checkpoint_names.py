@@ -6,6 +6,8 @@ them; `_resnet_layers` spells that order out.
 
 import re
 
+from object_detection.compat.inception_names import keras_numbers
+
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _PROPOSAL = "_feature_extractor_for_proposal_features"
 _CLASSIFIER = "_feature_extractor_for_box_classifier_features"
@@ -69,10 +71,12 @@ def tfod_keys(paths, *, dropout=False, upsample=False):
         (extractors and branches of our own).
     """
     layers = _layer_numbers(paths)
+    inception = keras_numbers(paths)
     levels = [int(m[1]) for m in (re.match(r"backbone/lateral(\d)/", p) for p in paths) if m]
     keys = {}
     for path in paths:
         key = _backbone_key(path, layers, max(levels, default=0))
+        key = key or _inception_key(path, inception)
         key = key or _head_key(path, dropout, upsample, paths)
         if key:
             keys[path] = f"model/{key}{SUFFIX}"
@@ -120,6 +124,15 @@ def _backbone_key(path, layers, top_level):
             key = key.replace("{up}", str(level - top_level - 1)).replace("{part}", str(part))
             return f"{_PROPOSAL}/{_fill(key, match)}"
     return None
+
+
+def _inception_key(path, numbers):
+    layer, leaf = path.rsplit("/", 1)
+    if layer not in numbers:
+        return None
+    number = numbers[layer][leaf not in ("kernel", "bias")]
+    owner = _CLASSIFIER if layer.startswith("roi_stage/") else _PROPOSAL
+    return f"{owner}/layer_with_weights-{number}/{leaf}"
 
 
 def _fill(key, match):

@@ -6,6 +6,8 @@ checkpoint's graph names a layer by both numbers.
 
 import re
 
+from object_detection.compat.inception_names import keras_places
+
 _PROPOSAL = "model/_feature_extractor_for_proposal_features"
 _CLASSIFIER = "model/_feature_extractor_for_box_classifier_features"
 _RPN_CONV = "model/_first_stage_box_predictor_first_conv"
@@ -38,10 +40,13 @@ def positions(paths) -> dict[str, list[int]]:
         layers[_CLASSIFIER] = "o" + blocks
     elif "roi_stage/box_trunk/fc1/kernel" in paths:
         layers[_CLASSIFIER] = _DENSE_TRUNK
-    return {
+    places = {
         name: [place for place, letter in enumerate(letters) if letter == "W"]
         for name, letters in layers.items()
     }
+    networks = {"backbone": _PROPOSAL, "roi_stage": _CLASSIFIER}
+    inception = {networks[root]: numbers for root, numbers in keras_places(paths).items()}
+    return {**places, **inception}
 
 
 def _resnet_blocks(paths, root):
