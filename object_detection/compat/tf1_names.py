@@ -38,6 +38,9 @@ _HEADS = (
 def tf1_names(paths):
     """The name of each of our variable paths in a TF1 checkpoint of TFOD.
 
+    Only the convolutions of the mask head are numbered, so nothing else (dropout, say) shifts a
+    name, as it does in TF2.
+
     Args:
         paths: all variable paths of one model, the model's own name cut off.
 
