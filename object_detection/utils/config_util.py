@@ -6,13 +6,22 @@ They pass a config around as a dict: "model", "train_config", "train_input_confi
 """
 
 from object_detection.config import pipeline_file
+from object_detection.config.errors import ConfigError
 from object_detection.config.short_names import PARTS, create_configs_from_pipeline_proto, member_of
 from object_detection.config.short_names import get_learning_rate_type as get_learning_rate_type
 from object_detection.config.short_names import get_optimizer_type as get_optimizer_type
 from object_detection.config.short_names import (
     merge_external_params_with_configs as merge_external_params_with_configs,
 )
-from object_detection.protos import pipeline_pb2
+from object_detection.protos import (
+    eval_pb2,
+    graph_rewriter_pb2,
+    input_reader_pb2,
+    model_pb2,
+    pipeline_pb2,
+    train_pb2,
+)
+from object_detection.utils import proto_file, text_proto
 
 
 def get_configs_from_pipeline_file(pipeline_config_path, config_override=None):
@@ -24,6 +33,46 @@ def get_configs_from_pipeline_file(pipeline_config_path, config_override=None):
     """
     config = pipeline_file.load(pipeline_config_path, override_text=config_override or "")
     return create_configs_from_pipeline_proto(config)
+
+
+def get_configs_from_multiple_files(
+    model_config_path="",
+    train_config_path="",
+    train_input_config_path="",
+    eval_config_path="",
+    eval_input_config_path="",
+    graph_rewriter_config_path="",
+):
+    """The dict of configs whose parts lie in files of their own, as TFOD's first release had them.
+
+    Args:
+        model_config_path, ...: files of one message each; those that are "" are left out.
+
+    Raises:
+        ConfigError: a file that cannot be read, with file, line and column.
+    """
+    paths = {
+        "model": (model_config_path, model_pb2.DetectionModel),
+        "train_config": (train_config_path, train_pb2.TrainConfig),
+        "train_input_config": (train_input_config_path, input_reader_pb2.InputReader),
+        "eval_config": (eval_config_path, eval_pb2.EvalConfig),
+        "eval_input_configs": (eval_input_config_path, input_reader_pb2.InputReader),
+        "graph_rewriter_config": (graph_rewriter_config_path, graph_rewriter_pb2.GraphRewriter),
+    }
+    configs = {part: _read(path, kind) for part, (path, kind) in paths.items() if path}
+    if "eval_input_configs" in configs:
+        configs["eval_input_config"] = configs["eval_input_configs"]
+        configs["eval_input_configs"] = [configs["eval_input_config"]]
+    return configs
+
+
+def _read(path, message_type):
+    try:
+        return proto_file.read(path, message_type)[0]
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from None
+    except text_proto.TextProtoError as error:
+        raise ConfigError(str(error)) from None
 
 
 def create_pipeline_proto_from_configs(configs):
@@ -48,6 +97,32 @@ def clear_fine_tune_checkpoint(pipeline_config_path, pipeline_config_path_out):
         config.train_config.ClearField(field)
     with open(pipeline_config_path_out, "w", encoding="utf-8") as file:
         file.write(str(config))
+
+
+def update_fine_tune_checkpoint_type(train_config):
+    """Says by `fine_tune_checkpoint_type` what the older `from_detection_checkpoint` says."""
+    if not train_config.fine_tune_checkpoint_type:
+        older = "detection" if train_config.from_detection_checkpoint else "classification"
+        train_config.fine_tune_checkpoint_type = older
+
+
+def update_input_reader_config(
+    configs, key_name=None, input_name=None, field_name=None, value=None
+):
+    """Changes one field of an input reader in a dict of configs, in place.
+
+    Args:
+        configs: the dict.
+        key_name: "train_input_config", "eval_input_config" or "eval_input_configs".
+        input_name: name of the reader, where there are several.
+        field_name: the field; None means the paths of the records.
+        value: what it shall hold.
+
+    Raises:
+        ConfigError: no reader, or more than one, of this name; or a value that does not fit.
+    """
+    key = f"{key_name}:{input_name or ''}:{field_name or 'input_path'}"
+    merge_external_params_with_configs(configs, kwargs_dict={key: value})
 
 
 def get_number_of_classes(model_config):

@@ -258,3 +258,52 @@ def test_types_are_none_where_nothing_is_set():
     assert (
         config_util.get_optimizer_type(pipeline_pb2.TrainEvalPipelineConfig().train_config) is None
     )
+
+
+def test_parts_in_files_of_their_own_become_one_config(tmp_path):
+    parts = {
+        "model": "faster_rcnn { num_classes: 3 }",
+        "train": "batch_size: 2",
+        "reader": 'tf_record_input_reader { input_path: "val" }',
+    }
+    for name, text in parts.items():
+        (tmp_path / name).write_text(text)
+    configs = config_util.get_configs_from_multiple_files(
+        model_config_path=str(tmp_path / "model"),
+        train_config_path=str(tmp_path / "train"),
+        eval_input_config_path=str(tmp_path / "reader"),
+    )
+
+    assert set(configs) == {"model", "train_config", "eval_input_configs", "eval_input_config"}
+    whole = config_util.create_pipeline_proto_from_configs(configs)
+    assert whole.model.faster_rcnn.num_classes == 3
+    assert whole.train_config.batch_size == 2
+    assert len(whole.eval_input_reader) == 1
+
+
+def test_a_part_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "model").write_text("faster_rcnn { num_clases: 3 }")
+    with pytest.raises(ConfigError, match="model:1:15.*num_clases"):
+        config_util.get_configs_from_multiple_files(model_config_path=str(tmp_path / "model"))
+    with pytest.raises(ConfigError, match="absent cannot be read"):
+        config_util.get_configs_from_multiple_files(train_config_path=str(tmp_path / "absent"))
+
+
+def test_a_reader_is_updated_by_its_name(configs):
+    config_util.update_input_reader_config(
+        configs, "eval_input_configs", "second", "label_map_path", "other"
+    )
+    config_util.update_input_reader_config(configs, "train_input_config", value="new.record")
+
+    assert [reader.label_map_path for reader in configs["eval_input_configs"]] == ["", "other"]
+    assert configs["train_input_config"].tf_record_input_reader.input_path == ["new.record"]
+
+
+def test_the_older_way_to_name_a_checkpoint_type(configs):
+    train_config = configs["train_config"]
+    config_util.update_fine_tune_checkpoint_type(train_config)
+    assert train_config.fine_tune_checkpoint_type == "classification"
+
+    train_config.fine_tune_checkpoint_type = "full"
+    config_util.update_fine_tune_checkpoint_type(train_config)
+    assert train_config.fine_tune_checkpoint_type == "full"
