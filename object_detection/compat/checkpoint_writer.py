@@ -35,7 +35,7 @@ def form_of(network) -> TfodForm | None:
     if masks is not None and masks.head.settings.spatial:
         return None
     names = names_of(network)
-    paths = set(variables_by_path(network))
+    paths = set(names.paths)
     if set(names.keys) != paths or set(names.variables) != paths:
         return None
     layers = keras_layers.positions(paths)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.compat.checkpoint_names import tfod_keys
+from object_detection.compat.inception_names import keras_names
 from object_detection.compat.tf1_names import tf1_names
 
 _RPN = "FirstStageBoxPredictor"
@@ -58,6 +59,7 @@ _LAYERS = (
 class VariableNames(NamedTuple):
     """Path -> name, for the paths that have one."""
 
+    paths: tuple[str, ...]  # all of them
     keys: dict[str, str]
     variables: dict[str, str]
     scopes: dict[str, str]
@@ -70,7 +72,8 @@ def names_of(network) -> VariableNames:
     dropout = stage is not None and bool(stage.head.dropout)
     upsample = masks is not None and masks.head.settings.convolve_then_upsample
     keys = tfod_keys(paths, dropout=dropout, upsample=upsample)
-    return VariableNames(keys, variable_names(paths, upsample=upsample), tf1_names(paths))
+    variables = variable_names(paths, upsample=upsample)
+    return VariableNames(tuple(paths), keys, variables, tf1_names(paths))
 
 
 def variable_names(paths, *, upsample=False) -> dict[str, str]:
@@ -87,9 +90,13 @@ def variable_names(paths, *, upsample=False) -> dict[str, str]:
     lowest = min(levels, default=0)
     convs = sum(bool(re.fullmatch(r"masks/head/conv\d+/kernel", path)) for path in paths)
     last_conv = f"masks/head/conv{convs}" if upsample else ""
+    inception = keras_names(paths)
     names = {}
     for path in paths:
         layer, leaf = path.rsplit("/", 1)
+        if layer in inception:
+            names[path] = f"{inception[layer][leaf in _NORM_LEAVES]}/{leaf}"
+            continue
         for pattern, own, norm in _LAYERS:
             match = re.fullmatch(pattern, layer)
             name = norm if leaf in _NORM_LEAVES else own

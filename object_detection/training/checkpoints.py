@@ -4,6 +4,9 @@ The files are TFOD's: `checkpoint` (the list of those kept), `ckpt-N.index` and
 `ckpt-N.data-00000-of-00001`, where N counts the saves. They are written under a temporary name,
 moved into place data first and index last, and only then listed: a crash or a full disk at any
 moment leaves the listed ones whole. What is in them is `run_state`'s.
+
+A folder of TFOD's training loops is one too: its checkpoints, `ckpt-N` of 2.x and `model.ckpt-STEP`
+of 1.x, are read, ours are written beside them, and no file of TFOD's is ever deleted.
 """
 
 import contextlib
@@ -17,11 +20,9 @@ import tensorflow as tf
 from absl import logging
 
 from object_detection.training import run_state
-from object_detection.training.failures import CheckpointError
+from object_detection.training.failures import BlankCheckpoint, CheckpointError
 from object_detection.training.run_state import RunState
 
-# What TensorFlow's reader raises on damaged files, depending on where the damage is.
-_UNREADABLE = (tf.errors.OpError, IndexError, RuntimeError)
 _LIST_DRAFT = ".writing-checkpoint"
 
 
@@ -71,7 +72,7 @@ class CheckpointDirectory:
             raise CheckpointError(self._why_not_saved(state, error)) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        for name in dropped:
+        for name in filter(lambda name: run_state.is_ours(self.directory / name), dropped):
             # The index goes first: without it the rest is no checkpoint for anybody.
             for path in sorted(self._files_of(name), key=lambda path: path.suffix != ".index"):
                 path.unlink(missing_ok=True)
@@ -80,7 +81,8 @@ class CheckpointDirectory:
     def restore_newest(self, state: RunState) -> Path | None:
         """Fills `state` from the newest readable checkpoint; returns its prefix, or None.
 
-        A checkpoint whose files are damaged is passed over, with a warning, for the one before.
+        A checkpoint whose files are damaged, or that holds no weights, is passed over, with a
+        warning, for the one before.
 
         Raises:
             CheckpointError: the newest is of another model, or all there are damaged.
@@ -89,7 +91,10 @@ class CheckpointDirectory:
         for prefix in self.newest_first():
             try:
                 run_state.read(prefix, state)
-            except _UNREADABLE as error:
+            except BlankCheckpoint as error:
+                logging.warning("%s; it is passed over.", error)
+                continue
+            except run_state.UNREADABLE as error:
                 logging.warning("%s is damaged and passed over: %s", prefix, _first_line(error))
                 damaged.append(prefix.name)
                 continue
@@ -110,13 +115,15 @@ class CheckpointDirectory:
         listed = self._listed()
         names = [listed.latest, *(name for name, _ in reversed(listed.entries))]
         names += [f"ckpt-{number}" for number in reversed(self._numbers())]
+        names += [f"model.ckpt-{step}" for step in reversed(self._numbers("model.ckpt"))]
         names = [name for name in dict.fromkeys(names) if name]
         return [
             self.directory / name for name in names if (self.directory / f"{name}.index").exists()
         ]
 
-    def _numbers(self) -> list[int]:
-        names = (re.fullmatch(r"ckpt-(\d+)\..*", path.name) for path in self._entries())
+    def _numbers(self, stem="ckpt") -> list[int]:
+        pattern = re.escape(stem) + r"-(\d+)\..*"
+        names = (re.fullmatch(pattern, path.name) for path in self._entries())
         return sorted({int(match[1]) for match in names if match})
 
     def _entries(self):

@@ -105,9 +105,7 @@ def load_config(door: str, reads: tuple[str, ...], change: Change | None = None)
     Raises:
         ConfigError: it can't be read, or it has faults: all of them are in the message.
     """
-    from object_detection.config import pipeline_file, preflight
-    from object_detection.config.errors import ConfigError
-    from object_detection.modeling.backbones import BACKBONES
+    from object_detection.config import pipeline_file
 
     dotted = [text for text in FLAGS.config_override if re.match(r"\s*[\w.\[\]]+\s*=", text)]
     texts = [text for text in FLAGS.config_override if text not in dotted]
@@ -118,6 +116,25 @@ def load_config(door: str, reads: tuple[str, ...], change: Change | None = None)
         change(config)
     if FLAGS.num_train_steps is not None:
         config.train_config.num_steps = FLAGS.num_train_steps
+    return checked(config, door=door, reads=reads, source=FLAGS.pipeline_config_path)
+
+
+def checked(config, *, door: str, reads: tuple[str, ...], source: str = "the config"):
+    """The config, if nothing is wrong with it; its warnings are logged.
+
+    Args:
+        config: a TrainEvalPipelineConfig.
+        door: `train`, `eval` or `export`.
+        reads: as for `load_config`.
+        source: what the config is called in the message.
+
+    Raises:
+        ConfigError: it has faults: all of them are in the message.
+    """
+    from object_detection.config import preflight
+    from object_detection.config.errors import ConfigError
+    from object_detection.modeling.backbones import BACKBONES
+
     findings = preflight.check(
         config, door=door, supported_extractors=tuple(BACKBONES), reads=reads
     )
@@ -125,7 +142,7 @@ def load_config(door: str, reads: tuple[str, ...], change: Change | None = None)
         logging.warning("config: %s", warning)
     if findings.faults:
         raise ConfigError(
-            f"{FLAGS.pipeline_config_path} has {len(findings.faults)} fault(s):\n"
+            f"{source} has {len(findings.faults)} fault(s):\n"
             + "\n".join(f"  {number}. {text}" for number, text in enumerate(findings.faults, 1))
         )
     return config

@@ -9,6 +9,10 @@ class CheckpointError(RunFailure):
     """A checkpoint can't be written, or can't be read into this model."""
 
 
+class BlankCheckpoint(CheckpointError):
+    """A checkpoint that holds no weights at all, as TFOD's of step 0."""
+
+
 class NonFiniteLoss(RunFailure):
     """A loss or the gradient is NaN or infinite; the weights can't be trusted any more."""
 

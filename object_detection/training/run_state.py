@@ -11,6 +11,8 @@ What the file holds, by key (each followed by TensorFlow's `/.ATTRIBUTES/VARIABL
 The slashes of a path are dots in the map, and each such dot is two in the file (TensorFlow's way
 to escape them): `rpn/conv/kernel` is found under `model/rpn..conv..kernel`.
 
+TFOD's own training checkpoints are read too; `compat.stored_run` knows their names.
+
 The map is explicit because `tf.train.Checkpoint(model=keras_model)` leaves out, without a word,
 layers that Keras 3 keeps in lists and dicts; the paths are `compat.checkpoint_map`'s.
 """
@@ -22,11 +24,19 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import logging
 
-from object_detection.compat import checkpoint_map, checkpoint_reader
-from object_detection.training.failures import CheckpointError
+from object_detection.builders.optimizer_builder import Momentum
+from object_detection.compat import (
+    checkpoint_map,
+    checkpoint_reader,
+    stored_run,
+    variable_names,
+)
+from object_detection.compat.checkpoint_names import SUFFIX
+from object_detection.training.failures import BlankCheckpoint, CheckpointError
 from object_detection.training.optimizer import Optimizer
 
-_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+# What TensorFlow's reader raises on damaged files, depending on where the damage is.
+UNREADABLE = (tf.errors.OpError, IndexError, RuntimeError)
 
 
 class RunState(NamedTuple):
@@ -34,6 +44,7 @@ class RunState(NamedTuple):
 
     weights: Mapping[str, tf.Variable]  # path -> every variable of the network, trained or not
     optimizer: Optimizer
+    names: variable_names.VariableNames  # what TFOD calls them
     step: tf.Variable  # int64 scalar
     bad_records: tf.Variable  # string scalar: their places, one a line
 
@@ -44,7 +55,8 @@ def fresh_state(network, optimizer: Optimizer) -> RunState:
         path: variable.value for path, variable in checkpoint_map.variables_by_path(network).items()
     }
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    return RunState(weights, optimizer, step, tf.Variable("", dtype=tf.string, trainable=False))
+    bad_records = tf.Variable("", dtype=tf.string, trainable=False)
+    return RunState(weights, optimizer, variable_names.names_of(network), step, bad_records)
 
 
 def entries_of(state: RunState) -> dict[str, tf.Variable]:
@@ -65,24 +77,35 @@ def write(prefix: str | os.PathLike, state: RunState) -> None:
 
 
 def read(prefix: str | os.PathLike, state: RunState) -> None:
-    """Fills `state` from the checkpoint at `prefix`.
+    """Fills `state` from the checkpoint at `prefix`, which may be one of TFOD's training loops.
 
     Optimizer slots and averages that the file lacks begin anew with a warning, for the config
     may have changed its optimizer; the network's variables must all be there and fit.
 
     Raises:
         CheckpointError: it is a checkpoint of another model; nothing was changed.
+        BlankCheckpoint: TFOD wrote it before its model had any variables.
     """
-    entries = entries_of(state)
     reader = tf.train.load_checkpoint(str(prefix))
     stored = reader.get_variable_to_shape_map()
-    _check_fits(prefix, entries, stored)
+    run = stored_run.find(stored, state.names)
+    if run.is_blank:
+        raise BlankCheckpoint(
+            f"{prefix} holds no weights: TFOD saved it at step 0, before its model was built"
+        )
+    _check_fits(prefix, state.weights, run, stored)
+    entries, names = entries_of(state), _names_of_entries(run, state)
     present = {
         key: variable
         for key, variable in entries.items()
-        if stored.get(_key_in_file(key)) == list(variable.shape)
+        if stored.get(names.get(key)) == list(variable.shape)
     }
-    anew = sorted(set(entries) - set(present))
+    if "step" not in present:
+        raise CheckpointError(
+            f"{prefix} holds weights but no step: it is no training checkpoint. To start from its "
+            "weights, name it in train_config.fine_tune_checkpoint and give a new --model_dir."
+        )
+    anew = sorted(set(entries) - set(present) - {"bad_records"})
     if anew:
         logging.warning(
             "%s lacks %d entries, which begin anew (has the optimizer of the config changed?): %s",
@@ -91,7 +114,9 @@ def read(prefix: str | os.PathLike, state: RunState) -> None:
             _some(anew),
         )
     # All is read before anything changes: a file that is damaged in the middle changes nothing.
-    values = {key: reader.get_tensor(_key_in_file(key)) for key in present}
+    values = {key: reader.get_tensor(names[key]) for key in present}
+    if run.writer != stored_run.OURS:
+        _take_over(prefix, run.writer, values, state)
     for key, value in values.items():
         present[key].assign(value)
 
@@ -111,32 +136,72 @@ def read_weights(prefix: str | os.PathLike, network, *, averages: bool = False) 
     reader = tf.train.load_checkpoint(str(prefix))
     stored = reader.get_variable_to_shape_map()
     variables = checkpoint_map.variables_by_path(network)
-    if not any(_key_in_file(f"model/{_flat(path)}") in stored for path in variables):
-        checkpoint_reader.restore(network, str(prefix))  # TFOD's
+    run = stored_run.find(stored, variable_names.names_of(network))
+    if run.writer == stored_run.OURS:
+        _check_fits(prefix, variables, run, stored)
+        for path, variable in variables.items():
+            variable.assign(reader.get_tensor(run.weights[path]))
     else:
-        _check_fits(prefix, {f"model/{_flat(path)}": v for path, v in variables.items()}, stored)
-    averaged = {path for path in variables if _key_in_file(f"average/{_flat(path)}") in stored}
-    if averages and not averaged:
+        checkpoint_reader.restore(network, str(prefix))
+    if averages and not run.averages:
         raise ValueError(
             f"eval_config.use_moving_averages is true, but {prefix} holds none: it was trained "
             "with train_config.optimizer.use_moving_average: false."
         )
-    for path, variable in variables.items():
-        # Weights that are not trained have no average.
-        part = "average" if averages and path in averaged else "model"
-        key = _key_in_file(f"{part}/{_flat(path)}")
-        if key in stored:
-            variable.assign(reader.get_tensor(key))
-    return int(reader.get_tensor(_key_in_file("step"))) if _key_in_file("step") in stored else 0
+    for path, name in run.averages.items() if averages else ():
+        variables[path].assign(reader.get_tensor(name))  # weights that are not trained have none
+    return int(reader.get_tensor(run.step)) if run.step in stored else 0
+
+
+def _names_of_entries(run, state) -> dict[str, str]:
+    """The name in the file of each entry of a state that it can have."""
+    names = {"step": run.step, "bad_records": stored_run.name_of("bad_records")}
+    names |= {f"model/{_flat(path)}": name for path, name in run.weights.items()}
+    names |= {f"average/{_flat(path)}": name for path, name in run.averages.items()}
+    # Another rule's slot of the same name holds something else: all of a rule's, or none.
+    wanted = list(dict.fromkeys(slot for slot, _ in state.optimizer.slots))
+    found = {slot for slot, _ in run.slots}
+    if found <= set(wanted) and wanted[0] in found:
+        names |= {f"optimizer/{slot}/{_flat(path)}": n for (slot, path), n in run.slots.items()}
+    return names
+
+
+def _take_over(prefix, writer, values, state):
+    """Says what is taken over from TFOD, and turns what it keeps otherwise into our form.
+
+    TFOD 2.x runs the same kernels on the same slots. TFOD 1.x's momentum is a sum of gradients,
+    which the rate multiplies at each update; ours, as Keras's, is the sum of the updates
+    themselves. With the rate of the next update between them that update is the same.
+    """
+    step = int(values["step"])
+    counts = [sum(key.startswith(part) for key in values) for part in ("model", "opt", "average")]
+    logging.info(
+        "%s is a training checkpoint of %s at step %d: %d variables, %d slots of the optimizer "
+        "and %d moving averages are taken over.",
+        prefix,
+        writer,
+        step,
+        *counts,
+    )
+    momenta = [key for key in values if key.startswith("optimizer/momentum/")]
+    if writer == stored_run.TFOD_1 and isinstance(state.optimizer.plan.rule, Momentum) and momenta:
+        rate = float(state.optimizer.plan.learning_rate(tf.constant(step, tf.int64)))
+        for key in momenta:
+            values[key] = values[key] * -rate
+        logging.info("Its momentum is multiplied by the learning rate of this step, %g.", rate)
+
+
+def is_ours(prefix: str | os.PathLike) -> bool:
+    """Whether a checkpoint was written by `write`, and is not TFOD's or unreadable."""
+    try:
+        stored = tf.train.load_checkpoint(str(prefix)).get_variable_to_shape_map()
+    except (*UNREADABLE, ValueError):
+        return False
+    return stored_run.writer_of(stored) == stored_run.OURS
 
 
 def _flat(path: str) -> str:
     return path.replace("/", ".")
-
-
-def _key_in_file(key: str) -> str:
-    """TensorFlow doubles the dots of attribute names."""
-    return key.replace(".", "..") + _SUFFIX
 
 
 def _trackable(entries: Mapping[str, tf.Variable]) -> tf.train.Checkpoint:
@@ -157,29 +222,26 @@ def _trackable(entries: Mapping[str, tf.Variable]) -> tf.train.Checkpoint:
     return node_of(tree)
 
 
-def _check_fits(prefix, entries, stored):
+def _check_fits(prefix, weights, run, stored):
     """Raises where a variable of the network is not in the file, or one there not in the network.
 
     Args:
-        entries: key -> variable; those of the optimizer may be lacking.
-        stored: key in the file -> shape.
+        weights: path -> variable.
+        run: `StoredRun` of the file.
+        stored: name in the file -> shape.
     """
-    ours = {_key_in_file(k): list(v.shape) for k, v in entries.items() if _must_match(k)}
-    theirs = {key: shape for key, shape in stored.items() if _must_match(key)}
-    missing = sorted(set(ours) - set(theirs))
-    foreign = sorted(key for key in set(theirs) - set(ours) if key.startswith("model/"))
+    missing = sorted(path for path in weights if run.weights.get(path) not in stored)
     misfits = [
-        f"{_name(key)} is {theirs[key]} there and {ours[key]} here"
-        for key in sorted(set(ours) & set(theirs))
-        if theirs[key] != ours[key]
+        f"{path} is {stored[run.weights[path]]} there and {list(variable.shape)} here"
+        for path, variable in sorted(weights.items())
+        if path not in missing and stored[run.weights[path]] != list(variable.shape)
     ]
     faults = []
     if missing:
-        names = _some([_name(key) for key in missing])
-        faults.append(f"{len(missing)} variables of this model are not there: {names}")
-    if foreign:
-        names = _some([_name(key) for key in foreign])
-        faults.append(f"{len(foreign)} variables there are not in this model: {names}")
+        faults.append(f"{len(missing)} variables of this model are not there: {_some(missing)}")
+    if run.strays:
+        names = _some([_name(name) for name in run.strays])
+        faults.append(f"{len(run.strays)} variables there are not in this model: {names}")
     if misfits:
         faults.append(f"{len(misfits)} variables have another shape: {_some(misfits)}")
     if faults:
@@ -191,13 +253,9 @@ def _check_fits(prefix, entries, stored):
         )
 
 
-def _name(key_in_file: str) -> str:
-    """A key of a file as people know it: rpn/conv/kernel."""
-    return key_in_file.removesuffix(_SUFFIX).removeprefix("model/").replace("..", "/")
-
-
-def _must_match(key: str) -> bool:
-    return key.startswith(("model/", "step"))
+def _name(name: str) -> str:
+    """A name in a file as people know it: rpn/conv/kernel."""
+    return name.removesuffix(SUFFIX).removeprefix("model/").replace("..", "/")
 
 
 def _some(names, limit=5) -> str:

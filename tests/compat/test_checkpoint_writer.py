@@ -93,10 +93,10 @@ def test_our_own_reader_reads_it_back(tmp_path):
 )
 def test_places_of_the_mask_convolutions(fields, places):
     # The places are TFOD's, whatever the extractor.
+    masks = f"mask_prediction_num_conv_layers: 3 {fields}"
     network = network_of(
-        """faster_rcnn { second_stage_box_predictor { mask_rcnn_box_predictor {
-           spatial_mask_branch: false mask_prediction_num_conv_layers: 3 %s } } }"""
-        % fields
+        "faster_rcnn { second_stage_box_predictor { mask_rcnn_box_predictor { "
+        f"spatial_mask_branch: false {masks} }} }} }}"
     )
     names = variable_names.names_of(network)
     for layer, place in places.items():

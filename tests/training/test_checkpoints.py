@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
+from object_detection.compat import stored_run
 from object_detection.training import checkpoints, run_state
 from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.failures import CheckpointError
@@ -40,7 +41,7 @@ def test_every_variable_comes_back(tmp_path):
 def test_every_variable_is_in_the_file(tmp_path, made):
     prefix = CheckpointDirectory(tmp_path).save(made.state)
     stored = tf.train.load_checkpoint(str(prefix)).get_variable_to_shape_map()
-    keys = {run_state._key_in_file(key) for key in run_state.entries_of(made.state)}
+    keys = {stored_run.name_of(key) for key in run_state.entries_of(made.state)}
     assert keys == set(stored) - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
 
 

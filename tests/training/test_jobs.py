@@ -8,9 +8,10 @@ import tensorflow as tf
 import tiny_run
 from google.protobuf import text_format
 
+from object_detection.compat import stored_run
 from object_detection.data import report
 from object_detection.protos import pipeline_pb2
-from object_detection.training import jobs, run_state
+from object_detection.training import jobs
 from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.failures import CheckpointError, RunFailure
 
@@ -208,9 +209,9 @@ def test_frozen_weights_stay(tmp_path, asked):
     config.train_config.freeze_variables.append("first")
     jobs.train(config, jobs.TrainOptions(str(tmp_path), seed=1))
     stored = [CheckpointDirectory(tmp_path).directory / f"ckpt-{n}" for n in (1, 2)]
-    key = run_state._key_in_file("model/first.kernel")
+    key = stored_run.name_of("model/first.kernel")
     before, after = (tf.train.load_checkpoint(str(prefix)).get_tensor(key) for prefix in stored)
     np.testing.assert_array_equal(before, after)
-    key = run_state._key_in_file("model/norm.gamma")
+    key = stored_run.name_of("model/norm.gamma")
     before, after = (tf.train.load_checkpoint(str(prefix)).get_tensor(key) for prefix in stored)
     assert (before != after).any()
