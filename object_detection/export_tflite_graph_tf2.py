@@ -1,0 +1,26 @@
+"""TFOD's export for TensorFlow Lite, which has no Faster R-CNN: names its successor."""
+
+import os
+import sys
+
+if not __package__:  # run as a file: Python then looks in this folder, not in the one above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from object_detection.legacy import successor  # noqa: E402
+
+
+def main():
+    """Says what to run; the exit code."""
+    return successor.tell(
+        "export_tflite_graph_tf2.py",
+        "TFOD exports SSD and CenterNet so, never Faster or Mask R-CNN; export a SavedModel.",
+        "python -m object_detection.exporter_main_v2 --pipeline_config_path={pipeline_config_path} "
+        "--trained_checkpoint_dir={trained_checkpoint_dir} --output_directory={output_directory}",
+        pipeline_config_path="PIPELINE_CONFIG",
+        trained_checkpoint_dir="CHECKPOINT_DIR",
+        output_directory="OUTPUT_DIR",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

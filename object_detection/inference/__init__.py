@@ -1,0 +1,1 @@
+"""Holds the one command that TFOD has under this path."""

@@ -1,0 +1,1 @@
+"""The commands of TFOD's first release, for the tutorials that still name them."""

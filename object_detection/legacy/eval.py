@@ -1,0 +1,90 @@
+"""Evaluates with the flags of TFOD's first release: see --help.
+
+    --pipeline_config_path=pipeline.config --checkpoint_dir=run --eval_dir=metrics
+
+It is `model_main_tf2.py --checkpoint_dir` under its older name; the metrics go to eval/ in
+`--eval_dir`. In place of the pipeline.config there may be three files: --eval_config_path,
+--model_config_path and --input_config_path.
+"""
+
+import os
+import sys
+
+if not __package__:  # run as a file: Python then looks in this folder, not in the one two above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from absl import app, flags  # noqa: E402
+
+from object_detection.training import commands  # noqa: E402
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """TFOD's flags."""
+    flags.DEFINE_string("checkpoint_dir", "", "The folder whose checkpoints are evaluated.")
+    flags.DEFINE_string("eval_dir", "", "Where the metrics go.")
+    flags.DEFINE_string("pipeline_config_path", "", "The pipeline.config; or give the next three.")
+    flags.DEFINE_string("eval_config_path", "", "A file with an EvalConfig.")
+    flags.DEFINE_string("model_config_path", "", "A file with a DetectionModel.")
+    flags.DEFINE_string("input_config_path", "", "A file with an InputReader.")
+    flags.DEFINE_boolean("eval_training_data", False, "Evaluate on the training data.")
+    flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and end.")
+
+
+def door():
+    """Evaluates as the flags say; the exit code."""
+    for name, purpose in (
+        ("checkpoint_dir", "say where the checkpoints are."),
+        ("eval_dir", "say where the metrics go."),
+    ):
+        if not FLAGS[name].value:
+            return commands.refuse(name, purpose)
+    config = config_of_flags()
+    from object_detection import model_lib_v2
+
+    return model_lib_v2.eval_continuously(
+        config,
+        model_dir=FLAGS.eval_dir,
+        checkpoint_dir=FLAGS.checkpoint_dir,
+        wait_interval=None,
+        eval_on_train_data=FLAGS.eval_training_data,
+        run_once=FLAGS.run_once,
+    )
+
+
+def config_of_flags():
+    """The TrainEvalPipelineConfig of one file or of three.
+
+    Raises:
+        ConfigError: a file is missing or cannot be read.
+    """
+    from object_detection.config import pipeline_file
+    from object_detection.config.errors import ConfigError
+    from object_detection.utils import config_util
+
+    if FLAGS.pipeline_config_path:
+        return pipeline_file.load(FLAGS.pipeline_config_path)
+    reader = "train_input_config_path" if FLAGS.eval_training_data else "eval_input_config_path"
+    paths = {
+        "model_config_path": FLAGS.model_config_path,
+        "eval_config_path": FLAGS.eval_config_path,
+        reader: FLAGS.input_config_path,
+    }
+    if not all(paths.values()):
+        raise ConfigError(
+            "Give --pipeline_config_path, or all of --model_config_path, --eval_config_path and "
+            "--input_config_path."
+        )
+    configs = config_util.get_configs_from_multiple_files(**paths)
+    return config_util.create_pipeline_proto_from_configs(configs)
+
+
+def main():
+    """The command."""
+    define_flags()
+    app.run(lambda _: commands.run(door))
+
+
+if __name__ == "__main__":
+    main()

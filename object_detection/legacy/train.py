@@ -1,0 +1,95 @@
+"""Trains with the flags of TFOD's first release: see --help.
+
+    --pipeline_config_path=pipeline.config --train_dir=run
+
+It is `model_main_tf2.py` under its older name: `--train_dir` is its `--model_dir`. In place of the
+pipeline.config there may be three files: --train_config_path, --model_config_path and
+--input_config_path.
+"""
+
+import os
+import sys
+
+if not __package__:  # run as a file: Python then looks in this folder, not in the one two above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from absl import app, flags, logging  # noqa: E402
+
+from object_detection.training import commands  # noqa: E402
+
+FLAGS = flags.FLAGS
+_SUCCESSOR = (
+    "python -m object_detection.model_main_tf2 --pipeline_config_path=PIPELINE_CONFIG "
+    "--model_dir=MODEL_DIR --num_workers=N"
+)
+
+
+def define_flags():
+    """TFOD's flags."""
+    flags.DEFINE_string("train_dir", "", "Where checkpoints and event files go.")
+    flags.DEFINE_string("pipeline_config_path", "", "The pipeline.config; or give the next three.")
+    flags.DEFINE_string("train_config_path", "", "A file with a TrainConfig.")
+    flags.DEFINE_string("model_config_path", "", "A file with a DetectionModel.")
+    flags.DEFINE_string("input_config_path", "", "A file with an InputReader.")
+    flags.DEFINE_integer("num_clones", 1, "Without effect: every GPU there is trains.")
+    flags.DEFINE_boolean("clone_on_cpu", False, "Train on the CPU.")
+    flags.DEFINE_string("master", "", "Not supported.")
+    flags.DEFINE_integer("task", 0, "Not supported.")
+    flags.DEFINE_integer("worker_replicas", 1, "Not supported.")
+    flags.DEFINE_integer("ps_tasks", 0, "Not supported.")
+    flags.DEFINE_string("worker_job_name", "lonely_worker", "Not supported.")
+
+
+def door():
+    """Trains as the flags say; the exit code."""
+    if FLAGS.master or FLAGS.task or FLAGS.ps_tasks or FLAGS.worker_replicas > 1:
+        logging.error("Parameter servers are not supported. On each machine run: %s", _SUCCESSOR)
+        return 1
+    if not FLAGS.train_dir:
+        return commands.refuse("train_dir", "say where checkpoints and event files go.")
+    config = config_of_flags()
+    if FLAGS.clone_on_cpu:
+        import tensorflow as tf
+
+        tf.config.set_visible_devices([], "GPU")
+    elif FLAGS.num_clones > 1:
+        logging.warning("--num_clones has no effect: every GPU that is visible trains.")
+    from object_detection import model_lib_v2
+
+    return model_lib_v2.train_loop(config, FLAGS.train_dir)
+
+
+def config_of_flags():
+    """The TrainEvalPipelineConfig of one file or of three.
+
+    Raises:
+        ConfigError: a file is missing or cannot be read.
+    """
+    from object_detection.config import pipeline_file
+    from object_detection.config.errors import ConfigError
+    from object_detection.utils import config_util
+
+    if FLAGS.pipeline_config_path:
+        return pipeline_file.load(FLAGS.pipeline_config_path)
+    paths = {
+        "model_config_path": FLAGS.model_config_path,
+        "train_config_path": FLAGS.train_config_path,
+        "train_input_config_path": FLAGS.input_config_path,
+    }
+    if not all(paths.values()):
+        raise ConfigError(
+            "Give --pipeline_config_path, or all of --model_config_path, --train_config_path and "
+            "--input_config_path."
+        )
+    configs = config_util.get_configs_from_multiple_files(**paths)
+    return config_util.create_pipeline_proto_from_configs(configs)
+
+
+def main():
+    """The command."""
+    define_flags()
+    app.run(lambda _: commands.run(door))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""TFOD's `model_lib_v2` for programs that start training or evaluation themselves.
+
+The same runs as `model_main_tf2.py` makes; what the arguments leave out, the config says.
+"""
+
+from absl import logging
+
+from object_detection.config import pipeline_file, short_names
+from object_detection.training import commands
+
+
+def train_loop(
+    pipeline_config_path,
+    model_dir,
+    config_override=None,
+    train_steps=None,
+    use_tpu=False,
+    save_final_config=False,
+    checkpoint_every_n=1000,
+    checkpoint_max_to_keep=7,
+    record_summaries=True,
+    performance_summary_exporter=None,
+    num_steps_per_iteration=100,
+    **kwargs,
+):
+    """Trains a model in `model_dir`, going on where an earlier run stopped.
+
+    Args:
+        pipeline_config_path: a pipeline.config, or a TrainEvalPipelineConfig message.
+        model_dir: where checkpoints, event files and the config as run go.
+        config_override: a TrainEvalPipelineConfig, or its text, to be merged over the config.
+        train_steps: overrides train_config.num_steps.
+        use_tpu: must be False.
+        save_final_config, performance_summary_exporter, num_steps_per_iteration: without meaning
+            here: the config as run is always saved, and steps are counted one by one.
+        checkpoint_every_n: steps between checkpoints.
+        checkpoint_max_to_keep: how many checkpoints stay; 0: all.
+        record_summaries: whether input images are written to TensorBoard.
+        kwargs: further changes of the config, as `merge_external_params_with_configs` takes them.
+
+    Returns:
+        0, or another exit code where the run was interrupted.
+
+    Raises:
+        ConfigError: the config cannot be read or has faults.
+        RunFailure: the run cannot go on; the message says why.
+        ValueError: use_tpu.
+    """
+    del save_final_config, performance_summary_exporter, num_steps_per_iteration
+    _refuse_tpu(use_tpu)
+    config, name = _config_of(pipeline_config_path, config_override, kwargs)
+    if train_steps:
+        config.train_config.num_steps = train_steps
+    commands.checked(config, door="train", reads=("train_input_reader",), source=name)
+    from object_detection.training import distribution, jobs
+
+    distribution.let_gpu_memory_grow()
+    options = jobs.TrainOptions(
+        model_dir=str(model_dir),
+        checkpoint_every_n=checkpoint_every_n,
+        checkpoint_max_to_keep=checkpoint_max_to_keep,
+        record_summaries=record_summaries,
+    )
+    return jobs.train(config, options)
+
+
+def eval_continuously(
+    pipeline_config_path,
+    config_override=None,
+    train_steps=None,
+    sample_1_of_n_eval_examples=1,
+    sample_1_of_n_eval_on_train_examples=1,
+    use_tpu=False,
+    override_eval_num_epochs=True,
+    postprocess_on_cpu=False,
+    model_dir=None,
+    checkpoint_dir=None,
+    wait_interval=180,
+    timeout=3600,
+    eval_index=None,
+    save_final_config=False,
+    eval_on_train_data=False,
+    run_once=False,
+    **kwargs,
+):
+    """Evaluates the checkpoints of a folder as they come.
+
+    Args:
+        pipeline_config_path, config_override, train_steps, use_tpu, kwargs: as in `train_loop`.
+        sample_1_of_n_eval_examples: evaluate on one of so many examples.
+        sample_1_of_n_eval_on_train_examples: the same for the training data.
+        model_dir: where the metrics go, in eval/; by default `checkpoint_dir`.
+        checkpoint_dir: the folder of checkpoints; by default `model_dir`.
+        wait_interval: seconds between looks at the folder.
+        timeout: seconds without a new checkpoint after which evaluation ends.
+        eval_index: number of the eval_input_reader; None: all of them (TFOD: the first).
+        eval_on_train_data: evaluate on the training data.
+        run_once: evaluate the newest checkpoint and return.
+        override_eval_num_epochs, postprocess_on_cpu, save_final_config: without meaning here: an
+            evaluation always goes over the data once.
+
+    Returns:
+        0, or another exit code where the run was interrupted.
+
+    Raises:
+        ConfigError, RunFailure, ValueError: as `train_loop`; or neither folder is given.
+    """
+    del override_eval_num_epochs, postprocess_on_cpu, save_final_config
+    _refuse_tpu(use_tpu)
+    if not (model_dir or checkpoint_dir):
+        raise ValueError("give checkpoint_dir, the folder whose checkpoints are to be evaluated")
+    config, name = _config_of(pipeline_config_path, config_override, kwargs)
+    if train_steps:
+        config.train_config.num_steps = train_steps
+    if wait_interval is not None:
+        config.eval_config.eval_interval_secs = int(wait_interval)
+    if eval_index is not None and not eval_on_train_data:
+        chosen = config.eval_input_reader[eval_index]
+        config.ClearField("eval_input_reader")
+        config.eval_input_reader.add().CopyFrom(chosen)
+    readers, every = config.eval_input_reader, sample_1_of_n_eval_examples
+    if eval_on_train_data:
+        readers, every = [config.train_input_reader], sample_1_of_n_eval_on_train_examples
+    for reader in readers:
+        reader.sample_1_of_n_examples = every or reader.sample_1_of_n_examples
+    reads = ("train_input_reader" if eval_on_train_data else "eval_input_reader",)
+    commands.checked(config, door="eval", reads=reads, source=name)
+    from object_detection.training import distribution, jobs
+
+    distribution.let_gpu_memory_grow()
+    options = jobs.EvalOptions(
+        model_dir=str(model_dir or checkpoint_dir),
+        checkpoint_dir=str(checkpoint_dir or model_dir),
+        run_once=run_once,
+        eval_timeout=timeout,
+        on_train_data=eval_on_train_data,
+    )
+    return jobs.evaluate(config, options)
+
+
+def _refuse_tpu(use_tpu):
+    if use_tpu:
+        raise ValueError("TPUs are not supported; leave use_tpu out to run on GPUs or the CPU")
+
+
+def _config_of(given, override, changes):
+    """A TrainEvalPipelineConfig of our own to change, and its name."""
+    if hasattr(given, "train_config"):
+        config, name = type(given)(), "the config"
+        config.CopyFrom(given)
+    else:
+        config, name = pipeline_file.load(given), str(given)
+    if override is not None:
+        if isinstance(override, str):
+            override = pipeline_file.parse(override, "config_override")
+        config.MergeFrom(override)
+    if changes:
+        logging.info("Changes of %s: %s", name, ", ".join(sorted(changes)))
+        configs = short_names.create_configs_from_pipeline_proto(config)
+        short_names.merge_external_params_with_configs(configs, None, changes)
+    return config, name
