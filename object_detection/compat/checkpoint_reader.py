@@ -1,148 +1,245 @@
-"""One reader for checkpoints: ours and TFOD's (TF2 object-based, TF1 name-based), told by keys."""
+"""The one door to stored weights: recognizes them, gives them to a network, and says what it did.
+
+What a path may be is `checkpoint_files`' matter, whose names a file has `checkpoint_kinds`'.
+"""
 
 import re
-from pathlib import Path
+from collections import Counter
 from typing import NamedTuple
 
-import tensorflow as tf
+from absl import logging
 
+from object_detection.compat import checkpoint_kinds
+from object_detection.compat.checkpoint_files import open_stored
 from object_detection.compat.checkpoint_map import variables_by_path
-from object_detection.compat.checkpoint_names import SUFFIX, tfod_keys
-from object_detection.compat.tf1_names import tf1_names
+from object_detection.compat.checkpoint_paths import CheckpointError
+from object_detection.compat.tf1_names import NETWORKS
+
+__all__ = ["CheckpointError", "RestoreReport", "TYPES", "restore", "restore_stored"]
 
 TYPES = ("full", "detection", "classification")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that is not there, cannot be read, or does not fit the model."""
+_NETWORK = re.compile(
+    rf"(backbone/(resnet|{'|'.join(NETWORKS)})|roi_stage/(conv\d|"
+    rf"{'|'.join(NETWORKS)}))/"
+)
+_SHOWN = 8  # names of a list in the log; the report has them all
 
 
 class RestoreReport(NamedTuple):
-    """What a restore did with each variable of the model."""
+    """What a restore did with each variable of the model, and with each entry of the file."""
 
     path: str
-    kind: str  # "object_detection" (ours), "TFOD (TF2)" or "TFOD (TF1)"
+    kind: str  # one of checkpoint_kinds.KINDS
     restored: tuple[str, ...]
     not_asked: tuple[str, ...]  # outside the checkpoint type
     missing: tuple[str, ...]  # not in the file
     mismatched: tuple[str, ...]  # "path: model [..], file [..]"
+    unused: tuple[str, ...] = ()  # entries of the file that went nowhere
+    notes: tuple[str, ...] = ()  # what else is good to know, sentences
 
     def summary(self):
         """A few lines for the log."""
         lines = [
-            f"restored {len(self.restored)} variables from {self.path} ({self.kind}); "
+            f"restored {len(self.restored)} variables from {self.path} "
+            f"({checkpoint_kinds.WORDS[self.kind]}); "
             f"{len(self.not_asked)} not asked for, {len(self.missing)} not in the file, "
             f"{len(self.mismatched)} of another shape"
         ]
-        lines += [f"  kept as initialized, {line}" for line in self.mismatched]
-        lines += [f"  kept as initialized, not in the file: {p}" for p in self.missing[:8]]
-        if len(self.missing) > 8:
-            lines.append(f"  ... and {len(self.missing) - 8} more that are not in the file")
-        return "\n".join(lines)
+        if self.restored:
+            lines.append(f"  restored: {_grouped(self.restored)}")
+        if self.not_asked:
+            lines.append(f"  not asked for: {_grouped(self.not_asked)}")
+        if self.missing:
+            lines.append(f"  kept as initialized, not in the file: {_grouped(self.missing)}")
+        lines += [f"  kept as initialized, {line}" for line in self.mismatched[:_SHOWN]]
+        if len(self.mismatched) > _SHOWN:
+            rest = _grouped(line.split(":")[0] for line in self.mismatched[_SHOWN:])
+            lines.append(f"  ... and {len(self.mismatched) - _SHOWN} more of another shape: {rest}")
+        for reason, names in self.unused_by_reason().items():
+            lines.append(f"  unused in the file, {reason}: {_grouped(names)}")
+        return "\n".join(lines + [f"  {note}" for note in self.notes])
+
+    def unused_by_reason(self):
+        """{reason: names of entries of the file that went nowhere}."""
+        reasons = {}
+        for name in self.unused:
+            reasons.setdefault(checkpoint_kinds.why_unused(name), []).append(name)
+        return reasons
 
 
-def restore(network, path, *, checkpoint_type="full", partial=False):
-    """Gives the variables of a network their values from a checkpoint.
+def restore(network, path, *, checkpoint_type="full", partial=False, moving_averages=False):
+    """Gives the variables of a network their values from whatever weights a path means.
 
     Args:
         network: `FasterRCNN`.
-        path: a directory with checkpoints (or with `checkpoint/` in it), a prefix, or an .index
-            file.
+        path: see `checkpoint_files.open_stored`.
         checkpoint_type: "full" (the whole model), "detection" (both feature extractors) or
-            "classification" (the backbone).
+            "classification" (their base network, which classifiers share).
         partial: whether variables that are missing or of another shape may stay as they are.
+        moving_averages: take the moving averages where the file keeps them beside the weights.
 
     Returns:
         `RestoreReport`.
 
     Raises:
-        CheckpointError: nothing readable at `path`, an unknown type, nothing that fits, or,
-            without `partial`, a variable that is missing or of another shape.
+        CheckpointError: nothing readable at `path`, an unknown type, nothing that fits, averages
+            that a training did not keep, or, without `partial`, a variable that is missing or of
+            another shape. No variable has been changed then.
     """
     if checkpoint_type not in TYPES:
         raise CheckpointError(
             f"fine_tune_checkpoint_type is '{checkpoint_type}'; allowed: {', '.join(TYPES)}"
         )
-    prefix = find_prefix(path)
-    try:
-        reader = tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, ValueError) as error:
-        raise CheckpointError(f"{prefix} cannot be read as a checkpoint: {error}") from error
-    shapes = reader.get_variable_to_shape_map()
+    with open_stored(path) as stored:
+        return restore_stored(
+            network,
+            stored,
+            checkpoint_type=checkpoint_type,
+            partial=partial,
+            moving_averages=moving_averages,
+        )
+
+
+def restore_stored(
+    network, stored, *, checkpoint_type="full", partial=False, moving_averages=False
+):
+    """`restore` from a `Stored` that is open."""
     variables = variables_by_path(network)
-    kind, keys = _keys_for(variables, shapes, network)
-    report = _assign(variables, keys, reader, shapes, checkpoint_type)
-    report = report._replace(path=prefix, kind=kind)
+    entries = checkpoint_kinds.entries_for(stored, network, list(variables))
+    sources, report = _compared(variables, entries, stored, checkpoint_type)
     if not report.restored or (not partial and (report.missing or report.mismatched)):
-        raise CheckpointError(f"{prefix} does not fit this model\n{report.summary()}")
+        raise CheckpointError(
+            f"{stored.path} does not fit this model{_hint(stored, variables)}\n{report.summary()}"
+        )
+    _check_backbone(stored, variables, report)
+    averages = _averages(stored, sources) if moving_averages else {}
+    for path, entry in sources.items():
+        value = _value(stored, entry._replace(name=averages.get(path, entry.name)))
+        variables[path].assign(value.astype(variables[path].dtype))
     return report
 
 
-def find_prefix(path):
-    """The checkpoint prefix that a user's path means.
-
-    Raises:
-        CheckpointError: nothing there; the message says what was looked for.
-    """
-    path = str(path)
-    if path.endswith(".index"):
-        path = path.removesuffix(".index")
-    if Path(path + ".index").exists():
-        return path
-    for folder in (Path(path), Path(path) / "checkpoint"):
-        if not folder.is_dir():
-            continue
-        latest = tf.train.latest_checkpoint(str(folder))
-        if latest:
-            return latest
-        found = sorted(folder.glob("*.index"), key=lambda p: _number_in(p.name))
-        if found:
-            return str(found[-1]).removesuffix(".index")
-    raise CheckpointError(
-        f"no checkpoint at '{path}': neither '{path}.index' nor a folder with a 'checkpoint' file "
-        "or '*.index' in it"
-    )
-
-
-def _number_in(name):
-    numbers = re.findall(r"\d+", name)
-    return int(numbers[-1]) if numbers else -1
-
-
-def _keys_for(variables, shapes, network):
-    """The kind of file and {our path: its key there}."""
-    # A dot of an attribute's name is doubled in a checkpoint's keys.
-    ours = {path: f"model/{path.replace('/', '..')}{SUFFIX}" for path in variables}
-    if any(key in shapes for key in ours.values()):
-        return "object_detection", ours
-    if not any(key.endswith(SUFFIX) for key in shapes):
-        return "TFOD (TF1)", tf1_names(list(variables))
-    dropout = network.roi_stage is not None and bool(network.roi_stage.head.dropout)
-    return "TFOD (TF2)", tfod_keys(list(variables), dropout=dropout)
-
-
-def _assign(variables, keys, reader, shapes, checkpoint_type):
-    restored, not_asked, missing, mismatched = [], [], [], []
+def _compared(variables, entries, stored, checkpoint_type):
+    """What can be restored, {path: Entry}, and the report."""
+    sources, not_asked, missing, mismatched = {}, [], [], []
     for path, variable in variables.items():
-        key = keys.get(path)
+        entry = entries.get(path)
         if not _asked_for(path, checkpoint_type):
             not_asked.append(path)
-        elif key not in shapes:
+        elif entry is None or entry.name not in stored.shapes:
             missing.append(path)
-        elif list(variable.shape) != list(shapes[key]):
-            mismatched.append(f"{path}: model {list(variable.shape)}, file {list(shapes[key])}")
+        elif list(variable.shape) != stored.shapes[entry.name]:
+            shapes = f"model {list(variable.shape)}, file {stored.shapes[entry.name]}"
+            mismatched.append(f"{path}: {shapes}")
         else:
-            variable.assign(reader.get_tensor(key))
-            restored.append(path)
-    return RestoreReport(
-        "", "", tuple(restored), tuple(not_asked), tuple(missing), tuple(mismatched)
+            sources[path] = entry
+    # What the model has a name for is spoken of there, whatever became of it.
+    known = {entry.name for entry in entries.values()} | {e.minus for e in entries.values()}
+    notes = ()
+    if any(entry.minus for entry in sources.values()):
+        notes = (
+            "A ResNet of Keras applications: its biases were taken into the norms and its first "
+            "convolution turned from blue-green-red to red-green-blue.",
+        )
+    return sources, RestoreReport(
+        stored.path,
+        stored.kind,
+        tuple(sources),
+        tuple(not_asked),
+        tuple(missing),
+        tuple(mismatched),
+        tuple(name for name in stored.shapes if name not in known),
+        notes,
     )
+
+
+def _value(stored, entry):
+    value = stored.read(entry.name)
+    if entry.flip_input:
+        value = value[:, :, ::-1]
+    if entry.minus:
+        value = value - stored.read(entry.minus)
+    return value
+
+
+def _averages(stored, sources):
+    """{path: name of its average}; weights that are not trained have none.
+
+    Raises:
+        CheckpointError: a training's checkpoint without any.
+    """
+    found = {p: checkpoint_kinds.average_of(stored, e, p) for p, e in sources.items()}
+    found = {path: name for path, name in found.items() if name}
+    if found:
+        return found
+    if checkpoint_kinds.is_of_training(stored.shapes):
+        raise CheckpointError(
+            f"eval_config.use_moving_averages is true, but {stored.path} holds no averages: it was "
+            "trained with train_config.optimizer.use_moving_average: false, or by another program."
+        )
+    if stored.form != "frozen_graph":
+        logging.warning(
+            "eval_config.use_moving_averages is true, and %s holds one value for each weight: it "
+            "is taken for what was exported, averages or not.",
+            stored.path,
+        )
+    return {}
 
 
 def _asked_for(path, checkpoint_type):
-    """TFOD: `detection` restores both feature extractors, `classification` the backbone."""
+    """TFOD: `detection` restores both feature extractors, `classification` their base network."""
     if checkpoint_type == "full":
         return True
     if checkpoint_type == "classification":
-        return path.startswith("backbone/resnet/")
+        return bool(_NETWORK.match(path))
     return path.startswith(("backbone/", "roi_stage/")) and not path.startswith("roi_stage/head/")
+
+
+def _check_backbone(stored, variables, report):
+    """Raises where a file has the heads' names, but another backbone's.
+
+    RPN and heads are named alike in all of TFOD's models; without its backbone they are nothing.
+    """
+    asked = [path for path in variables if path.startswith("backbone/")]
+    asked = set(asked) - set(report.not_asked)
+    fitting = asked & set(report.restored)
+    if asked and 2 * len(fitting) < len(asked):
+        raise CheckpointError(
+            f"{stored.path} is of another backbone than this model's: {len(fitting)} of its "
+            f"{len(asked)} variables fit{_hint(stored, variables)}\n{report.summary()}"
+        )
+
+
+def _hint(stored, variables):
+    """What the file seems to be of and what the model is, where they are of two worlds."""
+    scopes = Counter(
+        name.removeprefix("FirstStageFeatureExtractor/").split("/")[0] for name in stored.shapes
+    )
+    names = [own for own, scope in NETWORKS.items() if scope in scopes]
+    ours = {path.split("/")[1] for path in variables if path.startswith("backbone/")}
+    if stored.kind in ("tf1", "slim"):
+        if names and not ours & set(names):
+            name = names[0].replace("_v1_", "")
+            return f". The file holds {names[0]}; feature_extractor.type: 'faster_rcnn_{name}' fits"
+        if not names:
+            first = ", ".join(sorted(scopes)[:4])
+            return f". The file's names begin with {first}: no Faster or Mask R-CNN of TFOD's"
+    elif ours & set(NETWORKS):
+        return (
+            ". The file holds a network of TFOD 2.x or Keras; feature_extractor.type needs the "
+            "ending '_keras' for it"
+        )
+    return ""
+
+
+def _grouped(names):
+    """'backbone/resnet 265, rpn/head 6' of many names."""
+    counts = Counter(_scope(name) for name in names)
+    shown = [f"{scope} {count}" for scope, count in list(counts.items())[:_SHOWN]]
+    return ", ".join(shown) + (", ..." if len(counts) > _SHOWN else "")
+
+
+def _scope(name):
+    parts = name.replace("..", "/").split("/.ATTR")[0].split("/.OPT")[0].split("/")
+    scope = "/".join(parts[:-1][:2]) or parts[0]
+    return re.sub(r"/(lateral|smoothing|coarse)\d$", r"/\1", scope)  # the levels of a pyramid

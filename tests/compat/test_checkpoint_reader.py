@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from tiny_models import network_of
 
+from object_detection.compat import checkpoint_paths
 from object_detection.compat.checkpoint_map import checkpoint_of, variables_by_path
-from object_detection.compat.checkpoint_reader import CheckpointError, find_prefix, restore
+from object_detection.compat.checkpoint_reader import CheckpointError, restore
 
 
 @pytest.fixture(scope="module")
@@ -26,24 +27,7 @@ def test_forms_of_a_path(saved, form, tmp_path):
     folder = prefix.rsplit("/", 1)[0]
     (tmp_path / "checkpoint").symlink_to(folder)
     forms = {"prefix": prefix, "index": prefix + ".index", "folder": folder, "export": tmp_path}
-    assert find_prefix(forms[form]).rsplit("/", 1)[1] == prefix.rsplit("/", 1)[1]
-
-
-def test_newest_of_a_folder_without_a_checkpoint_file(saved, tmp_path):
-    for number in (2, 10):
-        (tmp_path / f"ckpt-{number}.index").touch()
-    assert find_prefix(tmp_path) == str(tmp_path / "ckpt-10")
-
-
-def test_nothing_there(tmp_path):
-    with pytest.raises(CheckpointError, match=r"no checkpoint at '.*nowhere'.*neither.*index"):
-        find_prefix(tmp_path / "nowhere")
-
-
-def test_a_file_that_is_no_checkpoint(tmp_path):
-    (tmp_path / "ckpt-1.index").write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
-        restore(network_of(), tmp_path / "ckpt-1")
+    assert checkpoint_paths.find(forms[form]).path.rsplit("/", 1)[1] == prefix.rsplit("/", 1)[1]
 
 
 def test_full_restores_every_variable(saved):
@@ -51,7 +35,7 @@ def test_full_restores_every_variable(saved):
     fresh = network_of()
     report = restore(fresh, prefix)
 
-    assert len(report.restored) == len(fresh.variables) and report.kind == "object_detection"
+    assert len(report.restored) == len(fresh.variables) and report.kind == "ours"
     for want, got in zip(network.variables, fresh.variables, strict=True):
         np.testing.assert_array_equal(want, got, err_msg=got.path)
 
