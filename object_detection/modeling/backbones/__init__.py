@@ -65,10 +65,11 @@ class _SingleLevel(keras.layers.Layer):
         return {self.level: self.backbone(pixels, training=training)[self.level]}
 
 
-def _base_style(spec, norm=DEFAULT_NORM):
+def _base_style(spec, norm=DEFAULT_NORM, initializer="he_normal"):
     """Norm and initializer of the base network (TFOD: its own unless override_base)."""
     if not spec.override_base:
-        return BlockStyle(norm=norm._replace(live=spec.live_norm))
+        own = Hyperparams(initializer=initializer)
+        return BlockStyle(own, norm._replace(live=spec.live_norm))
     hyperparams = spec.hyperparams.with_norm_live(spec.live_norm)
     return BlockStyle(hyperparams, hyperparams.norm, hyperparams.activation)
 
@@ -102,7 +103,7 @@ def _slim_resnet(depth):
 
 
 def _inception_v2(spec):
-    style = _base_style(spec, inception_v2.NORM)
+    style = _base_style(spec, inception_v2.NORM, "glorot_uniform")
     return Extractor(
         features=_SingleLevel(inception_v2.first_stage(style), inception_v2.LEVEL, name="backbone"),
         channels={inception_v2.LEVEL: inception_v2.CHANNELS},
@@ -113,7 +114,7 @@ def _inception_v2(spec):
 
 def _inception_resnet_v2(trunk_padding):
     def build(spec):
-        style = _base_style(spec, inception_resnet_v2.NORM)
+        style = _base_style(spec, inception_resnet_v2.NORM, "glorot_uniform")
         backbone = inception_resnet_v2.first_stage(style, spec.stride)
         return Extractor(
             features=_SingleLevel(backbone, backbone.level, name="backbone"),
