@@ -5,8 +5,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import tensorflow as tf
-
 from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.compat import checkpoint_map, checkpoint_reader, checkpoint_writer
 from object_detection.config import pipeline_file
@@ -39,9 +37,12 @@ def export(config, checkpoint, output_directory, *, input_type="image_tensor", r
     output = Path(output_directory)
     _check_target(output)
     network = model_builder.build_network(config.model, is_training=False)
-    report = checkpoint_reader.restore(network, str(checkpoint))
-    if config.eval_config.use_moving_averages:  # what is evaluated is what is exported, as in TFOD
-        restore_averages(network, report.path)
+    checkpoint_reader.restore(
+        network,
+        str(checkpoint),
+        # What is evaluated is what is exported, as in TFOD.
+        moving_averages=config.eval_config.use_moving_averages,
+    )
     resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
     source = label_map_of(config)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -56,33 +57,6 @@ def export(config, checkpoint, output_directory, *, input_type="image_tensor", r
         pipeline_file.save(config, str(partial))
         _move_into_place(partial, output)
     return output, source
-
-
-def restore_averages(network, prefix):
-    """Puts the moving averages that a training checkpoint keeps in the weights' place.
-
-    Args:
-        network: `FasterRCNN`, restored from this checkpoint.
-        prefix: the checkpoint, written by our training loop.
-
-    Raises:
-        ValueError: it holds no averages.
-    """
-    reader = tf.train.load_checkpoint(prefix)
-    keys = {}
-    for key in reader.get_variable_to_shape_map():
-        if key.startswith("average/"):  # dots are doubled in the file
-            keys[key.removeprefix("average/").split("/.ATTR")[0].replace("..", ".")] = key
-    if not keys:
-        raise ValueError(
-            f"eval_config.use_moving_averages is true, but {prefix} holds no averages: it was "
-            "trained with train_config.optimizer.use_moving_average: false, or by another program."
-        )
-    for path, variable in checkpoint_map.variables_by_path(network).items():
-        flat = path.replace("/", ".")
-        key = keys.get(flat) or keys.get(f"{network.name}.{flat}")
-        if key is not None:  # weights that are not trained have none
-            variable.assign(reader.get_tensor(key))
 
 
 def label_map_of(config):

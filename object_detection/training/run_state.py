@@ -139,17 +139,7 @@ def read_weights(prefix: str | os.PathLike, network, *, averages: bool = False) 
     run = stored_run.find(stored, variable_names.names_of(network))
     if run.writer == stored_run.OURS:
         _check_fits(prefix, variables, run, stored)
-        for path, variable in variables.items():
-            variable.assign(reader.get_tensor(run.weights[path]))
-    else:
-        checkpoint_reader.restore(network, str(prefix))
-    if averages and not run.averages:
-        raise ValueError(
-            f"eval_config.use_moving_averages is true, but {prefix} holds none: it was trained "
-            "with train_config.optimizer.use_moving_average: false."
-        )
-    for path, name in run.averages.items() if averages else ():
-        variables[path].assign(reader.get_tensor(name))  # weights that are not trained have none
+    checkpoint_reader.restore(network, str(prefix), moving_averages=averages)
     return int(reader.get_tensor(run.step)) if run.step in stored else 0
 
 

@@ -13,6 +13,7 @@ from object_detection.protos import pipeline_pb2
 
 CASES = (
     "a_tf2_mask_resnet50",
+    "b_tf2_mask_inception_resnet_v2",
     "g_tf2_resnet50_fpn",
     "g2_tf2_mask_resnet50_fpn",
     "h_tf2_resnet101",
@@ -77,7 +78,7 @@ def test_our_own_reader_reads_it_back(tmp_path):
 
     report = checkpoint_reader.restore(network, tmp_path / "ckpt-0")
 
-    assert "TF2" in report.kind and len(report.restored) == len(network.variables)
+    assert report.kind == "tf2" and len(report.restored) == len(network.variables)
     got = [float(tf.reduce_max(variable)) for variable in network.variables]
     assert got == [float(number) for number in range(len(got))]
 

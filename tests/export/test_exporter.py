@@ -39,9 +39,10 @@ def trained(folder, score, averages=None):
     """A training folder with one checkpoint."""
     network = bright_rectangle()
     network.blocks[0].kernel.assign([[score]])
-    extra = {"step": tf.Variable(7)}
+    path = next(iter(checkpoint_map.variables_by_path(network))).replace("/", ".")
+    momentum = tf.train.Checkpoint(**{path: tf.Variable([[0.0]])})
+    extra = {"step": tf.Variable(7), "optimizer": tf.train.Checkpoint(momentum=momentum)}
     if averages is not None:
-        path = next(iter(checkpoint_map.variables_by_path(network))).replace("/", ".")
         extra["average"] = tf.train.Checkpoint(**{path: tf.Variable([[averages]])})
     checkpoint = checkpoint_map.checkpoint_of(network, **extra)
     folder.mkdir(exist_ok=True)
