@@ -6,7 +6,7 @@ Told from the names alone, never from a config.
 import re
 from typing import NamedTuple
 
-from object_detection.compat import keras_names
+from object_detection.compat import keras_names, stored_run
 from object_detection.compat.checkpoint_names import SUFFIX
 from object_detection.compat.tf1_names import FIRST_STAGE, LEAVES, SECOND_STAGE, slim_scope
 from object_detection.compat.variable_names import names_of
@@ -19,18 +19,17 @@ WORDS = {
     "slim": "slim, a classifier",
     "keras": "Keras, a classifier",
 }
-EMA = "/ExponentialMovingAverage"
 _OURS = re.compile(r"model/[^/]+\.\.[^/]+" + re.escape(SUFFIX))
 _DETECTOR = re.compile(rf"({FIRST_STAGE}|{SECOND_STAGE}|(First|Second)StageBoxPredictor)/")
 # Where the object that a TF2 file's names begin with may stand: a checkpoint's, a SavedModel's.
 _MODEL_ROOTS = ("model", "_model", "")
 _CLASSIFIER_ROOTS = ("feature_extractor", "model", "_model", "backbone", "")
-_SLOT = "/.OPTIMIZER_SLOT/"
 _TRAINING = re.compile(
-    r"/\.OPTIMIZER_SLOT/|^_?optimizer/|^average/|^bad_records/|/ExponentialMovingAverage$"
+    r"/\.OPTIMIZER_SLOT/|^_?optimizer/|^average/|^(step|bad_records)/|/ExponentialMovingAverage$"
     r"|/(Momentum|RMSProp|Adam)(_\d)?$|^beta[12]_power$"
 )
-_COUNTERS = re.compile(r"(step|global_step|save_counter)(/|$)")
+_COUNTERS = re.compile(r"(step|global_step|save_counter|bad_records)(/|$)")
+_AVERAGES = re.compile(r"^average/|/average/\.ATTRIBUTES|/ExponentialMovingAverage$")
 _UNUSED_BY_TFOD = re.compile(rf"{FIRST_STAGE}/resnet_v1_\d+/block4/")
 _FIRST_LAYER = "layer_with_weights-0/kernel"
 
@@ -105,14 +104,9 @@ def slim_names(paths):
     return names
 
 
-def average_of(stored, entry: Entry, path) -> str:
-    """The name of a variable's moving average in the file, "" where it has none."""
-    candidates = (
-        f"average/{path.replace('/', '..')}{SUFFIX}",
-        entry.name + EMA,
-        entry.name.removesuffix(SUFFIX) + _SLOT + "optimizer/average" + SUFFIX,
-    )
-    return next((name for name in candidates if name in stored.shapes), "")
+def averages_in(stored, network) -> dict[str, str]:
+    """{our path: name of its moving average in the file}, for those that have one."""
+    return stored_run.find(stored.shapes, names_of(network)).averages
 
 
 def is_of_training(names) -> bool:
@@ -122,12 +116,12 @@ def is_of_training(names) -> bool:
 
 def why_unused(name) -> str:
     """The reason why an entry of a file went nowhere, in a few words."""
-    if EMA in name or "/average" in name or name.startswith("average/"):
+    if _AVERAGES.search(name):
         return "moving averages (eval_config.use_moving_averages takes them)"
-    if _TRAINING.search(name):
-        return "state of the optimizer"
     if _COUNTERS.match(name):
         return "counters"
+    if _TRAINING.search(name):
+        return "state of the optimizer"
     if _UNUSED_BY_TFOD.match(name):
         return "block4 of the first stage, which TFOD stores and never uses"
     return "not in this model"

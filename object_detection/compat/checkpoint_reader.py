@@ -112,7 +112,7 @@ def restore_stored(
             f"{stored.path} does not fit this model{_hint(stored, variables)}\n{report.summary()}"
         )
     _check_backbone(stored, variables, report)
-    averages = _averages(stored, sources) if moving_averages else {}
+    averages = _averages(stored, network) if moving_averages else {}
     for path, entry in sources.items():
         value = _value(stored, entry._replace(name=averages.get(path, entry.name)))
         variables[path].assign(value.astype(variables[path].dtype))
@@ -162,14 +162,13 @@ def _value(stored, entry):
     return value
 
 
-def _averages(stored, sources):
+def _averages(stored, network):
     """{path: name of its average}; weights that are not trained have none.
 
     Raises:
         CheckpointError: a training's checkpoint without any.
     """
-    found = {p: checkpoint_kinds.average_of(stored, e, p) for p, e in sources.items()}
-    found = {path: name for path, name in found.items() if name}
+    found = checkpoint_kinds.averages_in(stored, network)
     if found:
         return found
     if checkpoint_kinds.is_of_training(stored.shapes):
@@ -212,6 +211,8 @@ def _check_backbone(stored, variables, report):
 
 def _hint(stored, variables):
     """What the file seems to be of and what the model is, where they are of two worlds."""
+    if all(checkpoint_kinds.why_unused(name) == "counters" for name in stored.shapes):
+        return ". It holds no model at all: TFOD's training saves its first checkpoint before one"
     scopes = Counter(
         name.removeprefix("FirstStageFeatureExtractor/").split("/")[0] for name in stored.shapes
     )

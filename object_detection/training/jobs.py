@@ -15,7 +15,7 @@ from object_detection.builders import (
     model_builder,
     optimizer_builder,
 )
-from object_detection.compat import checkpoint_reader
+from object_detection.compat import fine_tuning
 from object_detection.config import pipeline_file
 from object_detection.training import (
     checkpoints,
@@ -251,15 +251,7 @@ def _find_weights(config, keeper, network, state):
     if not source:
         logging.info("No checkpoint in %s: a new run from random weights.", keeper.directory)
         return
-    # Without a type TFOD goes by the older field, whose default means a classifier's weights.
-    older = "detection" if config.train_config.from_detection_checkpoint else "classification"
-    report = _built(
-        checkpoint_reader.restore,
-        network,
-        source,
-        checkpoint_type=config.train_config.fine_tune_checkpoint_type or older,
-        partial=True,
-    )
+    report = _built(fine_tuning.restore, network, config.train_config)
     logging.info("A new run from fine_tune_checkpoint %s:\n%s", source, report.summary())
 
 

@@ -130,18 +130,18 @@ def test_fine_tuning_asks_the_reader_once_and_not_on_resume(tmp_path, asked, mon
         def summary(self):
             return "restored 3 variables"
 
-    def restore(network, path, **how):
-        calls.append((path, how))
+    def restore(network, train_config):
+        calls.append((train_config.fine_tune_checkpoint, train_config.fine_tune_checkpoint_type))
         return Restored()
 
-    monkeypatch.setattr(jobs.checkpoint_reader, "restore", restore)
+    monkeypatch.setattr(jobs.fine_tuning, "restore", restore)
     config = config_of()
     config.train_config.fine_tune_checkpoint = str(tmp_path / "elsewhere" / "ckpt-0")
     config.train_config.fine_tune_checkpoint_type = "detection"
     for _ in range(2):
         jobs.train(config, jobs.TrainOptions(str(tmp_path / "run")))
-    ((path, how),) = calls
-    assert path.endswith("elsewhere/ckpt-0") and how["checkpoint_type"] == "detection"
+    ((path, kind),) = calls
+    assert path.endswith("elsewhere/ckpt-0") and kind == "detection"
     assert "restored 3 variables" in caplog.text
     assert "fine_tune_checkpoint is not read" in caplog.text
 
