@@ -16,6 +16,8 @@ class Found(NamedTuple):
     """As much of an `Inference` as the serving outputs read."""
 
     detections: Detections
+    final_crops: None = None
+    final_trunk: None = None
 
 
 class BrightRectangle(keras.Model):

@@ -1,4 +1,11 @@
-"""`Hyperparams` messages -> `conv_block.Hyperparams`."""
+"""`Hyperparams` messages -> `conv_block.Hyperparams`.
+
+TFOD reads these messages in two ways, one for its TF2 models (Keras) and one for its TF1 models
+(slim); where numbers hang on which, `slim` tells. `op` is read by neither here: a layer is what its
+place makes it. (TFOD's TF1 models leave layers at slim's defaults where `op` names the other kind.)
+"""
+
+import functools
 
 import keras
 import tensorflow as tf
@@ -17,11 +24,16 @@ def _random_normal(config):
     return keras.initializers.RandomNormal(mean=config.mean, stddev=config.stddev)
 
 
-def _variance_scaling(config):
+# slim draws from a normal of variance 1.3 * factor / n cut at two deviations; Keras widens the
+# normal by 1 / 0.8796 to have the variance right after the cut.
+_SLIM_FACTOR = 1.3 * 0.87962566103423978**2
+
+
+def _variance_scaling(config, slim=False):
     mode = config.Mode.Name(config.mode).lower()
     # TFOD's Keras layers draw with the truncated form where `uniform` is off.
     return keras.initializers.VarianceScaling(
-        scale=config.factor,
+        scale=config.factor * (_SLIM_FACTOR if slim and not config.uniform else 1.0),
         mode=mode,
         distribution="uniform" if config.uniform else "truncated_normal",
     )
@@ -55,16 +67,18 @@ def _batch_norm(config, kind="batch"):
 NORMS = {
     "batch_norm": _batch_norm,
     "sync_batch_norm": lambda c: _batch_norm(c, kind="sync"),
-    "group_norm": lambda c: Norm(kind="group", epsilon=1e-3),
+    # TFOD's TF2 models pass over group_norm; its TF1 models have slim's, epsilon included.
+    "group_norm": lambda c: Norm(kind="group", epsilon=1e-6),
 }
 
 
-def build(config, *, is_training):
+def build(config, *, is_training, slim=False):
     """The `Hyperparams` of a message.
 
     Args:
         config: a `Hyperparams` message.
         is_training: with False, batch norm uses its moving statistics whatever `train` says.
+        slim: whether the model is one of TFOD's TF1 models.
     """
     penalty = None
     if config.HasField("regularizer") and config.regularizer.WhichOneof("regularizer_oneof"):
@@ -73,15 +87,19 @@ def build(config, *, is_training):
     if config.WhichOneof("normalizer_oneof"):
         norm = pick(config, "normalizer_oneof", NORMS)
         norm = norm._replace(live=norm.live and is_training)
-    initializer = "he_normal"
+    initializer = "glorot_uniform"  # what Keras layers have of themselves
     if config.HasField("initializer") and config.initializer.WhichOneof("initializer_oneof"):
-        initializer = pick(config.initializer, "initializer_oneof", INITIALIZERS)
+        scaling = functools.partial(_variance_scaling, slim=slim)
+        table = INITIALIZERS | {"variance_scaling_initializer": scaling}
+        initializer = pick(config.initializer, "initializer_oneof", table)
+    # TFOD's Keras layers have a bias where the norm has no offset; slim's have none beside a norm.
+    without_offset = norm is not None and norm.kind != "group" and not norm.center and not slim
     return Hyperparams(
         initializer=initializer,
         penalty=penalty,
         activation=_ACTIVATIONS[config.Activation.Name(config.activation)],
         norm=norm,
-        use_bias=config.force_use_bias,
+        use_bias=config.force_use_bias or without_offset,
     )
 
 

@@ -51,3 +51,21 @@ def build_faster_rcnn_classification_loss(config):
     if config.WhichOneof("classification_loss") is None:
         return losses.softmax_cross_entropy
     return pick(config, "classification_loss", CLASSIFICATION_LOSSES)
+
+
+def build_hard_example_miner(config, *, localization_weight, classification_weight):
+    """The `losses.HardExampleMiner` of a `HardExampleMiner` message.
+
+    Args:
+        config: the message. Its limits on negatives are not read: TFOD's Faster R-CNN never
+            applies them.
+        localization_weight, classification_weight: of the losses, for the rank of a region where
+            `loss_type` is BOTH.
+    """
+    return losses.HardExampleMiner(
+        num_hard_examples=config.num_hard_examples,
+        iou_threshold=config.iou_threshold,
+        loss_type=config.LossType.Name(config.loss_type),
+        localization_weight=localization_weight,
+        classification_weight=classification_weight,
+    )

@@ -11,7 +11,7 @@ from object_detection.compat.detection_model import DetectionModel
 from object_detection.modeling.backbones import BACKBONES, ExtractorSpec
 from object_detection.modeling.box_head import BoxHead
 from object_detection.modeling.conv_block import Hyperparams
-from object_detection.modeling.faster_rcnn import FasterRCNN, LossWeights
+from object_detection.modeling.faster_rcnn import FasterRCNN, FinalFeatures, LossWeights
 from object_detection.modeling.mask_head import MaskHead, MaskSettings
 from object_detection.modeling.mask_stage import MaskStage
 from object_detection.modeling.roi_stage import (
@@ -70,10 +70,29 @@ def build_network(model_config, is_training):
             mask=config.second_stage_mask_prediction_loss_weight,
         ),
         num_classes=config.num_classes,
+        final_features=FinalFeatures(
+            trunk=stages > 1 and config.output_final_box_features,
+            crops=stages > 1 and config.output_final_box_rpn_features,
+        ),
         name="faster_rcnn",
     )
     network.build()
     return network
+
+
+def _is_slim(config):
+    """Whether TFOD has the extractor for TF1: the names of those for TF2, and ours, say keras."""
+    return not config.feature_extractor.type.endswith("_keras")
+
+
+def _hyperparams(config, message, is_training):
+    return hyperparams_builder.build(message, is_training=is_training, slim=_is_slim(config))
+
+
+def _dense_hyperparams(config, message, is_training):
+    """Those of dense layers, which TFOD normalizes in its TF1 models only."""
+    hyperparams = _hyperparams(config, message, is_training)
+    return hyperparams if _is_slim(config) else hyperparams._replace(norm=None)
 
 
 def build_extractor(config, is_training):
@@ -125,9 +144,7 @@ def _rpn(config, is_training):
     return RegionProposalNetwork(
         anchor_generator_builder.build(config.first_stage_anchor_generator),
         settings,
-        hyperparams_builder.build(
-            config.first_stage_box_predictor_conv_hyperparams, is_training=is_training
-        ),
+        _hyperparams(config, config.first_stage_box_predictor_conv_hyperparams, is_training),
         name="rpn",
     )
 
@@ -144,8 +161,6 @@ def _box_predictor(config):
 
 def _roi_stage(config, extractor, is_training):
     predictor = _box_predictor(config)
-    if config.HasField("hard_example_miner"):
-        raise ValueError("hard_example_miner is not supported; remove it from faster_rcnn")
     if config.maxpool_kernel_size < 1 or config.maxpool_stride < 1 or config.initial_crop_size < 1:
         raise ValueError(
             "initial_crop_size, maxpool_kernel_size and maxpool_stride must be at least 1, got "
@@ -159,15 +174,23 @@ def _roi_stage(config, extractor, is_training):
             pool_stride=config.maxpool_stride,
             matmul=config.use_matmul_crop_and_resize,
             paper_levels=config.fpn_paper_levels,
+            true_boxes=config.crop_masks_at_true_boxes,
         )
     )
     head = BoxHead(
         config.num_classes,
         share_box=predictor.share_box_across_classes,
-        hyperparams=hyperparams_builder.build(predictor.fc_hyperparams, is_training=is_training),
+        hyperparams=_dense_hyperparams(config, predictor.fc_hyperparams, is_training),
         dropout=1.0 - predictor.dropout_keep_probability if predictor.use_dropout else 0.0,
         name="head",
     )
+    miner = None
+    if config.HasField("hard_example_miner"):
+        miner = losses_builder.build_hard_example_miner(
+            config.hard_example_miner,
+            localization_weight=config.second_stage_localization_loss_weight,
+            classification_weight=config.second_stage_classification_loss_weight,
+        )
     return RoiStage(
         extractor.box_trunk,
         head,
@@ -181,6 +204,7 @@ def _roi_stage(config, extractor, is_training):
         classification_loss=losses_builder.build_faster_rcnn_classification_loss(
             config.second_stage_classification_loss
         ),
+        miner=miner,
         name="roi_stage",
     )
 
@@ -202,5 +226,5 @@ def _mask_stage(config, is_training):
         spatial=predictor.spatial_mask_branch,
         crop_size=predictor.mask_crop_size,
     )
-    hyperparams = hyperparams_builder.build(predictor.conv_hyperparams, is_training=is_training)
+    hyperparams = _hyperparams(config, predictor.conv_hyperparams, is_training)
     return MaskStage(MaskHead(config.num_classes, settings, hyperparams, name="head"), name="masks")

@@ -1,5 +1,6 @@
 """`PostProcessing` messages -> `roi_stage.DetectionSettings`."""
 
+from object_detection.builders import calibration_builder
 from object_detection.modeling.roi_stage import DetectionSettings
 
 
@@ -10,7 +11,8 @@ def build(config):
     computes; the result is the same, so they are not read.
 
     Raises:
-        ValueError: max_detections_per_class above max_total_detections.
+        ValueError: max_detections_per_class above max_total_detections, or a calibration that is
+            not supported.
     """
     nms = config.batch_non_max_suppression
     if nms.max_detections_per_class > nms.max_total_detections:
@@ -18,6 +20,9 @@ def build(config):
             f"max_detections_per_class is {nms.max_detections_per_class}, which is above "
             f"max_total_detections ({nms.max_total_detections}): lower the one or raise the other"
         )
+    calibrate = None
+    if config.HasField("calibration_config"):
+        calibrate = calibration_builder.build(config.calibration_config)
     return DetectionSettings(
         score_converter=config.ScoreConverter.Name(config.score_converter),
         logit_scale=config.logit_scale,
@@ -28,4 +33,5 @@ def build(config):
         soft_nms_sigma=0.0 if nms.use_hard_nms else nms.soft_nms_sigma,
         class_agnostic=nms.use_class_agnostic_nms,
         max_classes_per_detection=nms.max_classes_per_detection,
+        calibrate=calibrate,
     )

@@ -204,7 +204,13 @@ class DetectionModel(trackable_names.Node):
         if network.has_masks:
             levels = prediction.levels(network)
             detections = network.mask_stage.predict(levels, detections, network.roi_stage, images)
-        return self._detections(detections, images.true_shape)
+        found = self._detections(detections, images.true_shape)
+        if any(network.final_features):
+            features = network.features_of_final_boxes(
+                prediction.levels(network), detections.boxes, images
+            )
+            found |= named.final_features(*features)
+        return found
 
     def _detections(self, detections, true_shape):
         outputs = named.detection_outputs(detections, true_shape)

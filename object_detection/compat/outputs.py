@@ -41,6 +41,7 @@ def serving_outputs(inference, images, *, raw=False):
             all classes among them need an `Inference` made with `all_masks`.
     """
     outputs = detection_outputs(inference.detections, images.true_shape)
+    outputs.update(final_features(inference.final_crops, inference.final_trunk))
     if raw:
         outputs.update(raw_outputs(inference, images))
     return {k: tf.cast(v, tf.float32) for k, v in outputs.items()}
@@ -66,6 +67,16 @@ def detection_outputs(detections, true_shape):
     }
     if detections.raw_boxes is not None:
         outputs["raw_detection_boxes"] = detections.raw_boxes / scale
+    return {name: value for name, value in outputs.items() if value is not None}
+
+
+def final_features(crops, trunk):
+    """The features of the detections' boxes by TFOD's names.
+
+    Args:
+        crops: [B, D, s, s, C] or None; trunk: [B, D, s', s', C'] or None.
+    """
+    outputs = {"cropped_rpn_box_features": crops, "detection_features": trunk}
     return {name: value for name, value in outputs.items() if value is not None}
 
 

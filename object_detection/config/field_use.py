@@ -23,8 +23,9 @@ READ = {
     "second_stage_balance_fraction second_stage_post_processing "
     "second_stage_localization_loss_weight second_stage_classification_loss_weight "
     "second_stage_mask_prediction_loss_weight second_stage_classification_loss "
-    "use_matmul_crop_and_resize clip_anchors_to_image fpn_paper_levels "
-    "add_groundtruth_to_proposals",
+    "use_matmul_crop_and_resize clip_anchors_to_image hard_example_miner "
+    "output_final_box_features output_final_box_rpn_features fpn_paper_levels "
+    "add_groundtruth_to_proposals crop_masks_at_true_boxes",
     "FasterRcnnFeatureExtractor": "type first_stage_features_stride batch_norm_trainable "
     "conv_hyperparams override_base_feature_extractor_hyperparams pad_to_multiple fpn",
     "FeaturePyramidNetworks": "min_level max_level additional_layer_depth",
@@ -63,7 +64,15 @@ READ = {
     "SigmoidFocalClassificationLoss": "gamma alpha",
     "WeightedSoftmaxClassificationAgainstLogitsLoss": "logit_scale",
     "WeightedSoftmaxClassificationLoss": "logit_scale",
-    "PostProcessing": "batch_non_max_suppression score_converter logit_scale",
+    "HardExampleMiner": "num_hard_examples iou_threshold loss_type",
+    "PostProcessing": "batch_non_max_suppression score_converter logit_scale calibration_config",
+    "CalibrationConfig": "function_approximation class_id_function_approximations "
+    "temperature_scaling_calibration",
+    "FunctionApproximation": "x_y_pairs",
+    "XYPairs": "x_y_pair",
+    "XYPairs.XYPair": "x y",
+    "ClassIdFunctionApproximations": "class_id_xy_pairs_map",
+    "TemperatureScalingCalibration": "scaler",
     "BatchNonMaxSuppression": "score_threshold iou_threshold max_detections_per_class "
     "max_total_detections use_class_agnostic_nms max_classes_per_detection soft_nms_sigma "
     "use_hard_nms",
@@ -101,7 +110,9 @@ READ = {
 
 IMPLIED = {
     "Hyperparams": "op",  # the place decides whether a layer is dense or a convolution
-    "FasterRcnn": "resize_masks",  # masks are never resized, and the results are the same
+    # Masks stay as they are stored, and targets are read from them as if they had been resized to
+    # the image, once (false) or twice to the same size (true).
+    "FasterRcnn": "resize_masks",
     "MultiscaleAnchorGenerator": "normalize_coordinates",  # always pixels; see anchor_checks
     "TrainConfig": "fine_tune_checkpoint_version "  # seen from the checkpoint itself
     "sync_replicas retain_original_images unpad_groundtruth_tensors "
@@ -111,7 +122,10 @@ IMPLIED = {
     "input_type include_source_id",
 }
 
+# Shapes that a TPU knows beforehand: padding that is taken out again, suppression in tiles, and a
+# sampler that draws from the same regions with other random numbers.
 _STATIC = "how TFOD computes on TPUs; the result is the same here"
+_NOT_MINED = "TFOD's Faster R-CNN mines without it: its limits are for SSD"
 _OTHER_MODELS = "read by models that are not built here"
 _OLD = "no longer read since TFOD's first release"
 
@@ -127,12 +141,15 @@ WITHOUT_EFFECT = {
     "FasterRcnn.use_combined_nms_in_first_stage": "proposals come from one exact suppression",
     "FasterRcnn.return_raw_detections_during_predict": "raw detections are part of every "
     "prediction",
-    "Hyperparams.regularize_depthwise": "there are no depthwise convolutions in these models",
+    "Hyperparams.regularize_depthwise": "it is for SSD's depthwise convolutions",
     "WeightedSigmoidClassificationLoss.anchorwise_output": "the loss is kept per region anyway",
     "WeightedSoftmaxClassificationLoss.anchorwise_output": "the loss is kept per region anyway",
     "SigmoidFocalClassificationLoss.anchorwise_output": "the loss is kept per region anyway",
     "WeightedSoftmaxClassificationAgainstLogitsLoss.anchorwise_output": "the loss is kept per "
     "region anyway",
+    "HardExampleMiner.max_negatives_per_positive": _NOT_MINED,
+    "HardExampleMiner.min_negatives_per_image": _NOT_MINED,
+    "XYPairs.training_data_type": "it says what the curve was made from",
     "BatchNonMaxSuppression.use_static_shapes": _STATIC,
     "BatchNonMaxSuppression.use_partitioned_nms": _STATIC,
     "BatchNonMaxSuppression.use_combined_nms": "suppression is one exact pass over all classes",
@@ -186,16 +203,9 @@ WITHOUT_EFFECT = {
 }
 
 REFUSED = {
-    "FasterRcnn.hard_example_miner": "Take it out: regions are sampled at random, in the share "
-    "that second_stage_balance_fraction says",
     "FasterRcnn.context_config": "Context R-CNN is not built here",
-    "FasterRcnn.output_final_box_features": "Take it out; the features of the final boxes are not "
-    "given out",
-    "FasterRcnn.output_final_box_rpn_features": "Take it out; the features of the final boxes are "
-    "not given out",
     "MaskRCNNBoxPredictor.box_code_size": "Boxes have 4 coordinates; take it out",
     "MaskRCNNBoxPredictor.predict_keypoints": "Set it to false; there are no keypoints here",
-    "PostProcessing.calibration_config": "Take it out; scores are not calibrated here",
     "TrainConfig.merge_multiple_label_boxes": "An object has one class here; set it to false",
     "TrainConfig.use_multiclass_scores": "An object has one class here; set it to false",
     "EvalConfig.force_no_resize": "Evaluation resizes images as training does; set it to false",

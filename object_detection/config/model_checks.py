@@ -3,7 +3,15 @@
 import difflib
 
 from object_detection.config import anchor_checks
-from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
+from object_detection.config.findings import (
+    Finding,
+    Findings,
+    Look,
+    faults,
+    listed,
+    number,
+    warnings,
+)
 from object_detection.protos import post_processing_pb2
 
 _KINDS = {
@@ -59,6 +67,11 @@ def predictor_of(rcnn):
 def is_pyramid(rcnn):
     """Whether the extractor of a FasterRcnn message has several levels (its name says so)."""
     return "fpn" in rcnn.feature_extractor.type
+
+
+def _is_keras(rcnn):
+    """Whether TFOD has the extractor of a FasterRcnn message in its TF2 models."""
+    return rcnn.feature_extractor.type.endswith("_keras")
 
 
 def _other_model(model, kind):
@@ -182,7 +195,13 @@ def _second_stage(look, training):
             f"{rcnn.first_stage_max_proposals}: there are not so many regions to draw from",
             "Lower the one or raise the other",
         )
-    yield from _suppression(look.child("second_stage_post_processing"))
+    processing = look.child("second_stage_post_processing")
+    yield from _suppression(processing)
+    yield from _calibration(processing.child("calibration_config"))
+    if rcnn.HasField("hard_example_miner"):
+        miner = look.child("hard_example_miner")
+        yield from miner.at_least(0, "num_hard_examples", fix="0 keeps all that do not overlap")
+        yield from miner.within(0, 1, "iou_threshold")
 
 
 def _crops(look):
@@ -213,7 +232,30 @@ def _suppression(look):
             f"is {per_class}, above max_total_detections, which is {total}",
             "Lower the one or raise the other",
         )
+    if nms.message.use_class_agnostic_nms and nms.message.max_classes_per_detection > 1:
+        yield Finding(
+            nms.at("max_classes_per_detection"),
+            f"is {nms.message.max_classes_per_detection}, which use_class_agnostic_nms cannot do",
+            "Set it to 1, or use_class_agnostic_nms to false",
+        )
     yield from look.above(0, "logit_scale")
+
+
+def _calibration(look):
+    kind = look.message.WhichOneof("calibrator")
+    if kind == "temperature_scaling_calibration":
+        yield from look.child(kind).above(0, "scaler")
+    curves = {}
+    if kind == "function_approximation":
+        curves["function_approximation.x_y_pairs"] = look.message.function_approximation.x_y_pairs
+    if kind == "class_id_function_approximations":
+        pairs_of = look.message.class_id_function_approximations.class_id_xy_pairs_map
+        curves = {f"{kind}.class_id_xy_pairs_map[{k}]": pairs_of[k] for k in sorted(pairs_of)}
+    for name, curve in curves.items():
+        x = [pair.x for pair in curve.x_y_pair]
+        if not x or any(a >= b for a, b in zip(x, x[1:], strict=False)):
+            problem = f"has points at x = {listed(map(number, x))}" if x else "has no points"
+            yield Finding(look.at(name), problem, "Give points (x_y_pair) of ascending x")
 
 
 def _predictor(look):
@@ -230,7 +272,17 @@ def _predictor(look):
         yield from head.within(0, 1, "dropout_keep_probability")
         if head.message.dropout_keep_probability == 0:
             yield Finding(head.at("dropout_keep_probability"), "is 0; above 0, at most 1")
+    yield from _dense_norm(rcnn, head)
     yield from _mask_head(look, head)
+
+
+def _dense_norm(rcnn, head):
+    if head.message.fc_hyperparams.HasField("group_norm") and not _is_keras(rcnn):
+        yield Finding(
+            head.at("fc_hyperparams.group_norm"),
+            "is set, but the heads for class and box have no positions to take groups over",
+            "Take it out, or set batch_norm",
+        )
 
 
 def _mask_head(look, head):
@@ -293,6 +345,15 @@ def _second_stage_oddities(look):
     if predictor.HasField("mask_crop_size") and not predictor.spatial_mask_branch:
         problem = f"is {predictor.mask_crop_size} but has no effect without spatial_mask_branch"
         yield Finding(f"{at}.mask_crop_size", problem)
+    norm = predictor.fc_hyperparams.WhichOneof("normalizer_oneof")
+    if norm and _is_keras(rcnn):
+        problem = "has no effect: the heads for class and box have no norm, as in TFOD's TF2 models"
+        yield Finding(f"{at}.fc_hyperparams.{norm}", problem)
+    cropped = predictor.predict_instance_masks and not predictor.spatial_mask_branch
+    cropped = cropped or rcnn.output_final_box_features or rcnn.output_final_box_rpn_features
+    if rcnn.crop_masks_at_true_boxes and not cropped:
+        problem = "has no effect: without it, too, nothing is cropped beside the true boxes"
+        yield Finding(look.at("crop_masks_at_true_boxes"), problem)
 
 
 def _without_pyramid(look):

@@ -13,7 +13,8 @@ class BoxHead(keras.layers.Layer):
     Args:
         num_classes: C, background not counted.
         share_box: one box for all classes instead of one each.
-        hyperparams: `Hyperparams` of the two dense layers.
+        hyperparams: `Hyperparams` of the two dense layers. They have no activation, and a bias
+            where they have no norm (TFOD's TF2 models never have one).
         dropout: fraction of the mean features dropped while training; 0 for none.
 
     Call arguments:
@@ -28,8 +29,13 @@ class BoxHead(keras.layers.Layer):
         super().__init__(**kwargs)
         self.dropout = dropout
         self.num_boxes = 1 if share_box else num_classes
-        self.classes = DenseBlock(num_classes + 1, hyperparams=hyperparams, name="classes")
-        self.boxes = DenseBlock(4 * self.num_boxes, hyperparams=hyperparams, name="boxes")
+        dense = {
+            "hyperparams": hyperparams,
+            "norm": hyperparams.norm,
+            "use_bias": hyperparams.norm is None or hyperparams.use_bias,
+        }
+        self.classes = DenseBlock(num_classes + 1, name="classes", **dense)
+        self.boxes = DenseBlock(4 * self.num_boxes, name="boxes", **dense)
 
     def build(self, input_shape):
         self.classes.build((None, input_shape[-1]))
@@ -46,6 +52,11 @@ class BoxHead(keras.layers.Layer):
             box_input = drop(flat, self.dropout, seed=box_seed)
             class_input = drop(flat, self.dropout, seed=class_seed)
         return BoxOutput(
-            tf.reshape(self.classes(class_input), [shape[0], shape[1], self.classes.units]),
-            tf.reshape(self.boxes(box_input), [shape[0], shape[1], self.num_boxes, 4]),
+            tf.reshape(
+                self.classes(class_input, training=training),
+                [shape[0], shape[1], self.classes.units],
+            ),
+            tf.reshape(
+                self.boxes(box_input, training=training), [shape[0], shape[1], self.num_boxes, 4]
+            ),
         )

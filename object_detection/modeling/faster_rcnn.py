@@ -61,6 +61,18 @@ class Inference(NamedTuple):
     boxes: BoxOutput | None = None
     trunk: tf.Tensor | None = None  # [B, P, s, s, C]
     mask_logits: tf.Tensor | None = None  # [B * D, C, M, M] of all classes, where asked for
+    final_crops: tf.Tensor | None = None  # [B, D, s, s, C] of the detections, where asked for
+    final_trunk: tf.Tensor | None = None  # [B, D, s', s', C'] likewise
+
+
+class FinalFeatures(NamedTuple):
+    """Which features of the final boxes come out too."""
+
+    trunk: bool = False  # output_final_box_features
+    crops: bool = False  # output_final_box_rpn_features
+
+
+NO_FINAL_FEATURES = FinalFeatures()
 
 
 class FasterRCNN(keras.Model):
@@ -73,6 +85,7 @@ class FasterRCNN(keras.Model):
         mask_stage: `MaskStage`, or None.
         weights: `LossWeights`.
         num_classes: C.
+        final_features: `FinalFeatures`.
 
     Call arguments:
         images: `Images`.
@@ -85,7 +98,18 @@ class FasterRCNN(keras.Model):
         `TrainingOutputs` with `truth`, else `Inference`.
     """
 
-    def __init__(self, extractor, rpn, roi_stage, mask_stage, *, weights, num_classes, **kwargs):
+    def __init__(
+        self,
+        extractor,
+        rpn,
+        roi_stage,
+        mask_stage,
+        *,
+        weights,
+        num_classes,
+        final_features=NO_FINAL_FEATURES,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.preprocess = extractor.preprocess
         self.channels = extractor.channels
@@ -95,6 +119,7 @@ class FasterRCNN(keras.Model):
         self.mask_stage = mask_stage
         self.weights_of_losses = weights
         self.num_classes = num_classes
+        self.final_features = final_features
 
     @property
     def number_of_stages(self):
@@ -216,7 +241,24 @@ class FasterRCNN(keras.Model):
             logits = self.mask_stage.logits_of_all_classes(
                 features.levels, detections, self.roi_stage, images
             )
-        return Inference(detections, proposals, rpn, features, output, trunk, logits)
+        final = self.features_of_final_boxes(features.levels, detections.boxes, images)
+        return Inference(detections, proposals, rpn, features, output, trunk, logits, *final)
+
+    def features_of_final_boxes(self, levels, boxes_px, images):
+        """The features of detections' boxes [B, D, 4], padding too, as far as the config wants.
+
+        Returns:
+            Pooled crops [B, D, s, s, C] and the trunk's features of them [B, D, s', s', C'], each
+            None where it is not wanted.
+        """
+        wanted = self.final_features
+        if not any(wanted):
+            return None, None
+        cropper = self.roi_stage.cropper
+        boxes_px = cropper.final_boxes(boxes_px, images)
+        crops = cropper.crop(levels, boxes_px, tf.shape(images.pixels)[1:3])
+        trunk = self.roi_stage.trunk_of_crops(crops) if wanted.trunk else None
+        return crops if wanted.crops else None, trunk
 
     def evaluate_batch(self, images, truth, seed=None):
         """Detections and losses of one batch; the features are computed once.

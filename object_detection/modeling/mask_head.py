@@ -47,7 +47,8 @@ class MaskHead(keras.layers.Layer):
         classes: [n] int32 in 1..C: the class whose mask is wanted; None for all.
 
     Returns:
-        [n, height, width] logits; [n, C, height, width] without `classes`.
+        [n, height, width] logits; [n, C, height, width] without `classes` (1 in place of C where
+        masks are class-agnostic).
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class MaskHead(keras.layers.Layer):
 
     def build(self, input_shape):
         settings = self.settings
+        self.mask_size = self._mask_size(*input_shape[1:3])
         masks = 1 if settings.class_agnostic else self.num_classes
         depth = settings.conv_depth or auto_depth(input_shape[-1], self.num_classes)
         count = settings.num_conv_layers - 1 + settings.convolve_then_upsample
@@ -74,9 +76,24 @@ class MaskHead(keras.layers.Layer):
             conv.build((None, None, None, channels))
             channels = conv.filters
 
+    def _mask_size(self, height, width):
+        """(height, width) of the masks of features of this size.
+
+        Cells are repeated a whole number of times (TFOD), so with `convolve_then_upsample` masks
+        are the largest multiple of the features' size that fits.
+        """
+        wanted = (self.settings.height, self.settings.width)
+        if not self.settings.convolve_then_upsample:
+            return wanted
+        if wanted[0] < height or wanted[1] < width:
+            raise ValueError(
+                f"mask_height and mask_width are {wanted[0]} and {wanted[1]}, below the size of "
+                f"the features, {height} x {width}, which convolve_then_upsample_masks enlarges"
+            )
+        return wanted[0] // height * height, wanted[1] // width * width
+
     def call(self, features, classes=None, training=False):
-        x = features
-        size = (self.settings.height, self.settings.width)
+        x, size = features, self.mask_size
         if not self.settings.convolve_then_upsample:
             return self._upsample_then_convolve(x, size, classes, training)
         for conv in self.convs[:-1]:

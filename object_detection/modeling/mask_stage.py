@@ -68,7 +68,7 @@ class MaskStage(keras.layers.Layer):
         if truth.masks is None:
             return tf.zeros([])
         image_shape = tf.shape(images.pixels)[1:3]
-        size = (self.settings.height, self.settings.width)
+        size = self.head.mask_size
         gt_index = tf.gather_nd(rois.gt_index, rows)
         has_mask = gt_index < tf.shape(truth.masks)[1]
         targets = masks.mask_target_rows(
@@ -99,7 +99,7 @@ class MaskStage(keras.layers.Layer):
         probabilities = tf.where(valid, probabilities, 0.0)
         probabilities = tf.ensure_shape(
             probabilities,
-            [None, detections.valid.shape[1], self.settings.height, self.settings.width],
+            [None, detections.valid.shape[1], *self.head.mask_size],
         )
         return detections._replace(masks=probabilities)
 
@@ -112,17 +112,15 @@ class MaskStage(keras.layers.Layer):
     def detection_features(self, features, boxes_px, rows, roi_stage, images):
         """The head's input [n, s, s, C] for rows [n, (image, detection)] of boxes [B, D, 4].
 
-        TFOD reads boxes that are normalized by the true image as if they were normalized by the
-        padded one, so with padding it crops a stretched region; kept for its numbers. The
-        spatial branch, which TFOD does not have, crops the box itself.
+        The spatial branch, which TFOD does not have, crops the box itself; without it, see
+        `RoiCropper.final_boxes`.
         """
         image_shape = tf.shape(images.pixels)[1:3]
-        cropper = roi_stage.cropper
-        own, owner = tf.gather_nd(boxes_px, rows), tf.cast(rows[:, 0], tf.int32)
+        cropper, owner = roi_stage.cropper, tf.cast(rows[:, 0], tf.int32)
         if self.settings.spatial:
+            own = tf.gather_nd(boxes_px, rows)
             return cropper.crop_rows(features, own, owner, image_shape, self.settings.crop_size)
-        stretch = tf.cast(image_shape, tf.float32) / tf.cast(images.true_shape, tf.float32)
-        own *= tf.gather(tf.tile(stretch, [1, 2]), owner)
+        own = tf.gather_nd(cropper.final_boxes(boxes_px, images), rows)
         return roi_stage.trunk(cropper.crop_rows_and_pool(features, own, owner, image_shape))
 
 

@@ -4,6 +4,7 @@
 output into detections.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -24,6 +25,7 @@ class CropSettings(NamedTuple):
     pool_stride: int
     matmul: bool  # use_matmul_crop_and_resize
     paper_levels: bool  # our fpn_paper_levels
+    true_boxes: bool = False  # our crop_masks_at_true_boxes
 
 
 class SamplingSettings(NamedTuple):
@@ -46,6 +48,7 @@ class DetectionSettings(NamedTuple):
     soft_nms_sigma: float
     class_agnostic: bool
     max_classes_per_detection: int
+    calibrate: Callable | None = None  # scores [..., C + 1] -> calibrated ones
 
 
 class RoiCropper(NamedTuple):
@@ -83,6 +86,19 @@ class RoiCropper(NamedTuple):
         )
         return pooled[0]
 
+    def final_boxes(self, boxes_px, images):
+        """The boxes [B, D, 4] that are cropped for final boxes: with padding, not they themselves.
+
+        TFOD reads boxes that are normalized by the true image as if they were normalized by the
+        padded one, so with padding it crops a stretched region. Its numbers, of its published
+        weights too, hang on it: it is kept, unless `true_boxes`.
+        """
+        if self.settings.true_boxes:
+            return boxes_px
+        padded = tf.cast(tf.shape(images.pixels)[1:3], tf.float32)
+        stretch = padded / tf.cast(images.true_shape, tf.float32)
+        return boxes_px * tf.tile(stretch, [1, 2])[:, tf.newaxis]
+
     def _levels(self, features, boxes_px, image_shape):
         """Index of the level each box [..., 4] reads, from 0."""
         levels = sorted(features)
@@ -109,6 +125,8 @@ class RoiStage(keras.layers.Layer):
         sampling: `SamplingSettings`.
         detection: `DetectionSettings`.
         classification_loss: (logits [B, R, C + 1], one-hot) -> [B, R].
+        miner: `losses.HardExampleMiner`, or None. With one, losses are taken of all proposals and
+            the hardest count; without, of rois that are drawn.
 
     Call arguments:
         features: {level: [B, h, w, C]}.
@@ -119,7 +137,18 @@ class RoiStage(keras.layers.Layer):
         `BoxOutput` and the trunk's features [B, R, s', s', C'].
     """
 
-    def __init__(self, trunk, head, cropper, *, sampling, detection, classification_loss, **kwargs):
+    def __init__(
+        self,
+        trunk,
+        head,
+        cropper,
+        *,
+        sampling,
+        detection,
+        classification_loss,
+        miner=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.trunk = trunk
         self.head = head
@@ -127,6 +156,7 @@ class RoiStage(keras.layers.Layer):
         self.sampling = sampling
         self.detection = detection
         self.classification_loss = classification_loss
+        self.miner = miner
 
     def build(self, input_shape):
         size = self.cropper.pooled_size
@@ -146,6 +176,10 @@ class RoiStage(keras.layers.Layer):
     def trunk_features(self, features, boxes_px, image_shape, training=False):
         """The trunk's features [B, R, s', s', C'] of boxes [B, R, 4]."""
         crops = self.cropper.crop(features, boxes_px, image_shape)
+        return self.trunk_of_crops(crops, training=training)
+
+    def trunk_of_crops(self, crops, training=False):
+        """The trunk's features [B, R, s', s', C'] of pooled crops [B, R, s, s, C]."""
         shape = tf.shape(crops)
         flat = self.trunk(tf.reshape(crops, [-1, *crops.shape[2:]]), training=training)
         return tf.reshape(flat, [shape[0], shape[1], *flat.shape[1:]])
@@ -156,7 +190,7 @@ class RoiStage(keras.layers.Layer):
         Ground truth is not among the proposals (TFOD), unless `add_groundtruth`.
 
         Returns:
-            `Rois` with R = second_stage_batch_size.
+            `Rois` with R = second_stage_batch_size; with a `miner`, all of them.
         """
         if self.sampling.add_groundtruth:
             proposals = Proposals(
@@ -164,6 +198,8 @@ class RoiStage(keras.layers.Layer):
                 tf.concat([proposals.scores, tf.ones_like(truth.weights)], 1),
                 tf.concat([proposals.valid, truth.valid], 1),
             )
+        if self.miner is not None:
+            return self.with_targets(proposals.boxes, proposals.valid, truth)
         iou = boxes.iou(proposals.boxes, truth.boxes)
         match = matcher.match_by_iou(iou, truth.valid, low=MATCH_IOU, high=MATCH_IOU)
         positive = match.label == matcher.POSITIVE
@@ -198,7 +234,9 @@ class RoiStage(keras.layers.Layer):
     def losses_of(self, output, rois):
         """Localization and classification loss, unweighted.
 
-        Each is a sum over an image's rois divided by their number and by the batch (TFOD).
+        Each is a sum over an image's rois divided by their number and by the batch (TFOD). With a
+        `miner` the sum is over the hardest alone, the divisor as before; TFOD mines, and counts,
+        the first image of a batch only, which is not copied.
 
         Returns:
             Two scalars.
@@ -210,11 +248,12 @@ class RoiStage(keras.layers.Layer):
         deltas = deltas_of_class(output.deltas, rois.target_class)
         box_loss = losses.smooth_l1(deltas, tf.stop_gradient(rois.target_deltas))
         onehot = tf.one_hot(rois.target_class, output.class_logits.shape[-1])
-        class_loss = self.classification_loss(output.class_logits, onehot)
-        return (
-            tf.reduce_sum(tf.where(is_object, box_loss * scale, 0.0)),
-            tf.reduce_sum(class_loss * scale),
-        )
+        class_loss = self.classification_loss(output.class_logits, onehot) * scale
+        box_loss = tf.where(is_object, box_loss * scale, 0.0)
+        if self.miner is not None:
+            hardest = self.miner.choose(box_loss, class_loss, rois.boxes, rois.valid)
+            box_loss, class_loss = (tf.where(hardest, x, 0.0) for x in (box_loss, class_loss))
+        return tf.reduce_sum(box_loss), tf.reduce_sum(class_loss)
 
     def detect(self, output, proposals, true_shape):
         """Per-class non-maximum suppression over the refined proposals.
@@ -230,6 +269,8 @@ class RoiStage(keras.layers.Layer):
         scores = losses.score_converter(settings.score_converter, settings.logit_scale)(
             output.class_logits
         )
+        if settings.calibrate is not None:
+            scores = settings.calibrate(scores)
         decoded = box_coder.decode(output.deltas, proposals.boxes[:, :, tf.newaxis])
         size = tf.cast(true_shape, tf.float32)
         window = tf.concat([tf.zeros_like(size), size], 1)

@@ -8,6 +8,7 @@ from findings_of import config_with, only_fault, only_warning, sentences
 
 from object_detection.builders import (
     anchor_generator_builder,
+    calibration_builder,
     evaluator_builder,
     hyperparams_builder,
     image_resizer_builder,
@@ -93,6 +94,7 @@ def test_what_the_table_calls_read_is_named_in_the_code():
         ("AnchorGenerator", None, anchor_generator_builder.ANCHOR_GENERATORS),
         ("ImageResizer", None, image_resizer_builder.IMAGE_RESIZERS),
         ("ClassificationLoss", None, losses_builder.CLASSIFICATION_LOSSES),
+        ("CalibrationConfig", None, calibration_builder.CALIBRATORS),
         ("Initializer", None, hyperparams_builder.INITIALIZERS),
         ("Regularizer", None, hyperparams_builder.REGULARIZERS),
         ("Hyperparams", "normalizer_oneof", hyperparams_builder.NORMS),
@@ -124,6 +126,10 @@ def test_the_names_of_metrics_are_those_of_the_evaluator():
             "model.faster_rcnn.use_static_shapes is true but has no effect: how TFOD computes on",
         ),
         ("train_config.replicas_to_aggregate=8", "replicas_to_aggregate is 8 but has no effect"),
+        (
+            "model.faster_rcnn.hard_example_miner={max_negatives_per_positive: 3}",
+            "max_negatives_per_positive is 3 but has no effect: TFOD's Faster R-CNN mines without",
+        ),
         ("graph_rewriter={quantization {delay: 1}}", "graph_rewriter is set but has no effect"),
         ("eval_input_reader.num_keypoints=17", "eval_input_reader.num_keypoints is 17 but has no"),
     ],
@@ -136,8 +142,13 @@ def test_a_field_without_effect_is_a_warning_with_the_reason(change, said):
     ("change", "said"),
     [
         (
-            "model.faster_rcnn.hard_example_miner={}",
-            "hard_example_miner is not supported. Take it out: regions are sampled at random",
+            "model.faster_rcnn.second_stage_post_processing.calibration_config="
+            "{sigmoid_calibration {}}",
+            "calibration_config.sigmoid_calibration is not supported. Supported here: function_app",
+        ),
+        (
+            "model.faster_rcnn.second_stage_classification_loss={bootstrapped_sigmoid {}}",
+            "bootstrapped_sigmoid is not supported. Supported here: weighted_sigmoid, weighted_sof",
         ),
         (
             "model.faster_rcnn.second_stage_box_predictor={rfcn_box_predictor {}}",

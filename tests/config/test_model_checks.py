@@ -55,6 +55,28 @@ def test_a_sound_model_passes(changes):
             "batch_non_max_suppression.iou_threshold is -1; allowed: 0 to 1",
         ),
         ("second_stage_post_processing.logit_scale=0", "logit_scale is 0; above 0"),
+        (
+            "second_stage_post_processing.batch_non_max_suppression="
+            "{use_class_agnostic_nms: true max_classes_per_detection: 2}",
+            "max_classes_per_detection is 2, which use_class_agnostic_nms cannot do",
+        ),
+        (
+            "second_stage_post_processing.calibration_config="
+            "{temperature_scaling_calibration {scaler: 0}}",
+            "temperature_scaling_calibration.scaler is 0; above 0",
+        ),
+        (
+            "second_stage_post_processing.calibration_config={function_approximation {"
+            "x_y_pairs {x_y_pair {x: 1 y: 1} x_y_pair {x: 0.5 y: 0}}}}",
+            "function_approximation.x_y_pairs has points at x = 1, 0.5. Give points",
+        ),
+        (
+            "second_stage_post_processing.calibration_config={class_id_function_approximations {"
+            "class_id_xy_pairs_map {key: 2 value {}}}}",
+            "class_id_xy_pairs_map[2] has no points. Give points (x_y_pair) of ascending x",
+        ),
+        ("hard_example_miner={num_hard_examples: -1}", "num_hard_examples is -1; at least 0"),
+        ("hard_example_miner={iou_threshold: 2}", "iou_threshold is 2; allowed: 0 to 1"),
         ("number_of_stages=2", "predict_instance_masks is true, but number_of_stages is 2"),
         ("second_stage_box_predictor={}", "box_predictor is not set. Add mask_rcnn_box_predictor"),
     ],
@@ -149,6 +171,14 @@ def test_another_meta_architecture_is_refused_by_name(model, said):
         (
             (*FPN, f"{PREDICTOR}.spatial_mask_branch=false"),
             "spatial_mask_branch is not set: as in TFOD the masks of a feature pyramid",
+        ),
+        (
+            (f"{PREDICTOR}.fc_hyperparams={{batch_norm {{}}}}",),
+            "fc_hyperparams.batch_norm has no effect: the heads for class and box have no norm",
+        ),
+        (
+            (*FPN, f"{RCNN}.crop_masks_at_true_boxes=true"),
+            "crop_masks_at_true_boxes has no effect: without it, too, nothing is cropped",
         ),
         (
             (f"{PREDICTOR}.mask_crop_size=7",),
