@@ -1,11 +1,6 @@
-"""Numbers of Keras' layers: worked by hand on the first modules, and against TFOD's own lists."""
+"""Numbers of Keras' layers, worked by hand. `test_checkpoint_writer` compares all of TFOD's."""
 
-import pytest
-from reference import REFERENCE, needs_reference
-
-from object_detection.compat.checkpoint_names import tfod_keys
 from object_detection.compat.inception_names import keras_names, keras_numbers, keras_places
-from object_detection.compat.variable_names import variable_names
 
 FIRST = "backbone/inception_resnet_v2/"
 
@@ -43,26 +38,3 @@ def test_places_count_layers_without_weights():
 def test_other_networks_have_none():
     paths = ["backbone/resnet/conv1/kernel", "roi_stage/head/boxes/kernel"]
     assert keras_numbers(paths) == {} and keras_places(paths) == {} and keras_names(paths) == {}
-
-
-@needs_reference
-@pytest.mark.slow
-def test_keys_and_names_are_those_of_case_b():
-    from google.protobuf import text_format
-
-    from object_detection.builders import model_builder
-    from object_detection.compat.checkpoint_map import variables_by_path
-    from object_detection.protos import pipeline_pb2
-
-    case = REFERENCE / "reference" / "parity" / "b_tf2_mask_inception_resnet_v2"
-    text = (case / "pipeline.config").read_text()
-    config = text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
-    variables = variables_by_path(model_builder.build_network(config.model, False))
-    keys, names = tfod_keys(list(variables)), variable_names(list(variables))
-    got = {
-        (keys[path], ",".join(map(str, variable.shape)), names[path])
-        for path, variable in variables.items()
-    }
-    rows = [line.split("\t") for line in (case / "variables.tsv").read_text().splitlines()[1:]]
-
-    assert got == {(row[0], row[2], row[4]) for row in rows if row[0].startswith("model/")}

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.modeling.conv_block import ConvBlock, DenseBlock, Hyperparams, Norm
+from object_detection.modeling.conv_block import (
+    ConvBlock,
+    DenseBlock,
+    Hyperparams,
+    Norm,
+    SeparableConvBlock,
+)
 
 
 def _built(block, channels=3):
@@ -70,6 +76,59 @@ def test_fixed_padding_does_not_hang_on_the_size(size, expected):
     block = ConvBlock(1, 3, strides=2, padding="fixed")
     block.build((None, None, None, 1))
     assert block(tf.zeros([1, size, size, 1])).shape[1] == expected
+
+
+def test_kernels_may_be_oblong():
+    block = ConvBlock(1, (1, 3), norm=None, activation=None)
+    block.build((None, None, None, 1))
+    block.kernel.assign([[[[1.0]], [[10.0]], [[100.0]]]])
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])[tf.newaxis, :, :, tf.newaxis]
+
+    # a row (a, b) becomes (10 a + 100 b, a + 10 b)
+    np.testing.assert_allclose(block(x)[0, :, :, 0], [[210.0, 21.0], [430.0, 43.0]])
+
+
+@pytest.mark.parametrize("norm", [None, Norm(), Norm(live=True)])
+def test_a_gain_is_a_factor_on_the_convolution(norm):
+    x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2])
+    kwargs = {"norm": norm, "use_bias": True, "activation": None}
+    plain, scaled = (_built(ConvBlock(4, 3, **kwargs, gain=gain)) for gain in (1.0, 0.1))
+    plain.kernel.assign(0.1 * plain.kernel)
+    plain.bias.assign(0.1 * plain.bias)
+
+    np.testing.assert_allclose(scaled(x, training=True), plain(x, training=True), rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", [None, Norm()])
+def test_a_separable_convolution_is_its_two_steps(norm):
+    block = _built(SeparableConvBlock(5, 3, multiplier=2, strides=2, norm=norm, activation=None))
+    x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2])
+    y = tf.nn.separable_conv2d(
+        x,
+        tf.convert_to_tensor(block.depthwise_kernel),
+        tf.convert_to_tensor(block.pointwise_kernel),
+        [1, 2, 2, 1],
+        "SAME",
+    )
+    if norm is None:
+        y = y + block.bias
+    else:
+        y = (y - block.moving_mean) / tf.sqrt(block.moving_variance + norm.epsilon)
+        y = y * block.gamma + block.beta
+
+    np.testing.assert_allclose(block(x), y, rtol=1e-4, atol=1e-4)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(block(x))
+    assert all(g is not None for g in tape.gradient(loss, block.trainable_variables))
+
+
+def test_penalty_of_a_separable_convolution_reads_both_kernels():
+    hyperparams = Hyperparams(penalty=lambda kernel: tf.reduce_sum(kernel))
+    block = SeparableConvBlock(1, 1, multiplier=1, norm=None, hyperparams=hyperparams)
+    block.build((None, None, None, 1))
+    block.depthwise_kernel.assign([[[[3.0]]]])
+    block.pointwise_kernel.assign([[[[4.0]]]])
+    assert block.penalty() == 7.0
 
 
 def test_penalty_reads_the_kernel_alone():
