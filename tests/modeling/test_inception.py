@@ -133,7 +133,10 @@ def test_an_average_counts_pixels_of_the_map_only():
     mixed = Mixed(PLAIN, (("average", ("conv2d_0b_1x1", 1)),))
     mixed.build((None, None, None, 1))
     mixed.branches[0].parts[1].kernel.assign([[[[1.0]]]])
-    np.testing.assert_allclose(mixed(tf.ones([1, 2, 3, 1])), tf.ones([1, 2, 3, 1]))
+    x = tf.reshape([1.0, 2.0, 6.0], [1, 1, 3, 1])
+
+    # (1 + 2) / 2, (1 + 2 + 6) / 3, (2 + 6) / 2
+    np.testing.assert_allclose(tf.reshape(mixed(x), [-1]), [1.5, 3.0, 4.0])
 
 
 def test_frozen_norms_stay_and_live_ones_move():
