@@ -79,7 +79,8 @@ READ = {
     "TrainConfig": "batch_size data_augmentation_options keep_checkpoint_every_n_hours optimizer "
     "gradient_clipping_by_norm fine_tune_checkpoint from_detection_checkpoint num_steps "
     "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
-    "fine_tune_checkpoint_type update_trainable_variables",
+    "fine_tune_checkpoint_type load_all_detection_checkpoint_vars "
+    "fine_tune_checkpoint_version update_trainable_variables",
     "PreprocessingStep": "random_horizontal_flip random_vertical_flip random_rotation90",
     "RandomHorizontalFlip": "probability",
     "RandomVerticalFlip": "probability",
@@ -114,8 +115,7 @@ IMPLIED = {
     # the image, once (false) or twice to the same size (true).
     "FasterRcnn": "resize_masks",
     "MultiscaleAnchorGenerator": "normalize_coordinates",  # always pixels; see anchor_checks
-    "TrainConfig": "fine_tune_checkpoint_version "  # seen from the checkpoint itself
-    "sync_replicas retain_original_images unpad_groundtruth_tensors "
+    "TrainConfig": "sync_replicas retain_original_images unpad_groundtruth_tensors "
     "run_fine_tune_checkpoint_dummy_computation",
     "EvalConfig": "retain_original_images",
     "InputReader": "use_display_name "  # names and display names are both looked up
@@ -161,8 +161,6 @@ WITHOUT_EFFECT = {
     "TrainConfig.batch_queue_capacity": _OLD,
     "TrainConfig.num_batch_queue_threads": _OLD,
     "TrainConfig.prefetch_queue_capacity": _OLD,
-    "TrainConfig.load_all_detection_checkpoint_vars": "fine_tune_checkpoint_type decides what is "
-    "loaded",
     "TrainConfig.use_bfloat16": "training runs in float32",
     "TrainConfig.summarize_gradients": "gradients are not summarized",
     "RandomHorizontalFlip.keypoint_flip_permutation": "these models have no keypoints",

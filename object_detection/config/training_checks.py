@@ -15,6 +15,8 @@ from object_detection.config.findings import (
 
 # As in compat/checkpoint_reader, with '' for what from_detection_checkpoint says.
 CHECKPOINT_TYPES = ("full", "detection", "classification")
+# TFOD's words for other models; compat/fine_tuning says in a warning what it makes of them.
+OTHER_CHECKPOINT_TYPES = ("fine_tune", "feature_extractor")
 
 
 def check(config) -> Findings:
@@ -38,13 +40,9 @@ def _whole(look):
     if train.HasField("max_number_of_boxes"):
         yield from look.at_least(1, "max_number_of_boxes")
     kind = train.fine_tune_checkpoint_type
-    if kind and kind not in CHECKPOINT_TYPES:
-        meant = {"fine_tune": "detection", "feature_extractor": "classification"}.get(kind)
-        yield Finding(
-            look.at("fine_tune_checkpoint_type"),
-            f'is "{kind}"; allowed: {", ".join(CHECKPOINT_TYPES)}',
-            f'Closest: "{meant}"' if meant else "",
-        )
+    if kind and kind not in (*CHECKPOINT_TYPES, *OTHER_CHECKPOINT_TYPES):
+        problem = f'is "{kind}"; allowed: {", ".join(CHECKPOINT_TYPES)}'
+        yield Finding(look.at("fine_tune_checkpoint_type"), problem)
     for name in ("freeze_variables", "update_trainable_variables"):
         for pattern in getattr(train, name):
             try:
