@@ -49,11 +49,14 @@ def tf1_names(paths):
     """
     names = {}
     convs = sum(bool(re.fullmatch(r"masks/head/conv\d+/kernel", path)) for path in paths)
+    batch_normed = {path.rsplit("/", 1)[0] for path in paths if path.endswith("/moving_mean")}
     for path in paths:
         layer, leaf = path.rsplit("/", 1)
         scope = _network_scope(layer) or _head_scope(layer, convs)
         if scope and leaf in LEAVES:
-            names[path] = f"{scope}/{LEAVES[leaf]}"
+            name = f"{scope}/{LEAVES[leaf]}"
+            # A norm without statistics is slim's group norm.
+            names[path] = name if layer in batch_normed else name.replace("BatchN", "GroupN")
     return names
 
 

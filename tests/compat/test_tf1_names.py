@@ -34,9 +34,7 @@ def test_mask_convolutions_are_counted_and_carry_their_norms():
     names = {
         "masks/head/conv1/kernel": "SecondStageBoxPredictor/Conv/weights",
         "masks/head/conv1/gamma": "SecondStageBoxPredictor/Conv/BatchNorm/gamma",
-        "masks/head/conv1/moving_variance": (
-            "SecondStageBoxPredictor/Conv/BatchNorm/moving_variance"
-        ),
+        "masks/head/conv1/moving_mean": "SecondStageBoxPredictor/Conv/BatchNorm/moving_mean",
         "masks/head/conv2/kernel": "SecondStageBoxPredictor/Conv_1/weights",
         "masks/head/masks/kernel": "SecondStageBoxPredictor/Conv_2/weights",
         "masks/head/masks/bias": "SecondStageBoxPredictor/Conv_2/biases",
@@ -51,8 +49,13 @@ def test_a_mask_head_of_one_convolution_has_no_number():
     assert names == {"masks/head/masks/kernel": "SecondStageBoxPredictor/Conv/weights"}
 
 
-def test_norm_of_the_rpn():
-    assert tf1_names(["rpn/head/conv/beta"]) == {"rpn/head/conv/beta": "Conv/BatchNorm/beta"}
+def test_norms_of_the_rpn():
+    """A group norm has no moving statistics."""
+    batch = tf1_names([f"rpn/head/conv/{leaf}" for leaf in ("beta", "moving_mean")])
+    group = tf1_names([f"rpn/head/conv/{leaf}" for leaf in ("beta", "gamma")])
+
+    assert list(batch.values()) == ["Conv/BatchNorm/beta", "Conv/BatchNorm/moving_mean"]
+    assert list(group.values()) == ["Conv/GroupNorm/beta", "Conv/GroupNorm/gamma"]
 
 
 def test_layers_that_tf1_does_not_have_are_left_out():

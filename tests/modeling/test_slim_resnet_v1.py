@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection.modeling.backbones import BACKBONES, ExtractorSpec
+from object_detection.modeling.backbones.resnet_v1 import BlockStyle
 from object_detection.modeling.backbones.slim_resnet_v1 import (
     Block,
     SlimBoxTrunk,
@@ -14,7 +15,7 @@ from object_detection.modeling.backbones.slim_resnet_v1 import (
 )
 from object_detection.modeling.conv_block import Norm
 
-FROZEN = Norm()
+FROZEN = BlockStyle(norm=Norm())
 
 
 def _random(layer, shape, seed=0):
@@ -62,7 +63,7 @@ def test_a_strided_unit_reads_the_corner():
 
     All kernels 0 but the shortcut's way: the unit returns every second pixel of its input.
     """
-    unit = Unit(1, FROZEN, strides=2)
+    unit = Unit(FROZEN, 1, strides=2)
     unit.build((None, None, None, 4))
     for v in unit.variables:
         v.assign(tf.zeros_like(v))
@@ -74,8 +75,8 @@ def test_a_strided_unit_reads_the_corner():
 @pytest.mark.parametrize("side", [8, 9])
 def test_a_strided_unit_is_the_dense_one_subsampled(side):
     """Padding is explicit, so the stride changes which pixels come out and not their values."""
-    dense = _random(Unit(2, FROZEN, strides=1), (None, None, None, 8))
-    strided = _random(Unit(2, FROZEN, strides=2), (None, None, None, 8))
+    dense = _random(Unit(FROZEN, 2, strides=1), (None, None, None, 8))
+    strided = _random(Unit(FROZEN, 2, strides=2), (None, None, None, 8))
     x = _pixels(1, side, side, 8)
 
     np.testing.assert_allclose(strided(x), dense(x)[:, ::2, ::2], atol=1e-5)
@@ -87,8 +88,8 @@ def test_withheld_strides_give_the_same_features_more_densely():
     numbers = (3, 2)
 
     def blocks(plan):
-        first = _random(Block(1, FROZEN, plan[0]), shape)
-        return [first, _random(Block(2, FROZEN, plan[1]), (None, None, None, first.filters))]
+        first = _random(Block(FROZEN, 1, plan[0]), shape)
+        return [first, _random(Block(FROZEN, 2, plan[1]), (None, None, None, first.filters))]
 
     x = _pixels(1, 13, 16, 8)
     coarse, dense = x, x
@@ -112,7 +113,9 @@ def test_box_trunk_keeps_the_size():
 
 @pytest.mark.parametrize("live", [False, True])
 def test_only_a_live_norm_moves_its_statistics(live):
-    block = _random(Block(1, Norm(live=live), [(1, 1), (2, 1)]), (None, None, None, 8))
+    block = _random(
+        Block(BlockStyle(norm=Norm(live=live)), 1, [(1, 1), (2, 1)]), (None, None, None, 8)
+    )
     still = [v for v in block.variables if "moving" in v.path]
     before = [v.numpy() for v in still]
     x = _pixels(2, 8, 8, 8)
@@ -128,7 +131,7 @@ def test_only_a_live_norm_moves_its_statistics(live):
 
 def test_gamma_and_beta_train_under_a_frozen_norm():
     """TFOD freezes the statistics alone."""
-    block = _random(Block(1, FROZEN, [(1, 1)]), (None, None, None, 8))
+    block = _random(Block(FROZEN, 1, [(1, 1)]), (None, None, None, 8))
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.square(block(_pixels(1, 6, 6, 8), training=True)))
     gradients = tape.gradient(loss, block.trainable_variables)

@@ -14,7 +14,7 @@ from object_detection.modeling.backbones.fpn import FeaturePyramid
 from object_detection.modeling.backbones.inception_parts import scale_pixels
 from object_detection.modeling.backbones.resnet_v1 import BlockStyle, ResNetV1
 from object_detection.modeling.backbones.slim_resnet_v1 import SlimBoxTrunk, SlimResNetV1
-from object_detection.modeling.conv_block import Hyperparams, Norm
+from object_detection.modeling.conv_block import DEFAULTS, Hyperparams, Norm
 
 DEFAULT_NORM = Norm()  # of TFOD's ResNets
 
@@ -65,10 +65,14 @@ class _SingleLevel(keras.layers.Layer):
         return {self.level: self.backbone(pixels, training=training)[self.level]}
 
 
-def _base_style(spec, norm=DEFAULT_NORM, initializer="he_normal"):
-    """Norm and initializer of the base network (TFOD: its own unless override_base)."""
+def _base_style(spec, norm=DEFAULT_NORM, initializer="he_normal", penalty=None):
+    """What the convolutions of the base network share.
+
+    TFOD's own hyper-parameters, unless the config puts its `conv_hyperparams` there
+    (`override_base_feature_extractor_hyperparams`).
+    """
     if not spec.override_base:
-        own = Hyperparams(initializer=initializer)
+        own = Hyperparams(initializer=initializer, penalty=penalty)
         return BlockStyle(own, norm._replace(live=spec.live_norm))
     hyperparams = spec.hyperparams.with_norm_live(spec.live_norm)
     return BlockStyle(hyperparams, hyperparams.norm, hyperparams.activation)
@@ -76,7 +80,7 @@ def _base_style(spec, norm=DEFAULT_NORM, initializer="he_normal"):
 
 def _resnet_c4(depth):
     def build(spec):
-        style = _base_style(spec)
+        style = _base_style(spec, initializer=resnet_v1.INITIALIZER)
         backbone = ResNetV1(depth, 4, style, name="resnet")
         return Extractor(
             features=_SingleLevel(backbone, 4, name="backbone"),
@@ -90,12 +94,12 @@ def _resnet_c4(depth):
 
 def _slim_resnet(depth):
     def build(spec):
-        name, norm = f"resnet_v1_{depth}", Norm(live=spec.live_norm)
-        backbone = SlimResNetV1(depth, spec.stride, norm, name=name)
+        name, style = f"resnet_v1_{depth}", _base_style(spec)
+        backbone = SlimResNetV1(depth, spec.stride, style, name=name)
         return Extractor(
             features=_SingleLevel(backbone, backbone.level, name="backbone"),
             channels=backbone.channels,
-            box_trunk=SlimBoxTrunk(depth, norm, name=name),
+            box_trunk=SlimBoxTrunk(depth, style, name=name),
             preprocess=resnet_v1.subtract_means,
         )
 
@@ -131,7 +135,12 @@ def _inception_resnet_v2(trunk_padding):
 def _resnet_fpn(depth, *, dense_units=1024, tfod=True):
     def build(spec):
         hyperparams = spec.hyperparams.with_norm_live(spec.live_norm)
-        backbone = ResNetV1(depth, min(spec.max_level, 5), _base_style(spec), name="resnet")
+        own, dense = {}, DEFAULTS
+        if tfod:
+            own = {"initializer": resnet_v1.INITIALIZER, "penalty": resnet_v1.pyramid_penalty}
+            dense = Hyperparams(initializer="glorot_uniform")
+        style = _base_style(spec, **own)
+        backbone = ResNetV1(depth, min(spec.max_level, 5), style, name="resnet")
         pyramid = FeaturePyramid(
             backbone,
             min_level=spec.min_level,
@@ -145,7 +154,7 @@ def _resnet_fpn(depth, *, dense_units=1024, tfod=True):
         return Extractor(
             features=pyramid,
             channels=pyramid.channels,
-            box_trunk=FlattenTrunk(dense_units, hyperparams.norm, name="box_trunk"),
+            box_trunk=FlattenTrunk(dense_units, hyperparams.norm, dense, name="box_trunk"),
             preprocess=resnet_v1.subtract_means,
         )
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from object_detection.modeling.conv_block import DenseBlock
+from object_detection.modeling.conv_block import DEFAULTS, DenseBlock
 
 
 class FlattenTrunk(keras.layers.Layer):
@@ -11,7 +11,9 @@ class FlattenTrunk(keras.layers.Layer):
 
     Args:
         units: of both layers.
-        norm: `Norm` after the first layer, or None.
+        norm: `Norm` after the first layer, or None. A group norm wants positions, of which a
+            vector has none; with one there is none here.
+        hyperparams: initializer of both layers.
 
     Call arguments:
         crops: [n, S, S, C].
@@ -21,11 +23,13 @@ class FlattenTrunk(keras.layers.Layer):
         degenerates so); `spatial_mask_branch` reads the pyramid instead.
     """
 
-    def __init__(self, units, norm, **kwargs):
+    def __init__(self, units, norm, hyperparams=DEFAULTS, **kwargs):
         super().__init__(**kwargs)
         self.units = units
-        self.fc1 = DenseBlock(units, activation="relu", norm=norm, name="fc1")
-        self.fc2 = DenseBlock(units, activation="relu", name="fc2")
+        norm = None if norm is not None and norm.kind == "group" else norm
+        dense = {"activation": "relu", "hyperparams": hyperparams}
+        self.fc1 = DenseBlock(units, norm=norm, name="fc1", **dense)
+        self.fc2 = DenseBlock(units, name="fc2", **dense)
         self.filters = units
 
     def build(self, input_shape):

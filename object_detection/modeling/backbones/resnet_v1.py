@@ -14,12 +14,22 @@ from object_detection.modeling.conv_block import ConvBlock, Hyperparams, Norm
 DEPTHS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 STAGE_FILTERS = {2: 64, 3: 128, 4: 256, 5: 512}
 
+INITIALIZER = "lecun_normal"  # of TFOD's TF2 extractors
+
 RGB_MEANS = (123.68, 116.779, 103.939)
 
 
 def subtract_means(pixels):
     """[B, H, W, 3] in 0..255 -> zero-centred by the means of ImageNet, RGB order kept (TFOD)."""
     return pixels - tf.constant(RGB_MEANS, pixels.dtype)
+
+
+def pyramid_penalty(kernel):
+    """The regularization loss of a kernel in the base network of TFOD's pyramids.
+
+    Only these have one: TFOD gives its C4 extractors a weight decay of 0, and forgets to here.
+    """
+    return 1e-4 * tf.reduce_sum(tf.square(kernel))
 
 
 class BlockStyle(NamedTuple):
@@ -30,8 +40,9 @@ class BlockStyle(NamedTuple):
     activation: str = "relu"
 
 
-def _unit(style, filters, kernel_size, **kwargs):
-    kwargs.setdefault("activation", style.activation)
+def conv_unit(style, filters, kernel_size, **kwargs):
+    """A `ConvBlock` in a `BlockStyle`; never with a bias, not even without a norm (TFOD)."""
+    kwargs = {"activation": style.activation, "use_bias": False, **kwargs}
     return ConvBlock(filters, kernel_size, norm=style.norm, hyperparams=style.hyperparams, **kwargs)
 
 
@@ -48,12 +59,12 @@ class Bottleneck(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = 4 * filters
         self.activation = style.activation
-        self.conv1 = _unit(style, filters, 1, strides=strides, name="conv1")
-        self.conv2 = _unit(style, filters, 3, name="conv2")
-        self.conv3 = _unit(style, 4 * filters, 1, name="conv3")
+        self.conv1 = conv_unit(style, filters, 1, strides=strides, name="conv1")
+        self.conv2 = conv_unit(style, filters, 3, name="conv2")
+        self.conv3 = conv_unit(style, 4 * filters, 1, name="conv3")
         self.shortcut = None
         if project:
-            self.shortcut = _unit(
+            self.shortcut = conv_unit(
                 style, 4 * filters, 1, strides=strides, activation=None, name="shortcut"
             )
 
@@ -76,11 +87,11 @@ class BasicBlock(keras.layers.Layer):
     def __init__(self, style, filters, *, strides=1, project=False, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
-        self.conv1 = _unit(style, filters, 3, strides=strides, padding="fixed", name="conv1")
-        self.conv2 = _unit(style, filters, 3, name="conv2")
+        self.conv1 = conv_unit(style, filters, 3, strides=strides, padding="fixed", name="conv1")
+        self.conv2 = conv_unit(style, filters, 3, name="conv2")
         self.shortcut = None
         if project:
-            self.shortcut = _unit(
+            self.shortcut = conv_unit(
                 style, filters, 1, strides=strides, activation=None, name="shortcut"
             )
 
@@ -167,7 +178,7 @@ class ResNetV1(keras.layers.Layer):
 
     def __init__(self, depth, last_stage, style, **kwargs):
         super().__init__(**kwargs)
-        self.conv1 = _unit(style, 64, 7, strides=2, padding="fixed", name="conv1")
+        self.conv1 = conv_unit(style, 64, 7, strides=2, padding="fixed", name="conv1")
         self.stages = [stage_of(depth, number, style) for number in range(2, last_stage + 1)]
         self.channels = {i + 2: stage.filters for i, stage in enumerate(self.stages)}
 

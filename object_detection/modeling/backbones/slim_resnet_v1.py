@@ -8,8 +8,7 @@ the other. Where the wanted stride is reached, later blocks dilate instead (atro
 import keras
 import tensorflow as tf
 
-from object_detection.modeling.backbones.resnet_v1 import DEPTHS
-from object_detection.modeling.conv_block import ConvBlock
+from object_detection.modeling.backbones.resnet_v1 import DEPTHS, conv_unit
 
 # Inner filters and nominal stride of each block.
 BLOCKS = {1: (64, 2), 2: (128, 2), 3: (256, 2), 4: (512, 1)}
@@ -46,31 +45,31 @@ class Unit(keras.layers.Layer):
     """1x1, 3x3 (with stride and dilation), 1x1 convolutions and a shortcut (ResNet fig. 5).
 
     Args:
+        style: `BlockStyle`.
         filters: of the inner convolutions; the output has 4 times as many.
-        norm: `Norm` of every convolution.
         strides, dilation: of the 3x3.
         project: whether the shortcut is a convolution.
     """
 
-    def __init__(self, filters, norm, *, strides=1, dilation=1, project=False, **kwargs):
+    def __init__(self, style, filters, *, strides=1, dilation=1, project=False, **kwargs):
         super().__init__(**kwargs)
         self.filters = 4 * filters
         self.strides = strides
-        self.conv1 = ConvBlock(filters, 1, norm=norm, name="conv1")
-        self.conv2 = ConvBlock(
+        self.conv1 = conv_unit(style, filters, 1, name="conv1")
+        self.conv2 = conv_unit(
+            style,
             filters,
             3,
             strides=strides,
             dilation=dilation,
             padding="same" if strides == 1 else "fixed",
-            norm=norm,
             name="conv2",
         )
-        self.conv3 = ConvBlock(4 * filters, 1, norm=norm, name="conv3")
+        self.conv3 = conv_unit(style, 4 * filters, 1, name="conv3")
         self.shortcut = None
         if project:
-            self.shortcut = ConvBlock(
-                4 * filters, 1, strides=strides, norm=norm, activation=None, name="shortcut"
+            self.shortcut = conv_unit(
+                style, 4 * filters, 1, strides=strides, activation=None, name="shortcut"
             )
 
     def build(self, input_shape):
@@ -93,19 +92,19 @@ class Block(keras.layers.Layer):
     """The units of block `number`; the first one projects.
 
     Args:
+        style: `BlockStyle`.
         number: 1..4.
-        norm: `Norm`.
         plan: (stride, dilation) of each unit.
     """
 
-    def __init__(self, number, norm, plan, **kwargs):
+    def __init__(self, style, number, plan, **kwargs):
         super().__init__(name=f"block{number}", **kwargs)
         filters = BLOCKS[number][0]
         self.filters = 4 * filters
         self.units = [
             Unit(
+                style,
                 filters,
-                norm,
                 strides=strides,
                 dilation=dilation,
                 project=index == 0,
@@ -133,7 +132,7 @@ class SlimResNetV1(keras.layers.Layer):
     Args:
         depth: 50, 101 or 152.
         stride: 8 or 16, of the features.
-        norm: `Norm`.
+        style: `BlockStyle`.
 
     Call arguments:
         pixels: [B, H, W, 3] float, preprocessed.
@@ -142,12 +141,12 @@ class SlimResNetV1(keras.layers.Layer):
         {log2(stride): [B, H/stride, W/stride, 1024]}, sizes rounded up.
     """
 
-    def __init__(self, depth, stride, norm, **kwargs):
+    def __init__(self, depth, stride, style, **kwargs):
         super().__init__(**kwargs)
         self.level = stride.bit_length() - 1
-        self.conv1 = ConvBlock(64, 7, strides=2, padding="fixed", norm=norm, name="conv1")
+        self.conv1 = conv_unit(style, 64, 7, strides=2, padding="fixed", name="conv1")
         plan = atrous_plan(DEPTHS[depth][:3], stride // STEM_STRIDE)
-        self.blocks = [Block(i, norm, units) for i, units in enumerate(plan, start=1)]
+        self.blocks = [Block(style, i, units) for i, units in enumerate(plan, start=1)]
         self.channels = {self.level: self.blocks[-1].filters}
 
     def build(self, input_shape):
@@ -170,12 +169,12 @@ class SlimBoxTrunk(keras.layers.Layer):
 
     Args:
         depth: 50, 101 or 152.
-        norm: `Norm`.
+        style: `BlockStyle`.
     """
 
-    def __init__(self, depth, norm, **kwargs):
+    def __init__(self, depth, style, **kwargs):
         super().__init__(**kwargs)
-        self.block = Block(4, norm, [(1, 1)] * DEPTHS[depth][3])
+        self.block = Block(style, 4, [(1, 1)] * DEPTHS[depth][3])
         self.filters = self.block.filters
 
     def build(self, input_shape):
