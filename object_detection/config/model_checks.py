@@ -361,10 +361,11 @@ def _without_pyramid(look):
     if is_pyramid(look.message):
         return
     extractor = look.message.feature_extractor
-    names = ("conv_hyperparams", "override_base_feature_extractor_hyperparams", "pad_to_multiple")
-    paths = [
-        look.at(f"feature_extractor.{name}") for name in (*names, "fpn") if extractor.HasField(name)
-    ]
+    names = ("conv_hyperparams", "override_base_feature_extractor_hyperparams")
+    if extractor.override_base_feature_extractor_hyperparams:
+        names = ()  # they go into the base network, which every extractor has
+    names = (*names, "pad_to_multiple", "fpn")
+    paths = [look.at(f"feature_extractor.{name}") for name in names if extractor.HasField(name)]
     if look.message.fpn_paper_levels:
         paths.append(look.at("fpn_paper_levels"))
     if paths:

@@ -192,10 +192,22 @@ def test_another_meta_architecture_is_refused_by_name(model, said):
             'feature_extractor.pad_to_multiple has no effect: "faster_rcnn_resnet50_keras" is no '
             "feature pyramid (nor have model.faster_rcnn.fpn_paper_levels)",
         ),
+        (
+            (f"{RCNN}.feature_extractor.conv_hyperparams={{}}",),
+            'feature_extractor.conv_hyperparams has no effect: "faster_rcnn_resnet50_keras" is no',
+        ),
     ],
 )
 def test_what_is_odd_is_a_warning(changes, said):
     assert said in only_warning(check(*changes))
+
+
+def test_hyperparams_that_override_those_of_the_base_network_are_read():
+    extractor = f"{RCNN}.feature_extractor"
+    override = f"{extractor}.override_base_feature_extractor_hyperparams=true"
+    found = check(f"{extractor}.conv_hyperparams={{}}", override)
+
+    assert sentences(found) == ([], [])
 
 
 def test_all_faults_come_at_once():
