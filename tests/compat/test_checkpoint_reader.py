@@ -1,5 +1,7 @@
 """Which checkpoint a path means, what is restored from it, what is said where it does not fit."""
 
+import made_networks
+import made_weights
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ from tiny_models import network_of
 from object_detection.compat import checkpoint_paths
 from object_detection.compat.checkpoint_map import checkpoint_of, variables_by_path
 from object_detection.compat.checkpoint_reader import CheckpointError, restore
+from object_detection.compat.variable_names import names_of
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +86,75 @@ def test_a_model_with_more_than_the_file(saved, tmp_path):
 def test_unknown_type(saved):
     with pytest.raises(CheckpointError, match="'fine_tune'; allowed: full, detection, class"):
         restore(saved[0], saved[1], checkpoint_type="fine_tune")
+
+
+AVERAGED = "FirstStageFeatureExtractor/resnet_v1_50/conv1/weights"
+
+
+def slim_with(tmp_path, *, graph=False, **extra):
+    """A TF1 detector's network and file; extra entries by their ending beside conv1's weights."""
+    paths = made_networks.slim_resnet()
+    network = made_networks.network_of_paths(paths)
+    scopes = names_of(network).scopes
+    values = made_weights.values_of({scopes[path]: shape for path, shape in paths.items()})
+    values |= {f"{AVERAGED}/{end}": values[AVERAGED] + value for end, value in extra.items()}
+    if graph:
+        made_weights.write_frozen_graph(tmp_path / "graph.pb", values)
+    else:
+        made_weights.write_checkpoint(tmp_path / "model.ckpt", values)
+    return network, tmp_path / ("graph.pb" if graph else "model.ckpt"), values
+
+
+def test_averages_stand_in_where_they_are_asked_for(tmp_path):
+    network, path, values = slim_with(tmp_path, ExponentialMovingAverage=1, Momentum=2)
+    report = restore(network, path)
+    conv1, beta = "backbone/resnet_v1_50/conv1/kernel", "backbone/resnet_v1_50/conv1/beta"
+    np.testing.assert_array_equal(made_networks.values_in(network)[conv1], values[AVERAGED])
+    reasons = {why.split(" ")[0]: names for why, names in report.unused_by_reason().items()}
+    assert reasons["moving"] == [f"{AVERAGED}/ExponentialMovingAverage"]
+    assert reasons["state"] == [f"{AVERAGED}/Momentum"]
+
+    restore(network, path, moving_averages=True)
+    np.testing.assert_array_equal(made_networks.values_in(network)[conv1], values[AVERAGED] + 1)
+    # Statistics have no average and come as they are.
+    name = AVERAGED.replace("weights", "BatchNorm/beta")
+    np.testing.assert_array_equal(made_networks.values_in(network)[beta], values[name])
+
+
+def test_a_training_without_averages_has_none_to_give(tmp_path):
+    network, path, _ = slim_with(tmp_path, Momentum=2)
+    with pytest.raises(CheckpointError, match="use_moving_averages is true, but .* no averages"):
+        restore(network, path, moving_averages=True)
+    assert not any(value.any() for value in made_networks.values_in(network).values())
+
+
+@pytest.mark.parametrize("graph, words", [(False, 1), (True, 0)])
+def test_what_was_exported_is_taken_as_it_is(tmp_path, caplog, graph, words):
+    """An exporter has put the averages in the weights' place, or has not: the file can't tell."""
+    network, path, _ = slim_with(tmp_path, graph=graph)
+    assert len(restore(network, path, moving_averages=True).restored) == len(network.variables)
+    assert len(caplog.records) == words
+
+
+def test_the_report_is_a_few_lines(tmp_path):
+    network, path, _ = slim_with(tmp_path, Momentum=2)
+    lines = restore(network, path, checkpoint_type="detection").summary().splitlines()
+    assert lines == [
+        f"restored 15 variables from {path} (TFOD, TF1); 3 not asked for, 0 not in the file, 0 of "
+        "another shape",
+        "  restored: backbone/resnet_v1_50 10, roi_stage/resnet_v1_50 5",
+        "  not asked for: rpn/head 2, roi_stage/head 1",
+        "  unused in the file, state of the optimizer: FirstStageFeatureExtractor/resnet_v1_50 1",
+    ]
+
+
+def test_our_saved_model_is_read_by_its_full_names(saved, tmp_path):
+    network, _ = saved
+    module = tf.Module()
+    module.weights = [variable.value for variable in network.variables]
+    tf.saved_model.save(module, str(tmp_path / "saved_model"))
+    fresh = network_of()
+    report = restore(fresh, tmp_path)
+    assert report.kind == "ours" and len(report.restored) == len(fresh.variables)
+    for want, got in zip(network.variables, fresh.variables, strict=True):
+        np.testing.assert_array_equal(want, got, err_msg=got.path)
