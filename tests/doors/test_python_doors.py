@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import shutil
 
 import made_records
 import numpy as np
@@ -259,6 +261,28 @@ def test_training_and_evaluation_are_functions_too(folder, tmp_path):
     assert code == 0 and list((run / "eval").rglob("metrics-2.json"))
     saved = config_util.get_configs_from_pipeline_file(str(run))["train_config"]
     assert (saved.batch_size, saved.num_steps) == (2, 2)
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_manual(folder, tmp_path, monkeypatch):
+    """Those of docs/python.md, one after another, as it says."""
+    page = pathlib.Path(__file__).parents[2] / "docs" / "python.md"
+    examples = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    for name in ("pipeline.config", "label_map.pbtxt"):
+        shutil.copy(folder / name, tmp_path)
+    shutil.copytree(folder / "my_model", tmp_path / "exported")
+    Image.fromarray(made_records.picture(64, 80)).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+
+    assert len(examples) == 5
+    for example in examples:
+        file = tmp_path / "example.py"  # tf.function wants its source
+        file.write_text(example)
+        exec(compile(example, str(file), "exec"), {"__name__": "example"})
+    for made in ("drawn.png", "tuned/ckpt-1.index", "changed/pipeline.config", "run/eval"):
+        assert (tmp_path / made).exists()
+    assert (tmp_path / "exported_again/saved_model").is_dir()
+    assert len(list(tmp_path.glob("my.record-0000?-of-00002"))) == 2
 
 
 def test_faults_are_raised_at_once(folder, tmp_path):
