@@ -1,0 +1,142 @@
+"""The second stage apart from the network: mining, calibration, shared boxes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_models import truth_of
+
+from object_detection.modeling.roi_stage import DetectionSettings, RoiStage, SamplingSettings
+from object_detection.ops.losses import HardExampleMiner
+from object_detection.structures import BoxOutput, Proposals, Rois
+
+SETTINGS = DetectionSettings(
+    score_converter="SOFTMAX",
+    logit_scale=1.0,
+    score_threshold=0.0,
+    iou_threshold=0.5,
+    max_per_class=4,
+    max_total=4,
+    soft_nms_sigma=0.0,
+    class_agnostic=False,
+    max_classes_per_detection=1,
+)
+
+
+def stage_of(**kwargs):
+    """A stage without trunk and head; its class loss is the first logit."""
+    return RoiStage(
+        None,
+        None,
+        None,
+        sampling=SamplingSettings(batch_size=2, positive_fraction=0.5, add_groundtruth=False),
+        detection=kwargs.pop("detection", SETTINGS),
+        classification_loss=lambda logits, onehot: logits[..., 0],
+        **kwargs,
+    )
+
+
+def miner(**settings):
+    return HardExampleMiner(
+        **{"num_hard_examples": 2, "iou_threshold": 0.5, "loss_type": "BOTH", **settings}
+    )
+
+
+def rois_and_output():
+    """Two images, four rois each, far apart but for the last two, which are at one place.
+
+    The last roi of the second image is padding. The first roi of each is an object of class 1.
+    """
+    corner = tf.constant([0.0, 20.0, 40.0, 40.0])
+    boxes = tf.stack([corner, corner, corner + 10, corner + 10], -1)
+    boxes = tf.stack([boxes, boxes])
+    valid = tf.constant([[True] * 4, [True] * 3 + [False]])
+    classes = tf.constant([[1, 0, 0, 0]] * 2)
+    weight = tf.cast(valid, tf.float32)
+    rois = Rois(boxes, valid, classes, tf.zeros([2, 4, 4]), tf.zeros([2, 4], tf.int32), weight)
+    losses = tf.constant([[1.0, 8.0, 5.0, 6.0], [4.0, 2.0, 3.0, 99.0]])
+    deltas = tf.constant([[3.5, 0, 0, 0]] * 4)  # a loss of 3.5 - .5 on the object alone
+    return rois, BoxOutput(
+        tf.stack([losses, losses], -1), tf.tile(deltas[tf.newaxis, :, tf.newaxis], [2, 1, 1, 1])
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "localization", "classification"),
+    [
+        (None, 3 / 8 + 3 / 6, 20 / 8 + 9 / 6),
+        # Ranked by both, as they count: 4 8 5 6 and 7 2 3. The third of the first image yields to
+        # the fourth, which lies on it.
+        ({}, 3 / 6, 14 / 8 + 7 / 6),
+        ({"num_hard_examples": 0}, 3 / 8 + 3 / 6, 15 / 8 + 9 / 6),
+        ({"loss_type": "LOCALIZATION"}, 3 / 8 + 3 / 6, 9 / 8 + 6 / 6),
+        ({"iou_threshold": 1.0, "num_hard_examples": 3}, 3 / 6, 19 / 8 + 9 / 6),
+    ],
+)
+def test_the_hardest_rois_of_each_image_count(settings, localization, classification):
+    # Divisors: 2 images times 4 rois, and times 3; they stay those of all rois.
+    stage = stage_of(miner=None if settings is None else miner(**settings))
+    rois, output = rois_and_output()
+    found = stage.losses_of(output, rois)
+    np.testing.assert_allclose(found, [localization, classification], rtol=1e-6)
+
+
+def test_with_a_miner_every_proposal_is_a_roi():
+    rois, _ = rois_and_output()
+    proposals = Proposals(rois.boxes, tf.zeros([2, 4]), rois.valid)
+    truth = truth_of(rois.boxes[:, :1])
+    found = stage_of(miner=miner()).sample(proposals, truth, seed=None)
+    np.testing.assert_array_equal(found.valid, rois.valid)
+    assert found.target_class.numpy().tolist() == [[1, 0, 0, 0]] * 2
+
+
+def proposals_and_output(boxes=2):
+    corner = tf.constant([[0.0, 30.0]])
+    proposals = Proposals(
+        tf.stack([corner, corner, corner + 10, corner + 10], -1),
+        tf.ones([1, 2]),
+        tf.ones([1, 2], tf.bool),
+    )
+    logits = tf.math.log([[[0.2, 0.7, 0.1], [0.5, 0.1, 0.4]]])
+    return BoxOutput(logits, tf.zeros([1, 2, boxes, 4])), proposals
+
+
+def test_scores_are_calibrated_before_suppression():
+    output, proposals = proposals_and_output()
+    detection = SETTINGS._replace(score_threshold=0.3, calibrate=lambda scores: 1 - scores)
+    found = stage_of(detection=detection).detect(output, proposals, [[64, 64]])
+
+    # .9 of class 2 and class 1, .6 of class 2, .3 of class 1 is not above the threshold.
+    np.testing.assert_allclose(found.scores, [[0.9, 0.9, 0.6, 0]], rtol=1e-5)
+    assert found.classes.numpy().tolist() == [[1, 2, 2, 0]]
+    np.testing.assert_allclose(found.raw_scores, [[[0.8, 0.3, 0.9], [0.5, 0.9, 0.6]]], rtol=1e-5)
+    np.testing.assert_allclose(found.multiclass_scores[0, 0], [0.5, 0.9, 0.6], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("converter", "expected"),
+    # Logits are halved: the roots of the odds, 7 : 2 : 1 and so on.
+    [("IDENTITY", np.log(0.7) / 2), ("SIGMOID", 1 / (1 + 0.7**-0.5))],
+)
+def test_score_converters(converter, expected):
+    output, proposals = proposals_and_output()
+    detection = SETTINGS._replace(score_converter=converter, logit_scale=2.0, score_threshold=-9)
+    found = stage_of(detection=detection).detect(output, proposals, [[64, 64]])
+    np.testing.assert_allclose(found.scores[0, 0], expected, rtol=1e-5)
+
+
+def test_a_shared_box_is_the_box_of_every_class():
+    shared, proposals = proposals_and_output(boxes=1)
+    own, _ = proposals_and_output(boxes=2)
+    stage = stage_of()
+    found = [stage.detect(output, proposals, [[64, 64]]) for output in (shared, own)]
+    for one, other in zip(*found, strict=True):
+        if one is not None:
+            np.testing.assert_array_equal(one, other)
+
+
+def test_class_agnostic_suppression_leaves_a_box_its_best_class():
+    output, proposals = proposals_and_output()
+    detection = SETTINGS._replace(class_agnostic=True)
+    found = stage_of(detection=detection).detect(output, proposals, [[64, 64]])
+    np.testing.assert_allclose(found.scores, [[0.7, 0.4, 0, 0]], rtol=1e-5)
+    assert found.classes.numpy().tolist() == [[1, 2, 0, 0]]
