@@ -1,0 +1,133 @@
+"""The public configs of Faster and Mask R-CNN: each is built, trained a step, exported and asked.
+
+Reduced to images of at most 128 pixels and 8 proposals, and without their fine_tune_checkpoint.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference import REFERENCE, needs_reference
+from tiny_models import images_of_shapes, truth_of
+
+from object_detection.builders import image_resizer_builder, model_builder, optimizer_builder
+from object_detection.config import pipeline_file, preflight
+from object_detection.export import exporter
+from object_detection.modeling.backbones import BACKBONES
+from object_detection.structures import Batch, Images
+from object_detection.training import run_state, train_step
+from object_detection.training.optimizer import Optimizer
+
+pytestmark = [needs_reference, pytest.mark.slow]
+
+REFUSED = {  # config -> what its fault names
+    "configs/faster_rcnn_nas_coco": "faster_rcnn_nas",
+    "configs/rfcn_resnet101_coco": "rfcn_box_predictor",
+    "configs/rfcn_resnet101_pets": "rfcn_box_predictor",
+    "configs/context_rcnn_resnet101_snapshot_serengeti": "context_config",
+    "configs/context_rcnn_resnet101_snapshot_serengeti_sync": "context_config",
+    "test_data/context_rcnn_camera_trap": "context_config",
+}
+SIDE, PROPOSALS = 128, 8
+
+
+def _paths():
+    """Configs of this kind of model, by folder and name."""
+    every = sorted((REFERENCE / "data" / "configs").rglob("*.config")) if REFERENCE else ()
+    return {
+        f"{path.parent.name}/{path.stem}": path
+        for path in every
+        if re.search(r"\bfaster_rcnn\s*{", path.read_text())
+    }
+
+
+PATHS = _paths()
+BUILT = sorted(PATHS.keys() - REFUSED.keys())
+
+
+def test_how_many_there_are():
+    assert len(PATHS) == 42 and len(BUILT) == 36
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_is_not_built_here_is_refused_by_name(name):
+    config = pipeline_file.load(PATHS[name])
+
+    found = preflight.check(config, door="export", supported_extractors=tuple(BACKBONES))
+
+    assert any(REFUSED[name] in str(fault) for fault in found.faults)
+    with pytest.raises(ValueError, match=REFUSED[name]):
+        model_builder.build_network(config.model, is_training=False)
+
+
+def _reduced(path):
+    """The config with its sizes cut down; what it says of the network is left."""
+    config = pipeline_file.load(path)
+    model, train = config.model.faster_rcnn, config.train_config
+    resizer = getattr(model.image_resizer, model.image_resizer.WhichOneof("image_resizer_oneof"))
+    sizes = {"min_dimension": 96, "max_dimension": SIDE, "height": SIDE, "width": SIDE}
+    for field, size in sizes.items():
+        if hasattr(resizer, field):
+            setattr(resizer, field, size)
+    model.first_stage_max_proposals = PROPOSALS
+    model.second_stage_batch_size = PROPOSALS
+    suppression = model.second_stage_post_processing.batch_non_max_suppression
+    suppression.score_threshold = 0.0
+    suppression.max_detections_per_class = suppression.max_total_detections = PROPOSALS
+    train.ClearField("fine_tune_checkpoint")
+    if not train.HasField("optimizer"):  # one config is for an export alone
+        train.optimizer.momentum_optimizer.learning_rate.constant_learning_rate.SetInParent()
+    return config
+
+
+def _batch(config):
+    """Two images with two objects each, as the config's own resizer makes them."""
+    resize = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
+    stored = images_of_shapes([(90, 120), (90, 120)]).pixels
+    resized = [resize(image) for image in tf.unstack(stored)]
+    images = Images(*(tf.stack(parts) for parts in zip(*resized, strict=True)))
+    boxes = [[[8, 8, 60, 70], [30, 20, 90, 96]], [[10, 40, 80, 110], [0, 0, 50, 50]]]
+    truth = truth_of(boxes)
+    classes = tf.minimum(truth.classes, config.model.faster_rcnn.num_classes)
+    if config.model.faster_rcnn.number_of_stages < 3:
+        truth = truth._replace(masks=None, mask_shape=None)
+    ids, shapes = tf.constant(["one", "two"]), tf.constant([[90, 120]] * 2)
+    return Batch(images, truth._replace(classes=classes), ids, shapes)
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_a_public_config_trains_exports_and_answers(name, tmp_path):
+    config = _reduced(PATHS[name])
+    network = model_builder.build_network(config.model, is_training=True)
+    weights = {v.path: v.value for v in network.trainable_variables}
+    optimizer = Optimizer(optimizer_builder.build(config.train_config.optimizer), weights)
+    before = {path: weight.numpy() for path, weight in weights.items()}
+    step = train_step.build_train_step(
+        network, optimizer, train_step.StepSettings(), tf.distribute.get_strategy()
+    )
+
+    result = step(iter([_batch(config)]), tf.constant(0, tf.int64))
+
+    assert all(np.isfinite(loss) for loss in result.losses.values()), result.losses
+    assert np.isfinite(result.gradient_norm) and result.gradient_norm > 0
+    if result.learning_rate > 0:
+        assert any((before[path] != weight.numpy()).any() for path, weight in weights.items())
+
+    run_state.write(tmp_path / "ckpt-1", run_state.fresh_state(network, optimizer))
+    del network, optimizer, step
+    tf.keras.backend.clear_session()
+    exporter.export(config, tmp_path / "ckpt-1", tmp_path / "export")
+    loaded = tf.saved_model.load(str(tmp_path / "export" / "saved_model"))
+    image = np.random.default_rng(0).integers(0, 255, [1, 90, 120, 3], np.uint8)
+    outputs = loaded.signatures["serving_default"](input_tensor=tf.constant(image))
+
+    assert outputs["detection_boxes"].shape == [1, PROPOSALS, 4]
+    assert all(np.isfinite(value).all() for value in outputs.values())
+    assert outputs["detection_classes"].numpy().max() <= config.model.faster_rcnn.num_classes
+    predictor = config.model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor
+    has_masks = config.model.faster_rcnn.number_of_stages == 3
+    assert ("detection_masks" in outputs) == has_masks
+    if has_masks:
+        size = [predictor.mask_height, predictor.mask_width]
+        assert outputs["detection_masks"].shape == [1, PROPOSALS, *size]
