@@ -190,7 +190,12 @@ class ConvBlock(keras.layers.Layer):
             pads = [[extent // 2, extent - extent // 2] for extent in extents]
             x = tf.pad(x, [[0, 0], *pads, [0, 0]])
             padding = "VALID"
-        return tf.nn.conv2d(x, kernel, self.strides, padding, dilations=self.dilation)
+        if self.dilation == 1 or self.kernel_size == (1, 1):
+            return tf.nn.conv2d(x, kernel, self.strides, padding)
+        # On a CPU `conv2d` has a gradient with holes only by oneDNN. `convolution` sorts the pixels
+        # into maps without holes first: the same numbers, a quarter faster there.
+        convolve = tf.nn.conv2d if tf.config.list_logical_devices("GPU") else tf.nn.convolution
+        return convolve(x, kernel, self.strides, padding, dilations=self.dilation)
 
     def _add_bias(self, y):
         return y if self.bias is None else tf.nn.bias_add(y, self._whole_bias())

@@ -88,6 +88,21 @@ def test_kernels_may_be_oblong():
     np.testing.assert_allclose(block(x)[0, :, :, 0], [[210.0, 21.0], [430.0, 43.0]])
 
 
+@pytest.mark.parametrize("kernel_size, padding", [(3, "same"), ((1, 7), "same"), (3, "fixed")])
+def test_dilation_is_a_kernel_with_zeros_between(kernel_size, padding):
+    kwargs = {"norm": None, "activation": None, "padding": padding}
+    block = _built(ConvBlock(4, kernel_size, dilation=2, **kwargs))
+    height, width = (2 * side - 1 for side in block.kernel_size)
+    whole = _built(ConvBlock(4, (height, width), **kwargs))
+    spread = np.zeros(whole.kernel.shape, np.float32)
+    spread[::2, ::2] = block.kernel
+    whole.kernel.assign(spread)
+    whole.bias.assign(block.bias)
+    x = tf.random.stateless_normal([2, 9, 12, 3], [1, 2])
+
+    np.testing.assert_allclose(block(x), whole(x), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("norm", [None, Norm(), Norm(live=True)])
 def test_a_gain_is_a_factor_on_the_convolution(norm):
     x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2])
