@@ -1,5 +1,7 @@
 """Programs written for TFOD's Python functions run as they stand, here on small models."""
 
+import importlib
+import inspect
 import os
 import pathlib
 import re
@@ -33,6 +35,70 @@ eval_config { metrics_set: "coco_detection_metrics" metrics_set: "coco_mask_metr
 eval_input_reader { label_map_path: "%s" shuffle: false load_instance_masks: true
   mask_type: PNG_MASKS tf_record_input_reader { input_path: "%s" } }
 """
+
+
+# Path, function, and the arguments that TFOD's programs give it by position or by name.
+FUNCTIONS = [
+    ("builders.model_builder", "build", ["model_config", "is_training", "add_summaries"]),
+    (
+        "utils.config_util",
+        "get_configs_from_pipeline_file",
+        ["pipeline_config_path", "config_override"],
+    ),
+    (
+        "utils.config_util",
+        "merge_external_params_with_configs",
+        ["configs", "hparams", "kwargs_dict"],
+    ),
+    ("utils.config_util", "create_pipeline_proto_from_configs", ["configs"]),
+    ("utils.config_util", "save_pipeline_config", ["pipeline_config", "directory"]),
+    ("utils.label_map_util", "load_labelmap", ["path"]),
+    ("utils.label_map_util", "get_label_map_dict", ["label_map_path_or_proto", "use_display_name"]),
+    (
+        "utils.label_map_util",
+        "convert_label_map_to_categories",
+        ["label_map", "max_num_classes", "use_display_name"],
+    ),
+    (
+        "utils.label_map_util",
+        "create_category_index_from_labelmap",
+        ["label_map_path", "use_display_name"],
+    ),
+    ("utils.label_map_util", "create_category_index", ["categories"]),
+    (
+        "utils.ops",
+        "reframe_box_masks_to_image_masks",
+        ["box_masks", "boxes", "image_height", "image_width", "resize_method"],
+    ),
+    (
+        "utils.visualization_utils",
+        "draw_bounding_box_on_image_array",
+        ["image", "ymin", "xmin", "ymax", "xmax", "color", "thickness", "display_str_list"],
+    ),
+    ("utils.visualization_utils", "draw_mask_on_image_array", ["image", "mask", "color", "alpha"]),
+    ("utils.visualization_utils", "save_image_array_as_png", ["image", "output_path"]),
+    ("utils.visualization_utils", "encode_image_array_as_png_str", ["image"]),
+    *(("utils.dataset_util", f"{kind}_feature", ["value"]) for kind in ("int64", "bytes", "float")),
+    *(
+        ("utils.dataset_util", f"{kind}_list_feature", ["value"])
+        for kind in ("int64", "bytes", "float")
+    ),
+    ("utils.dataset_util", "recursive_parse_xml_to_dict", ["xml"]),
+    ("utils.dataset_util", "read_examples_list", ["path"]),
+    (
+        "dataset_tools.tf_record_creation_util",
+        "open_sharded_output_tfrecords",
+        ["exit_stack", "base_path", "num_shards"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "function", "arguments"), FUNCTIONS)
+def test_functions_stand_where_tfods_do_with_its_arguments(path, function, arguments):
+    module = importlib.import_module(f"object_detection.{path}")
+    taken = list(inspect.signature(getattr(module, function)).parameters)
+
+    assert taken[: len(arguments)] == arguments
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +276,6 @@ def test_the_config_calls_of_azoda(folder, tmp_path):
         "train_config.fine_tune_checkpoint_version": "V2",
         "model.faster_rcnn.first_stage_nms_iou_threshold": 0.6,
         "model.faster_rcnn.first_stage_max_proposals": 150,
-        "eval_input_configs:0:shuffle": None,
     }
     configs = config_util.merge_external_params_with_configs(
         configs, None, kwargs_dict=override_dict
