@@ -150,6 +150,7 @@ class DetectionModel(trackable_names.Node):
             prediction = named.raw_outputs(inference, images)
             if network.has_masks:
                 prediction |= self._detections(inference.detections, images.true_shape)
+                prediction |= named.final_features(inference.final_crops, inference.final_trunk)
         return prediction | named.feature_maps(features)
 
     def _predict_for_training(self, features, images):

@@ -42,10 +42,11 @@ ALL_TAKEN = """faster_rcnn { first_stage_minibatch_size: 4000 second_stage_batch
                              second_stage_balance_fraction: 1.0 }"""
 
 
-def _model(overrides="", *, is_training):
+def _model(*overrides, is_training):
     tf.keras.utils.set_random_seed(1)
     config = text_format.Parse(PYRAMID, model_pb2.DetectionModel())
-    text_format.Merge(overrides, config)
+    for text in overrides:
+        text_format.Merge(text, config)
     return model_builder.build(config, is_training)
 
 
@@ -106,8 +107,11 @@ def test_a_training_step_by_hand():
     assert model.regularization_losses()[0].shape == () and model.updates() == []
 
 
-def test_losses_are_those_of_the_training_loop():
-    model = _model(ALL_TAKEN, is_training=True)
+@pytest.mark.parametrize(
+    "more", ["", "faster_rcnn { hard_example_miner { num_hard_examples: 5 } }"]
+)
+def test_losses_are_those_of_the_training_loop(more):
+    model = _model(ALL_TAKEN, more, is_training=True)
     images, shapes = model.preprocess(_image())
     _give_truth(model)
     got = model.loss(model.predict(images, shapes), shapes)
@@ -189,6 +193,14 @@ def test_inference_has_zero_based_classes(stages):
         detections["detection_boxes"] * [64, 80, 64, 80], ours.boxes, atol=1e-2
     )
     np.testing.assert_allclose(model(_image())["detection_scores"], ours.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("stages", [2, 3])
+def test_features_of_final_boxes_come_where_asked_for(stages):
+    text = f"faster_rcnn {{ number_of_stages: {stages} output_final_box_features: true }}"
+    model = _model(text, is_training=False)
+
+    assert model(_image())["detection_features"].shape[:2] == (1, 12)
 
 
 def test_scaling_that_is_no_subtraction_is_not_undone():
