@@ -58,6 +58,10 @@ class ParityCase:
         with np.load(self.case / "losses.npz") as arrays:
             return dict(arrays)
 
+    def weights(self):
+        """{key: array}, what the case's checkpoint holds."""
+        return _make_weights(self.root).weights(str(self.case))
+
     def keys(self):
         """The keys of the variables in the case's checkpoint."""
         lines = (self.case / "variables.tsv").read_text().splitlines()[1:]
