@@ -166,14 +166,14 @@ def _crop_native(features, boxes, owner, size):
                     image_size=tf.shape(features),
                     T=tf.float32,
                 )
-            return _spread(upstream, boxes, owner, tf.shape(features))
+            return _spread(upstream, boxes, owner, tf.shape(features), size)
 
         return tf.image.crop_and_resize(features, boxes, owner, [size, size]), gradient
 
     return crop_of(features)
 
 
-def _spread(upstream, boxes, owner, shape):
+def _spread(upstream, boxes, owner, shape, size):
     """The gradient of TensorFlow's crop: each point goes to the four pixels it was read from.
 
     One product with a sparse matrix [pixels, points], whose rows are shared out among threads: no
@@ -184,11 +184,11 @@ def _spread(upstream, boxes, owner, shape):
         boxes: [n, 4], normalized.
         owner: [n] int32.
         shape: [4] int32 of the features.
+        size: int S.
 
     Returns:
         [B, h, w, C].
     """
-    size, channels = upstream.shape[1], upstream.shape[3]
     pixels, weights = [], []
     for row, row_weight in _native_taps(boxes[:, 0], boxes[:, 2], shape[1], size):
         line = (owner[:, tf.newaxis] * shape[1] + row) * shape[2]
@@ -205,7 +205,7 @@ def _spread(upstream, boxes, owner, shape):
         values=tf.gather(weight, order),
         dense_shape=tf.cast([shape[0] * shape[1] * shape[2], number_of_points], tf.int64),
     )
-    points = tf.reshape(upstream, [number_of_points, channels])
+    points = tf.reshape(upstream, [number_of_points, shape[3]])
     return tf.reshape(tf.raw_ops.SparseMatrixMatMul(a=matrix, b=points), shape)
 
 

@@ -39,7 +39,7 @@ def test_all_faults_come_at_once(folder):
     (folder / "map.pbtxt").write_text("item { id: 1 name: 'a' } item { id: 1 name: 'b' }")
     found = check(
         "model.faster_rcnn.maxpool_stride=0",
-        "model.faster_rcnn.hard_example_miner={}",
+        "model.faster_rcnn.context_config={}",
         "train_config.batch_size=0",
         "train_config.fine_tune_checkpoint=PATH_TO_BE_CONFIGURED/ckpt",
         "train_input_reader.tf_record_input_reader.input_path=nothing-*",
@@ -47,7 +47,7 @@ def test_all_faults_come_at_once(folder):
 
     assert {fault.where for fault in found.faults} == {
         "model.faster_rcnn.maxpool_stride",
-        "model.faster_rcnn.hard_example_miner",
+        "model.faster_rcnn.context_config",
         "train_config.batch_size",
         "train_config.fine_tune_checkpoint",
         "train_input_reader.tf_record_input_reader.input_path",
