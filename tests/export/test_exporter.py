@@ -88,6 +88,28 @@ def test_the_checkpoint_of_an_export_holds_every_variable(fake_network, tmp_path
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
 
+@pytest.mark.parametrize(
+    ("extractor", "form", "tfods"),
+    [
+        ("faster_rcnn_resnet50_keras", "a form", True),
+        ("faster_rcnn_resnet18_fpn_keras", None, False),
+        ("faster_rcnn_inception_resnet_v2", "the form of its namesake in TFOD 2.x", False),
+    ],
+)
+def test_the_checkpoint_has_tfods_form_where_there_is_one(
+    fake_network, monkeypatch, tmp_path, extractor, form, tfods
+):
+    written = []
+    writer = exporter.checkpoint_writer
+    monkeypatch.setattr(writer, "form_of", lambda network: form)
+    monkeypatch.setattr(writer, "write", lambda prefix, network, how: written.append(how))
+    config = config_with()
+    config.model.faster_rcnn.feature_extractor.type = extractor
+    folder, _ = exporter.export(config, trained(tmp_path / "run", 0.25), tmp_path / "export")
+    assert written == ([form] if tfods else [])
+    assert (folder / "checkpoint" / "ckpt-0.index").exists() != tfods
+
+
 def test_averages_are_exported_where_they_are_evaluated(fake_network, tmp_path):
     model_dir = trained(tmp_path / "run", 0.25, averages=0.5)
 
