@@ -16,7 +16,16 @@ IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".web
 
 def define_flags():
     """The flags of this command."""
-    flags.DEFINE_string("saved_model", None, "Folder of an exported model.")
+    flags.DEFINE_string(
+        "saved_model",
+        None,
+        "Folder of an exported model; or weights: a checkpoint, a frozen graph, a zoo archive.",
+    )
+    flags.DEFINE_string(
+        "pipeline_config_path",
+        None,
+        "Config of weights that are no SavedModel; without it the one beside them is taken.",
+    )
     flags.DEFINE_multi_string(
         "images", None, "Images: a file, a folder or a pattern in quotes ('photos/**/*.jpg')."
     )
@@ -47,6 +56,7 @@ def main(arguments):
             label_map=given.label_map,
             min_score=given.min_score,
             max_detections=given.max_detections,
+            pipeline_config=given.pipeline_config_path,
         )
         failed, found, seconds = predict_all(predictor, files, Path(given.output))
     except (ValueError, OSError, tf.errors.OpError) as fault:

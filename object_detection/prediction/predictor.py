@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.ops import paste
-from object_detection.prediction import pixels
+from object_detection.prediction import built_model, pixels
 from object_detection.utils import label_map_util
 
 
@@ -53,29 +53,47 @@ class Prediction:
 
 
 class Predictor:
-    """Runs a SavedModel: ours, or one that TFOD exported.
+    """Runs a SavedModel, ours or one that TFOD exported; or weights in any other form.
 
     Args:
-        saved_model: the folder with saved_model.pb, or an export with `saved_model/` in it.
+        saved_model: the folder with saved_model.pb, or an export with `saved_model/` in it. Else
+            weights as `compat.checkpoint_files.open_stored` takes them (a checkpoint, a frozen
+            graph, a zoo archive), whose network is built from their config.
         label_map: path of a label map, or {id: name}. None takes the one in the model's assets,
-            or a label_map.pbtxt beside it; without any, classes are named by their number.
+            a label_map.pbtxt beside it, or of weights the one that their config names; without
+            any, classes are named by their number.
         min_score: detections below are left out.
         max_detections: at most so many of the best are kept; None keeps all.
         warm_up: run the model once at the start, so that the first image does not wait.
+        pipeline_config: path of the config of weights; None takes the one that lies with them.
 
     Raises:
         ValueError: no such model, or one with other inputs or outputs.
     """
 
     def __init__(
-        self, saved_model, *, label_map=None, min_score=0.0, max_detections=None, warm_up=True
+        self,
+        saved_model,
+        *,
+        label_map=None,
+        min_score=0.0,
+        max_detections=None,
+        warm_up=True,
+        pipeline_config=None,
     ):
-        self.folder = find_saved_model(saved_model)
-        self.categories = _categories(label_map, self.folder)
         self.min_score = min_score
         self.max_detections = max_detections
-        self._model = tf.saved_model.load(str(self.folder))
-        self._function, self._input = _serving_function(self._model, self.folder)
+        folder = find_saved_model(saved_model)
+        if folder is None or pipeline_config is not None:
+            built = built_model.build(saved_model, pipeline_config)
+            self._model = built.module
+            self._function = self._model.__call__
+            self._input = tf.TensorSpec([None, None, None, 3], tf.uint8, "input_tensor")
+            folder, label_map = Path(saved_model), label_map or built.label_map
+        else:
+            self._model = tf.saved_model.load(str(folder))
+            self._function, self._input = _serving_function(self._model, folder)
+        self.categories = _categories(label_map, folder)
         if warm_up:
             self.predict(np.zeros([256, 256, 3], np.uint8))
 
@@ -138,18 +156,11 @@ class Predictor:
 
 
 def find_saved_model(path):
-    """The folder with saved_model.pb at or in `path`.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The folder with saved_model.pb at or in `path`, or None."""
     for folder in (Path(path), Path(path) / "saved_model"):
         if (folder / "saved_model.pb").is_file():
             return folder
-    raise ValueError(
-        f"No SavedModel at {path}: neither saved_model.pb nor saved_model/saved_model.pb is there. "
-        "Export one with python -m object_detection.exporter_main_v2."
-    )
+    return None
 
 
 def _categories(label_map, folder):

@@ -31,7 +31,7 @@ def zoo(tmp_path):
     folder.mkdir()
     made_weights.write_checkpoint(folder / "model.ckpt", VALUES)
     (folder / "model.ckpt.meta").write_bytes(b"graph")
-    (folder / "checkpoint").write_text('model_checkpoint_path: "/home/anna/run/model.ckpt"\n')
+    (folder / "checkpoint").write_text('model_checkpoint_path: "/mnt/run/model.ckpt"\n')
     made_weights.write_frozen_graph(folder / "frozen_inference_graph.pb", VALUES)
     made_weights.write_tf1_saved_model(folder / "saved_model", VALUES)
     (folder / "pipeline.config").write_text("model { }")

@@ -1,0 +1,47 @@
+"""Something to predict with from weights that are no SavedModel: their config's network, built."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from object_detection.builders import image_resizer_builder, model_builder
+from object_detection.compat import checkpoint_reader, stored_config
+from object_detection.config import pipeline_file
+from object_detection.export import exporter, serving
+
+
+class BuiltModel(NamedTuple):
+    """A network with its weights."""
+
+    module: tf.Module  # called with input_tensor uint8 [B, h, w, 3], gives outputs by name
+    label_map: Path | None  # path of the one that the config names, where it can be read
+
+
+def build(weights, pipeline_config=None) -> BuiltModel:
+    """Builds the network of a config and gives it its weights.
+
+    Args:
+        weights: see `compat.checkpoint_files.open_stored`.
+        pipeline_config: path of the config; None takes the one that lies with the weights.
+
+    Raises:
+        ValueError: no weights or no config there, or they do not fit each other.
+    """
+    if pipeline_config is None:
+        found = stored_config.find(weights)
+        if found is None:
+            raise ValueError(
+                f"{weights} are weights without their {stored_config.NAME}: give it with "
+                "pipeline_config (--pipeline_config_path)."
+            )
+        config = pipeline_file.parse(found[1], source=found[0])
+    else:
+        config = pipeline_file.load(pipeline_config)
+    network = model_builder.build_network(config.model, is_training=False)
+    checkpoint_reader.restore(
+        network, str(weights), moving_averages=config.eval_config.use_moving_averages
+    )
+    resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
+    module = serving.module_for("image_tensor")(network, resizer)
+    return BuiltModel(module, exporter.label_map_of(config))

@@ -1,0 +1,67 @@
+"""Prediction from weights in other forms than a SavedModel."""
+
+import made_weights
+import numpy as np
+import pytest
+from fake_detector import bright_rectangle
+
+from object_detection.compat.checkpoint_map import checkpoint_of
+from object_detection.config import pipeline_file
+from object_detection.prediction import built_model
+from object_detection.prediction.predictor import Predictor
+
+CONFIG = """
+model { faster_rcnn { image_resizer { identity_resizer { } } } }
+train_input_reader { label_map_path: "%s" }
+"""
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """An export's folder without a SavedModel, for a detector that finds bright rectangles."""
+
+    def build_network(config, is_training):
+        assert not is_training
+        network = bright_rectangle()
+        network.blocks[0].kernel.assign([[0.5]])
+        return network
+
+    monkeypatch.setattr(built_model.model_builder, "build_network", build_network)
+    (tmp_path / "map.pbtxt").write_text("item { id: 2 name: 'bright' }")
+    folder = tmp_path / "export"
+    (folder / "checkpoint").mkdir(parents=True)
+    checkpoint_of(bright_rectangle()).write(str(folder / "checkpoint" / "ckpt-0"))
+    (folder / "pipeline.config").write_text(CONFIG % (tmp_path / "map.pbtxt"))
+    return folder
+
+
+def picture():
+    image = np.zeros([40, 60, 3], np.uint8)
+    image[10:30, 12:42] = 255
+    return image
+
+
+@pytest.mark.parametrize("form", ["export", "export/checkpoint/ckpt-0", "export.tar.gz"])
+def test_weights_with_their_config(weights, tmp_path, form):
+    made_weights.write_archive(tmp_path / "export.tar.gz", weights)
+    prediction = Predictor(tmp_path / form).predict(picture())
+    np.testing.assert_allclose(prediction.boxes, [[10, 12, 30, 42]], atol=1e-4)
+    assert prediction.scores.tolist() == [0.75]  # the file's, not the fresh network's .5
+    assert prediction.names == ("bright",)
+
+
+def test_weights_and_their_config_apart(weights, tmp_path):
+    config = tmp_path / "my.config"
+    (weights / "pipeline.config").rename(config)
+    with pytest.raises(ValueError, match="weights without their pipeline.config: give it"):
+        Predictor(weights)
+    predictor = Predictor(weights, pipeline_config=config, label_map={2: "given"})
+    assert predictor.predict(picture()).names == ("given",)
+
+
+def test_a_config_in_an_archive_is_named_in_its_errors(weights, tmp_path):
+    (weights / "pipeline.config").write_text("model { faster_rcn { } }")
+    made_weights.write_archive(tmp_path / "export.tar.gz", weights, name="zoo")
+    with pytest.raises(ValueError, match=r"export.tar.gz \(zoo/pipeline.config\)"):
+        Predictor(tmp_path / "export.tar.gz")
+    assert pipeline_file.NAME == "pipeline.config"
