@@ -104,8 +104,9 @@ class DetectionModel(trackable_names.Node):
             groundtruth_boxes_list: per image [G, 4] normalized boxes.
             groundtruth_classes_list: per image [G, C] one-hot, without background.
             lists: TFOD's further arguments by name. Of these `groundtruth_masks_list` (per image
-                [G, h, w] of 0 and 1, of any size) and `groundtruth_weights_list` (per image [G])
-                are learnt from; the rest is only kept, see `compat.groundtruth_lists`.
+                [G, h, w] of 0 and 1: of the padded image, or of the true one in any size) and
+                `groundtruth_weights_list` (per image [G]) are learnt from; the rest is only kept,
+                see `compat.groundtruth_lists`.
         """
         self._truth = GroundTruthLists(
             {
@@ -168,7 +169,7 @@ class DetectionModel(trackable_names.Node):
         proposals = network.rpn.propose(rpn, _all_count(rpn), images.true_shape)
         rois = Rois(proposals.boxes, proposals.valid)
         if self._truth is not None:
-            truth = trim(self._truth.as_structure(images.true_shape))
+            truth = trim(self._truth.as_structure(images.true_shape, shape[1:3]))
             rois = network.roi_stage.sample(proposals, truth, _draw_seed())
         output, trunk = network.roi_stage(
             features.levels, rois, shape[1:3], training=True, seed=_draw_seed()
@@ -227,7 +228,8 @@ class DetectionModel(trackable_names.Node):
             raise RuntimeError("there is no ground truth: call provide_groundtruth before predict")
         network, prediction = self.network, _Prediction(prediction_dict)
         images = prediction.canvas(true_image_shapes)
-        truth, rpn = trim(self._truth.as_structure(images.true_shape)), prediction.rpn()
+        shape = tf.shape(images.pixels)[1:3]
+        truth, rpn = trim(self._truth.as_structure(images.true_shape, shape)), prediction.rpn()
         outputs = TrainingOutputs(rpn, _all_count(rpn))
         if network.roi_stage is not None:
             found = prediction.rois()

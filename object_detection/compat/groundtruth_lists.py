@@ -98,11 +98,14 @@ class GroundTruthLists:
             )
         return self._lists[field]
 
-    def as_structure(self, true_shape):
+    def as_structure(self, true_shape, image_shape=None):
         """`GroundTruth` for images of these true shapes.
 
         Args:
             true_shape: [B, 2] int32 (height, width).
+            image_shape: [2] int32 of the padded images. Masks of this size have been resized and
+                padded as the images have (what TFOD's input pipeline gives, and what it demands
+                with `resize_masks: false`); others cover the true image. None: no mask has.
         """
         scale = tf.tile(tf.cast(true_shape, tf.float32), [1, 2])[:, tf.newaxis]
         boxes = [tf.reshape(tf.cast(b, tf.float32), [-1, 4]) for b in self["boxes"]]
@@ -114,8 +117,15 @@ class GroundTruthLists:
             weights = _padded(self["weights"])
         masks = mask_shape = None
         if "masks" in self:
-            masks = tf.cast(_padded(self["masks"]) > 0, tf.uint8)
-            mask_shape = tf.stack([tf.shape(m)[1:3] for m in self["masks"]])
+            given = self["masks"]
+            if image_shape is not None:
+                shapes = tf.unstack(true_shape, len(given))
+                given = [
+                    _without_padding(*of_image, image_shape)
+                    for of_image in zip(given, shapes, strict=True)
+                ]
+            masks = tf.cast(_padded(given) > 0, tf.uint8)
+            mask_shape = tf.stack([tf.shape(m)[1:3] for m in given])
         return GroundTruth(
             boxes=_padded(boxes) * scale,
             classes=tf.where(valid, classes, 0),
@@ -127,6 +137,14 @@ class GroundTruthLists:
             masks=masks,
             mask_shape=mask_shape,
         )
+
+
+def _without_padding(masks, true_shape, image_shape):
+    """Masks [G, h, w] of an image, cut to its true shape if they are as large as it is padded."""
+    masks = tf.convert_to_tensor(masks)
+    size = tf.shape(masks)[1:3]
+    size = tf.where(tf.reduce_all(size == image_shape), true_shape, size)
+    return masks[:, : size[0], : size[1]]
 
 
 def _padded(tensors):

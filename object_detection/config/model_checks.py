@@ -19,12 +19,8 @@ _KINDS = {
     "center_net": "a CenterNet",
     "experimental_model": "an experimental model",
 }
-_NOT_YET = (
-    "faster_rcnn_nas faster_rcnn_pnas faster_rcnn_inception_v2 faster_rcnn_inception_resnet_v2 "
-    "faster_rcnn_inception_resnet_v2_keras faster_rcnn_mobilenet_v1 faster_rcnn_resnet50 "
-    "faster_rcnn_resnet101 faster_rcnn_resnet152 faster_rcnn_resnet101_keras "
-    "faster_rcnn_resnet152_keras faster_rcnn_resnet101_fpn_keras faster_rcnn_resnet152_fpn_keras"
-).split()  # names of the TensorFlow Object Detection API: no misspellings of other names
+# Names of the TensorFlow Object Detection API: no misspellings of other names.
+_NOT_HERE = ("faster_rcnn_nas", "faster_rcnn_pnas", "faster_rcnn_mobilenet_v1")
 _PATH = "model.faster_rcnn"
 _PREDICTOR = "mask_rcnn_box_predictor"
 
@@ -120,7 +116,7 @@ def _extractor(look, supported):
 
 
 def _meant(extractor, supported):
-    if extractor.type in _NOT_YET:
+    if extractor.type in _NOT_HERE:
         return ""
     close = difflib.get_close_matches(extractor.type, supported, n=1, cutoff=0.75)
     return f". Did you mean {close[0]}?" if close else ""

@@ -131,9 +131,9 @@ def test_a_model_of_one_stage_needs_no_second():
 
 
 def test_other_extractors_are_refused_with_the_list_of_what_is_supported():
-    said = only_fault(check(f"{RCNN}.feature_extractor.type=faster_rcnn_resnet101"))
+    said = only_fault(check(f"{RCNN}.feature_extractor.type=faster_rcnn_mobilenet_v1"))
 
-    assert '"faster_rcnn_resnet101", which is not supported' in said
+    assert '"faster_rcnn_mobilenet_v1", which is not supported' in said
     assert all(name in said for name in SUPPORTED)
     assert "Did you mean" not in said  # it is no misspelling
 
