@@ -30,7 +30,10 @@ def define_flags():
     )
     flags.DEFINE_string("pipeline_config_path", None, "The model's pipeline.config.")
     flags.DEFINE_string(
-        "trained_checkpoint_dir", None, "Training folder whose last checkpoint is exported."
+        "trained_checkpoint_dir",
+        None,
+        "Training folder whose last checkpoint is exported; or other weights, see "
+        "docs/checkpoints.md.",
     )
     flags.DEFINE_string("output_directory", None, "Where the export goes.")
     flags.DEFINE_multi_string(
