@@ -90,9 +90,17 @@ def _hyperparams(config, message, is_training):
 
 
 def _dense_hyperparams(config, message, is_training):
-    """Those of dense layers, which TFOD normalizes in its TF1 models only."""
+    """Those of the dense heads for class and box.
+
+    Of these TFOD's TF2 models take the norm alone, and keep the bias beside it: their dense layers
+    begin as Keras' own do and are never penalized. Groups need positions, which are not there.
+    """
     hyperparams = _hyperparams(config, message, is_training)
-    return hyperparams if _is_slim(config) else hyperparams._replace(norm=None)
+    if hyperparams.norm is not None and hyperparams.norm.kind == "group":
+        hyperparams = hyperparams._replace(norm=None)
+    if _is_slim(config) or not BACKBONES[config.feature_extractor.type].tfod:
+        return hyperparams
+    return Hyperparams(initializer="glorot_uniform", norm=hyperparams.norm, use_bias=True)
 
 
 def build_extractor(config, is_training):

@@ -32,12 +32,12 @@ _HEADS = (
         _RPN_HEADS + "/class_predictions_with_background/{1}/_class_predictor_layers/0/{2}",
     ),
     (
-        r"roi_stage/head/boxes/(\w+)",
-        _BOX_PREDICTOR + "/_box_prediction_head/_box_encoder_layers/{dense}/{1}",
+        r"roi_stage/head/boxes/(norm/)?(\w+)",
+        _BOX_PREDICTOR + "/_box_prediction_head/_box_encoder_layers/{dense}/{2}",
     ),
     (
-        r"roi_stage/head/classes/(\w+)",
-        _BOX_PREDICTOR + "/_class_prediction_head/_class_predictor_layers/{dense}/{1}",
+        r"roi_stage/head/classes/(norm/)?(\w+)",
+        _BOX_PREDICTOR + "/_class_prediction_head/_class_predictor_layers/{dense}/{2}",
     ),
     (
         r"masks/head/(?:conv(\d+)|masks)/(\w+)",
@@ -92,7 +92,8 @@ def _head_key(path, dropout, upsample, paths):
             convs = sum(bool(re.fullmatch(r"masks/head/conv\d+/kernel", p)) for p in paths)
             return _mask_key(key, match, convs, upsample)
         if "{dense}" in key:
-            return key.replace("{dense}", "2" if dropout else "1").replace("{1}", match[1])
+            place = 1 + dropout + (match[1] is not None)  # flatten, dropout, dense, norm
+            return key.replace("{dense}", str(place)).replace("{2}", match[2])
         return _fill(key, match)
     return None
 

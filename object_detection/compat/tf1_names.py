@@ -30,8 +30,8 @@ _HEADS = (
     (r"rpn/head/conv", "Conv"),
     (r"rpn/head/deltas0", "FirstStageBoxPredictor/BoxEncodingPredictor"),
     (r"rpn/head/objectness0", "FirstStageBoxPredictor/ClassPredictor"),
-    (r"roi_stage/head/boxes", "SecondStageBoxPredictor/BoxEncodingPredictor"),
-    (r"roi_stage/head/classes", "SecondStageBoxPredictor/ClassPredictor"),
+    (r"roi_stage/head/boxes(?:/norm)?", "SecondStageBoxPredictor/BoxEncodingPredictor"),
+    (r"roi_stage/head/classes(?:/norm)?", "SecondStageBoxPredictor/ClassPredictor"),
 )
 
 

@@ -45,8 +45,16 @@ _LAYERS = (
     (r"rpn/head/conv", "RPNConv", "RPNBatchNorm"),
     (r"rpn/head/deltas(\d+)", _RPN + "/ConvolutionalBoxHead_{1}/BoxEncodingPredictor", ""),
     (r"rpn/head/objectness(\d+)", _RPN + "/ConvolutionalClassHead_{1}/ClassPredictor", ""),
-    (r"roi_stage/head/boxes", _ROI + "/mask_rcnn_box_head/BoxEncodingPredictor_dense", ""),
-    (r"roi_stage/head/classes", _ROI + "/mask_rcnn_class_head/ClassPredictor_dense", ""),
+    (
+        r"roi_stage/head/boxes(?:/norm)?",
+        _ROI + "/mask_rcnn_box_head/BoxEncodingPredictor_dense",
+        _ROI + "/mask_rcnn_box_head/BoxEncodingPredictor_batchnorm",
+    ),
+    (
+        r"roi_stage/head/classes(?:/norm)?",
+        _ROI + "/mask_rcnn_class_head/ClassPredictor_dense",
+        _ROI + "/mask_rcnn_class_head/ClassPredictor_batchnorm",
+    ),
     (
         r"masks/head/conv(\d+)",
         _MASK + "/MaskPredictor_conv2d_{-1}",

@@ -341,10 +341,9 @@ def _second_stage_oddities(look):
     if predictor.HasField("mask_crop_size") and not predictor.spatial_mask_branch:
         problem = f"is {predictor.mask_crop_size} but has no effect without spatial_mask_branch"
         yield Finding(f"{at}.mask_crop_size", problem)
-    norm = predictor.fc_hyperparams.WhichOneof("normalizer_oneof")
-    if norm and _is_keras(rcnn):
-        problem = "has no effect: the heads for class and box have no norm, as in TFOD's TF2 models"
-        yield Finding(f"{at}.fc_hyperparams.{norm}", problem)
+    if predictor.fc_hyperparams.HasField("group_norm") and _is_keras(rcnn):
+        problem = "has no effect: the heads for class and box have no positions to take groups over"
+        yield Finding(f"{at}.fc_hyperparams.group_norm", problem)
     cropped = predictor.predict_instance_masks and not predictor.spatial_mask_branch
     cropped = cropped or rcnn.output_final_box_features or rcnn.output_final_box_rpn_features
     if rcnn.crop_masks_at_true_boxes and not cropped:

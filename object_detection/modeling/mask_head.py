@@ -92,6 +92,12 @@ class MaskHead(keras.layers.Layer):
             )
         return wanted[0] // height * height, wanted[1] // width * width
 
+    @property
+    def has_live_norm(self):
+        """Whether a convolution takes the statistics of the batch while training."""
+        norm = self.hyperparams.norm
+        return norm is not None and norm.kind != "group" and norm.live
+
     def call(self, features, classes=None, training=False):
         x, size = features, self.mask_size
         if not self.settings.convolve_then_upsample:

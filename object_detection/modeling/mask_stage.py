@@ -29,6 +29,9 @@ class MaskStage(keras.layers.Layer):
     def training_logits(self, features, rois, trunk, cropper, image_shape, training):
         """Logits of the positive rois' own classes.
 
+        Where the head's norm takes the statistics of the batch, every roi is computed, padding
+        included, for these are TFOD's batch; the loss weight of the others is zero.
+
         Args:
             features: {level: [B, h, w, C]}.
             rois: `Rois` with targets.
@@ -38,8 +41,10 @@ class MaskStage(keras.layers.Layer):
             [n, M, M] logits and [n, 2] int32, (image, roi) of each row. Never without a row:
             where no roi is positive, row 0 stands in, and its loss weight is zero.
         """
-        rows = tf.cast(tf.where(rois.target_class > 0), tf.int32)
-        rows = at_least_one_row(rows)
+        counted = rois.target_class > 0
+        if training and self.head.has_live_norm:
+            counted = tf.ones_like(counted)
+        rows = at_least_one_row(tf.cast(tf.where(counted), tf.int32))
         x = self._features_of(features, rois.boxes, trunk, rows, cropper, image_shape)
         classes = tf.maximum(tf.gather_nd(rois.target_class, rows), 1)
         return self.head(x, classes, training=training), rows

@@ -116,7 +116,11 @@ def test_hyperparams_of_each_head_are_its_own():
     assert rpn.objectness[0].norm is None and rpn.objectness[0].bias is not None
     assert (mask.convs[0].activation, mask.convs[0].norm.kind) == ("swish", "group")
     assert (mask.last.activation, mask.last.norm) == (None, None)
-    assert (box.classes.activation, box.classes.norm) == (None, None)  # no norm, as in TFOD's TF2
+    assert (box.classes.activation, box.classes.norm.kind, box.classes.bias) == (
+        None,
+        "batch",
+        None,
+    )
     assert_trains(network)
 
     kernels = [rpn.conv.kernel, *(x.kernel for x in (*rpn.objectness, *rpn.deltas))]

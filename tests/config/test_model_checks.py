@@ -173,8 +173,8 @@ def test_another_meta_architecture_is_refused_by_name(model, said):
             "spatial_mask_branch is not set: as in TFOD the masks of a feature pyramid",
         ),
         (
-            (f"{PREDICTOR}.fc_hyperparams={{batch_norm {{}}}}",),
-            "fc_hyperparams.batch_norm has no effect: the heads for class and box have no norm",
+            (f"{PREDICTOR}.fc_hyperparams={{group_norm {{}}}}",),
+            "fc_hyperparams.group_norm has no effect: the heads for class and box have no pos",
         ),
         (
             (*FPN, f"{RCNN}.crop_masks_at_true_boxes=true"),

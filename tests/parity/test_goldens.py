@@ -1,0 +1,132 @@
+"""The numbers of TFOD 2.8 on small configs of our own: parity that every clone can test.
+
+How the goldens were made: make_goldens.py.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from made_inputs import VARIANTS, ground_truth, image, weight
+from make_goldens import FEATURES, FOLDER, scales_of
+
+from object_detection.builders import image_resizer_builder, model_builder
+from object_detection.compat import checkpoint_reader
+from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.compat.checkpoint_names import tfod_keys
+from object_detection.compat.outputs import named_losses, serving_outputs
+from object_detection.compat.tf1_names import tf1_names
+from object_detection.config import pipeline_file
+from object_detection.structures import GroundTruth, Images
+
+QUICK = ("resnet50", "resnet50_keras")
+NAMES = sorted(path.stem for path in (FOLDER / "goldens").glob("*.npz"))
+
+
+def _golden(name):
+    slow = () if name in QUICK else (pytest.mark.slow,)
+    return pytest.param(name, marks=slow, id=name)
+
+
+@pytest.fixture(scope="module", params=[_golden(name) for name in NAMES])
+def golden(request):
+    """(name, config, arrays)."""
+    base, _, variant = request.param.partition("+")
+    config = pipeline_file.load(FOLDER / "goldens" / f"{base}.config")
+    text_format.Merge(VARIANTS.get(variant, ""), config.model.faster_rcnn)
+    with np.load(FOLDER / "goldens" / f"{request.param}.npz") as arrays:
+        return request.param, config, dict(arrays)
+
+
+def _network(name, config, folder, *, is_training):
+    """The network with the made weights, read from a checkpoint of TFOD's form."""
+    network = model_builder.build_network(config.model, is_training)
+    variables = variables_by_path(network)
+    names = tf1_names(list(variables))
+    if "_keras" in name:
+        dropout, upsample = name.endswith("+dropout"), name.endswith("+upsampled_masks")
+        names = tfod_keys(list(variables), dropout=dropout, upsample=upsample)
+    assert names.keys() == variables.keys()
+    scales = scales_of(name)
+    tensors = {key: weight(key, variables[p].shape, **scales) for p, key in names.items()}
+    prefix = str(folder / "made")
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=[tf.constant(tensor) for tensor in tensors.values()],
+    )
+    checkpoint_reader.restore(network, prefix)
+    return network, {key: variables[path] for path, key in names.items()}
+
+
+def _images(config):
+    resize = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
+    pixels, shape = resize(tf.constant(image(), tf.float32))
+    return Images(pixels[tf.newaxis], shape[tf.newaxis, :2])
+
+
+def test_detections(golden, tmp_path):
+    name, config, expected = golden
+    network, _ = _network(name, config, tmp_path, is_training=False)
+    images = _images(config)
+    outputs = serving_outputs(network(images, all_masks=True), images, raw=True)
+
+    for key in ("rpn_box_encodings", "rpn_objectness_predictions_with_background"):
+        want = expected[f"predict/{key}"]
+        np.testing.assert_allclose(outputs[key][:, ::7], want, atol=1e-4 * want.std())
+    assert outputs["num_detections"] == expected["post/num_detections"]
+    for key in ("boxes", "scores", "multiclass_scores"):
+        want = expected[f"post/detection_{key}"]
+        np.testing.assert_allclose(outputs[f"detection_{key}"], want, atol=1e-4, err_msg=key)
+    real = outputs["detection_scores"] > 0  # padding is of class 1 in exports
+    classes = np.where(real, outputs["detection_classes"] - 1, 0)
+    np.testing.assert_array_equal(classes, expected["post/detection_classes"])
+    if "post/detection_masks" in expected:
+        want = expected["post/detection_masks"]
+        got = outputs["detection_masks"].numpy()
+        np.testing.assert_allclose(got[real], want[real], atol=1e-3)
+    for key in FEATURES:
+        if f"post/{key}" in expected:
+            want = expected[f"post/{key}"]
+            got = outputs[key].numpy().reshape(-1)[::501]
+            np.testing.assert_allclose(got, want, atol=1e-4 * want.std(), err_msg=key)
+
+
+def _truth(images):
+    boxes, classes, masks = ground_truth()
+    scale = np.tile(images.true_shape.numpy()[0], 2).astype(np.float32)
+    flat = [1, len(boxes)]
+    return GroundTruth(
+        boxes=tf.constant(boxes[np.newaxis] * scale),
+        classes=tf.constant(classes[np.newaxis] + 1, tf.int32),
+        valid=tf.ones(flat, tf.bool),
+        weights=tf.ones(flat),
+        crowd=tf.zeros(flat, tf.bool),
+        difficult=tf.zeros(flat, tf.bool),
+        area=tf.zeros(flat),
+        masks=tf.constant(masks[np.newaxis]),
+        mask_shape=tf.constant([masks.shape[1:]], tf.int32),
+    )
+
+
+def test_losses_and_gradients(golden, tmp_path):
+    name, config, expected = golden
+    if not len(expected["gradient/keys"]):
+        pytest.skip("has no losses to compare: see make_goldens.py")
+    network, variables = _network(name, config, tmp_path, is_training=True)
+    images, seed = _images(config), tf.constant([0, 0])
+    with tf.GradientTape() as tape:
+        outputs = network(images, _truth(images), training=True, seed=seed)
+        losses = network.losses_of(images, _truth(images), outputs, seed=seed)
+        total = tf.add_n([loss for loss in losses if loss is not None])
+
+    for key, value in named_losses(losses).items():
+        if key != "Loss/total_loss":
+            np.testing.assert_allclose(value, expected[f"loss/{key}"], rtol=1e-4, err_msg=key)
+    regularization = network.regularization_loss()
+    np.testing.assert_allclose(regularization, expected["loss/regularization"], rtol=1e-4)
+    keys = expected["gradient/keys"].tolist()
+    gradients = tape.gradient(total, [variables[key] for key in keys])
+    norms = np.array([float(tf.norm(tf.convert_to_tensor(g))) for g in gradients])
+    np.testing.assert_allclose(norms, expected["gradient/norms"], rtol=1e-3, atol=1e-4)
