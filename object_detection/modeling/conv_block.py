@@ -6,6 +6,7 @@ and beta inside the gradient (TFOD trains them even where the statistics are fro
 whole feature map in memory and time for every convolution of the network.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -153,7 +154,7 @@ class ConvBlock(keras.layers.Layer):
         )
 
     def call(self, x, training=False, residual=None, convolve=None):
-        convolve = convolve or self._convolve
+        convolve = convolve or functools.partial(self._convolve, training=training)
         kernel = self.whole_kernel()
         if self.gain != 1.0:
             kernel = kernel * self.gain
@@ -183,7 +184,7 @@ class ConvBlock(keras.layers.Layer):
             shift = shift + tf.convert_to_tensor(self.beta)
         return scale, shift
 
-    def _convolve(self, x, kernel):
+    def _convolve(self, x, kernel, training=False):
         padding = self.padding.upper()
         if self.padding == "fixed":
             extents = [(side - 1) * self.dilation for side in self.kernel_size]
@@ -193,8 +194,10 @@ class ConvBlock(keras.layers.Layer):
         if self.dilation == 1 or self.kernel_size == (1, 1):
             return tf.nn.conv2d(x, kernel, self.strides, padding)
         # On a CPU `conv2d` has a gradient with holes only by oneDNN. `convolution` sorts the pixels
-        # into maps without holes first: the same numbers, a quarter faster there.
-        convolve = tf.nn.conv2d if tf.config.list_logical_devices("GPU") else tf.nn.convolution
+        # into maps without holes first: the same numbers but for rounding, which without training
+        # is left as TFOD's: whether a proposal on the border reads the last row hangs on it.
+        sort_pixels = training and not tf.config.list_logical_devices("GPU")
+        convolve = tf.nn.convolution if sort_pixels else tf.nn.conv2d
         return convolve(x, kernel, self.strides, padding, dilations=self.dilation)
 
     def _add_bias(self, y):
