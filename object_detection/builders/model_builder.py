@@ -51,6 +51,8 @@ def build_network(model_config, is_training):
             "(Faster R-CNN and Mask R-CNN)"
         )
     config = model_config.faster_rcnn
+    if config.HasField("context_config"):
+        raise ValueError("context_config is set, but Context R-CNN is not built here; take it out")
     extractor = build_extractor(config.feature_extractor, is_training)
     stages = config.number_of_stages
     if stages not in (1, 2, 3):

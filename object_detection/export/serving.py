@@ -120,8 +120,8 @@ def module_for(input_type):
 
 def save(module, folder):
     """Writes a served model as a SavedModel."""
-    function = module.__call__.get_concrete_function()
-    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
+    # The function, not a concrete one taken from it: then TensorFlow would trace it twice.
+    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.__call__})
 
 
 def _decode(encoded):

@@ -103,9 +103,11 @@ def test_a_public_config_trains_exports_and_answers(name, tmp_path):
     weights = {v.path: v.value for v in network.trainable_variables}
     optimizer = Optimizer(optimizer_builder.build(config.train_config.optimizer), weights)
     before = {path: weight.numpy() for path, weight in weights.items()}
-    step = train_step.build_train_step(
-        network, optimizer, train_step.StepSettings(), tf.distribute.get_strategy()
+    settings = train_step.StepSettings(
+        gradient_clipping_by_norm=config.train_config.gradient_clipping_by_norm
     )
+    strategy = tf.distribute.get_strategy()
+    step = train_step.build_train_step(network, optimizer, settings, strategy)
 
     result = step(iter([_batch(config)]), tf.constant(0, tf.int64))
 
