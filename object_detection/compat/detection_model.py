@@ -198,7 +198,7 @@ class DetectionModel(trackable_names.Node):
         if network.roi_stage is None:
             rpn = prediction.rpn()
             proposals = network.rpn.propose(rpn, _all_count(rpn), images.true_shape)
-            outputs = self._detections(as_detections(proposals), images.true_shape)
+            outputs = self._detections(as_detections(proposals, rpn), images.true_shape)
             del outputs["detection_classes"]  # TFOD's proposals have none
             return outputs
         rois = prediction.rois()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from object_detection.ops import box_coder
 from object_detection.structures import (
     BoxOutput,
     Detections,
@@ -228,7 +229,7 @@ class FasterRCNN(keras.Model):
         rpn, counts = self.rpn.place_anchors(features.rpn, image_shape, sampling=False)
         proposals = self.rpn.propose(rpn, counts, images.true_shape)
         if self.roi_stage is None:
-            return Inference(as_detections(proposals), proposals, rpn, features)
+            return Inference(as_detections(proposals, rpn), proposals, rpn, features)
         rois = Rois(proposals.boxes, proposals.valid)
         output, trunk = self.roi_stage(features.levels, rois, image_shape)
         detections = self.roi_stage.detect(output, proposals, images.true_shape)
@@ -287,13 +288,23 @@ def trim(truth):
     return truth._replace(**per_box)
 
 
-def as_detections(proposals):
-    """Proposals as detections of the one class "object" (a model of one stage)."""
+def as_detections(proposals, rpn):
+    """Proposals as detections of the one class "object" (a model of one stage).
+
+    Args:
+        proposals: `Proposals`.
+        rpn: the `RPNOutput` they were chosen from, anchors placed; all N of its boxes, unclipped,
+            are the raw ones (TFOD).
+    """
+    background = tf.where(proposals.valid, 1.0 - proposals.scores, 0.0)
     return Detections(
         boxes=proposals.boxes,
         scores=proposals.scores,
         classes=tf.cast(proposals.valid, tf.int32),
         valid=proposals.valid,
+        multiclass_scores=tf.stack([background, proposals.scores], -1),
+        raw_boxes=box_coder.decode(rpn.deltas, rpn.anchors[tf.newaxis]),
+        raw_scores=tf.nn.softmax(rpn.objectness),
     )
 
 

@@ -46,8 +46,8 @@ def test_boxes(case, number):
     distance = np.abs(got[:, np.newaxis] - want).max(-1)
     assert sorted(distance.argmin(0)) == list(range(len(want))), "each box has one of its own"
     assert distance.min(0).max() <= 1e-4
-    np.testing.assert_allclose(
-        outputs["detection_scores"][0].numpy()[distance.argmin(0)],
-        expected["post/detection_scores"][0],
-        atol=1e-4,
-    )
+    for name in ("detection_scores", "detection_multiclass_scores"):
+        got, want = outputs[name][0].numpy(), expected[f"post/{name}"][0]
+        np.testing.assert_allclose(got[distance.argmin(0)], want, atol=1e-4)
+    for name in ("raw_detection_boxes", "raw_detection_scores"):
+        np.testing.assert_allclose(outputs[name], expected[f"post/{name}"], atol=1e-4)
