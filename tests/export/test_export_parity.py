@@ -30,7 +30,7 @@ AT_THE_BORDER = 2
 
 @pytest.fixture(scope="module", params=CASES)
 def case(request, tmp_path_factory):
-    """(name, loaded SavedModel, expected arrays)."""
+    """(name, loaded SavedModel, expected arrays, folder of the export)."""
     name, folder = request.param, tmp_path_factory.mktemp("case")
     parity = REFERENCE / "reference" / "parity"
     subprocess.run(
@@ -43,12 +43,13 @@ def case(request, tmp_path_factory):
     exporter.export(config, folder / "ckpt", folder / "export")
     with np.load(parity / name / "expected.npz") as arrays:
         expected = dict(arrays)
-    return name, tf.saved_model.load(str(folder / "export" / "saved_model")), expected
+    model = tf.saved_model.load(str(folder / "export" / "saved_model"))
+    return name, model, expected, folder / "export"
 
 
 def _answer(case, number):
     """Outputs for an image and what TFOD's `postprocess` gave for it, both without padding."""
-    name, model, expected = case
+    name, model, expected, _ = case
     with np.load(REFERENCE / "reference" / "parity" / "images.npz") as images:
         outputs = model(tf.constant(images[f"image{number}"])[tf.newaxis])
     prefix = f"image{number}/post/"
@@ -108,3 +109,18 @@ def test_an_image_is_answered_the_same_in_a_batch(case):
         np.testing.assert_allclose(
             batch[name][0, :count], single[name][0, :count], atol=1e-4, err_msg=name
         )
+
+
+@needs_reference
+@pytest.mark.slow
+def test_the_exported_checkpoint_of_a_tf2_model_has_tfods_keys(case):
+    name, export = case[0], case[3]
+    reader = tf.train.load_checkpoint(str(export / "checkpoint" / "ckpt-0"))
+    keys = set(reader.get_variable_to_shape_map())
+
+    lines = (REFERENCE / "reference" / "parity" / name / "variables.tsv").read_text().splitlines()
+    if "_tf2_" in name:
+        stored = {line.split("\t")[0] for line in lines[1:]}
+        assert keys - {"_CHECKPOINTABLE_OBJECT_GRAPH"} == stored
+    else:  # nobody could load a TF1 model's from there: it is in our own form
+        assert all(key.startswith(("model/", "save_counter", "_CHECK")) for key in keys)
