@@ -81,7 +81,14 @@ READ = {
     "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
     "fine_tune_checkpoint_type load_all_detection_checkpoint_vars "
     "fine_tune_checkpoint_version update_trainable_variables",
-    "PreprocessingStep": "random_horizontal_flip random_vertical_flip random_rotation90",
+    "PreprocessingStep": "random_horizontal_flip random_vertical_flip random_rotation90 "
+    "random_adjust_brightness random_adjust_contrast random_adjust_hue random_adjust_saturation "
+    "random_square_crop_by_scale",
+    "RandomAdjustBrightness": "max_delta",
+    "RandomAdjustContrast": "min_delta max_delta",
+    "RandomAdjustHue": "max_delta",
+    "RandomAdjustSaturation": "min_delta max_delta",
+    "RandomSquareCropByScale": "max_border scale_min scale_max num_scales",
     "RandomHorizontalFlip": "probability",
     "RandomVerticalFlip": "probability",
     "RandomRotation90": "probability",

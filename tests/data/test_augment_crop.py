@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from made_records import box_mask
+from test_augment_geometry import an_example
+
+from object_detection.data import augment_crop
+
+CROP = augment_crop.RandomSquareCropByScale(
+    max_border=4, scale_min=0.5, scale_max=1.5, num_scales=5
+)
+
+
+def cropped(corner, side, example=None):
+    example = an_example() if example is None else example
+    return augment_crop.square_crop(example, tf.constant(corner), tf.constant(side))
+
+
+@pytest.mark.parametrize(
+    ("corner", "side", "box"),
+    [
+        ((0, 1), 6, (1, 1, 3, 3)),  # rows 1..3 stay, columns 2..4 move left by 1
+        ((2, 3), 4, (0, 0, 1, 1)),  # rows 1..3 and columns 2..4 from (2, 3) on: one pixel
+        ((-2, -3), 16, (3, 5, 5, 7)),  # the image lies 2 lower and 3 to the right
+    ],
+)
+def test_image_box_and_mask_move_together(corner, side, box):
+    got = cropped(corner, side)
+
+    assert got.image.shape == (side, side, 3)
+    np.testing.assert_allclose(got.boxes_normalized[0] * side, box, atol=1e-5)
+    np.testing.assert_array_equal(got.masks[0], box_mask(side, side, box))
+    assert (got.image.numpy()[got.masks.numpy()[0] == 1] == 255).all()
+
+
+def test_beyond_the_image_is_nothing():
+    got = cropped((-2, -3), 16)
+    inside = np.zeros((16, 16), bool)
+    inside[2:10, 3:13] = True  # the image is 8 x 10
+    assert not got.image.numpy()[~inside].any()
+    np.testing.assert_array_equal(got.image[2:10, 3:13], an_example().image)
+    assert not cropped((40, 40), 5).image.numpy().any()
+
+
+def test_objects_outside_are_dropped_with_all_that_is_theirs():
+    got = cropped((4, 5), 4)
+    for field in (got.boxes_normalized, got.classes, got.weights, got.masks, got.area):
+        assert field.shape[0] == 0
+
+
+def test_masks_of_another_size_than_the_image():
+    """16 x 20, twice the image: the same crop in their own pixels."""
+    example = an_example()._replace(masks=tf.constant(box_mask(16, 20, (2, 4, 6, 8))[np.newaxis]))
+    got = cropped((0, 1), 6, example)
+    np.testing.assert_array_equal(got.masks[0], box_mask(12, 12, (2, 2, 6, 6)))
+
+
+def test_no_masks():
+    assert cropped((0, 0), 4, an_example(masks=False)).masks is None
+
+
+def test_sides_and_centres_are_drawn_from_their_ranges():
+    example = an_example()._replace(image=tf.ones([8, 10, 3], tf.uint8))
+    sides = set()
+    for number in range(40):
+        got = CROP(example, tf.constant([1, number], tf.int64))
+        again = CROP(example, tf.constant([1, number], tf.int64))
+        np.testing.assert_array_equal(got.image, again.image)
+        side = got.image.shape[0]
+        sides.add(side)
+        if len(got.boxes_normalized):
+            ymin, xmin, ymax, xmax = got.boxes_normalized.numpy()[0] * side
+            filled = np.argwhere(got.masks.numpy()[0])
+            assert filled.min(0).tolist() == pytest.approx([ymin, xmin], abs=1e-3)
+            assert (filled.max(0) + 1).tolist() == pytest.approx([ymax, xmax], abs=1e-3)
+        assert got.image.numpy().any(), "the centre lies in the image"
+    assert sides == {5, 7, 10, 12, 15}  # 0.5, 0.75, 1, 1.25 and 1.5 times 10
+
+
+@pytest.mark.parametrize(
+    ("length", "border"),
+    [(1000, 128), (256, 128), (255, 64), (100, 32), (10, 4)],  # halved until 2 * border <= length
+)
+def test_the_border_is_halved_until_it_leaves_a_centre(length, border):
+    crop = augment_crop.RandomSquareCropByScale(128, 0.6, 1.3, 8)
+    assert int(crop._border(tf.constant(length))) == border
+
+
+def test_inside_a_graph_with_unknown_sizes():
+    shapes = tf.data.Dataset.from_tensors(an_example()).repeat(3)
+    got = shapes.map(lambda example: CROP(example, tf.constant([0, 1], tf.int64)))
+    assert len(list(got)) == 3
