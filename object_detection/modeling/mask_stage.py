@@ -45,22 +45,22 @@ class MaskStage(keras.layers.Layer):
         if training and self.head.has_live_norm:
             counted = tf.ones_like(counted)
         rows = at_least_one_row(tf.cast(tf.where(counted), tf.int32))
-        x = self._features_of(features, rois.boxes, trunk, rows, cropper, image_shape)
+        x = self._features_of(features, rois.boxes, trunk, rows, cropper, image_shape, training)
         classes = tf.maximum(tf.gather_nd(rois.target_class, rows), 1)
         return self.head(x, classes, training=training), rows
 
     def logits_of_all_rois(self, features, boxes_px, trunk, cropper, image_shape, training=False):
         """Mask logits [B * R, C, M, M] of every class for every roi (TFOD's training tensor)."""
         rows = tf.cast(tf.where(tf.ones(tf.shape(boxes_px)[:2], tf.bool)), tf.int32)
-        x = self._features_of(features, boxes_px, trunk, rows, cropper, image_shape)
+        x = self._features_of(features, boxes_px, trunk, rows, cropper, image_shape, training)
         return self.head(x, training=training)
 
-    def _features_of(self, features, boxes_px, trunk, rows, cropper, image_shape):
+    def _features_of(self, features, boxes_px, trunk, rows, cropper, image_shape, training):
         if not self.settings.spatial:
             return tf.gather_nd(trunk, rows)
-        return cropper.crop_rows(
-            features, tf.gather_nd(boxes_px, rows), rows[:, 0], image_shape, self.settings.crop_size
-        )
+        own, owner = tf.gather_nd(boxes_px, rows), rows[:, 0]
+        size = self.settings.crop_size
+        return cropper.crop_rows(features, own, owner, image_shape, size, training)
 
     def loss_of(self, logits, rows, rois, truth, images):
         """Mean sigmoid cross-entropy over the pixels of the positive rois' masks (TFOD).

@@ -60,27 +60,27 @@ class RoiCropper(NamedTuple):
 
     settings: CropSettings
 
-    def crop(self, features, boxes_px, image_shape):
+    def crop(self, features, boxes_px, image_shape, training=False):
         """Crops [B, R, S, S, C] of {level: [B, h, w, C]} at boxes [B, R, 4], max-pooled."""
         shape = tf.shape(boxes_px)
         owner = tf.repeat(tf.range(shape[0]), shape[1])
-        rows = self.crop_rows_and_pool(features, tf.reshape(boxes_px, [-1, 4]), owner, image_shape)
+        flat = tf.reshape(boxes_px, [-1, 4])
+        rows = self.crop_rows_and_pool(features, flat, owner, image_shape, training)
         return tf.reshape(rows, [shape[0], shape[1], *rows.shape[1:]])
 
-    def crop_rows(self, features, boxes_px, owner, image_shape, size):
+    def crop_rows(self, features, boxes_px, owner, image_shape, size, training=False):
         """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32."""
         maps = [features[level] for level in sorted(features)]
         levels = self._levels(features, boxes_px, image_shape)
-        matmul = self.settings.matmul
+        how = {"matmul": self.settings.matmul, "exact_gradient": training}
         if len(maps) == 1:
-            return roi_align.crop_rows(maps[0], boxes_px, owner, image_shape, size, matmul=matmul)
-        return roi_align.crop_pyramid_rows(
-            maps, boxes_px, owner, levels, image_shape, size, matmul=matmul
-        )
+            return roi_align.crop_rows(maps[0], boxes_px, owner, image_shape, size, **how)
+        return roi_align.crop_pyramid_rows(maps, boxes_px, owner, levels, image_shape, size, **how)
 
-    def crop_rows_and_pool(self, features, boxes_px, owner, image_shape):
+    def crop_rows_and_pool(self, features, boxes_px, owner, image_shape, training=False):
         """`crop_rows` at `initial_crop_size`, max-pooled as the config says: [n, s, s, C]."""
-        crops = self.crop_rows(features, boxes_px, owner, image_shape, self.settings.size)
+        size = self.settings.size
+        crops = self.crop_rows(features, boxes_px, owner, image_shape, size, training)
         pooled = roi_align.max_pool(
             crops[tf.newaxis], self.settings.pool_kernel, self.settings.pool_stride
         )
@@ -175,7 +175,7 @@ class RoiStage(keras.layers.Layer):
 
     def trunk_features(self, features, boxes_px, image_shape, training=False):
         """The trunk's features [B, R, s', s', C'] of boxes [B, R, 4]."""
-        crops = self.cropper.crop(features, boxes_px, image_shape)
+        crops = self.cropper.crop(features, boxes_px, image_shape, training)
         return self.trunk_of_crops(crops, training=training)
 
     def trunk_of_crops(self, crops, training=False):

@@ -7,6 +7,7 @@ A crop is a grid of bilinear readings whose corners lie on the box's corners, on
 Functions on rows take boxes [n, 4] of any images, `owner` [n] int32 naming the image of each.
 """
 
+import functools
 import math
 
 import tensorflow as tf
@@ -63,18 +64,31 @@ def crop_pyramid(features, boxes, levels, image_shape, size, matmul=False):
     )
 
 
-def crop_rows(features, boxes, owner, image_shape, size, *, matmul=False):
-    """`crop`, or `crop_matmul`, of rows: boxes [n, 4] and owner [n] -> [n, S, S, C]."""
+def crop_rows(features, boxes, owner, image_shape, size, *, matmul=False, exact_gradient=True):
+    """`crop`, or `crop_matmul`, of rows: boxes [n, 4] and owner [n] -> [n, S, S, C].
+
+    Without `exact_gradient` the gradient of `crop` is TensorFlow's own: for graphs that are not
+    trained, where a gradient of ours would only be in the way (of a SavedModel, say).
+    """
     boxes = tf.stop_gradient(box_ops.to_normalized(boxes, image_shape[0], image_shape[1]))
     if matmul:
         return _crop_fading(features, boxes, owner, size)
     # TensorFlow crops and answers in float32, whatever the type of the features.
-    crops = _crop_native(tf.cast(features, tf.float32), boxes, owner, size)
+    pixels = tf.cast(features, tf.float32)
+    if exact_gradient:
+        crops = _crop_with_exact_gradient(size)(pixels, boxes, owner)
+        crops = tf.ensure_shape(crops, [boxes.shape[0], size, size, features.shape[-1]])
+    else:
+        crops = tf.image.crop_and_resize(pixels, boxes, owner, [size, size])
     return tf.cast(crops, features.dtype)
 
 
-def crop_pyramid_rows(features, boxes, owner, levels, image_shape, size, *, matmul=False):
-    """`crop_pyramid` of rows: boxes [n, 4], owner [n] and levels [n] -> [n, S, S, C]."""
+def crop_pyramid_rows(features, boxes, owner, levels, image_shape, size, **how):
+    """`crop_pyramid` of rows: boxes [n, 4], owner [n] and levels [n] -> [n, S, S, C].
+
+    Args:
+        how: `matmul` and `exact_gradient` of `crop_rows`.
+    """
     rows = tf.dynamic_partition(tf.range(tf.size(owner)), levels, len(features))
     crops = [
         crop_rows(
@@ -83,7 +97,7 @@ def crop_pyramid_rows(features, boxes, owner, levels, image_shape, size, *, matm
             tf.gather(owner, row),
             image_shape,
             size,
-            matmul=matmul,
+            **how,
         )
         for level, row in zip(features, rows, strict=True)
     ]
@@ -148,29 +162,48 @@ def _by_image(boxes, crop_flat):
     return tf.reshape(crops, [shape[0], shape[1], *crops.shape[1:]])
 
 
-def _crop_native(features, boxes, owner, size):
+@functools.lru_cache(maxsize=8)
+def _crop_with_exact_gradient(size):
     """TensorFlow's crop of normalized boxes, with a gradient that is exact on CPUs too.
 
     TensorFlow's own gradient lets the threads of a CPU add to one pixel at once, and loses some of
     what they add (norms of gradients vary by up to 1 %). On GPUs it is exact, and kept.
+
+    TensorFlow keeps the graph in which a `custom_gradient` was met for ever. Here that is the
+    small graph of this function, traced once for each size, and not that of a training step with
+    all of its weights.
+
+    Args:
+        size: int S.
+
+    Returns:
+        (features [B, h, w, C], boxes [n, 4], owner [n] int32) -> [n, S, S, C], all float32.
     """
 
-    @tf.custom_gradient
-    def crop_of(features):
-        def gradient(upstream):
-            if tf.config.list_logical_devices("GPU"):
-                return tf.raw_ops.CropAndResizeGradImage(
-                    grads=upstream,
-                    boxes=boxes,
-                    box_ind=owner,
-                    image_size=tf.shape(features),
-                    T=tf.float32,
-                )
-            return _spread(upstream, boxes, owner, tf.shape(features), size)
+    def crop_of(features, boxes, owner):
+        @tf.custom_gradient
+        def of_features(features):
+            def gradient(upstream):
+                if tf.config.list_logical_devices("GPU"):
+                    return tf.raw_ops.CropAndResizeGradImage(
+                        grads=upstream,
+                        boxes=boxes,
+                        box_ind=owner,
+                        image_size=tf.shape(features),
+                        T=tf.float32,
+                    )
+                return _spread(upstream, boxes, owner, tf.shape(features), size)
 
-        return tf.image.crop_and_resize(features, boxes, owner, [size, size]), gradient
+            return tf.image.crop_and_resize(features, boxes, owner, [size, size]), gradient
 
-    return crop_of(features)
+        return of_features(features)
+
+    signature = [
+        tf.TensorSpec([None, None, None, None], tf.float32),
+        tf.TensorSpec([None, 4], tf.float32),
+        tf.TensorSpec([None], tf.int32),
+    ]
+    return tf.function(crop_of, input_signature=signature, autograph=False)
 
 
 def _spread(upstream, boxes, owner, shape, size):

@@ -1,5 +1,7 @@
 """Properties of the whole detector on a small network."""
 
+import gc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -171,3 +173,29 @@ def test_crops_by_matrix_products_give_the_same_detections(network):
     # Boxes that end on the border may read one row of zeros more or less.
     near = np.abs(want.boxes.numpy() - got.boxes.numpy()).max(-1) < 1.0
     assert near.mean() > 0.7
+
+
+def test_a_training_graph_that_is_gone_leaves_nothing_behind():
+    """TensorFlow keeps graphs with a custom gradient for ever, and with them their weights."""
+
+    def graphs():
+        gc.collect()
+        return {id(x): x for x in gc.get_objects() if isinstance(x, tf.Graph)}
+
+    def train():
+        network = network_of()
+        images, truth = images_of_shapes([(64, 80)]), truth_of([[[4, 4, 40, 40]]])
+
+        @tf.function
+        def gradients():
+            with tf.GradientTape() as tape:
+                outputs = network(images, truth, training=True)
+                loss = tf.add_n(list(network.losses_of(images, truth, outputs)))
+            return tape.gradient(loss, network.trainable_variables)
+
+        assert gradients()
+
+    train()  # small graphs that all networks share are made here
+    before = graphs()
+    train()
+    assert not [graph.name for key, graph in graphs().items() if key not in before]
