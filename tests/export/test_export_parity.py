@@ -1,5 +1,6 @@
 """TFOD's own checkpoints, exported by us, answer as TFOD did: every parity case, end to end."""
 
+import shutil
 import subprocess
 import sys
 
@@ -44,7 +45,8 @@ def case(request, tmp_path_factory):
     with np.load(parity / name / "expected.npz") as arrays:
         expected = dict(arrays)
     model = tf.saved_model.load(str(folder / "export" / "saved_model"))
-    return name, model, expected, folder / "export"
+    yield name, model, expected, folder / "export"
+    shutil.rmtree(folder)
 
 
 def _answer(case, number):

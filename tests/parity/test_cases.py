@@ -12,6 +12,8 @@ Case a runs by default, the others are slow. What is peculiar to each:
     i       proposals alone: test_case_i.py
 """
 
+import shutil
+
 import pytest
 from parity_case import (
     ParityCase,
@@ -54,7 +56,9 @@ def _names_of(name):
 
 @pytest.fixture(scope="module", params=_marked(CASES))
 def case(request, tmp_path_factory):
-    return ParityCase(request.param, tmp_path_factory.mktemp("case"))
+    folder = tmp_path_factory.mktemp("case")
+    yield ParityCase(request.param, folder)
+    shutil.rmtree(folder)
 
 
 def test_every_variable_is_in_the_checkpoint(case):
