@@ -78,6 +78,7 @@ def _reduced(path):
     train.ClearField("fine_tune_checkpoint")
     if not train.HasField("optimizer"):  # one config is for an export alone
         train.optimizer.momentum_optimizer.learning_rate.constant_learning_rate.SetInParent()
+        train.gradient_clipping_by_norm = 10.0  # as in the others
     return config
 
 
