@@ -21,7 +21,7 @@ test: $(VENV)/.installed ## the tests that take seconds each
 	$(RUN) -m pytest
 
 test-slow: $(VENV)/.installed ## the tests that take longer
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest -m slow -n 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check

@@ -33,6 +33,7 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.20"],
-        "test": ["pytest>=8", "ruff==0.17.5"],
+        # xdist: the slow tests trace graphs most of their time, on one core each.
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.5"],
     },
 )
