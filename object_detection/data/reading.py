@@ -134,7 +134,7 @@ def _one_epoch(files, epoch, options, watch):
     # In parallel each reader holds a whole block in memory: only where reading has to wait.
     is_remote = any("://" in path for path in files)
     records = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        lambda path: record_files.read_records(path, watch.end_file),
+        lambda path: record_files.read_records(path, watch.begin_file, watch.end_file),
         cycle_length=readers,
         block_length=max(1, options.read_block_length),
         num_parallel_calls=min(readers, _FILES_READ_AT_ONCE) if is_remote else None,
@@ -162,13 +162,19 @@ class _EpochWatch:
         self._files = files
         self._report = input_report
         self._records = 0
+        self._lost = set()  # files that cannot be opened any more
+
+    def begin_file(self, path):
+        is_readable = record_files.is_readable(path, self._report)
+        (self._lost.discard if is_readable else self._lost.add)(path)
+        return is_readable
 
     def end_file(self, path, records, size):
         self._records += records
         record_files.check_file(path, records, size, self._report)
 
     def begin_epoch(self, epoch):
-        if epoch > 0 and not self._records:
+        if epoch > 0 and (not self._records or len(self._lost) == len(set(self._files))):
             shown = ", ".join(self._files[:3]) + (", ..." if len(self._files) > 3 else "")
             self._report.fail(
                 f"{self._report.name}: no record in {len(self._files)} file(s): {shown}"

@@ -69,18 +69,22 @@ def refuse_all_empty(files, *, field):
         )
 
 
-def read_records(path, check):
+def read_records(path, can_open, check):
     """The intact records of one file, in order; the dataset ends without error at the first fault.
 
     Args:
         path: string scalar tensor.
+        can_open: called in Python before the file is opened, as `can_open(path)`; where it returns
+            False there is no record. TensorFlow itself would try again for ever.
         check: called in Python when the file ends, as `check(path, records, bytes)` with the number
             of records read and of their bytes; it may raise.
 
     Returns:
         tf.data.Dataset of `Record`.
     """
-    intact = tf.data.TFRecordDataset(path).ignore_errors()
+    is_open = call(lambda path: can_open(path.decode()), [path])
+    readable = tf.boolean_mask([path], [is_open])
+    intact = tf.data.TFRecordDataset(readable).ignore_errors()
     end = tf.data.Dataset.from_tensors(("", False))
     marked = intact.map(lambda serialized: (serialized, True)).concatenate(end)
 
@@ -107,12 +111,26 @@ def read_records(path, check):
     return counted.map(lambda record, is_record, size: record)
 
 
+def is_readable(path, input_report):
+    """Whether a file opens; if not, which happens to files moved during a run, that is noted."""
+    try:
+        with _open(path) as file:
+            file.read(1)
+    except (OSError, tf.errors.OpError) as error:
+        input_report.note(report.UNREADABLE_FILE, path, detail=str(error))
+        return False
+    return True
+
+
 def check_file(path, records, size, input_report):
     """Notes in the report if a file is empty, or if it was not read to its end.
 
     An intact file is told by its length: `records` of together `size` bytes, each in its frame.
     """
-    length = tf.io.gfile.stat(path).length
+    try:
+        length = tf.io.gfile.stat(path).length
+    except tf.errors.OpError:
+        return  # `is_readable` says so, now or in the next epoch
     if length == 0:
         input_report.note(report.EMPTY_FILE, path)
     elif length != size + _FRAME_BYTES * records:

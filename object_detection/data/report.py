@@ -40,6 +40,7 @@ OBJECT_REASONS = (
 # Others.
 REPAIRED = "record read after a repair"
 DUPLICATE_ID = "source_id used before, made unique"
+UNREADABLE_FILE = "record file that cannot be opened"
 EMPTY_FILE = "empty record file"
 BROKEN_FILE = "broken record file, read up to the fault"
 

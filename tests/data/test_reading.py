@@ -1,4 +1,5 @@
 import itertools
+import os
 
 import pytest
 import tensorflow as tf
@@ -28,6 +29,12 @@ def files(tmp_path):
 
 
 ALL = [f"{file}.{n}" for file in range(4) for n in range(5)]
+
+
+def read_names(files, options, input_report):
+    """Yields the records of one data set, as text."""
+    for one in reading.read(reading.Sources([files], [], options), input_report):
+        yield one.record.serialized.numpy().decode()
 
 
 def names(files, options, *, take=None, weights=(), input_report=None):
@@ -141,3 +148,25 @@ def test_a_broken_file_does_not_end_the_others(files):
     got = names(files, DEFAULTS._replace(num_epochs=2), input_report=found)
     assert got == [name for name in ALL if name not in ("1.2", "1.3", "1.4")] * 2
     assert found.counts() == {report.BROKEN_FILE: 1}
+
+
+def test_files_that_go_away_during_a_run_do_not_stop_it(files):
+    found = InputReport(name="train")
+    records = iter(read_names(files, DEFAULTS._replace(num_epochs=0), found))
+    assert [next(records) for _ in ALL] == ALL
+    os.remove(files[1])
+    rest = [name for name in ALL if not name.startswith("1.")]
+    assert [next(records) for _ in rest * 3] == rest * 3
+    assert found.counts() == {report.UNREADABLE_FILE: 1}
+
+
+@pytest.mark.parametrize("num_epochs", [0, 3])
+def test_a_run_whose_files_are_all_gone_ends(files, num_epochs):
+    found = InputReport(name="train")
+    records = iter(read_names(files, DEFAULTS._replace(num_epochs=num_epochs), found))
+    assert [next(records) for _ in ALL] == ALL
+    for path in files:
+        os.remove(path)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(records)
+    assert "train: no record in 4 file(s): " in found.fault

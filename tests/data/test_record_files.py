@@ -19,8 +19,10 @@ def path(tmp_path):
     return write(tmp_path / "made.record", RECORDS)
 
 
-def read(path, check=lambda *found: None):
-    dataset = record_files.read_records(tf.constant(path), check)
+def read(path, check=lambda *found: None, can_open=lambda path: True):
+    dataset = tf.data.Dataset.from_tensors(path).flat_map(
+        lambda path: record_files.read_records(path, can_open, check)
+    )
     return [(r.serialized.numpy(), int(r.index), r.path.numpy().decode()) for r in dataset]
 
 
@@ -111,6 +113,19 @@ def test_a_strict_run_names_file_and_offset(path):
         read(path, lambda *args: record_files.check_file(*args, found))
     assert path in found.fault
     assert "2 records are intact; at byte 72 of 107" in found.fault
+
+
+def test_a_file_that_cannot_be_opened_is_named_and_has_no_record(path, caplog):
+    found = InputReport()
+    os.remove(path)
+    got = read(
+        path,
+        lambda *args: record_files.check_file(*args, found),
+        lambda path: record_files.is_readable(path, found),
+    )
+    assert got == []
+    assert found.counts() == {report.UNREADABLE_FILE: 1}
+    assert f"{path}: " in caplog.messages[0] and "No such file" in caplog.messages[0]
 
 
 def test_counting_reads_headers_alone(path):
