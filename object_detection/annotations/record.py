@@ -36,13 +36,26 @@ class Bitmap(NamedTuple):
     left: int = 0
 
 
+class MaskFile(NamedTuple):
+    """A mask that lies in an image file: its pixels of certain values. Read when it is needed.
+
+    `values` are what counts as the object: grey values, palette indices or ids (ints), or colours
+    (triples). None: whatever is not black (of an alpha channel: not transparent).
+    """
+
+    path: Path
+    values: tuple[int | tuple[int, int, int], ...] | None = None
+    top: int = 0
+    left: int = 0
+
+
 class AnnotatedObject(NamedTuple):
     """One object as its annotation says it."""
 
     key: str  # what a report calls it: an annotation id, or a place in a file
     class_name: str
     box: tuple[float, float, float, float] | None = None  # ymin, xmin, ymax, xmax; None: from mask
-    mask: Polygons | RunLengths | Bitmap | None = None
+    mask: Polygons | RunLengths | Bitmap | MaskFile | None = None
     area: float | None = None  # pixels; None: from the mask, else from the box
     crowd: bool = False
     difficult: bool = False
