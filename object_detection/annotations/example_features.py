@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.annotations import checking, image_file, mask_png
+from object_detection.annotations.normalized import in_pixels
 from object_detection.annotations.record import Finding
 from object_detection.annotations.report import NOTED, RE_ENCODED, SKIPPED_IMAGE, SKIPPED_OBJECT
 
@@ -50,7 +51,7 @@ def features_of(image, settings):
         return Outcome(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),))
     findings = _about_image(image, stored)
     objects = []
-    for found in image.objects:
+    for found in in_pixels(image, stored.height, stored.width):
         if found.class_name not in settings.class_ids:
             reason = f"the label map has no class '{found.class_name}'"
             findings.append(Finding(SKIPPED_OBJECT, reason, found.key))

@@ -1,11 +1,15 @@
 """Masks of every form to pixels, exactly as COCO's own tools rasterize them."""
 
+import io
+
 import numpy as np
+from PIL import Image
 from pycocotools import mask as coco_mask
 
-from object_detection.annotations.record import Bitmap, Polygons, RunLengths
+from object_detection.annotations.record import Bitmap, EncodedBitmap, Polygons, RunLengths, Union
 
 FARTHEST = 1e6  # pixels; a vertex farther out is a broken number and would cost gigabytes
+NO_POLYGON = "no polygon of three points or more"
 
 
 class MaskFault(ValueError):
@@ -16,7 +20,7 @@ def rasterize(mask, height, width):
     """The pixels of a mask, cut at the border of the image.
 
     Args:
-        mask: `Polygons`, `RunLengths` or `Bitmap`.
+        mask: one of the kinds of mask in `record.py`.
         height: of the image in pixels.
         width: of the image in pixels.
 
@@ -24,13 +28,14 @@ def rasterize(mask, height, width):
         [height, width] uint8 of 0 and 1.
 
     Raises:
-        MaskFault: run lengths that do not add up, polygons without area, numbers that are none.
+        MaskFault: run lengths that do not add up, polygons without area, numbers that are none,
+            a file that cannot be read.
     """
     if isinstance(mask, Polygons):
         return _fill(mask, height, width)
-    if isinstance(mask, RunLengths):
-        mask = Bitmap(decode_runs(mask))
-    return _placed(mask, height, width)
+    if isinstance(mask, Union):
+        return np.maximum.reduce([rasterize(piece, height, width) for piece in _pieces(mask)])
+    return _placed(_as_bitmap(mask), height, width)
 
 
 def extent(mask):
@@ -39,12 +44,15 @@ def extent(mask):
     Of polygons it is that of the vertices (COCO's boxes are made so), else of the pixels.
     """
     if isinstance(mask, Polygons):
-        parts = _usable_parts(mask)
+        parts = _usable(mask.parts)
+        if not parts:
+            raise MaskFault(NO_POLYGON)
         points = np.concatenate([np.reshape(part, (-1, 2)) for part in parts])
         (xmin, ymin), (xmax, ymax) = points.min(axis=0), points.max(axis=0)
         return float(ymin), float(xmin), float(ymax), float(xmax)
-    if isinstance(mask, RunLengths):
-        mask = Bitmap(decode_runs(mask))
+    if isinstance(mask, Union):
+        return _around([extent(piece) for piece in _pieces(mask)])
+    mask = _as_bitmap(mask)
     rows, columns = np.flatnonzero(mask.pixels.any(axis=1)), np.flatnonzero(mask.pixels.any(axis=0))
     if not rows.size:
         return None
@@ -99,16 +107,57 @@ def _uncompressed(text):
     return counts
 
 
+def _pieces(union):
+    if not union.masks:
+        raise MaskFault("a mask of no pieces")
+    return union.masks
+
+
+def _around(boxes):
+    """The box around boxes, of which any may be None."""
+    boxes = [box for box in boxes if box]
+    if not boxes:
+        return None
+    ymin, xmin, ymax, xmax = zip(*boxes, strict=True)
+    return min(ymin), min(xmin), max(ymax), max(xmax)
+
+
+def _as_bitmap(mask):
+    if isinstance(mask, RunLengths):
+        return Bitmap(decode_runs(mask))
+    if isinstance(mask, EncodedBitmap):
+        return Bitmap(_decode(mask.encoded), mask.top, mask.left)
+    return mask
+
+
+def _decode(encoded):
+    """The pixels [h, w] bool of an image file that is a mask."""
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+                return np.asarray(image.convert("RGBA"))[..., 3] > 0
+            pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise MaskFault(f"the image that holds the mask cannot be decoded: {error}") from None
+    return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
+
+
 def _fill(polygons, height, width):
-    parts = [list(part) for part in _usable_parts(polygons)]
+    parts, holes = _usable(polygons.parts), _usable(polygons.holes)
+    if not parts:
+        raise MaskFault(NO_POLYGON)
+    filled = _filled(parts, height, width)
+    return filled & (1 - _filled(holes, height, width)) if holes else filled
+
+
+def _filled(parts, height, width):
+    parts = [list(part) for part in parts]
     return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(parts, height, width)))
 
 
-def _usable_parts(polygons):
+def _usable(parts):
     """The parts of three points or more; smaller ones hold no area."""
-    parts = [part for part in polygons.parts if len(part) >= 6]
-    if not parts:
-        raise MaskFault("no polygon of three points or more")
+    parts = [part for part in parts if len(part) >= 6]
     for part in parts:
         if len(part) % 2:
             raise MaskFault(f"a polygon of {len(part)} numbers: x without y")

@@ -15,9 +15,10 @@ class AnnotationError(ValueError):
 
 
 class Polygons(NamedTuple):
-    """A mask as the union of closed polygons."""
+    """A mask as the union of closed polygons, less what lies in a hole."""
 
     parts: tuple[tuple[float, ...], ...]  # each (x0, y0, x1, y1, ...)
+    holes: tuple[tuple[float, ...], ...] = ()  # cut out of all the parts
 
 
 class RunLengths(NamedTuple):
@@ -39,8 +40,11 @@ class Bitmap(NamedTuple):
 class MaskFile(NamedTuple):
     """A mask that lies in an image file: its pixels of certain values. Read when it is needed.
 
-    `values` are what counts as the object: grey values, palette indices or ids (ints), or colours
-    (triples). None: whatever is not black (of an alpha channel: not transparent).
+    `values` are what counts as the object: grey values, palette indices or ids of any width (ints),
+    or colours of 8 bits a channel (triples; a palette is asked for what it shows). None: the alpha
+    channel where it says anything, else whatever is not black (of a JPEG: brighter than half).
+    The file's first pixel lies at (top, left) of the image. Many objects may name one file: it is
+    decoded once a process (`mask_files.py`).
     """
 
     path: Path
@@ -49,13 +53,30 @@ class MaskFile(NamedTuple):
     left: int = 0
 
 
+class EncodedBitmap(NamedTuple):
+    """A mask as an image file (PNG) of a piece of the image, still encoded. Read when needed.
+
+    The object is what is not transparent, or, without transparency, what is not black.
+    """
+
+    encoded: bytes
+    top: int = 0
+    left: int = 0
+
+
+class Union(NamedTuple):
+    """A mask in pieces, of any kinds: an object that was drawn as several shapes."""
+
+    masks: tuple  # of the kinds above
+
+
 class AnnotatedObject(NamedTuple):
     """One object as its annotation says it."""
 
     key: str  # what a report calls it: an annotation id, or a place in a file
     class_name: str
     box: tuple[float, float, float, float] | None = None  # ymin, xmin, ymax, xmax; None: from mask
-    mask: Polygons | RunLengths | Bitmap | MaskFile | None = None
+    mask: Polygons | RunLengths | Bitmap | MaskFile | EncodedBitmap | Union | None = None
     area: float | None = None  # pixels; None: from the mask, else from the box
     crowd: bool = False
     difficult: bool = False
@@ -74,6 +95,7 @@ class AnnotatedImage(NamedTuple):
     path: Path | None = None
     encoded: bytes | None = None
     stated_size: tuple[int, int] | None = None  # (height, width) by the annotation: compared only
+    normalized: bool = False  # boxes, polygons and areas are shares of the image, not pixels
 
 
 class Category(NamedTuple):

@@ -1,11 +1,20 @@
 """Masks of every form to pixels."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from object_detection.annotations.masks import MaskFault, decode_runs, extent, rasterize
-from object_detection.annotations.record import Bitmap, Polygons, RunLengths
+from object_detection.annotations.record import (
+    Bitmap,
+    EncodedBitmap,
+    Polygons,
+    RunLengths,
+    Union,
+)
 
 RECTANGLE = (1.0, 1.0, 4.0, 1.0, 4.0, 3.0, 1.0, 3.0)  # x 1..4, y 1..3
 
@@ -102,3 +111,54 @@ def test_the_extent_is_of_vertices_or_of_pixels():
     assert extent(RunLengths(2, 3, (2, 1, 3))) == (0, 1, 1, 2)  # only the pixel (0, 1)
     assert extent(Bitmap(np.eye(2), top=10, left=20)) == (10, 20, 12, 22)
     assert extent(Bitmap(np.zeros((2, 2)))) is None
+
+
+def _png(pixels, **options):
+    stream = io.BytesIO()
+    pixels.save(stream, "PNG", **options)
+    return stream.getvalue()
+
+
+def test_a_hole_is_cut_out_of_all_parts():
+    hole = (2.0, 1.0, 3.0, 1.0, 3.0, 3.0, 2.0, 3.0)  # column 2
+    other = tuple(np.add(RECTANGLE, [1, 0] * 4))
+
+    mask = rasterize(Polygons((RECTANGLE, other), (hole, (0.0, 0.0))), 4, 6)
+
+    assert mask[1].tolist() == [0, 1, 0, 1, 1, 0]
+    assert extent(Polygons((RECTANGLE,), (hole,))) == (1.0, 1.0, 3.0, 4.0)
+
+
+def test_a_union_holds_pieces_of_any_kind():
+    pieces = Union((Polygons((RECTANGLE,)), Bitmap(np.ones((1, 1)), top=0, left=5)))
+
+    assert rasterize(pieces, 4, 6).sum() == 7
+    assert extent(pieces) == (0.0, 1.0, 3.0, 6.0)
+    assert extent(Union((Bitmap(np.zeros((2, 2))),))) is None
+    with pytest.raises(MaskFault, match="no pieces"):
+        rasterize(Union(()), 4, 6)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "P with transparency"])
+def test_an_encoded_bitmap_is_what_is_not_transparent_else_not_black(mode):
+    pixels = Image.fromarray(np.array([[0, 255, 0]], np.uint8))
+    options = {}
+    if mode == "P with transparency":  # white everywhere, of which the first and last do not show
+        pixels = Image.fromarray(np.array([[0, 1, 0]], np.uint8), "L").convert("P")
+        pixels.putpalette([255] * 6)
+        options = {"transparency": 0}
+    elif mode == "RGBA":  # black everywhere
+        zeros = Image.new("L", (3, 1))
+        pixels = Image.merge("RGBA", (zeros, zeros, zeros, pixels))
+    else:
+        pixels = pixels.convert(mode)
+
+    mask = EncodedBitmap(_png(pixels, **options), top=1, left=1)
+
+    assert rasterize(mask, 2, 4).tolist() == [[0, 0, 0, 0], [0, 0, 1, 0]]
+    assert extent(mask) == (1.0, 2.0, 2.0, 3.0)
+
+
+def test_an_encoded_bitmap_that_is_no_image_is_a_fault():
+    with pytest.raises(MaskFault, match="cannot be decoded"):
+        rasterize(EncodedBitmap(b"no image"), 2, 2)
