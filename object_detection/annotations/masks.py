@@ -6,7 +6,15 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from object_detection.annotations.record import Bitmap, EncodedBitmap, Polygons, RunLengths, Union
+from object_detection.annotations import mask_files
+from object_detection.annotations.record import (
+    Bitmap,
+    EncodedBitmap,
+    MaskFile,
+    Polygons,
+    RunLengths,
+    Union,
+)
 
 FARTHEST = 1e6  # pixels; a vertex farther out is a broken number and would cost gigabytes
 NO_POLYGON = "no polygon of three points or more"
@@ -127,6 +135,11 @@ def _as_bitmap(mask):
         return Bitmap(decode_runs(mask))
     if isinstance(mask, EncodedBitmap):
         return Bitmap(_decode(mask.encoded), mask.top, mask.left)
+    if isinstance(mask, MaskFile):
+        try:
+            return Bitmap(mask_files.pixels(mask), mask.top, mask.left)
+        except mask_files.MaskFileFault as fault:
+            raise MaskFault(str(fault)) from None
     return mask
 
 

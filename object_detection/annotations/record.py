@@ -4,6 +4,7 @@ Coordinates are pixels of the image as stored: x to the right, y down, the first
 [0, 1). Nothing here is checked or clipped; that is `checking.py`'s work, once for all formats.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,9 +81,10 @@ class AnnotatedObject(NamedTuple):
     area: float | None = None  # pixels; None: from the mask, else from the box
     crowd: bool = False
     difficult: bool = False
-    truncated: bool = False
+    truncated: bool | float = False  # KITTI says how much, from 0 to 1
     group_of: bool = False
     mask_fault: str | None = None  # why a mask that the annotation has could not be read
+    view: str | None = None  # VOC's pose, such as 'Frontal'
 
 
 class AnnotatedImage(NamedTuple):
@@ -96,6 +98,9 @@ class AnnotatedImage(NamedTuple):
     encoded: bytes | None = None
     stated_size: tuple[int, int] | None = None  # (height, width) by the annotation: compared only
     normalized: bool = False  # boxes, polygons and areas are shares of the image, not pixels
+    # What further files say of the objects, where reading these is a worker's work: a picklable
+    # function of this image; gives the image with its objects, and `Finding`s.
+    complete: Callable | None = None
 
 
 class Category(NamedTuple):
