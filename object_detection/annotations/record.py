@@ -65,10 +65,25 @@ class EncodedBitmap(NamedTuple):
     left: int = 0
 
 
+class Stretched(NamedTuple):
+    """A mask of the whole image in another resolution: the nearest of its pixels hold.
+
+    For images whose places are `normalized`; `height` and `width` of the image, in pixels, are
+    filled in when it is read.
+    """
+
+    mask: tuple  # of a kind above that holds pixels
+    height: int | None = None
+    width: int | None = None
+
+
 class Union(NamedTuple):
     """A mask in pieces, of any kinds: an object that was drawn as several shapes."""
 
     masks: tuple  # of the kinds above
+
+
+Mask = Polygons | RunLengths | Bitmap | MaskFile | EncodedBitmap | Stretched | Union
 
 
 class AnnotatedObject(NamedTuple):
@@ -77,7 +92,7 @@ class AnnotatedObject(NamedTuple):
     key: str  # what a report calls it: an annotation id, or a place in a file
     class_name: str
     box: tuple[float, float, float, float] | None = None  # ymin, xmin, ymax, xmax; None: from mask
-    mask: Polygons | RunLengths | Bitmap | MaskFile | EncodedBitmap | Union | None = None
+    mask: Mask | None = None
     area: float | None = None  # pixels; None: from the mask, else from the box
     crowd: bool = False
     difficult: bool = False
@@ -85,6 +100,14 @@ class AnnotatedObject(NamedTuple):
     group_of: bool = False
     mask_fault: str | None = None  # why a mask that the annotation has could not be read
     view: str | None = None  # VOC's pose, such as 'Frontal'
+    attributes: tuple[tuple[str, int], ...] = ()  # name, value: written as image/object/NAME
+
+
+class ImageLabel(NamedTuple):
+    """What is said of an image as a whole."""
+
+    class_name: str
+    confidence: float = 1.0  # 0: it was checked that the class does not occur
 
 
 class AnnotatedImage(NamedTuple):
@@ -98,6 +121,9 @@ class AnnotatedImage(NamedTuple):
     encoded: bytes | None = None
     stated_size: tuple[int, int] | None = None  # (height, width) by the annotation: compared only
     normalized: bool = False  # boxes, polygons and areas are shares of the image, not pixels
+    labels: tuple[ImageLabel, ...] = ()
+    negative_classes: tuple[str, ...] = ()  # sure not to occur
+    not_exhaustive_classes: tuple[str, ...] = ()  # not every object of these is annotated
     # What further files say of the objects, where reading these is a worker's work: a picklable
     # function of this image; gives the image with its objects, and `Finding`s.
     complete: Callable | None = None
@@ -108,6 +134,8 @@ class Category(NamedTuple):
 
     name: str
     id: int | None = None
+    # Further fields of its label map item: ("display_name", "Cat"), ("frequency", "RARE"), ...
+    item_fields: tuple[tuple[str, str | int], ...] = ()
 
 
 class Finding(NamedTuple):
