@@ -24,9 +24,10 @@ class CheckedObject(NamedTuple):
     area: float  # pixels
     crowd: bool
     difficult: bool
-    truncated: bool
+    truncated: bool | float
     group_of: bool
     mask: np.ndarray | None  # [height, width] uint8 of 0 and 1
+    view: str | None = None
 
 
 class _Unusable(Exception):
@@ -62,7 +63,8 @@ def checked(found, height, width, *, with_mask):
     except _Unusable as reason:
         return None, [Finding(SKIPPED_OBJECT, str(reason), found.key)]
     flags = (found.crowd, found.difficult, found.truncated, found.group_of)
-    return CheckedObject(found.class_name, box, area, *flags, mask if with_mask else None), findings
+    kept = mask if with_mask else None
+    return CheckedObject(found.class_name, box, area, *flags, kept, found.view), findings
 
 
 def _mask_of(found, height, width, tell, *, needed):

@@ -50,6 +50,9 @@ def features_of(image, settings):
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
         return Outcome(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),))
     findings = _about_image(image, stored)
+    if image.complete:
+        image, about_objects = image.complete(image)
+        findings += about_objects
     objects = []
     for found in in_pixels(image, stored.height, stored.width):
         if found.class_name not in settings.class_ids:
@@ -108,13 +111,35 @@ def _of_objects(objects, stored, settings):
         "image/object/is_crowd": _ints(each.crowd for each in objects),
         "image/object/area": np.array([each.area for each in objects], np.float32),
     }
-    for key in ("difficult", "truncated", "group_of"):
-        values = _ints(getattr(each, key) for each in objects)
-        if values.any():  # formats that know nothing of these leave them out, as TFOD's tools do
-            features[f"image/object/{key}"] = values
+    features |= _flags(objects)
     if settings.include_masks:
         features["image/object/mask"] = [mask_png.encode(each.mask) for each in objects]
     return features
+
+
+def _flags(objects):
+    """What some formats say of every object; the others leave it out, as TFOD's tools do."""
+    known = {
+        "difficult": _ints(each.difficult for each in objects),
+        "truncated": _truncated(objects),
+        "group_of": _ints(each.group_of for each in objects),
+    }
+    features = {f"image/object/{key}": value for key, value in known.items() if value.any()}
+    has_views = any(each.view is not None for each in objects)
+    if has_views or known["truncated"].dtype == np.float32:  # VOC, KITTI: written even if all are 0
+        features["image/object/difficult"] = known["difficult"]
+        features["image/object/truncated"] = known["truncated"]
+    if has_views:
+        features["image/object/view"] = [(each.view or "").encode() for each in objects]
+    return features
+
+
+def _truncated(objects):
+    """Yes or no, or how much: as TFOD writes it of the format in question."""
+    values = [each.truncated for each in objects]
+    if any(isinstance(value, float) for value in values):
+        return np.array(values, np.float32)
+    return _ints(values)
 
 
 def _ints(values):
