@@ -48,6 +48,17 @@ def define_common_flags(*, output=False, include_masks=False):
     flags.DEFINE_integer("num_workers", 1, "Processes that prepare the records.", 1)
 
 
+def given(name):
+    """The value of a flag that the command cannot do without.
+
+    Raises:
+        AnnotationError: it is not set.
+    """
+    if not FLAGS[name].value:
+        raise AnnotationError(f"--{name} is missing: {FLAGS[name].help}")
+    return FLAGS[name].value
+
+
 def base_by_flags(name):
     """Path of the records by `--output_dir` and `--name`, `name` being the format's."""
     if not FLAGS.output_dir:
