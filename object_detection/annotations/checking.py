@@ -28,6 +28,7 @@ class CheckedObject(NamedTuple):
     group_of: bool
     mask: np.ndarray | None  # [height, width] uint8 of 0 and 1
     view: str | None = None
+    attributes: tuple[tuple[str, int], ...] = ()
 
 
 class _Unusable(Exception):
@@ -64,7 +65,8 @@ def checked(found, height, width, *, with_mask):
         return None, [Finding(SKIPPED_OBJECT, str(reason), found.key)]
     flags = (found.crowd, found.difficult, found.truncated, found.group_of)
     kept = mask if with_mask else None
-    return CheckedObject(found.class_name, box, area, *flags, kept, found.view), findings
+    more = (found.view, found.attributes)
+    return CheckedObject(found.class_name, box, area, *flags, kept, *more), findings
 
 
 def _mask_of(found, height, width, tell, *, needed):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.annotations import checking, image_file, mask_png
+from object_detection.annotations import checking, image_file, image_labels, mask_png
 from object_detection.annotations.normalized import in_pixels
 from object_detection.annotations.record import Finding
 from object_detection.annotations.report import NOTED, RE_ENCODED, SKIPPED_IMAGE, SKIPPED_OBJECT
@@ -65,7 +65,8 @@ def features_of(image, settings):
         findings += about
         if fitted:
             objects.append(fitted)
-    features = _of_image(image, stored) | _of_objects(objects, stored, settings)
+    features = _of_image(image, stored) | image_labels.features_of(image, settings.class_ids)
+    features |= _of_objects(objects, stored, settings)
     classes = tuple(each.class_name for each in objects)
     return Outcome(features, classes, sum(each.crowd for each in objects), tuple(findings))
 
@@ -131,7 +132,16 @@ def _flags(objects):
         features["image/object/truncated"] = known["truncated"]
     if has_views:
         features["image/object/view"] = [(each.view or "").encode() for each in objects]
-    return features
+    return features | _attributes(objects)
+
+
+def _attributes(objects):
+    """What the reader wants written of every object; 0 where it says nothing of one."""
+    attributes = [dict(each.attributes) for each in objects]
+    names = {name: None for each in attributes for name in each}  # in their order
+    return {
+        f"image/object/{name}": _ints(each.get(name, 0) for each in attributes) for name in names
+    }
 
 
 def _truncated(objects):

@@ -13,6 +13,7 @@ from object_detection.annotations.record import (
     MaskFile,
     Polygons,
     RunLengths,
+    Stretched,
     Union,
 )
 
@@ -131,6 +132,8 @@ def _around(boxes):
 
 
 def _as_bitmap(mask):
+    if isinstance(mask, Stretched):
+        return Bitmap(_nearest(_as_bitmap(mask.mask).pixels, mask.height, mask.width))
     if isinstance(mask, RunLengths):
         return Bitmap(decode_runs(mask))
     if isinstance(mask, EncodedBitmap):
@@ -141,6 +144,15 @@ def _as_bitmap(mask):
         except mask_files.MaskFileFault as fault:
             raise MaskFault(str(fault)) from None
     return mask
+
+
+def _nearest(pixels, height, width):
+    """Pixels [h, w] in another size: each new pixel is the old one that holds its centre."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+        for new, old in zip((height, width), pixels.shape, strict=True)
+    )
+    return pixels[rows[:, np.newaxis], columns]
 
 
 def _decode(encoded):

@@ -1,6 +1,6 @@
 """Objects of formats that state places as shares of the image's sides, brought to pixels."""
 
-from object_detection.annotations.record import Polygons, Union
+from object_detection.annotations.record import Polygons, Stretched, Union
 
 
 def in_pixels(image, height, width):
@@ -28,6 +28,8 @@ def _scaled(found, height, width):
 def _scaled_mask(mask, height, width):
     if isinstance(mask, Union):
         return Union(tuple(_scaled_mask(piece, height, width) for piece in mask.masks))
+    if isinstance(mask, Stretched):
+        return mask._replace(height=height, width=width)
     if not isinstance(mask, Polygons):
         return mask
     parts, holes = (
