@@ -16,6 +16,9 @@ class LabelIds(NamedTuple):
     ids: dict[str, int]  # name -> id from 1 up
     shifted: bool = False  # the annotations counted from 0; every id is one higher here
     notes: tuple[str, ...] = ()  # what to tell the user about the numbers
+    # name -> what else the label map says of it: (("display_name", "Cat"), ...). As a label map
+    # file is read, every name is here, and the display names are not.
+    item_fields: dict[str, tuple[tuple[str, str | int], ...]] = {}
 
 
 def from_annotations(sets):
@@ -26,9 +29,11 @@ def from_annotations(sets):
     id, or whose id is another's, get the next free one.
     """
     shifted = any(category.id == 0 for each in sets for category in each.categories)
-    ids, notes = {}, []
+    ids, notes, item_fields = {}, [], {}
     for each in sets:
         for category in each.categories:
+            if category.item_fields:
+                item_fields.setdefault(category.name, category.item_fields)
             wanted = None if category.id is None else category.id + shifted
             number = ids.get(category.name)
             if number is None:
@@ -41,7 +46,7 @@ def from_annotations(sets):
                 )
     if shifted:
         notes.insert(0, "category ids start at 0, which is the background: all are raised by one")
-    return LabelIds(ids, shifted, tuple(notes))
+    return LabelIds(ids, shifted, tuple(notes), item_fields)
 
 
 def read(path):
@@ -50,7 +55,7 @@ def read(path):
     Raises:
         AnnotationError: it cannot be read.
     """
-    by_name, by_display_name = {}, {}
+    by_name, by_display_name, item_fields = {}, {}, {}
     try:
         items = label_map_util.load_labelmap(str(path)).item
     except label_map_util.LabelMapError as error:
@@ -59,7 +64,23 @@ def read(path):
         by_name[item.name] = item.id
         if item.display_name:
             by_display_name[item.display_name] = item.id
-    return LabelIds({**by_display_name, **by_name})
+        item_fields[item.name] = tuple(_item_fields(item))
+    return LabelIds({**by_display_name, **by_name}, item_fields=item_fields)
+
+
+def _item_fields(item):
+    """What a label map item says beside name and id, of what annotations may say too."""
+    if item.display_name:
+        yield "display_name", item.display_name
+    if item.frequency:
+        yield (
+            "frequency",
+            item.DESCRIPTOR.fields_by_name["frequency"]
+            .enum_type.values_by_number[item.frequency]
+            .name,
+        )
+    if item.HasField("instance_count"):
+        yield "instance_count", item.instance_count
 
 
 def settle(path, found, *, given):
@@ -99,7 +120,9 @@ def settle(path, found, *, given):
             "split anew."
         )
     if found.ids.keys() - old.ids.keys():
-        write(path, found._replace(ids={**old.ids, **found.ids}))
+        names = {name: old.ids[name] for name in old.item_fields}  # without the display names
+        fields = {**old.item_fields, **found.item_fields}
+        write(path, found._replace(ids={**names, **found.ids}, item_fields=fields))
     return found
 
 
@@ -111,10 +134,20 @@ def write(path, labels):
             "# The annotations count their categories from 0; every id here is one higher."
         )
     for name, number in sorted(labels.ids.items(), key=lambda entry: entry[1]):
-        text = text_encoding.CEscape(name, as_utf8=True)
-        lines.append(f'item {{\n  id: {number}\n  name: "{text}"\n}}')
+        more = labels.item_fields.get(name, ())
+        fields = "".join(f"\n  {field}: {_as_text(field, value)}" for field, value in more)
+        lines.append(f"item {{\n  id: {number}\n  name: {_quoted(name)}{fields}\n}}")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     os.replace(temporary, path)
+
+
+def _quoted(text):
+    return f'"{text_encoding.CEscape(text, as_utf8=True)}"'
+
+
+def _as_text(field, value):
+    """A field's value in the text format: numbers and the words of an enum stand bare."""
+    return _quoted(value) if isinstance(value, str) and field != "frequency" else value

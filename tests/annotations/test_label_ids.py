@@ -104,3 +104,28 @@ def test_the_map_of_other_annotations_is_not_overwritten(tmp_path, ids, why):
     with pytest.raises(AnnotationError, match=why):
         settle(path, LabelIds(ids), given=False)
     assert label_ids.read(path).ids == {"cat": 1}
+
+
+def test_what_annotations_say_of_a_class_stands_in_its_item(tmp_path):
+    path = tmp_path / "label_map.pbtxt"
+    cat = Category("/m/cat", 1, (("display_name", 'a "Cat"'), ("frequency", "RARE")))
+    dog = Category("/m/dog", 2, (("instance_count", 12),))
+    found = from_annotations([AnnotationSet("a.csv", (cat, dog), ())])
+
+    settle(path, found, given=False)
+
+    again = label_ids.read(path)
+    assert again.item_fields == {"/m/cat": cat.item_fields, "/m/dog": dog.item_fields}
+    assert again.ids == {"/m/cat": 1, "/m/dog": 2, 'a "Cat"': 1}
+    assert "frequency: RARE" in path.read_text()
+
+
+def test_a_label_map_that_grows_keeps_what_it_says_of_its_classes(tmp_path):
+    path = tmp_path / "label_map.pbtxt"
+    cat = Category("/m/cat", 1, (("display_name", "Cat"),))
+    settle(path, from_annotations([AnnotationSet("a.csv", (cat,), ())]), given=False)
+
+    settle(path, LabelIds({"/m/dog": 2}), given=False)
+
+    assert label_ids.read(path).ids == {"/m/cat": 1, "Cat": 1, "/m/dog": 2}
+    assert path.read_text().count("item {") == 2
