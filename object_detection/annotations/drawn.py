@@ -1,0 +1,160 @@
+"""What the drawing tools have in common: shapes as masks, shapes that are one object, ticks.
+
+Of a tool that draws outlines, a box is an outline too: its mask is all of the box.
+"""
+
+import math
+
+import numpy as np
+
+from object_detection.annotations.record import Category, Polygons, Union
+
+BOX_AS_MASK = "drawn as a box: where masks are written, its mask is the whole box"
+SAGITTA = 0.02  # pixels by which a chord may leave its arc
+TICKED = ("true", "1", "yes", "on")
+FLAGS = {
+    "difficult": "difficult",
+    "truncated": "truncated",
+    "crowd": "crowd",
+    "iscrowd": "crowd",
+    "groupof": "group_of",
+    "isgroupof": "group_of",
+}
+
+
+class NoObject(ValueError):
+    """A shape that is no object; the sentence says why."""
+
+
+def number(value):
+    """A number, also one written as text or with a comma; raises `NoObject`."""
+    try:
+        return float(value.strip().replace(",", ".")) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        raise NoObject(f"a coordinate is {value!r}, which is no number") from None
+
+
+def polygon(points):
+    """The inside of a closed line.
+
+    Args:
+        points: (x, y) pairs in pixels, or dicts with x and y.
+
+    Returns:
+        `Polygons`.
+
+    Raises:
+        NoObject: fewer than three points, or points that are none.
+    """
+    part = []
+    for point in points:
+        if isinstance(point, dict):
+            point = (point.get("x"), point.get("y"))
+        if not isinstance(point, list | tuple) or len(point) < 2:
+            raise NoObject(f"a point is {point!r}, not x and y")
+        part += [number(point[0]), number(point[1])]
+    if len(part) < 6:
+        raise NoObject(f"a polygon of {len(part) // 2} points encloses nothing")
+    return Polygons((tuple(part),))
+
+
+def rectangle(box, degrees=0.0):
+    """A box (ymin, xmin, ymax, xmax) as `Polygons`, turned clockwise about its centre."""
+    ymin, xmin, ymax, xmax = box
+    corners = np.array([(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax)], float)
+    return _turned(corners, degrees)
+
+
+def ellipse(x, y, x_radius, y_radius, degrees=0.0):
+    """An ellipse about (x, y), turned clockwise, as `Polygons` that no pixel can tell from it.
+
+    Raises:
+        NoObject: it has no size.
+    """
+    x_radius, y_radius = abs(x_radius), abs(y_radius)
+    if not (0 < x_radius < math.inf and 0 < y_radius < math.inf):
+        raise NoObject("a circle or ellipse without size")
+    # A chord over an angle 2 a leaves the arc by r a^2 / 2. Quarters keep the outermost points.
+    quarter = math.ceil(math.pi / 4 * math.sqrt(max(x_radius, y_radius) / 2 / SAGITTA))
+    quarter = min(max(quarter, 4), 400)
+    angles = np.arange(4 * quarter) * (np.pi / 2 / quarter)
+    points = np.stack([x + x_radius * np.cos(angles), y + y_radius * np.sin(angles)], axis=1)
+    return _turned(points, degrees, centre=(x, y))
+
+
+def _turned(points, degrees, centre=None):
+    """Points [n, (x, y)] as `Polygons`, turned clockwise as one sees it (y points down)."""
+    if degrees % 360:
+        centre = points.mean(axis=0) if centre is None else np.array(centre)
+        cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        points = (points - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre
+    return Polygons((tuple(float(value) for value in points.ravel()),))
+
+
+def box_of(first, second):
+    """The box (ymin, xmin, ymax, xmax) between two opposite corners (x, y), whichever they are."""
+    (x0, y0), (x1, y1) = ((number(x), number(y)) for x, y, *_ in (first, second))
+    return min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)
+
+
+def joined(objects):
+    """Objects that are parts of one, as one: masks united, flags of any of them.
+
+    Args:
+        objects: one or more `AnnotatedObject`s of one class.
+    """
+    first, *others = objects
+    if not others:
+        return first
+    boxes, masks = ([getattr(each, name) for each in objects] for name in ("box", "mask"))
+    box = None
+    if all(boxes):  # else the mask says it
+        ymin, xmin, ymax, xmax = zip(*boxes, strict=True)
+        box = min(ymin), min(xmin), max(ymax), max(xmax)
+    flags = {
+        name: any(getattr(each, name) for each in objects) for name in sorted(set(FLAGS.values()))
+    }
+    return first._replace(box=box, mask=united(masks), area=None, **flags)
+
+
+def united(masks):
+    """Masks as one mask."""
+    if len(masks) == 1:
+        return masks[0]
+    if all(isinstance(mask, Polygons) and not mask.holes for mask in masks):
+        return Polygons(tuple(part for mask in masks for part in mask.parts))
+    return Union(tuple(masks))
+
+
+def grouped(members):
+    """Joins the objects that share a group, each group in the place of its first.
+
+    Args:
+        members: (group, `AnnotatedObject`) pairs; group None: on its own. Objects of one group but
+            different classes stay apart.
+    """
+    groups = {}
+    for place, (group, found) in enumerate(members):
+        key = place if group is None else (str(group), found.class_name)
+        groups.setdefault(key, []).append(found)
+    return tuple(joined(objects) for objects in groups.values())
+
+
+def flags_of(attributes):
+    """The flags of an object among a tool's free attributes: `crowd=True` and so on.
+
+    Args:
+        attributes: name -> value; ticked is True, 1, "true", "yes", "on".
+    """
+    flags = {}
+    for name, value in attributes.items():
+        flag = FLAGS.get("".join(letter for letter in str(name).lower() if letter.isalnum()))
+        if flag and str(value).strip().lower() in TICKED:
+            flags[flag] = True
+    return flags
+
+
+def categories(images, declared=()):
+    """The classes of a data set without numbers, by name: those declared and those used."""
+    used = {found.class_name for image in images for found in image.objects}
+    return tuple(Category(name) for name in sorted(used | set(declared)))

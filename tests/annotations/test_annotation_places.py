@@ -1,0 +1,99 @@
+"""Files of a data set under names that are only nearly theirs."""
+
+import pytest
+
+from object_detection.annotations import files
+from object_detection.annotations.record import AnnotationError
+
+
+def _touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("a.jpg", ("a.jpg",)),
+        ("..\\images\\a.jpg", ("images", "a.jpg")),
+        ("C:\\Users\\me\\a.jpg", ("Users", "me", "a.jpg")),
+        ("/home/me/a.jpg", ("home", "me", "a.jpg")),
+        ("https://here.org/photos/a%20b.jpg?size=2", ("photos", "a b.jpg")),
+        ("", ()),
+    ],
+)
+def test_names_of_any_system(name, parts):
+    assert files.name_parts(name) == parts
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("one/a.jpg", "one/a.jpg"),
+        ("one\\a.jpg", "one/a.jpg"),
+        ("D:\\set\\two\\A.JPG", "two/a.jpg"),  # most of the last parts
+        ("/elsewhere/b.jpg", "two/B.jpg"),
+        ("a.jpg", None),  # two fit
+        ("c.jpg", None),
+    ],
+)
+def test_an_image_is_the_one_with_most_of_the_last_parts(tmp_path, name, expected):
+    _touch(tmp_path, "one/a.jpg", "two/a.jpg", "two/B.jpg", ".hidden/c.jpg", "c.txt")
+    expected = expected and tmp_path / expected
+
+    assert files.ImageFolder(tmp_path).find(name) == expected
+
+
+def test_the_folder_of_the_annotation_comes_first(tmp_path):
+    _touch(tmp_path, "one/a.jpg", "two/a.jpg", "images/d.jpg")
+    folder = files.ImageFolder(tmp_path)
+
+    assert folder.find("a.jpg", beside=tmp_path / "two") == tmp_path / "two/a.jpg"
+    assert folder.find("A.JPG", beside=tmp_path / "two") == tmp_path / "two/a.jpg"
+    assert folder.find("..\\images\\d.jpg", beside=tmp_path / "one") == tmp_path / "images/d.jpg"
+
+
+def test_another_suffix_is_taken_only_on_demand_and_if_it_is_alone(tmp_path):
+    _touch(tmp_path, "a.png", "one/b.png", "two/b.jpeg")
+    folder = files.ImageFolder(tmp_path)
+
+    assert folder.find("a.jpg") is None
+    assert folder.find("a.jpg", any_suffix=True) == tmp_path / "a.png"
+    assert folder.find("b.jpg", any_suffix=True) is None
+
+
+def test_what_is_not_found_has_the_path_at_which_it_is_missed(tmp_path):
+    assert files.ImageFolder(tmp_path).path("C:\\x\\a.jpg") == tmp_path / "x" / "a.jpg"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_of_any_unicode(tmp_path, encoding):
+    (tmp_path / "a.json").write_text('{"klasse": "Bär"}', encoding=encoding)
+
+    assert files.load_json(tmp_path / "a.json") == {"klasse": "Bär"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"a": [1,', "line 1, column 10.*cut off"),
+        (b'"\xe4"', "UTF-8"),
+        (b"[" * 100_000, "nested|not whole"),
+    ],
+)
+def test_json_that_is_none_is_an_error_that_says_where(tmp_path, content, why):
+    (tmp_path / "a.json").write_bytes(content)
+
+    with pytest.raises(AnnotationError, match=why):
+        files.load_json(tmp_path / "a.json")
+
+
+def test_annotation_files_are_one_or_all_of_a_folder(tmp_path):
+    _touch(tmp_path, "b/1.XML", "a.xml", "c.txt", "__MACOSX/a.xml")
+
+    assert files.annotation_files(tmp_path / "c.txt", ".xml") == [tmp_path / "c.txt"]
+    assert files.annotation_files(tmp_path, ".xml") == [tmp_path / "a.xml", tmp_path / "b/1.XML"]
+    with pytest.raises(AnnotationError, match="nowhere"):
+        files.annotation_files(tmp_path / "nowhere", ".xml")
