@@ -146,12 +146,25 @@ def flags_of(attributes):
     Args:
         attributes: name -> value; ticked is True, 1, "true", "yes", "on".
     """
-    flags = {}
-    for name, value in attributes.items():
-        flag = FLAGS.get("".join(letter for letter in str(name).lower() if letter.isalnum()))
-        if flag and str(value).strip().lower() in TICKED:
-            flags[flag] = True
-    return flags
+    return {
+        FLAGS[_bare(name)]: True
+        for name, value in attributes.items()
+        if is_flag(name) and is_ticked(value)
+    }
+
+
+def is_flag(name):
+    """Whether an attribute of this name says something else than a class: see `flags_of`."""
+    return _bare(name) in FLAGS
+
+
+def is_ticked(value):
+    """Whether a value of a tool's attribute means yes."""
+    return str(value).strip().lower() in TICKED
+
+
+def _bare(name):
+    return "".join(letter for letter in str(name).lower() if letter.isalnum())
 
 
 def categories(images, declared=()):

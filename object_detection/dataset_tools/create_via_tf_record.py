@@ -1,0 +1,44 @@
+r"""Writes annotations of VIA, the VGG Image Annotator, as TFRecords.
+
+    python dataset_tools/create_via_tf_record.py --include_masks \
+        --annotations_file=photos/via_region_data.json --output_dir=records
+"""
+
+from absl import flags
+
+from object_detection.annotations import via
+from object_detection.dataset_tools import conversion_door
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The command's flags."""
+    flags.DEFINE_string("annotations_file", "", "JSON or CSV of annotations, or a project.")
+    flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: that of the annotations.")
+    flags.DEFINE_string(
+        "class_attribute", "", "Region attribute that says the class. Unset: the likeliest."
+    )
+    flags.DEFINE_string("class_name", "", "Class of the regions whose attributes say none.")
+    conversion_door.define_common_flags(output=True)
+
+
+def splits():
+    """The records to write, by the flags."""
+    base = conversion_door.base_by_flags("via")
+    found = via.read(
+        conversion_door.given("annotations_file"),
+        FLAGS.image_dir or None,
+        class_attribute=FLAGS.class_attribute or None,
+        class_name=FLAGS.class_name or None,
+    )
+    return [conversion_door.Split("via", base, found)]
+
+
+def run():
+    """The command."""
+    conversion_door.run(define_flags, splits)
+
+
+if __name__ == "__main__":
+    run()
