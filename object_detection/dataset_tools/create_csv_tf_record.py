@@ -1,0 +1,67 @@
+r"""Writes tables with one row an object (CSV) as TFRecords.
+
+    python dataset_tools/create_csv_tf_record.py --include_masks \
+        --train_csv=train.csv --test_csv=test.csv --image_dir=images --output_dir=records
+
+The first line names the columns: `filename,xmin,ymin,xmax,ymax,class`, and `segmentation` for
+masks. A class has the same number in all the tables: their names sorted, from 1.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from object_detection.annotations import csv_table
+from object_detection.annotations.record import AnnotationError, Category
+from object_detection.dataset_tools import conversion_door
+
+FLAGS = flags.FLAGS
+SPLITS = ("train", "val", "test")
+
+
+def define_flags():
+    """The command's flags."""
+    flags.DEFINE_string("csv", "", "A table of objects, where there is only one.")
+    for split in SPLITS:
+        flags.DEFINE_string(f"{split}_csv", "", f"The table of the {split} split.")
+    flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: that of each table.")
+    flags.DEFINE_enum(
+        "coordinates",
+        csv_table.AUTO,
+        [csv_table.AUTO, csv_table.PIXELS, csv_table.NORMALIZED],
+        "Whether places are pixels or shares of the image's sides. auto: by the numbers.",
+    )
+    conversion_door.define_common_flags(output=True)
+
+
+def splits():
+    """The records to write, by the flags."""
+    base = conversion_door.base_by_flags("csv")
+    tables = {"csv": FLAGS.csv} | {split: FLAGS[f"{split}_csv"].value for split in SPLITS}
+    tables = {name: path for name, path in tables.items() if path}
+    if not tables:
+        names = ", ".join(f"--{split}_csv" for split in SPLITS)
+        raise AnnotationError(f"nothing to convert: give --csv, or any of {names}")
+    sets = {
+        name: csv_table.read(path, FLAGS.image_dir or None, coordinates=FLAGS.coordinates)
+        for name, path in tables.items()
+    }
+    names = sorted({category.name for found in sets.values() for category in found.categories})
+    categories = tuple(Category(name) for name in names)
+    return [
+        conversion_door.Split(
+            name,
+            base if name == "csv" else Path(base).with_name(f"{base.stem}_{name}.record"),
+            found._replace(categories=categories),
+        )
+        for name, found in sets.items()
+    ]
+
+
+def run():
+    """The command."""
+    conversion_door.run(define_flags, splits)
+
+
+if __name__ == "__main__":
+    run()
