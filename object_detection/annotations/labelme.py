@@ -14,7 +14,7 @@ from object_detection.annotations.record import (
     EncodedBitmap,
     Finding,
 )
-from object_detection.annotations.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
 
 POLYGONS = ("polygon", "oriented_rectangle", "rotation", "quadrilateral")
 WITHOUT_AREA = ("point", "points", "line", "linestrip", "line_strip")
@@ -134,7 +134,7 @@ def _object(shape, key, findings):
     elif kind == "rectangle":
         box = _rectangle(points)
         mask = drawn.rectangle(box)
-        findings.append(Finding(NOTED, drawn.BOX_AS_MASK, key))
+        findings.append(Finding(DERIVED, drawn.BOX_AS_MASK, key))
     elif kind == "circle":
         mask = _circle(points)
     elif kind == "mask":

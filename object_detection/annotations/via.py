@@ -18,7 +18,7 @@ from object_detection.annotations.record import (
     AnnotationSet,
     Finding,
 )
-from object_detection.annotations.report import NOTED, SKIPPED_OBJECT
+from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_OBJECT
 
 FORM = (
     "VIA's JSON is {key: {filename, size, regions, file_attributes}}, or a project with "
@@ -229,7 +229,7 @@ def _object(key, shape, attributes, attribute, class_name, findings):
     if len(classes) > 1:
         raise NoObject(f"the region attribute '{attribute}' says {len(classes)} classes")
     if box:
-        findings.append(Finding(NOTED, drawn.BOX_AS_MASK, key))
+        findings.append(Finding(DERIVED, drawn.BOX_AS_MASK, key))
     return AnnotatedObject(key, classes[0], box, mask, **drawn.flags_of(attributes))
 
 

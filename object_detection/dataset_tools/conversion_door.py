@@ -66,6 +66,21 @@ def base_by_flags(name):
     return Path(FLAGS.output_dir) / f"{FLAGS.name or name}.record"
 
 
+def named_splits(base, sets):
+    """Splits of one command: `NAME_train.record` and so on; one without a name is `NAME.record`.
+
+    Args:
+        base: by `base_by_flags`.
+        sets: name of the split, or "" -> `AnnotationSet`.
+    """
+    return [
+        Split(
+            name or base.stem, base.with_name(f"{base.stem}_{name}.record") if name else base, found
+        )
+        for name, found in sets.items()
+    ]
+
+
 def run(define_flags, splits):
     """Runs a command.
 
