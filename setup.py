@@ -17,7 +17,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["object_detection", "object_detection.*"]),
-    package_data={"object_detection.protos": ["*.pyi"]},
+    package_data={
+        "object_detection.protos": ["*.pyi"],
+        "object_detection.reports": ["*.html", "*.css", "*.js"],  # of the pages it writes
+    },
     install_requires=[
         # One TensorFlow an environment: see README, "Installation". `tensorflow` is the one name
         # that every build satisfies on Linux; `[and-cuda]` is an extra of the same package.
@@ -34,6 +37,7 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.20"],
         # xdist: the slow tests trace graphs most of their time, on one core each.
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.5"],
+        # playwright: drives a Chromium of the machine; its own browsers are not needed.
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.5", "playwright>=1.50"],
     },
 )

@@ -20,8 +20,8 @@ FLOORS = (
     {"training", "export"},
     {"prediction", "reports"},
     {"model_lib_v2", "exporter_lib_v2"},
-    {"model_main", "model_main_tf2", "exporter_main_v2", "predict", "dataset_tools"}
-    | {"export_inference_graph", "legacy"},
+    {"model_main", "model_main_tf2", "exporter_main_v2", "predict", "browse_data"}
+    | {"dataset_tools", "export_inference_graph", "legacy"},
     {"model_tpu_main", "export_tflite_graph_tf2", "inference"},
 )
 DOORS = set().union(*FLOORS[-3:])

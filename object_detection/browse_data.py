@@ -1,0 +1,164 @@
+"""Looks at the data a model is trained on: `python -m object_detection.browse_data --help`.
+
+--records='records/train.record-*' --label_map_path=records/label_map.pbtxt     records as stored
+--pipeline_config_path=pipeline.config          and as the model sees them, augmented and resized
+
+Prints counts per class, histograms of sizes and what is odd or lost, and writes one HTML page with
+drawn examples. The page is complete in itself: it can be sent to others, and opens without network.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a file: Python then looks in this folder, not in the one above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from absl import app, flags, logging  # noqa: E402
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The flags of this command."""
+    flags.DEFINE_multi_string("records", [], "Record files: a path or a pattern in quotes.")
+    flags.DEFINE_string(
+        "label_map_path", "", "Label map of --records. Unset: the label_map.pbtxt beside them."
+    )
+    flags.DEFINE_string(
+        "pipeline_config_path", "", "In place of --records: a config, whose records are looked at."
+    )
+    flags.DEFINE_string(
+        "reader", "train", "Which data of the config: train, eval, or the name of an input reader."
+    )
+    flags.DEFINE_multi_string(
+        "config_override", [], "Changes the config: field=value. May be given more than once."
+    )
+    flags.DEFINE_string("output", "data.html", "The page.")
+    flags.DEFINE_string("json_output", "", "Also write the figures as JSON into this file.")
+    flags.DEFINE_integer("max_images", 100, "Images drawn on the page for each view.", 0)
+    flags.DEFINE_integer(
+        "max_records", 0, "Look at about so many records, evenly spread; 0: all.", 0
+    )
+    flags.DEFINE_integer(
+        "model_examples",
+        200,
+        "Images for the figures of what the model sees (an epoch at most).",
+        0,
+    )
+    flags.DEFINE_integer("picture_side", 640, "Pixels of a picture's longer side, at most.", 64)
+    flags.DEFINE_integer("seed", 0, "Of the choice of images, the order and the augmentations.")
+
+
+def main(arguments):
+    """Looks at the data as the flags say; returns the exit code."""
+    if len(arguments) > 1:
+        raise app.UsageError(
+            f"unknown arguments: {' '.join(arguments[1:])} (patterns need quotes: --records='a-*')"
+        )
+    if bool(FLAGS.records) == bool(FLAGS.pipeline_config_path):
+        raise app.UsageError("give either --records or --pipeline_config_path")
+    from object_detection.training import commands, quiet
+
+    if not FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    quiet.start_tensorflow()
+    commands.say_who_we_are()
+    import tensorflow as tf
+
+    try:
+        return look()
+    except (ValueError, OSError, tf.errors.OpError) as fault:
+        logging.error("%s", fault)
+        logging.debug("Raised here:", exc_info=True)
+        return 1
+
+
+def look():
+    """Prints the figures and writes the page; returns the exit code."""
+    from object_detection.data.report import InputError
+    from object_detection.reports import contact_sheet, data_browser
+
+    settings = data_browser.Settings(
+        **{name: FLAGS[name].value for name in data_browser.Settings._fields}
+    )
+    reader = reader_by_flags() if FLAGS.pipeline_config_path else None
+    if reader:
+        source = data_browser.source_of_reader(reader)
+    else:
+        source = data_browser.source_of_records(FLAGS.records, FLAGS.label_map_path)
+    views, fault = [], None
+    if reader:
+        try:
+            views = [data_browser.look_at_given(reader, source.classes, settings)]
+        except InputError as error:  # what is stored is then worth all the more a look
+            fault = f"No model can be given these data: {error}"
+    drawn = [card.facts.id for view in views for card in view.cards]
+    views.insert(0, data_browser.look_at_stored(source, settings, rather=drawn))
+    print("\n\n\n".join(data_browser.as_text(view) for view in views))
+    origin = [
+        *_shortened(source.files),
+        f"classes: {source.classes.origin}",
+        *filter(None, [fault]),
+    ]
+    title = reader.name if reader else os.path.basename(FLAGS.records[0])
+    contact_sheet.write(FLAGS.output, f"Data: {title}", origin, views, source.classes)
+    print(f"\nThe page with the drawn images: {FLAGS.output}")
+    if FLAGS.json_output:
+        figures = [data_browser.as_dict(view) for view in views]
+        Path(FLAGS.json_output).write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+    if fault:
+        logging.error("%s", fault)
+    return 1 if fault else 0
+
+
+def reader_by_flags():
+    """The `Reader` that --reader names.
+
+    Raises:
+        ConfigError: the config cannot be read, or has no such reader.
+    """
+    from object_detection.config import pipeline_file
+    from object_detection.config.errors import ConfigError
+    from object_detection.reports.data_browser import Reader
+
+    path = FLAGS.pipeline_config_path
+    config = pipeline_file.load(path, overrides=FLAGS.config_override)
+    if not config.model.WhichOneof("model"):
+        raise ConfigError(f"{path}: model is missing; it says how images are resized")
+    around = (config.model, config.train_config)
+    train = Reader(
+        f"the train input of {path}",
+        config.train_input_reader,
+        *around,
+        True,
+        config.train_config.batch_size or 1,
+    )
+    readers = {"train": train}
+    if train.config.name:
+        readers.setdefault(train.config.name, train)
+    for number, each in enumerate(config.eval_input_reader):
+        name = each.name or (f"number {number + 1}" if number else "")
+        eval_reader = Reader(f"the eval input {name} of {path}", each, *around, False, 1)
+        readers.setdefault("eval", eval_reader)
+        if each.name:
+            readers.setdefault(each.name, eval_reader)
+    if FLAGS.reader not in readers:
+        raise ConfigError(f"--reader={FLAGS.reader}: {path} has the readers {', '.join(readers)}")
+    return readers[FLAGS.reader]
+
+
+def _shortened(files):
+    """The first few of a long list."""
+    return files if len(files) <= 5 else [*files[:4], f"... and {len(files) - 4} more"]
+
+
+def run():
+    """The command."""
+    define_flags()
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

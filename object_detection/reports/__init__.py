@@ -1,0 +1,1 @@
+"""Reports for people: what lies in record files, and what a model is given of it."""

@@ -1,0 +1,126 @@
+"""One HTML page with tables and drawn images, complete in itself: nothing is loaded from elsewhere.
+
+The page's own parts stand beside this file: `contact_sheet.html`, `.css` and `.js`.
+"""
+
+import html
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import object_detection
+from object_detection.reports.facts import ImageFacts
+
+
+class Card(NamedTuple):
+    """One image on the page."""
+
+    facts: ImageFacts
+    picture: str | None  # data URI; None where the image cannot be decoded
+
+
+class View(NamedTuple):
+    """One way to look at the images: a part of the page."""
+
+    key: str  # short and unique
+    title: str
+    about: str  # a sentence
+    tables: list  # of `statistics.Table`
+    cards: list[Card]
+
+
+def write(path, title, origin, views, classes):
+    """Writes the page; it appears complete or not at all.
+
+    Args:
+        path: the HTML file.
+        title: of the page.
+        origin: list of lines on where the data are from.
+        views: list of `View`s.
+        classes: the `Classes`.
+    """
+    parts = resources.files("object_detection.reports")
+    text = {
+        ending: parts.joinpath(f"contact_sheet.{ending}").read_text(encoding="utf-8")
+        for ending in ("html", "css", "js")
+    }
+    cards = [_card(view.key, card, classes) for view in views for card in view.cards]
+    page = text["html"]
+    for mark, content in {
+        "TITLE": html.escape(title),
+        "STYLE": text["css"],
+        "ORIGIN": "".join(f"<li>{html.escape(line)}</li>" for line in origin),
+        "TABS": "".join(_tab(view) for view in views),
+        "TABLES": "".join(_tables(view) for view in views),
+        "VERSION": html.escape(object_detection.__version__),
+        "SCRIPT": text["js"],
+        # Last: the texts in it are the data's, and may hold anything.
+        "CARDS": _as_script(cards),
+    }.items():
+        page = page.replace(f"<!--{mark}-->", content)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _card(view, card, classes):
+    facts = card.facts
+    objects = []
+    for k, box in enumerate(facts.boxes):
+        objects.append(
+            {
+                "name": classes.name(facts.classes[k]),
+                "box": [round(float(side), 1) for side in box],
+                "mask": None if facts.mask_area is None else round(float(facts.mask_area[k])),
+                "crowd": bool(facts.crowd[k]),
+                "difficult": bool(facts.difficult[k]),
+            }
+        )
+    return {
+        "view": view,
+        "id": facts.id,
+        "place": facts.place,
+        "size": facts.size,
+        "objects": objects,
+        "findings": [[each.severity, each.reason, each.detail] for each in facts.findings],
+        "picture": card.picture,
+    }
+
+
+def _as_script(value):
+    """JSON that may stand inside a script element, whatever texts are in it."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _tab(view):
+    return (
+        f'<button type="button" role="tab" class="tab" data-view="{view.key}">'
+        f"{html.escape(view.title)}</button>"
+    )
+
+
+def _tables(view):
+    inside = "".join(_table(table) for table in view.tables)
+    return (
+        f'<section class="tables" data-view="{view.key}" hidden>'
+        f"<p>{html.escape(view.about)}</p>{inside}</section>"
+    )
+
+
+def _table(table):
+    largest = max((row[1] for row in table.rows), default=0) or 1
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in table.header)
+    body = ""
+    for label, count, *cells in table.rows:
+        share = f' class="bar" style="--share:{100 * count / largest:.1f}%"' if cells else ""
+        body += f"<tr><th>{html.escape(str(label))}</th><td{share}>{count}</td>"
+        body += "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
+    note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ""
+    return (
+        f'<div class="table"><h3>{html.escape(table.title)}</h3><div class="scroll"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}</div>"
+    )

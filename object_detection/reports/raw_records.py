@@ -1,0 +1,89 @@
+"""Records as they lie in their files, before any decoding."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from object_detection.data import record_files
+
+MASK = "image/object/mask"
+PNG, NUMERICAL = "png", "numerical"
+
+
+class RawRecord(NamedTuple):
+    """What a record says of itself, read without decoding its image."""
+
+    serialized: bytes
+    path: str
+    index: int  # position in the file
+    id: str = ""  # its source_id, else its filename
+    encoded: bytes = b""  # the image file
+    stated_size: tuple[int, int] | None = None  # (height, width)
+    labels: tuple[int, ...] = ()
+    texts: tuple[bytes, ...] = ()
+    num_objects: int = 0
+    mask_kind: str | None = None  # PNG, NUMERICAL, or None without masks
+
+    @property
+    def place(self):
+        """Where it lies, for people."""
+        return f"{self.path.rpartition('/')[2]}, record {self.index}"
+
+
+def read(files, input_report, *, keep_every=1):
+    """The intact records of files, in order.
+
+    Args:
+        files: their paths.
+        input_report: `InputReport`, told of files that are broken, empty or cannot be opened.
+        keep_every: of so many records one is read.
+
+    Yields:
+        (serialized bytes, path, index in its file).
+    """
+
+    def can_open(path):
+        return record_files.is_readable(path, input_report)
+
+    def check(path, records, size):
+        record_files.check_file(path, records, size, input_report)
+        return True
+
+    dataset = tf.data.Dataset.from_tensor_slices(list(files)).flat_map(
+        lambda path: record_files.read_records(path, can_open, check)
+    )
+    for record in dataset.shard(keep_every, 0).prefetch(2):
+        yield record.serialized.numpy(), record.path.numpy().decode(), int(record.index)
+
+
+def parse(serialized, path, index):
+    """A `RawRecord`; one that is no tf.Example has nothing but its place."""
+    try:
+        feature = tf.train.Example.FromString(serialized).features.feature
+    except Exception:  # protobuf's own error type differs between its implementations
+        return RawRecord(serialized, path, index)
+    kinds = {key: value.WhichOneof("kind") for key, value in feature.items()}
+
+    def values(key, *wanted):
+        kind = kinds.get(key)
+        return tuple(getattr(feature[key], kind).value) if kind in wanted else ()
+
+    def first(key):
+        return next(iter(values(key, "bytes_list")), b"")
+
+    size = [values(f"image/{side}", "int64_list", "float_list") for side in ("height", "width")]
+    masks = values(MASK, "bytes_list") or values(MASK, "float_list", "int64_list")[:1]
+    kind = (PNG if isinstance(masks[0], bytes) else NUMERICAL) if masks else None
+    identity = first("image/source_id") or first("image/filename")
+    return RawRecord(
+        serialized,
+        path,
+        index,
+        id=identity.decode("utf-8", "replace"),
+        encoded=first("image/encoded"),
+        stated_size=(int(size[0][0]), int(size[1][0])) if all(size) else None,
+        labels=values("image/object/class/label", "int64_list"),
+        texts=values("image/object/class/text", "bytes_list"),
+        num_objects=len(values("image/object/bbox/ymin", "float_list")),
+        mask_kind=kind,
+    )
