@@ -4,14 +4,26 @@ Pure Python and numpy, without TensorFlow: the work of a worker process.
 """
 
 import hashlib
+from functools import partial
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.annotations import checking, image_file, image_labels, mask_png
+from object_detection.annotations import checking, image_file, image_labels, stored_masks
 from object_detection.annotations.normalized import in_pixels
 from object_detection.annotations.record import Finding
 from object_detection.annotations.report import NOTED, RE_ENCODED, SKIPPED_IMAGE, SKIPPED_OBJECT
+
+# What a file's name promises: Pillow's names of formats.
+KINDS_OF_SUFFIX = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), ("JPEG", "MPO")),
+    **dict.fromkeys((".tif", ".tiff"), ("TIFF",)),
+    ".png": ("PNG",),
+    ".bmp": ("BMP", "DIB"),
+    ".gif": ("GIF",),
+    ".webp": ("WEBP",),
+}
 
 
 class Settings(NamedTuple):
@@ -19,6 +31,7 @@ class Settings(NamedTuple):
 
     class_ids: dict[str, int]
     include_masks: bool = False
+    mask_storage: str = "png"  # one of `stored_masks.STORAGES`
 
 
 class Outcome(NamedTuple):
@@ -42,7 +55,7 @@ def features_of(image, settings):
     """
     try:
         encoded = image.path.read_bytes() if image.encoded is None else image.encoded
-        stored = image_file.prepare(encoded)
+        stored = image_file.prepare(encoded, partial(_drawn_on, image))
     except FileNotFoundError:
         finding = Finding(SKIPPED_IMAGE, f"no such file in {image.path.parent}", image.key)
         return Outcome(None, (), 0, (finding,))
@@ -76,13 +89,24 @@ def _about_image(image, stored):
     findings = []
     if stored.change:
         findings.append(Finding(RE_ENCODED, stored.change, image.key))
-    if image.stated_size and image.stated_size != (stored.height, stored.width):
-        said, have = "{} x {}".format(*image.stated_size), f"{stored.height} x {stored.width}"
-        turned = " (its EXIF tag wants it turned by a quarter)" if stored.quarter_turned else ""
+    suffix = PurePosixPath(image.filename).suffix.lower()
+    if stored.kind not in KINDS_OF_SUFFIX.get(suffix, stored.kind):
+        reason = "the file's name says another format than it has; what it has counts"
+        findings.append(Finding(NOTED, reason, f"{image.key}: {stored.kind}"))
+    stated = image.stated_size
+    if stated and stated != (stored.height, stored.width):
+        said, have = "{} x {}".format(*stated), f"{stored.height} x {stored.width}"
         reason = "the image has another size than the annotation says; the image's is used"
-        key = f"{image.key}: {have} pixels, not {said}{turned}"
-        findings.append(Finding(NOTED, reason, key))
+        findings.append(Finding(NOTED, reason, f"{image.key}: {have} pixels, not {said}"))
     return findings
+
+
+def _drawn_on(image):
+    """The (height, width) that an image's annotations were made for; None where nothing says it."""
+    if image.stated_size:
+        return image.stated_size
+    sizes = (checking.own_size(found.mask) for found in image.objects)
+    return next(filter(None, sizes), None)
 
 
 def _of_image(image, stored):
@@ -114,7 +138,8 @@ def _of_objects(objects, stored, settings):
     }
     features |= _flags(objects)
     if settings.include_masks:
-        features["image/object/mask"] = [mask_png.encode(each.mask) for each in objects]
+        masks = [each.mask for each in objects]
+        features |= stored_masks.features(masks, stored.height, stored.width, settings.mask_storage)
     return features
 
 

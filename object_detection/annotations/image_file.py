@@ -2,6 +2,7 @@
 
 A JPEG, and a PNG of 8 bits or fewer, goes into the record byte for byte. Anything else (BMP, GIF,
 TIFF, WebP, 16 bits, CMYK) is written anew as an 8-bit PNG: readers of records decode JPEG and PNG.
+What an EXIF tag wants turned is turned (`image_turning.py`).
 """
 
 import io
@@ -12,8 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-SWAPPING_ORIENTATIONS = (5, 6, 7, 8)  # EXIF: the photo is to be turned by a quarter
-EXIF_ORIENTATION = 0x0112
+from object_detection.annotations import image_turning
+
+_JPEG = ("JPEG", "MPO")
+_PNG_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+AS_IT_LIES = (
+    "its EXIF orientation left out: the annotation states the size of the pixels as they lie"
+)
 
 
 class ImageFault(ValueError):
@@ -28,14 +34,16 @@ class StoredImage(NamedTuple):
     height: int
     width: int
     change: str | None = None  # what was done to the file, for the report
-    quarter_turned: bool = False  # EXIF wants it turned by a quarter (it is stored as it lies)
+    kind: str = ""  # Pillow's name of the format the file had
 
 
-def prepare(encoded):
+def prepare(encoded, drawn_on=None):
     """Checks an encoded image through to its last byte and gives it back as a record holds it.
 
     Args:
         encoded: the bytes of an image file of any format that Pillow reads.
+        drawn_on: gives the (height, width) that its annotations were made for, or None; asked
+            where an EXIF tag wants the image turned by a quarter.
 
     Raises:
         ImageFault: empty, cut off, not an image, or of a kind whose range of values is unknown.
@@ -44,29 +52,58 @@ def prepare(encoded):
         raise ImageFault("the image is empty")
     try:
         with Image.open(io.BytesIO(encoded)) as image:
-            kind, mode, (width, height) = image.format, image.mode, image.size
-            turned = image.getexif().get(EXIF_ORIENTATION) in SWAPPING_ORIENTATIONS
-            if kind in ("JPEG", "MPO") and mode in ("L", "RGB"):
-                image.draft("L", (width // 8, height // 8))  # reads every byte, computes little
-                image.load()
-                return StoredImage(encoded, "jpeg", height, width, quarter_turned=turned)
-            image.load()
-            if kind == "PNG" and mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
-                fault = _png_fault(encoded)
-                if not fault:
-                    return StoredImage(encoded, "png", height, width, quarter_turned=turned)
-                mode = f"{mode}, {fault}"
-            pixels, note = _eight_bit(image)
-            buffer = io.BytesIO()
-            pixels.save(buffer, "PNG")
+            return _stored(image, encoded, drawn_on)
     except ImageFault:
         raise
     except UnidentifiedImageError:
         raise ImageFault("the file is not an image of a known format") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise ImageFault(f"the image cannot be decoded: {error}") from None
-    change = f"{kind} ({mode}) stored as 8-bit PNG{note}"
-    return StoredImage(buffer.getvalue(), "png", height, width, change, turned)
+
+
+def _stored(image, encoded, drawn_on):
+    """An open image as a record holds it."""
+    kind, mode, (width, height) = image.format, image.mode, image.size
+    number, change = _turn(image, drawn_on)
+    if change and number == 1:
+        encoded = image_turning.without_tag(encoded)
+    if kind in _JPEG and mode in ("L", "RGB"):
+        if number == 1:
+            image.draft("L", (width // 8, height // 8))  # reads every byte, computes little
+            image.load()
+        else:
+            encoded = image_turning.turned_jpeg(image, number)
+        if number in image_turning.QUARTER_TURNS:
+            height, width = width, height
+        return StoredImage(encoded, "jpeg", height, width, change, kind)
+    image.load()
+    is_plain = kind == "PNG" and mode in _PNG_MODES
+    fault = _png_fault(encoded) if is_plain else None
+    if is_plain and not fault and number == 1:
+        return StoredImage(encoded, "png", height, width, change, kind)
+    changes = [change] if change else []
+    if fault or not is_plain:
+        image, note = _eight_bit(image)
+        mode = f"{mode}, {fault}" if fault else mode
+        changes.insert(0, f"{kind} ({mode}) stored as 8-bit PNG{note}")
+    if number != 1:
+        image = image.transpose(image_turning.TURNS[number])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return StoredImage(
+        buffer.getvalue(), "png", image.height, image.width, "; ".join(changes), kind
+    )
+
+
+def _turn(image, drawn_on):
+    """The EXIF orientation to follow, 1 if there is none, and what the report says of it."""
+    number, (width, height) = image_turning.orientation(image), image.size
+    if number == 1:
+        return 1, None
+    if number in image_turning.QUARTER_TURNS and drawn_on:
+        if image_turning.drawn_as_it_lies(number, (height, width), drawn_on()):
+            return 1, AS_IT_LIES
+    return number, f"turned upright, as its EXIF orientation ({number}) says"
 
 
 def _png_fault(encoded):
@@ -89,7 +126,9 @@ def _png_fault(encoded):
 
 
 def _eight_bit(image):
-    """The image in 8 bits a channel, and a note on the values where these were reduced."""
+    """The image in 8 bits a channel, and a note on what of it was left out."""
+    frames = getattr(image, "n_frames", 1)
+    first = f", the first of {frames} frames" if frames > 1 else ""
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
@@ -98,10 +137,10 @@ def _eight_bit(image):
                 "scale them to 0..255 first"
             )
         # The high byte, as decoders of 16-bit PNGs give it: the same scale for every image.
-        note = f", the high byte of values up to {values.max()}"
+        note = f", the high byte of values up to {values.max()}{first}"
         return Image.fromarray((values.astype(np.uint32) >> 8).astype(np.uint8)), note
     if image.mode == "F":
         raise ImageFault("floating-point pixels without a known range; scale them to 0..255 first")
     if image.mode in ("L", "RGB"):
-        return image, ""
-    return image.convert("RGB"), ""
+        return image, first
+    return image.convert("RGB"), first

@@ -18,7 +18,6 @@ from object_detection.annotations.record import (
 )
 
 FARTHEST = 1e6  # pixels; a vertex farther out is a broken number and would cost gigabytes
-NO_POLYGON = "no polygon of three points or more"
 
 
 class MaskFault(ValueError):
@@ -47,15 +46,74 @@ def rasterize(mask, height, width):
     return _placed(_as_bitmap(mask), height, width)
 
 
+def cropped(mask, height, width):
+    """The pixels of a mask from its first to its last row and column inside the image.
+
+    The same pixels as `rasterize` gives, without the empty rest of the image.
+
+    Args:
+        mask: one of the kinds of mask in `record.py`.
+        height: of the image in pixels.
+        width: of the image in pixels.
+
+    Returns:
+        A `Bitmap` of uint8, 0 and 1; None where no pixel of the mask lies in the image.
+
+    Raises:
+        MaskFault: as for `rasterize`.
+    """
+    if isinstance(mask, Polygons) and not mask.holes:
+        runs = _polygon_runs(_needed(_usable(mask.parts)), height, width)
+        bitmap = _columns_of_runs(_uncompressed(runs["counts"]), height)
+    elif isinstance(mask, RunLengths):
+        bitmap = _columns_of_runs(_checked_counts(mask), mask.height)
+    elif isinstance(mask, Polygons | Union):
+        bitmap = Bitmap(rasterize(mask, height, width))
+    else:
+        bitmap = _as_bitmap(mask)
+    return _tight(bitmap, height, width)
+
+
+def _columns_of_runs(counts, height):
+    """The columns of run lengths from the first to the last that hold a pixel."""
+    ends = np.cumsum(counts)
+    filled = np.flatnonzero(counts[1::2])  # of the runs of ones
+    if not filled.size:
+        return Bitmap(np.zeros((height, 0), np.uint8))
+    start, end = 2 * filled[0], 2 * filled[-1] + 1  # the first zeros that count, the last ones
+    first, last = int(ends[start]) // height, int(ends[end] - 1) // height
+    kept = np.zeros(end - start + 2, np.int64)
+    kept[:-1] = counts[start : end + 1]
+    kept[0] = ends[start] - first * height
+    kept[-1] = (last + 1) * height - ends[end]
+    values = np.zeros(len(kept), np.uint8)
+    values[1::2] = 1
+    pixels = np.repeat(values, kept)
+    return Bitmap(pixels.reshape(-1, height).T, 0, first)
+
+
+def _tight(bitmap, height, width):
+    """A bitmap cut at the border of the image, then at its own pixels; None if none is left."""
+    pixels, top, left = bitmap
+    pixels = pixels[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    top, left = max(top, 0), max(left, 0)
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not rows.size:
+        return None
+    pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if pixels.dtype != np.uint8 or pixels.max() > 1:
+        pixels = pixels != 0
+    pixels = np.ascontiguousarray(pixels).view(np.uint8)
+    return Bitmap(pixels, top + int(rows[0]), left + int(columns[0]))
+
+
 def extent(mask):
     """The box (ymin, xmin, ymax, xmax) that just holds the mask, before any cut; None if empty.
 
     Of polygons it is that of the vertices (COCO's boxes are made so), else of the pixels.
     """
     if isinstance(mask, Polygons):
-        parts = _usable(mask.parts)
-        if not parts:
-            raise MaskFault(NO_POLYGON)
+        parts = _needed(_usable(mask.parts))
         points = np.concatenate([np.reshape(part, (-1, 2)) for part in parts])
         (xmin, ymin), (xmax, ymax) = points.min(axis=0), points.max(axis=0)
         return float(ymin), float(xmin), float(ymax), float(xmax)
@@ -75,6 +133,13 @@ def decode_runs(runs):
     The lengths are checked before they are used: pycocotools trusts them, and reads past its
     memory where they are wrong.
     """
+    counts = _checked_counts(runs)
+    values = np.arange(len(counts), dtype=np.uint8) & 1
+    return np.repeat(values, counts).reshape(runs.width, runs.height).T
+
+
+def _checked_counts(runs):
+    """The lengths of the runs, one int64 each; they add up to the size of the image."""
     height, width = runs.height, runs.width
     if min(height, width) < 1:
         raise MaskFault(f"run lengths of an image of {height} x {width} pixels")
@@ -87,8 +152,7 @@ def decode_runs(runs):
             f"run lengths add up to {counts.sum()} pixels, an image of {height} x {width} has "
             f"{height * width}"
         )
-    values = np.arange(len(counts), dtype=np.uint8) & 1
-    return np.repeat(values, counts).reshape(width, height).T
+    return counts
 
 
 def _uncompressed(text):
@@ -168,16 +232,25 @@ def _decode(encoded):
 
 
 def _fill(polygons, height, width):
-    parts, holes = _usable(polygons.parts), _usable(polygons.holes)
-    if not parts:
-        raise MaskFault(NO_POLYGON)
+    parts, holes = _needed(_usable(polygons.parts)), _usable(polygons.holes)
     filled = _filled(parts, height, width)
     return filled & (1 - _filled(holes, height, width)) if holes else filled
 
 
 def _filled(parts, height, width):
-    parts = [list(part) for part in parts]
-    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(parts, height, width)))
+    return coco_mask.decode(_polygon_runs(parts, height, width))
+
+
+def _polygon_runs(parts, height, width):
+    """The union of polygons as pycocotools' run lengths."""
+    parts = coco_mask.frPyObjects([list(part) for part in parts], height, width)
+    return parts[0] if len(parts) == 1 else coco_mask.merge(parts)
+
+
+def _needed(parts):
+    if not parts:
+        raise MaskFault("no polygon of three points or more")
+    return parts
 
 
 def _usable(parts):

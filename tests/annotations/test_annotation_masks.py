@@ -7,7 +7,13 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from object_detection.annotations.masks import MaskFault, decode_runs, extent, rasterize
+from object_detection.annotations.masks import (
+    MaskFault,
+    cropped,
+    decode_runs,
+    extent,
+    rasterize,
+)
 from object_detection.annotations.record import (
     Bitmap,
     EncodedBitmap,
@@ -162,3 +168,67 @@ def test_an_encoded_bitmap_is_what_is_not_transparent_else_not_black(mode):
 def test_an_encoded_bitmap_that_is_no_image_is_a_fault():
     with pytest.raises(MaskFault, match="cannot be decoded"):
         rasterize(EncodedBitmap(b"no image"), 2, 2)
+
+
+def _put_back(bitmap, height, width):
+    whole = np.zeros((height, width), np.uint8)
+    if bitmap is not None:
+        rows, columns = bitmap.pixels.shape
+        assert bitmap.pixels.dtype == np.uint8 and bitmap.pixels.flags.c_contiguous
+        assert bitmap.pixels[[0, -1]].any(axis=1).all() and bitmap.pixels.max() == 1
+        assert bitmap.pixels[:, [0, -1]].any(axis=0).all()
+        whole[bitmap.top : bitmap.top + rows, bitmap.left : bitmap.left + columns] = bitmap.pixels
+    return whole
+
+
+def _any_mask(random, height, width):
+    """A mask of any kind, often partly outside the image."""
+    star = random.uniform(-10, 40, size=(int(random.integers(3, 9)), 2)).ravel()
+    inner = tuple(random.uniform(5, 20, size=6))
+    pixels = random.random((int(random.integers(1, 30)), int(random.integers(1, 30)))) < 0.2
+    top, left = (int(n) for n in random.integers(-15, 35, 2))
+    flat = (random.random(height * width) < random.choice([0, 0.01, 0.5, 1])).astype(np.uint8)
+    runs = coco_mask.encode(np.asfortranarray(flat.reshape(height, width)))["counts"]
+    return [
+        Polygons((tuple(star),)),
+        Polygons((tuple(star), inner)),
+        Polygons((tuple(star),), (inner,)),
+        Bitmap(pixels, top, left),
+        Bitmap(pixels * np.int32(255), top, left),
+        RunLengths(height, width, runs),
+        Union((Polygons((tuple(star),)), Bitmap(pixels, top, left))),
+    ]
+
+
+def test_cropped_masks_hold_the_same_pixels():
+    random = np.random.default_rng(5)
+    for _ in range(100):
+        height, width = (int(n) for n in random.integers(1, 40, 2))
+        for mask in _any_mask(random, height, width):
+            found = cropped(mask, height, width)
+            assert np.array_equal(
+                _put_back(found, height, width), rasterize(mask, height, width)
+            ), mask
+
+
+@pytest.mark.parametrize(
+    ("counts", "columns"),
+    [
+        ((6,), None),
+        ((0, 6), (0, 3)),
+        ((2, 2, 2), (1, 2)),  # the second of three columns
+        ((1, 0, 1, 1, 3), (1, 2)),  # an empty run of ones
+        ((0, 1, 4, 1), (0, 3)),  # both corners
+    ],
+)
+def test_runs_are_cut_to_their_columns(counts, columns):
+    found = cropped(RunLengths(2, 3, counts), 2, 3)
+
+    assert (found and (found.left, found.left + found.pixels.shape[1])) == columns
+    assert np.array_equal(_put_back(found, 2, 3), rasterize(RunLengths(2, 3, counts), 2, 3))
+
+
+def test_a_mask_for_another_size_is_cut_at_the_image():
+    found = cropped(RunLengths(4, 4, (0, 16)), 2, 3)
+
+    assert found.pixels.shape == (2, 3)

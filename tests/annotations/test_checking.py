@@ -28,7 +28,7 @@ def test_a_sound_object_is_kept_as_it_is():
         _object(box=(2.0, 2.0, 6.0, 6.0), area=12.5, mask=SQUARE), with_mask=True
     )
 
-    assert (fitted.box, fitted.area, fitted.mask.sum()) == ((2.0, 2.0, 6.0, 6.0), 12.5, 16)
+    assert (fitted.box, fitted.area, fitted.mask.pixels.sum()) == ((2.0, 2.0, 6.0, 6.0), 12.5, 16)
     assert findings == []
 
 
@@ -54,7 +54,8 @@ def test_a_box_across_the_border_is_cut_with_its_mask_and_area():
     )
 
     assert fitted.box == (2.0, 0.0, 6.0, 2.0)
-    assert fitted.mask.sum() == fitted.area == 8  # half of 4 x 4
+    assert fitted.mask.pixels.sum() == fitted.area == 8  # half of 4 x 4
+    assert (fitted.mask.top, fitted.mask.left) == (2, 0)
     assert _reasons(findings) == [(CLIPPED, "the box crosses the border of the image")]
 
 
@@ -106,7 +107,7 @@ def test_crowd_says_nothing_about_the_form_of_the_mask():
     for crowd in (False, True):
         for mask, pixels in ((runs, 5), (SQUARE, 16)):
             fitted, _ = _check(_object(mask=mask, crowd=crowd), with_mask=True)
-            assert (fitted.mask.sum(), fitted.crowd) == (pixels, crowd)
+            assert (fitted.mask.pixels.sum(), fitted.crowd) == (pixels, crowd)
 
 
 @pytest.mark.parametrize(
@@ -143,5 +144,36 @@ def test_a_mask_of_another_size_is_told():
         _object(box=(0.0, 0.0, 2.0, 2.0), area=4.0, mask=mask), with_mask=True
     )
 
-    assert fitted.mask.shape == (HEIGHT, WIDTH)
+    assert fitted.mask.pixels.shape == (2, 2)
     assert findings[0].group == NOTED
+
+
+def _square(top, left, side):
+    return Bitmap(np.ones((side, side), np.uint8), top, left)
+
+
+@pytest.mark.parametrize(
+    ("box", "mask", "fits"),
+    [
+        ((1.0, 1.0, 5.0, 5.0), _square(1, 1, 4), True),
+        # 3 x 3 within 7 x 7 shares 9 of 49, yet no side is off by more than 2: a coarse drawing.
+        ((1.0, 1.0, 8.0, 8.0), _square(3, 3, 3), True),
+        ((0.0, 0.0, 8.0, 16.0), Bitmap(np.ones((8, 8), np.uint8)), True),  # half of it: 64 of 128
+        ((0.0, 0.0, 8.0, 16.5), Bitmap(np.ones((8, 8), np.uint8)), False),  # 64 of 132
+        ((0.0, 12.0, 4.0, 16.0), _square(0, 0, 4), False),  # beside each other
+    ],
+)
+def test_box_and_mask_are_compared(box, mask, fits):
+    fitted, findings = _check(_object(box=box, area=9.0, mask=mask), with_mask=True)
+
+    assert fitted.box == box  # told, not changed
+    told = [reason for group, reason in _reasons(findings) if "lie apart" in reason]
+    assert bool(told) != fits
+
+
+def test_the_part_outside_the_image_is_not_compared():
+    mask = Polygons(((-30.0, 2.0, 4.0, 2.0, 4.0, 6.0, -30.0, 6.0),))
+
+    _, findings = _check(_object(box=(2.0, -30.0, 6.0, 4.0), area=9.0, mask=mask), with_mask=True)
+
+    assert [finding.group for finding in findings] == [CLIPPED]

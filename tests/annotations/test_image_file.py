@@ -108,12 +108,12 @@ def test_the_name_of_a_file_does_not_matter_its_bytes_do():
     assert prepare(_encode(_picture(), "PNG")).format == "png"
 
 
-def test_a_quarter_turn_by_exif_is_told():
-    exif = Image.Exif()
-    exif[0x0112] = 6
+def test_of_several_frames_the_first_is_kept_and_told():
+    frames = [_picture("P"), _picture("P").transpose(Image.Transpose.ROTATE_180)]
 
-    assert prepare(_encode(_picture(), "JPEG", exif=exif)).quarter_turned
-    assert not prepare(_encode(_picture(), "JPEG")).quarter_turned
+    stored = prepare(_encode(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+
+    assert stored.change.endswith("stored as 8-bit PNG, the first of 2 frames")
 
 
 @pytest.mark.parametrize(
