@@ -10,7 +10,8 @@ from object_detection.annotations.record import Finding
 SKIPPED_IMAGE, SKIPPED_OBJECT = "skipped images", "skipped objects"
 CLIPPED, DERIVED = "clipped objects", "derived values"
 RE_ENCODED, NOTED = "images stored anew", "worth a look"
-GROUPS = (SKIPPED_IMAGE, SKIPPED_OBJECT, CLIPPED, DERIVED, RE_ENCODED, NOTED)
+LEFT_OUT = "left out as asked"  # by a flag: nothing to correct
+GROUPS = (SKIPPED_IMAGE, SKIPPED_OBJECT, CLIPPED, DERIVED, RE_ENCODED, NOTED, LEFT_OUT)
 
 NAMES_ON_SCREEN = 10
 

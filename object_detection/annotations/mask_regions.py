@@ -1,0 +1,140 @@
+"""A mask image cut up by value: numbers of instances, or colours.
+
+The work of a worker process: the file is decoded once, for all objects of its photograph.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+VOID = 255  # VOC's border between objects, and "do not care"
+MANY_COLOURS = 256  # more than these come of soft edges or of lossy compression
+NEAR = 64  # in each channel: how far the colour of a soft edge may lie from a main one
+LEAST_MAIN = 0.0005  # share of the image that makes a colour a main one
+
+
+class FileFault(ValueError):
+    """A mask image that cannot be read; the sentence says why."""
+
+
+class Regions(NamedTuple):
+    """An image cut up by value."""
+
+    labels: np.ndarray  # [h, w] which of the `values` a pixel has
+    values: np.ndarray  # [n] ids; or red + 256 green + 65536 blue
+    extents: np.ndarray  # [n, 4] ymin, xmin, ymax, xmax of each
+    of_colours: bool  # whether the values are colours
+
+    def name(self, number):
+        """What a report calls a value."""
+        value = int(self.values[number])
+        if not self.of_colours:
+            return str(value)
+        return "#{:02x}{:02x}{:02x}".format(*unpack(value))
+
+
+def read(path, *, numbered):
+    """Cuts a mask image up by its values.
+
+    Args:
+        path: of the image.
+        numbered: the pixels are meant as numbers: the colours of VOC's palette, and greys, are
+            turned back into them.
+
+    Raises:
+        FileFault: it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            numbers, colours = _pixels(image)
+    except FileNotFoundError:
+        raise FileFault(f"there is no mask file {path.name}") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise FileFault(f"the mask file {path.name} cannot be decoded: {error}") from None
+    values, labels = _cut(numbers if colours is None else colours)
+    of_colours = colours is not None
+    if of_colours and numbered:
+        known = _as_numbers(values)
+        if known is not None:
+            values, of_colours = known, False
+        elif numbers is not None:  # a palette of its own: its entries are the numbers
+            (values, labels), of_colours = _cut(numbers), False
+    if of_colours and len(values) > MANY_COLOURS:
+        values, labels = _main_colours(values, labels)
+    extents = np.array([extent(labels == number) for number in range(len(values))])
+    return Regions(labels, values, extents, of_colours)
+
+
+def extent(mask):
+    """ymin, xmin, ymax, xmax around the pixels of a mask [h, w]; zeros if there are none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return (0.0, 0.0, 0.0, 0.0)
+    return float(rows[0]), float(columns[0]), float(rows[-1] + 1), float(columns[-1] + 1)
+
+
+def pack(red, green, blue):
+    """A colour as one number."""
+    return red + (green << 8) + (blue << 16)
+
+
+def unpack(values):
+    """(red, green, blue) of packed colours."""
+    return values & 255, values >> 8 & 255, values >> 16 & 255
+
+
+def palette_colour(number):
+    """The colour that VOC's palette shows for a number: its bits, dealt out to the channels."""
+    channels = [0, 0, 0]
+    for place in range(3):
+        for channel in range(3):
+            channels[channel] |= (number >> (3 * place + channel) & 1) << (7 - place)
+    return tuple(channels)
+
+
+def _pixels(image):
+    """The image as numbers and as colours, each [h, w]; None where it is not of that kind."""
+    if image.mode == "P":
+        return np.asarray(image).astype(np.int64), _packed(image)
+    if image.mode in ("LA", "PA"):
+        grey, alpha = np.moveaxis(np.asarray(image), -1, 0)
+        return np.where(alpha > 0, grey, 0).astype(np.int64), None
+    if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
+        return np.asarray(image).astype(np.int64), None
+    return None, _packed(image)
+
+
+def _packed(image):
+    rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
+    # What is transparent is nothing, whatever colour it would have.
+    return np.where(rgba[..., 3] > 0, pack(*np.moveaxis(rgba[..., :3], -1, 0)), 0)
+
+
+def _cut(pixels):
+    values, labels = np.unique(pixels, return_inverse=True)
+    return values, labels.reshape(pixels.shape)  # some versions of NumPy give it flat
+
+
+def _as_numbers(values):
+    """Colours of VOC's palette as their numbers, else greys as theirs; None: neither."""
+    known = {pack(*palette_colour(number)): number for number in range(VOID + 1)}
+    if all(value in known for value in values.tolist()):
+        return np.array([known[value] for value in values.tolist()])
+    red, green, blue = unpack(values)
+    return red if ((red == green) & (green == blue)).all() else None
+
+
+def _main_colours(values, labels):
+    """Soft edges counted to the main colour next to theirs."""
+    counts = np.bincount(labels.ravel(), minlength=len(values))
+    colours = np.stack(unpack(values), axis=-1)
+    main = []
+    for number in np.argsort(-counts, kind="stable").tolist():
+        if main and counts[number] < LEAST_MAIN * labels.size:
+            break
+        if not main or (np.abs(colours[main] - colours[number]).max(axis=1) > NEAR).all():
+            main.append(number)
+    nearest = np.stack([np.abs(colours - colours[number]).max(axis=1) for number in main])
+    return values[main], nearest.argmin(axis=0)[labels]

@@ -1,0 +1,69 @@
+r"""Writes KITTI's object detection set as TFRecords.
+
+    python dataset_tools/create_kitti_tf_record.py \
+        --data_dir=kitti --output_path=records/kitti
+
+The records are `records/kitti_train.tfrecord` and `records/kitti_val.tfrecord`.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from object_detection.annotations import kitti
+from object_detection.annotations.record import AnnotationError
+from object_detection.dataset_tools import conversion_door, tfod_label_maps
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """TFOD's flags and those of every command."""
+    flags.DEFINE_string(
+        "data_dir",
+        "",
+        "Folder with training/label_2, and with data_object_image_2/training/image_2 or "
+        "training/image_2.",
+    )
+    flags.DEFINE_string("output_path", "", "Path of the records without _train.tfrecord.")
+    flags.DEFINE_string(
+        "classes_to_use",
+        ",".join(kitti.CLASSES_TO_USE),
+        "Classes to write, separated by commas. With dontcare among them, objects that overlap a "
+        "don't-care region are left out.",
+    )
+    flags.DEFINE_integer(
+        "validation_set_size", 500, "Images numbered below it are the validation set.", 0
+    )
+    tfod_label_maps.define("data/kitti_label_map.pbtxt")
+    conversion_door.define_common_flags(include_masks=None)
+
+
+def splits():
+    """The records to write, by the flags."""
+    output = conversion_door.given("output_path")
+    tfod_label_maps.settle()
+    train, val = kitti.read(
+        conversion_door.given("data_dir"),
+        classes_to_use=FLAGS.classes_to_use.split(","),
+        validation_set_size=FLAGS.validation_set_size,
+    )
+    if not train.images:
+        raise AnnotationError(
+            f"none of the {len(val.images)} images is left to train on: all are numbered below "
+            f"--validation_set_size={FLAGS.validation_set_size}"
+        )
+    return [
+        conversion_door.Split(name, Path(f"{output}_{name}.tfrecord"), found, num_shards=0)
+        for name, found in (("train", train), ("val", val))
+        if found.images
+    ]
+
+
+def run():
+    """The command."""
+    conversion_door.run(define_flags, splits)
+
+
+if __name__ == "__main__":
+    run()

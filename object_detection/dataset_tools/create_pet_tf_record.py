@@ -1,0 +1,53 @@
+r"""Writes the Oxford-IIIT pets as TFRecords.
+
+    python dataset_tools/create_pet_tf_record.py --data_dir=pets --output_dir=records
+    python dataset_tools/create_pet_tf_record.py --data_dir=pets --output_dir=records --nofaces_only
+
+The first writes the boxes of faces, `pet_faces_train.record` and `pet_faces_val.record`; the second
+whole bodies with masks, `pets_fullbody_with_masks_train.record` and so on.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from object_detection.annotations import pets
+from object_detection.annotations.record import AnnotationError
+from object_detection.dataset_tools import conversion_door, tfod_label_maps
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """TFOD's flags and those of every command."""
+    flags.DEFINE_string("data_dir", "", "Folder with the data set's images and annotations.")
+    flags.DEFINE_string("output_dir", "", "Where the records, the label map and reports go.")
+    flags.DEFINE_bool("faces_only", True, "Boxes of faces; else boxes and masks of whole bodies.")
+    flags.DEFINE_enum("mask_type", "png", ["png", "numerical"], "How masks are written.")
+    tfod_label_maps.define("data/pet_label_map.pbtxt")
+    conversion_door.define_common_flags()
+
+
+def splits():
+    """The records to write, by the flags."""
+    output_dir = Path(conversion_door.given("output_dir"))
+    tfod_label_maps.settle()
+    if FLAGS.faces_only and FLAGS.include_masks:
+        raise AnnotationError("faces have no masks: --include_masks needs --nofaces_only")
+    FLAGS.include_masks = not FLAGS.faces_only
+    title = "pet_faces" if FLAGS.faces_only else "pets_fullbody_with_masks"
+    sets = pets.read(conversion_door.given("data_dir"), faces_only=FLAGS.faces_only)
+    return [
+        conversion_door.Split(name, output_dir / f"{title}_{name}.record", found, num_shards=10)
+        for name, found in zip(("train", "val"), sets, strict=True)
+        if found.images
+    ]
+
+
+def run():
+    """The command."""
+    conversion_door.run(define_flags, splits)
+
+
+if __name__ == "__main__":
+    run()
