@@ -42,6 +42,41 @@ def define_flags() -> None:
         "model_main.py at every checkpoint, model_main_tf2.py never (as their TFOD models did).",
         lower_bound=0,
     )
+    flags.DEFINE_string(
+        "best_metric",
+        "",
+        "Keep the checkpoint with the best value of this number of the evaluations in "
+        "model_dir/best, for example DetectionMasks_Precision/mAP or Loss/total_loss (the lowest); "
+        "NAME:metric where the eval_input_readers have names.",
+    )
+    flags.DEFINE_integer(
+        "early_stopping_patience",
+        0,
+        "End the run after so many evaluations in a row without a better --best_metric; 0: never.",
+        lower_bound=0,
+    )
+    flags.DEFINE_enum(
+        "train_layers",
+        "all",
+        ["heads", "5+", "4+", "3+", "all"],
+        "Train only these: all but the base network (heads), or also its stages from a number on. "
+        "The config's regular expressions hold besides.",
+    )
+    flags.DEFINE_integer(
+        "grad_accum_steps",
+        1,
+        "Sum the gradients of so many batches of train_config.batch_size for one step, where a "
+        "larger batch does not fit in memory.",
+        lower_bound=1,
+    )
+    flags.DEFINE_enum(
+        "on_non_finite",
+        "stop",
+        ["stop", "skip"],
+        "What to do at a step whose loss or gradient is NaN or infinite: end the run, or leave the "
+        "weights alone and go on (ten such steps in a row end it all the same). Either way its "
+        "batch is kept in model_dir.",
+    )
     flags.DEFINE_multi_string(
         "config_override",
         [],
@@ -161,6 +196,10 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
     distribution.let_gpu_memory_grow()
     wanted = FLAGS.eval_every_n_steps
     every = eval_every_n_steps if wanted is None else wanted
+    if FLAGS.early_stopping_patience and not FLAGS.best_metric:
+        return refuse("early_stopping_patience", "name the metric with --best_metric.")
+    if FLAGS.best_metric and not every:
+        return refuse("best_metric", "nothing is evaluated here; give --eval_every_n_steps.")
     reads = ("train_input_reader", "eval_input_reader") if every else ("train_input_reader",)
     config = load_config("train", reads, change)
     if every and FLAGS.sample_1_of_n_eval_examples is not None:
@@ -173,6 +212,11 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
             checkpoint_max_to_keep=FLAGS.checkpoint_max_to_keep,
             log_every_n_steps=FLAGS.log_every_n_steps,
             eval_every_n_steps=every,
+            best_metric=FLAGS.best_metric,
+            early_stopping_patience=FLAGS.early_stopping_patience,
+            train_layers=FLAGS.train_layers,
+            grad_accum_steps=FLAGS.grad_accum_steps,
+            skip_non_finite=FLAGS.on_non_finite == "skip",
             seed=FLAGS.seed,
             strict=FLAGS.strict,
             **options,
@@ -195,6 +239,8 @@ def evaluate(*, on_train_data: bool, change: Change | None = None, **options) ->
         "Evaluation only, because --checkpoint_dir is given: no training happens here. Leave that "
         "flag out to train."
     )
+    if FLAGS.early_stopping_patience:
+        return refuse("early_stopping_patience", "it belongs to the command that trains.")
     reads = ("train_input_reader" if on_train_data else "eval_input_reader",)
     config = load_config("eval", reads, change)
     if on_train_data:
@@ -207,6 +253,7 @@ def evaluate(*, on_train_data: bool, change: Change | None = None, **options) ->
             model_dir=FLAGS.model_dir,
             checkpoint_dir=FLAGS.checkpoint_dir,
             on_train_data=on_train_data,
+            best_metric=FLAGS.best_metric,
             seed=FLAGS.seed,
             strict=FLAGS.strict,
             **options,

@@ -85,6 +85,26 @@ def batches_taken(steps: int, strategy: tf.distribute.Strategy) -> int:
     return steps * strategy.num_replicas_in_sync // max(1, _num_workers(cluster))
 
 
+def shard_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """(index, number): which share of the records this worker process reads, of how many."""
+    resolver = strategy.cluster_resolver
+    cluster = resolver.cluster_spec().as_dict() if resolver is not None else {}
+    count = max(1, _num_workers(cluster))
+    if count == 1:
+        return 0, 1
+    first = len(cluster.get("chief", [])) if resolver.task_type == "worker" else 0
+    return first + resolver.task_id, count
+
+
+def for_all_workers(strategy: tf.distribute.Strategy, flag: bool) -> bool:
+    """Whether any worker process raised the flag; all of them must ask at the same step."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or _num_workers(resolver.cluster_spec().as_dict()) < 2:
+        return flag
+    raised = strategy.run(lambda: tf.constant(float(flag)))
+    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, raised, axis=None)) > 0
+
+
 def _check_cluster(num_workers):
     text = os.environ.get("TF_CONFIG", "")
     example = (

@@ -60,6 +60,11 @@ class Evaluator:
         self._regularization = regularization
         self._step = tf.function(self._evaluate_next)
 
+    @property
+    def name(self) -> str:
+        """Of the data set; '' where it has none."""
+        return self._settings.name
+
     def evaluate(self, step: int, should_stop: Callable[[], bool] = lambda: False) -> dict | None:
         """One pass; its numbers go to the log, to TensorBoard and to `metrics-STEP.json`.
 

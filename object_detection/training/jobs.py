@@ -1,5 +1,6 @@
 """From a config to a run: builds the parts, joins them, and hands them to the loops."""
 
+import contextlib
 import os
 import random
 from collections.abc import Iterator
@@ -26,8 +27,10 @@ from object_detection.training import (
     train_step,
     trained_weights,
 )
+from object_detection.training.best import BestCheckpoint
 from object_detection.training.failures import RunFailure
 from object_detection.training.inputs import Inputs
+from object_detection.training.inspection import keep_batches
 from object_detection.training.optimizer import Optimizer
 from object_detection.training.summaries import Summaries
 from object_detection.utils import label_map_util
@@ -43,6 +46,11 @@ class TrainOptions(NamedTuple):
     checkpoint_max_to_keep: int = 7
     log_every_n_steps: int = 20
     eval_every_n_steps: int = 0  # 0: no evaluation in this process
+    best_metric: str = ""  # of the evaluations; '': no best checkpoint is kept
+    early_stopping_patience: int = 0  # evaluations without a better one; 0: never stop early
+    train_layers: str = "all"  # one of layer_groups.GROUPS
+    grad_accum_steps: int = 1  # batches of train_config.batch_size that make one step
+    skip_non_finite: bool = False  # a step whose gradient is NaN or infinite; else the run ends
     record_summaries: bool = True
     num_workers: int = 1
     seed: int = 0
@@ -55,6 +63,7 @@ class EvalOptions(NamedTuple):
     model_dir: str
     checkpoint_dir: str
     run_once: bool = False
+    best_metric: str = ""
     eval_timeout: float = 3600.0
     on_train_data: bool = False
     seed: int = 0
@@ -81,6 +90,7 @@ def train(config, options: TrainOptions) -> int:
             network,
             only=train_config.update_trainable_variables,
             freeze=train_config.freeze_variables,
+            group=options.train_layers,
         )
         optimizer = Optimizer(_built(optimizer_builder.build, train_config.optimizer), weights)
     state = run_state.fresh_state(network, optimizer)
@@ -90,31 +100,36 @@ def train(config, options: TrainOptions) -> int:
         keep_every_n_hours=train_config.keep_checkpoint_every_n_hours,
     )
     _find_weights(config, keeper, network, state)
+    best = _best(options)
+    if best is not None and best.is_over:
+        logging.info("%s", best.why_over())
+        return 0
     chief = distribution.is_chief(strategy)
     if chief:
         pipeline_file.save(config, options.model_dir)
     inputs, iterator = _training_inputs(config, options, strategy, state)
+    step_settings = _step_settings(train_config, options)
     settings = train_loop.LoopSettings(
         num_steps=train_config.num_steps,
-        batch_size=train_config.batch_size,
+        batch_size=train_config.batch_size * options.grad_accum_steps,
+        skip_non_finite=options.skip_non_finite,
         checkpoint_every_n=options.checkpoint_every_n,
         log_every_n_steps=options.log_every_n_steps,
         evaluate_every_n=options.eval_every_n_steps,
     )
-    _announce(strategy, settings, int(state.step.numpy()))
+    _announce(strategy, settings, int(state.step.numpy()), options.grad_accum_steps)
     summaries = Summaries(Path(options.model_dir) / "train" if chief else None)
     with inputs.plain_errors():
         return train_loop.train(
-            train_step.build_train_step(
-                network, optimizer, _step_settings(train_config, options), strategy
-            ),
+            train_step.build_train_step(network, optimizer, step_settings, strategy),
             iterator,
             state,
             settings,
             checkpoints=keeper if chief else None,
             summaries=summaries,
             before_save=lambda: state.bad_records.assign("\n".join(inputs.bad_records())),
-            evaluate=_evaluation_within(config, options, network, optimizer) if chief else None,
+            keep_batch=lambda step: _keep_batch(config, options, strategy, inputs, step),
+            evaluate=_evaluation_within(config, options, network, optimizer, best, strategy),
         )
 
 
@@ -125,6 +140,7 @@ def evaluate(config, options: EvalOptions) -> int:
         config, network, options.model_dir, options, on_train_data=options.on_train_data
     )
     directory = checkpoints.CheckpointDirectory(options.checkpoint_dir)
+    best = _best(options)
 
     def newest():
         return next(iter(directory.newest_first()), None)
@@ -137,8 +153,9 @@ def evaluate(config, options: EvalOptions) -> int:
             averages=config.eval_config.use_moving_averages,
         )
         logging.info("Evaluating %s, of step %d.", prefix, step)
-        for evaluator in evaluators:
-            evaluator.evaluate(step)
+        numbers = _numbers_of(evaluators, step)
+        if best is not None:
+            best.take(step, numbers, prefix)
         return step
 
     return eval_loop.evaluate_checkpoints(
@@ -217,21 +234,52 @@ def categories_of(reader, num_classes) -> dict[int, str]:
     return {number: category["name"] for number, category in index.items()}
 
 
-def _evaluation_within(config, options, network, optimizer):
-    """(step, stop) -> None for the loop, or None where this process is not to evaluate."""
+def _evaluation_within(config, options, network, optimizer, best, strategy):
+    """What `train_loop.train` calls to evaluate; None where there is nothing to do for it.
+
+    The chief evaluates; that the run is over is for all workers to know.
+    """
     if not options.eval_every_n_steps:
         return None
+    if not distribution.is_chief(strategy):
+        over = "Early stopping: the chief has ended the run."
+        return lambda *_: over if distribution.for_all_workers(strategy, False) else None
     evaluators = evaluators_of(config, network, options.model_dir, options)
+    of_averages = config.eval_config.use_moving_averages and optimizer.averages
 
-    def run(step, stop):
-        for evaluator in evaluators:
-            if config.eval_config.use_moving_averages and optimizer.averages:
-                with optimizer.averaged():
-                    evaluator.evaluate(step, lambda: bool(stop))
-            else:
-                evaluator.evaluate(step, lambda: bool(stop))
+    def run(step, stop, prefix):
+        with optimizer.averaged() if of_averages else contextlib.nullcontext():
+            numbers = _numbers_of(evaluators, step, lambda: bool(stop))
+        if best is not None and numbers is not None:
+            best.take(step, numbers, prefix)
+        is_over = best is not None and best.is_over
+        return best.why_over() if distribution.for_all_workers(strategy, is_over) else None
 
     return run
+
+
+def _numbers_of(evaluators, step, should_stop=lambda: False):
+    """The numbers of all data sets, or None where a pass was abandoned.
+
+    The first set's stand under their plain names too, every named set's as `NAME:metric`.
+    """
+    together = {}
+    for evaluator in evaluators:
+        numbers = evaluator.evaluate(step, should_stop)
+        if numbers is None:
+            return None
+        together = {**numbers, **together}
+        if evaluator.name:
+            together |= {f"{evaluator.name}:{metric}": n for metric, n in numbers.items()}
+    return together
+
+
+def _best(options):
+    """The `BestCheckpoint` that the options ask for, or None."""
+    if not options.best_metric:
+        return None
+    patience = getattr(options, "early_stopping_patience", 0)
+    return BestCheckpoint(Path(options.model_dir) / "best", options.best_metric, patience)
 
 
 def _find_weights(config, keeper, network, state):
@@ -266,6 +314,8 @@ def _step_settings(train_config, options):
         bias_grad_multiplier=train_config.bias_grad_multiplier,
         seed=options.seed,
         images_for_summary=_IMAGES_IN_SUMMARY if options.record_summaries else 0,
+        accumulate_steps=options.grad_accum_steps,
+        skip_non_finite=options.skip_non_finite,
     )
 
 
@@ -273,39 +323,59 @@ def _training_inputs(config, options, strategy, state) -> tuple[Inputs, Iterator
     """This process's pipelines, and its batches from the place on where the run was."""
     inputs, step = Inputs(), int(state.step.numpy())
     known_bad = state.bad_records.numpy().decode().splitlines()
-    batch_size = _built(distribution.batch_of_a_replica, config.train_config.batch_size, strategy)
 
     def build_dataset(shard_index, num_shards):
-        pipeline = _built(
-            dataset_builder.build,
-            config.train_input_reader,
-            model_config=config.model,
-            train_config=config.train_config,
-            training=True,
-            batch_size=batch_size,
-            seed=options.seed,
-            strict=options.strict,
-            skip_batches=distribution.batches_taken(step, strategy),
-            num_shards=num_shards,
-            shard_index=shard_index,
-            known_bad=known_bad,
+        pipeline = _training_pipeline(
+            config, options, strategy, step, known_bad, shard_index, num_shards
         )
         return inputs.add(pipeline).dataset
 
     return inputs, distribution.iterate(strategy, build_dataset)
 
 
-def _announce(strategy, settings, step):
+def _training_pipeline(config, options, strategy, step, known_bad, shard_index=0, num_shards=1):
+    """The batches of one replica's size from a step on."""
+    return _built(
+        dataset_builder.build,
+        config.train_input_reader,
+        model_config=config.model,
+        train_config=config.train_config,
+        training=True,
+        batch_size=_built(
+            distribution.batch_of_a_replica, config.train_config.batch_size, strategy
+        ),
+        seed=options.seed,
+        strict=options.strict,
+        skip_batches=distribution.batches_taken(step * options.grad_accum_steps, strategy),
+        num_shards=num_shards,
+        shard_index=shard_index,
+        known_bad=known_bad,
+    )
+
+
+def _keep_batch(config, options, strategy, inputs, step):
+    """Reads the batches of a step once more and keeps them; order and randomness are the seed's."""
+    index, count = distribution.shard_of(strategy)
+    pipeline = _training_pipeline(
+        config, options, strategy, step, inputs.bad_records(), index, count
+    )
+    batches = strategy.num_replicas_in_sync // count * options.grad_accum_steps
+    folder = f"batch-of-step-{step + 1}" + (f"-worker-{index}" if count > 1 else "")
+    return keep_batches(Path(options.model_dir) / folder, pipeline.dataset.take(batches))
+
+
+def _announce(strategy, settings, step, parts):
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     replicas = strategy.num_replicas_in_sync
     logging.info(
-        "Training from step %d to %s on %d replica(s) (%s): %d images a step, %d on each.",
+        "Training from step %d to %s on %d replica(s) (%s): %d images a step, %d on each%s.",
         step,
         settings.num_steps or "the end of time (train_config.num_steps is 0)",
         replicas,
         ", ".join(device.name for device in devices),
         settings.batch_size,
         settings.batch_size // replicas,
+        f", in {parts} parts whose gradients are summed" if parts > 1 else "",
     )
     if settings.num_steps and step >= settings.num_steps:
         logging.info("Step %d of %d is reached: nothing to train.", step, settings.num_steps)

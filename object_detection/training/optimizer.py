@@ -100,7 +100,13 @@ class Optimizer:
                 for path, weight in self.weights.items()
             }
 
-    def apply(self, gradients: Sequence[tf.Tensor | None], step: tf.Tensor) -> tf.Tensor:
+    def apply(
+        self,
+        gradients: Sequence[tf.Tensor | None],
+        step: tf.Tensor,
+        *,
+        only_if: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Updates every weight that has a gradient; returns the rate used.
 
         Call it in replica context, with gradients already summed over the replicas.
@@ -108,6 +114,7 @@ class Optimizer:
         Args:
             gradients: one for each of `weights`, in their order; None leaves a weight alone.
             step: int64 scalar, the updates made before this one.
+            only_if: bool scalar; where it is False nothing changes, slots and averages included.
         """
         rate = self.plan.learning_rate(step)
         rows = [
@@ -117,17 +124,17 @@ class Optimizer:
         ]
         paths = [path for path, _ in rows]
 
-        def update_all(strategy, gradients, rate, step):
+        def update_all(strategy, gradients, rate, step, only_if):
             for path, gradient in zip(paths, gradients, strict=True):
                 strategy.extended.update(
                     self.weights[path],
                     self._update,
-                    args=(self._companions(path), gradient, rate, step),
+                    args=(self._companions(path), gradient, rate, step, only_if),
                     group=False,
                 )
 
         tf.distribute.get_replica_context().merge_call(
-            update_all, args=([gradient for _, gradient in rows], rate, step)
+            update_all, args=([gradient for _, gradient in rows], rate, step, only_if)
         )
         return rate
 
@@ -147,7 +154,17 @@ class Optimizer:
         slots = tuple(self.slots[slot, path] for slot in self._rule.slots)
         return slots, self.averages.get(path)
 
-    def _update(self, weight, companions, gradient, rate, step):
+    def _update(self, weight, companions, gradient, rate, step, only_if):
+        def change():
+            self._change(weight, companions, gradient, rate, step)
+            return True
+
+        if only_if is None:
+            change()
+        else:
+            tf.cond(only_if, change, lambda: False)
+
+    def _change(self, weight, companions, gradient, rate, step):
         slots, average = companions
         self._rule.update(self.plan.rule, weight, slots, gradient, rate, step)
         if average is not None:

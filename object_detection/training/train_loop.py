@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -21,6 +22,8 @@ from object_detection.training.summaries import Summaries
 
 _IMAGES_EVERY = 500  # steps between two pictures of the input in TensorBoard
 _FAILED_SAVES = 3  # so many in a row end the run
+_SKIPPED_STEPS = 10  # so many in a row end a run that skips steps with a non-finite gradient
+_SILENT_STEPS = 200  # so many in a row without a loss's say are worth a word
 
 OUT_OF_MEMORY_ADVICE = """\
 The device ran out of memory. What takes memory, most first:
@@ -32,6 +35,14 @@ The device ran out of memory. What takes memory, most first:
 Change one with --config_override, for example --config_override=train_config.batch_size=1"""
 
 
+_SILENCE_ADVICE = (
+    "Do anchors and proposals reach the sizes of your objects (first_stage_anchor_generator, "
+    "image_resizer)? Do the records hold boxes, and masks where the loss is that of masks (python "
+    "-m object_detection.browse_data shows them)? Is a weight of the loss, "
+    "second_stage_balance_fraction or second_stage_batch_size 0?"
+)
+
+
 class LoopSettings(NamedTuple):
     """How long a run goes on and how often it does what."""
 
@@ -40,6 +51,7 @@ class LoopSettings(NamedTuple):
     checkpoint_every_n: int = 1000
     log_every_n_steps: int = 20
     evaluate_every_n: int = 0  # 0: no evaluation in this process
+    skip_non_finite: bool = False  # the step function leaves the weights alone at such a step
 
 
 def train(
@@ -51,7 +63,8 @@ def train(
     checkpoints: CheckpointDirectory | None,
     summaries: Summaries,
     before_save: Callable[[], object] = lambda: None,
-    evaluate: Callable[[int, StopRequest], None] | None = None,
+    keep_batch: Callable[[int], Path | None] = lambda step: None,
+    evaluate: Callable[[int, StopRequest, Path | None], str | None] | None = None,
 ) -> int:
     """Runs steps until `settings.num_steps`, or until Ctrl-C or SIGTERM; saves at the end.
 
@@ -61,8 +74,10 @@ def train(
         state: already restored or fresh; its step is advanced.
         checkpoints: where to save; None keeps nothing.
         before_save: called before every save, to bring the state up to date.
-        evaluate: called with the step and the stop request where an evaluation is due, always
-            just after a save.
+        keep_batch: called with a step whose loss or gradient is not finite; saves what that step
+            was given, for inspection, and says where.
+        evaluate: called with the step, the stop request and the checkpoint's prefix where an
+            evaluation is due, always just after a save. A sentence that it returns ends the run.
 
     Returns:
         The exit code: 0, or 128 + the signal that ended the run.
@@ -72,6 +87,7 @@ def train(
             go on; the last good checkpoint is untouched.
     """
     saver = _Saver(checkpoints, state, before_save)
+    watch = _Watch(settings.skip_non_finite, keep_batch)
     step = int(state.step.numpy())
     if step == 0:
         # A disk that is full or read-only shows now, and not after the first thousand steps.
@@ -89,17 +105,21 @@ def train(
                 if result is None:
                     saver.save(must_succeed=True)
                     break
-                losses = _checked(result, step, saver.newest)
+                losses = watch.checked(result, step, saver.newest)
                 step += 1
                 state.step.assign(step)
-                _record(step, losses, result, progress, summaries)
+                if losses is not None:
+                    _record(step, losses, result, progress, summaries)
                 last = step == settings.num_steps
                 due = last or (settings.evaluate_every_n and step % settings.evaluate_every_n == 0)
                 if stop or due or step % settings.checkpoint_every_n == 0:
                     progress.pause()
                     saver.save(must_succeed=last or bool(stop))
                     if due and evaluate is not None and not stop:
-                        evaluate(step, stop)
+                        over = evaluate(step, stop, saver.newest)
+                        if over:
+                            logging.info("%s", over)
+                            break
                     progress.resume()
         finally:
             progress.close()
@@ -156,25 +176,72 @@ def _run_step(step_function, iterator, step):
         raise OutOfMemory(f"{OUT_OF_MEMORY_ADVICE}\n({''.join(first)[:300]})") from error
 
 
-def _checked(result, step, newest) -> dict:
-    """The step's losses as floats, if all of them and the gradient are finite."""
-    losses = {name: float(value) for name, value in result.losses.items()}
-    broken = [name for name, value in losses.items() if not math.isfinite(value)]
+class _Watch:
+    """Looks at the losses and the gradient of every step."""
+
+    def __init__(self, skips, keep_batch):
+        self._skips, self._keep_batch = skips, keep_batch
+        self._skipped_in_a_row = 0
+        self._zeros = {}  # loss -> steps in a row in which it was exactly 0
+
+    def checked(self, result, step, newest) -> dict | None:
+        """The step's losses as floats; None where the step was skipped.
+
+        Raises:
+            NonFiniteLoss: one of them or the gradient is not finite, and that is not skipped.
+        """
+        losses = {name: float(value) for name, value in result.losses.items()}
+        broken = [name for name, value in losses.items() if not math.isfinite(value)]
+        if not broken and math.isfinite(float(result.gradient_norm)):
+            self._skipped_in_a_row = 0
+            self._look_for_silence(losses, step)
+            return losses
+        found = _what_is_broken(broken, losses, result, step)
+        kept = self._keep_batch(step)
+        where = f"The batch of this step is kept in {kept}.\n" if kept else ""
+        if self._skips and self._skipped_in_a_row < _SKIPPED_STEPS:
+            self._skipped_in_a_row += 1
+            logging.warning("%s\nThe step is skipped: no weight has changed. %s", found, where)
+            return None
+        in_a_row = f" ({self._skipped_in_a_row} steps were skipped before)" if self._skips else ""
+        raise NonFiniteLoss(
+            f"{found}{in_a_row}\n{where}"
+            "The usual reasons are a learning rate that is too high (lower it, lengthen its "
+            "warm-up, or set train_config.gradient_clipping_by_norm: 10) and a faulty annotation "
+            "in one of these images.\n"
+            + (
+                f"The last good checkpoint is {newest}."
+                if newest
+                else "There is no checkpoint yet."
+            )
+        )
+
+    def _look_for_silence(self, losses, step):
+        """Warns once of a loss that has had nothing to say for long."""
+        sampled = {name: value for name, value in losses.items() if name.count("/") > 1}
+        for name, value in sampled.items():
+            self._zeros[name] = self._zeros.get(name, 0) + 1 if value == 0 else 0
+            if self._zeros[name] == _SILENT_STEPS:
+                logging.warning(
+                    "%s has been exactly 0 for %d steps, up to step %d: the sampler gives it no "
+                    "example. %s",
+                    name,
+                    _SILENT_STEPS,
+                    step + 1,
+                    _SILENCE_ADVICE,
+                )
+
+
+def _what_is_broken(broken, losses, result, step):
     # The total is only worth naming where no term of it is to blame.
     broken = [name for name in broken if name != "Loss/total_loss"] or broken
-    if not broken and math.isfinite(float(result.gradient_norm)):
-        return losses
     ids = [image_id.decode(errors="replace") for image_id in result.image_ids.numpy().tolist()]
     what = ", ".join(f"{name} = {losses[name]}" for name in broken) or (
         f"all losses are finite, but the gradient's norm = {float(result.gradient_norm)}"
     )
-    raise NonFiniteLoss(
+    return (
         f"Step {step + 1}: {what}; learning rate {float(result.learning_rate):.3g}. "
-        f"The images of this step: {', '.join(ids)}.\n"
-        "The usual reasons are a learning rate that is too high (lower it, lengthen its warm-up, "
-        "or set train_config.gradient_clipping_by_norm: 10) and a faulty annotation in one of "
-        "these images.\n"
-        + (f"The last good checkpoint is {newest}." if newest else "There is no checkpoint yet.")
+        f"The images of this step: {', '.join(ids)}."
     )
 
 

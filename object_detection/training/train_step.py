@@ -16,6 +16,8 @@ class StepSettings(NamedTuple):
     bias_grad_multiplier: float = 0.0  # 0: bias gradients are taken as they are
     seed: int = 0
     images_for_summary: int = 0  # how many of the batch's images the step hands back
+    accumulate_steps: int = 1  # batches whose mean gradient makes one update
+    skip_non_finite: bool = False  # leave the weights alone where the gradient is NaN or infinite
 
 
 class StepResult(NamedTuple):
@@ -28,17 +30,53 @@ class StepResult(NamedTuple):
     images: tf.Tensor | None  # [n, H, W, 3] uint8
 
 
+class _Share(NamedTuple):
+    """What a replica makes of its part of a batch."""
+
+    losses: dict
+    gradients: list  # one for each weight; None where the losses do not depend on it
+    image_ids: tf.Tensor
+    images: tf.Tensor | None
+
+
 def build_train_step(network, optimizer: Optimizer, settings: StepSettings, strategy):
-    """`(iterator, step) -> StepResult`, a tf.function that takes a batch and updates the weights.
+    """`(iterator, step) -> StepResult`: takes a batch, or several, and updates the weights.
 
     The randomness of a step (sampling, dropout) depends on `settings.seed`, the step and the
     replica alone, so that a resumed run makes the choices that it would have made.
     """
+    share = _share_function(network, optimizer, settings)
+
+    def update(share, step):
+        context = tf.distribute.get_replica_context()
+        gradients = _of_the_whole_batch(share.gradients, context)
+        gradients = _scale_biases(gradients, optimizer.weights, settings.bias_grad_multiplier)
+        gradients, norm = _clip(gradients, settings.gradient_clipping_by_norm)
+        only_if = tf.math.is_finite(norm) if settings.skip_non_finite else None
+        rate = optimizer.apply(gradients, step, only_if=only_if)
+        return StepResult(share.losses, rate, norm, share.image_ids, share.images)
 
     def replica_step(batch, step):
+        return update(share(batch, step, 0), step)
+
+    if settings.accumulate_steps > 1:
+        return _accumulating(share, update, optimizer, settings.accumulate_steps, strategy)
+
+    def step_of_all(iterator, step):
+        return _seen_by_all(strategy.run(replica_step, args=(next(iterator), step)), strategy)
+
+    return tf.function(step_of_all)
+
+
+def _share_function(network, optimizer, settings):
+    """(a replica's batch, step, which batch of the step it is) -> `_Share`."""
+
+    def share(batch, step, part):
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync
         seed = tf.stack([tf.constant(settings.seed, tf.int64), step])
+        if part:
+            seed = tf.random.fold_in(seed, replicas + part)
         if replicas > 1:
             seed = tf.random.fold_in(seed, context.replica_id_in_sync_group)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -49,39 +87,84 @@ def build_train_step(network, optimizer: Optimizer, settings: StepSettings, stra
                 network.regularization_loss() if settings.add_regularization_loss else None
             )
             named = tfod_outputs.named_losses(losses, regularization)
-            share = named[tfod_outputs.TOTAL_LOSS] / replicas
-        gradients = tape.gradient(share, list(optimizer.weights.values()))
+            total = named[tfod_outputs.TOTAL_LOSS] / (replicas * settings.accumulate_steps)
+        gradients = tape.gradient(total, list(optimizer.weights.values()))
         gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        gradients = _of_the_whole_batch(gradients, context)
-        gradients = _scale_biases(gradients, optimizer.weights, settings.bias_grad_multiplier)
-        gradients, norm = _clip(gradients, settings.gradient_clipping_by_norm)
-        rate = optimizer.apply(gradients, step)
         images = None
-        if settings.images_for_summary:
+        if settings.images_for_summary and not part:
             shown = batch.images.pixels[: settings.images_for_summary]
             images = tf.cast(tf.clip_by_value(shown, 0.0, 255.0), tf.uint8)
-        return StepResult(named, rate, norm, batch.image_id, images)
+        return _Share(named, gradients, batch.image_id, images)
+
+    return share
+
+
+def _accumulating(share, update, optimizer, parts, strategy):
+    """A step of several batches: their gradients are summed on each replica, then used at once."""
+    with strategy.scope():
+        sums = [
+            tf.Variable(
+                tf.zeros(weight.shape, weight.dtype),
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.SUM,
+                name=f"gradient_sum/{path}",
+            )
+            for path, weight in optimizer.weights.items()
+        ]
+
+    def add(batch, step, part):
+        found = share(batch, step, part)
+        for total, gradient in zip(sums, found.gradients, strict=True):
+            if gradient is not None:
+                total.assign_add(gradient)
+        return found._replace(gradients=[])
+
+    def finish(batch, step, part):
+        found = share(batch, step, part)
+        gradients = []
+        for total, gradient in zip(sums, found.gradients, strict=True):
+            gradients.append(None if gradient is None else total.read_value() + gradient)
+            total.assign(tf.zeros_like(total))
+        return update(found._replace(gradients=gradients), step)
 
     def step_of_all(iterator, step):
-        result = strategy.run(replica_step, args=(next(iterator), step))
-        if strategy.num_replicas_in_sync == 1:
-            return result
-
-        def local(value):
-            return strategy.experimental_local_results(value)
-
-        return StepResult(
+        found = []
+        for part in range(parts):
+            work = finish if part == parts - 1 else add
+            result = strategy.run(work, args=(next(iterator), step, part))
+            found.append(_seen_by_all(result, strategy))
+        last = found[-1]
+        return last._replace(
             losses={
-                name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
-                for name, value in result.losses.items()
+                name: tf.add_n([each.losses[name] for each in found]) / parts
+                for name in last.losses
             },
-            learning_rate=local(result.learning_rate)[0],
-            gradient_norm=local(result.gradient_norm)[0],
-            image_ids=tf.concat(local(result.image_ids), axis=0),
-            images=None if result.images is None else local(result.images)[0],
+            image_ids=tf.concat([each.image_ids for each in found], axis=0),
+            images=found[0].images,
         )
 
     return tf.function(step_of_all)
+
+
+def _seen_by_all(result, strategy):
+    """A result of every replica as one: mean losses, all ids; the rest is the same for all."""
+    if strategy.num_replicas_in_sync == 1:
+        return result
+
+    def local(value):
+        return strategy.experimental_local_results(value)
+
+    one = {
+        name: tf.concat(local(value), axis=0) if name == "image_ids" else local(value)[0]
+        for name, value in result._asdict().items()
+        if name not in ("losses", "gradients") and value is not None
+    }
+    losses = {
+        name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+        for name, value in result.losses.items()
+    }
+    return result._replace(losses=losses, **one)
 
 
 def _of_the_whole_batch(gradients, context):

@@ -14,6 +14,7 @@ from absl import logging
 
 from object_detection.compat.checkpoint_map import path_of
 from object_detection.compat.variable_names import names_of
+from object_detection.training import layer_groups
 
 _SHOWN = 3  # names in a line of the log
 
@@ -25,7 +26,7 @@ class _Hits(NamedTuple):
     any_variable: bool  # whether it matches at least what is never trained
 
 
-def choose(network, *, only=(), freeze=()) -> dict[str, tf.Variable]:
+def choose(network, *, only=(), freeze=(), group="all") -> dict[str, tf.Variable]:
     """Path -> variable of the weights to train.
 
     Args:
@@ -35,22 +36,26 @@ def choose(network, *, only=(), freeze=()) -> dict[str, tf.Variable]:
             A pattern is a regular expression that is searched for in the names of one kind: the
             first of TFOD 1.x's, TFOD 2.x's, TFOD 2.x's checkpoint keys and our paths that has a
             match, so that it means what it meant in TFOD.
+        group: one of `layer_groups.GROUPS` (--train_layers), of which a weight must be besides.
 
     Raises:
-        ValueError: a pattern matches nothing or is no regular expression, or no weight is left.
+        ValueError: a pattern matches nothing or is no regular expression, there is no such group,
+            or no weight is left.
     """
     weights = {path_of(variable): variable.value for variable in network.trainable_variables}
     tables = _tables(network)
     updated = _matched("update_trainable_variables", only, weights, tables)
     frozen = _matched("freeze_variables", freeze, weights, tables)
+    grouped = layer_groups.members(group, weights)
     chosen = {
         path: weight
         for path, weight in weights.items()
-        if (not only or path in updated) and path not in frozen
+        if (not only or path in updated) and path not in frozen and path in grouped
     }
     if not chosen:
         fields = [("update_trainable_variables", only), ("freeze_variables", freeze)]
-        named = " and ".join(f"train_config.{field}" for field, patterns in fields if patterns)
+        named = [f"train_config.{field}" for field, patterns in fields if patterns]
+        named = " and ".join(named + [f"--train_layers={group}"] * (group != "all"))
         raise ValueError(f"{named or 'The model'} leaves no weight to train.")
     logging.info(
         "Training %d of %d weights: %s of %s parameters.",

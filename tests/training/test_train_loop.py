@@ -111,12 +111,25 @@ def test_a_finished_run_does_nothing_more(tmp_path):
 def test_evaluation_comes_after_a_save_and_at_the_end(tmp_path):
     seen = []
 
-    def evaluate(step, stop):
-        newest = CheckpointDirectory(tmp_path).newest_first()[0].name
-        seen.append((step, newest, bool(stop)))
+    def evaluate(step, stop, prefix):
+        newest = CheckpointDirectory(tmp_path).newest_first()[0]
+        assert prefix == newest
+        seen.append((step, newest.name, bool(stop)))
 
     tiny_run.run(tmp_path, 7, evaluate=evaluate, evaluate_every_n=3, checkpoint_every_n=100)
     assert seen == [(3, "ckpt-2", False), (6, "ckpt-3", False), (7, "ckpt-4", False)]
+
+
+def test_a_sentence_of_the_evaluation_ends_the_run(tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
+
+    def evaluate(step, stop, prefix):
+        return "It gets no better." if step == 6 else None
+
+    made, code = tiny_run.run(tmp_path, 20, evaluate=evaluate, evaluate_every_n=3)
+    assert code == 0
+    assert int(made.state.step.numpy()) == 6
+    assert "It gets no better." in caplog.text
 
 
 def fake_step(losses, gradient_norm=1.0):
@@ -134,15 +147,18 @@ def fake_step(losses, gradient_norm=1.0):
     return step
 
 
-def loop(step, tmp_path, num_steps=3, made=None):
+def loop(step, tmp_path, num_steps=3, made=None, keep_batch=lambda step: None, **settings):
     made = made or tiny_run.parts()
     return train_loop.train(
         step,
         iter([]),
         made.state,
-        train_loop.LoopSettings(num_steps, batch_size=2, checkpoint_every_n=1),
+        train_loop.LoopSettings(
+            num_steps, **{"batch_size": 2, "checkpoint_every_n": 1, **settings}
+        ),
         checkpoints=CheckpointDirectory(tmp_path),
         summaries=Summaries(None),
+        keep_batch=keep_batch,
     )
 
 
@@ -163,6 +179,40 @@ def test_a_loss_that_is_not_finite_names_term_step_and_images(tmp_path):
 def test_a_gradient_that_is_not_finite_stops_too(tmp_path):
     with pytest.raises(NonFiniteLoss, match="gradient's norm = inf"):
         loop(fake_step({"Loss/total_loss": 1.0}, gradient_norm=float("inf")), tmp_path)
+
+
+def test_the_batch_of_a_broken_step_is_kept(tmp_path):
+    with pytest.raises(NonFiniteLoss, match="is kept in /somewhere/step0"):
+        loop(
+            fake_step({"Loss/total_loss": float("inf")}),
+            tmp_path,
+            keep_batch=lambda step: f"/somewhere/step{step}",
+        )
+
+
+def test_broken_steps_can_be_skipped_but_not_for_ever(tmp_path, caplog):
+    good, bad = fake_step({"Loss/total_loss": 1.0}), fake_step({"Loss/total_loss": float("nan")})
+
+    def one_bad(iterator, number):
+        return bad(iterator, number) if int(number) == 1 else good(iterator, number)
+
+    assert loop(one_bad, tmp_path, skip_non_finite=True) == 0
+    assert "Step 2: Loss/total_loss = nan" in caplog.text
+    assert "no weight has changed" in caplog.text
+    with pytest.raises(NonFiniteLoss, match="Step 11: .*10 steps were skipped before"):
+        loop(bad, tmp_path / "other", num_steps=30, made=None, skip_non_finite=True)
+
+
+def test_a_loss_that_never_has_a_say_is_worth_a_word(tmp_path, caplog):
+    losses = {
+        "Loss/BoxClassifierLoss/mask_loss": 0.0,
+        "Loss/RPNLoss/objectness_loss": 1.0,
+        "Loss/regularization_loss": 0.0,
+        "Loss/total_loss": 1.0,
+    }
+    loop(fake_step(losses), tmp_path, num_steps=450, checkpoint_every_n=1000)
+    (said,) = [message for message in caplog.messages if "exactly 0" in message]
+    assert said.startswith("Loss/BoxClassifierLoss/mask_loss has been exactly 0 for 200 steps")
 
 
 def test_out_of_memory_names_the_knobs(tmp_path):

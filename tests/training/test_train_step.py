@@ -88,6 +88,70 @@ def test_images_come_back_as_bytes_of_at_most_so_many():
     assert one_step()[1].images is None
 
 
+def without_noise(monkeypatch):
+    """Leaves noise and norm statistics out, which each batch has of its own."""
+
+    def call(self, images, truth=None, training=False, seed=None):
+        mean = tf.reduce_mean(images.pixels, axis=[1, 2]) / 255.0
+        return self.parts[1](self.parts[0](mean), training=False)
+
+    monkeypatch.setattr(tiny_run.TinyNetwork, "call", call)
+
+
+def test_the_gradients_of_three_batches_are_those_of_all_their_images(monkeypatch):
+    without_noise(monkeypatch)
+    whole = tiny_run.dataset(batch_size=6).take(4)
+    thirds = whole.map(lambda batch: tiny_run.split(batch, 3)).unbatch()
+    results, values = [], []
+    for data, parts in ((whole, 1), (thirds, 3)):
+        made = tiny_run.parts()
+        step = tiny_run.step_of(
+            made, accumulate_steps=parts, gradient_clipping_by_norm=0.5, images_for_summary=1
+        )
+        iterator = iter(data)
+        for number in range(4):
+            result = step(iterator, tf.constant(number, tf.int64))
+        results.append(result)
+        values.append(tiny_run.values(made))
+    for name, value in results[0].losses.items():
+        np.testing.assert_allclose(results[1].losses[name], value, rtol=1e-5)
+    assert results[1].image_ids.numpy().tolist() == results[0].image_ids.numpy().tolist()
+    assert results[1].images.shape == (1, 6, 8, 3)
+    for key, value in values[0].items():
+        np.testing.assert_allclose(values[1][key], value, rtol=1e-4, atol=1e-6, err_msg=key)
+
+
+def test_each_batch_of_a_step_has_a_randomness_of_its_own():
+    def loss(parts):
+        made = tiny_run.parts()
+        same = iter(tiny_run.dataset(count=1).repeat())
+        result = tiny_run.step_of(made, accumulate_steps=parts)(same, tf.constant(0, tf.int64))
+        return float(result.losses["Loss/total_loss"])
+
+    assert loss(2) != loss(1)
+
+
+def test_a_step_without_a_finite_gradient_changes_nothing_where_it_is_skipped(monkeypatch):
+    def losses_of(self, images, truth, outputs, seed=None):
+        return tiny_run.Losses(tf.reduce_mean(outputs) * float("nan"), tf.constant(0.0))
+
+    monkeypatch.setattr(tiny_run.TinyNetwork, "losses_of", losses_of)
+    changes, result = one_step(skip_non_finite=True)
+    assert not np.isfinite(float(result.gradient_norm))
+    statistics = [key for key in changes if "moving" in key]
+    assert statistics
+    for key in changes.keys() - {"step", *statistics}:
+        np.testing.assert_array_equal(changes[key], 0, err_msg=key)
+    ruined, _ = one_step()
+    assert np.isnan(ruined["model/first.kernel"]).all()
+
+
+def test_a_finite_step_is_the_same_whether_others_would_be_skipped():
+    plain, skipping = one_step()[0], one_step(skip_non_finite=True)[0]
+    for key, change in plain.items():
+        np.testing.assert_array_equal(skipping[key], change, err_msg=key)
+
+
 TWO_REPLICAS = """
 import sys
 import numpy as np
@@ -103,16 +167,19 @@ tiny_run.TinyNetwork.call = lambda self, images, truth=None, training=False, see
     1
 ](self.parts[0](tf.reduce_mean(images.pixels, axis=[1, 2]) / 255.0), training=False)
 
-def train(strategy, folder, clipping):
+def train(strategy, folder, clipping, parts=1):
     with strategy.scope():
         made = tiny_run.parts()
     dataset = tiny_run.dataset(batch_size=4)
-    if distribution.batch_of_a_replica(4, strategy) == 2:
-        def split(batch):
-            return tf.nest.map_structure(lambda t: tf.reshape(t, [2, 2, *t.shape[1:]]), batch)
-        dataset = dataset.map(split).unbatch()
+    pieces = strategy.num_replicas_in_sync * parts
+    dataset = dataset.map(lambda batch: tiny_run.split(batch, pieces)).unbatch()
     iterator = distribution.iterate(strategy, lambda shard_index, num_shards: dataset)
-    settings = train_step.StepSettings(gradient_clipping_by_norm=clipping, images_for_summary=3)
+    settings = train_step.StepSettings(
+        gradient_clipping_by_norm=clipping,
+        images_for_summary=3,
+        accumulate_steps=parts,
+        skip_non_finite=parts > 1,
+    )
     step = train_step.build_train_step(made.network, made.optimizer, settings, strategy)
     for number in range(3):
         result = step(iterator, tf.constant(number, tf.int64))
@@ -125,7 +192,8 @@ def train(strategy, folder, clipping):
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert distribution.batches_taken(10, mirrored) == 20
 for clipping in (0.0, 0.5):
-    two, loss_of_two = train(mirrored, f"{sys.argv[1]}/two{clipping}", clipping)
+    parts = 2 if clipping else 1
+    two, loss_of_two = train(mirrored, f"{sys.argv[1]}/two{clipping}", clipping, parts)
     one, loss_of_one = train(tf.distribute.get_strategy(), f"{sys.argv[1]}/one{clipping}", clipping)
     np.testing.assert_allclose(loss_of_two, loss_of_one, rtol=1e-5)
     for key in one:

@@ -4,7 +4,7 @@ import pytest
 import tiny_run
 
 from object_detection.compat.variable_names import VariableNames
-from object_detection.training import trained_weights
+from object_detection.training import layer_groups, trained_weights
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,15 @@ def test_only_what_is_named_is_updated(network):
         "first/kernel",
         "norm/beta",
     ]
+
+
+def test_a_group_of_layers_is_chosen_besides(network, monkeypatch):
+    monkeypatch.setattr(layer_groups, "stage_of", {"first/kernel": 4, "first/bias": 5}.get)
+    assert "first/kernel" not in chosen(network, group="5+")
+    assert "first/bias" in chosen(network, group="5+")
+    assert "first/bias" not in chosen(network, group="5+", freeze=["first/bias"])
+    with pytest.raises(ValueError, match="freeze_variables and --train_layers=heads leaves no"):
+        chosen(network, group="heads", freeze=["norm"])
 
 
 def test_patterns_are_searched_for_anywhere_unless_they_say_where(network):

@@ -119,6 +119,30 @@ def test_all_faults_come_at_once_without_a_traceback(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--early_stopping_patience=3"], "name the metric with --best_metric"),
+        (["--best_metric=a/b"], "nothing is evaluated here; give --eval_every_n_steps"),
+        (
+            ["--best_metric=a/b", "--early_stopping_patience=3", "--checkpoint_dir=x"],
+            "belongs to the command that trains",
+        ),
+    ],
+)
+def test_flags_that_need_others_say_so(tmp_path, flags, said):
+    done = run(
+        ROOT / "object_detection/model_main_tf2.py",
+        "--pipeline_config_path=none.config",
+        f"--model_dir={tmp_path}",
+        *flags,
+        cwd=tmp_path,
+        PYTHONPATH=str(ROOT),
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
 def test_an_override_that_does_not_fit_is_named(tmp_path):
     config = tmp_path / "pipeline.config"
     config.write_text("model { faster_rcnn { num_classes: 2 } }")

@@ -111,19 +111,34 @@ def batch_number(number, batch_size=2) -> Batch:
 
 def dataset(first=0, count=None, batch_size=2) -> tf.data.Dataset:
     """Batches `first`, `first + 1` ..., without end unless `count` is given."""
-    flat = tf.nest.flatten(batch_number(0, batch_size))
-    types = [tf.string if part.dtype.kind == "S" else tf.as_dtype(part.dtype) for part in flat]
+    flat = tf.nest.flatten(batch_number(0, batch_size))  # None where a structure has nothing
+    present = [part for part in flat if part is not None]
+    types = [tf.string if part.dtype.kind == "S" else tf.as_dtype(part.dtype) for part in present]
+
+    def values(number):
+        return [
+            part for part in tf.nest.flatten(batch_number(number, batch_size)) if part is not None
+        ]
 
     def load(number):
-        parts = tf.numpy_function(
-            lambda n: tf.nest.flatten(batch_number(int(n), batch_size)), [number], types
-        )
-        for part, example in zip(parts, flat, strict=True):
+        parts = tf.numpy_function(lambda n: values(int(n)), [number], types)
+        for part, example in zip(parts, present, strict=True):
             part.set_shape([None, *example.shape[1:]])
+        rest = iter(parts)
+        parts = [None if part is None else next(rest) for part in flat]
         return tf.nest.pack_sequence_as(batch_number(0, batch_size), parts)
 
     numbers = tf.data.Dataset.counter(first, dtype=tf.int64)
     return (numbers if count is None else numbers.take(count)).map(load)
+
+
+def split(batch, pieces):
+    """A batch as so many equal ones, one behind the other in a new first dimension."""
+
+    def cut(part):
+        return None if part is None else tf.reshape(part, [pieces, -1, *part.shape[1:]])
+
+    return tf.nest.map_structure(cut, batch)
 
 
 class Parts(NamedTuple):
