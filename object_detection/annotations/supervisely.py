@@ -1,0 +1,301 @@
+"""Reads Supervisely projects: a folder with `meta.json` and data sets of `img` and `ann`."""
+
+import base64
+import binascii
+import math
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from object_detection.annotations import drawn, files
+from object_detection.annotations.drawn import NoObject
+from object_detection.annotations.record import (
+    AnnotatedImage,
+    AnnotatedObject,
+    AnnotationError,
+    AnnotationSet,
+    EncodedBitmap,
+    Finding,
+    Polygons,
+)
+from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+
+WITHOUT_AREA = (
+    "point line polyline graph keypoints cuboid cuboid_2d cuboid_3d point_3d pointcloud".split()
+)
+
+
+class _Tagged(NamedTuple):
+    """An image with what it can be chosen by."""
+
+    image: AnnotatedImage
+    dataset: str
+    tags: frozenset[str]
+
+
+def read(
+    project_dir,
+    *,
+    train_tags=(),
+    val_tags=(),
+    train_datasets=(),
+    val_datasets=(),
+    group_tag=None,
+):
+    """Reads a project, whole or in splits.
+
+    Args:
+        project_dir: the folder with `meta.json`, or one data set of it.
+        train_tags: image tags; an image with one of them belongs to the split "train".
+        val_tags: likewise for "val". An image may belong to both.
+        train_datasets: names of data sets whose images belong to "train", tagged or not.
+        val_datasets: likewise for "val".
+        group_tag: objects of one class and image with this tag of one value are one object
+            (Supervisely's own is '@label-group-id'); None: each object is one.
+
+    Returns:
+        Name of the split ("" for the whole project, where nothing is chosen) -> `AnnotationSet`.
+
+    Raises:
+        AnnotationError: no project, or a split that no image belongs to.
+    """
+    project = Path(project_dir)
+    datasets = _datasets(project)
+    findings = []
+    declared = _classes(project, findings)
+    tagged = [
+        entry
+        for name, folder in datasets
+        for entry in _images_of(project, name, folder, group_tag, findings)
+    ]
+    categories = drawn.categories([each.image for each in tagged], declared)
+    chosen = {"train": (train_tags, train_datasets), "val": (val_tags, val_datasets)}
+    splits, sets = {}, {}
+    for split, (tags, names) in chosen.items():
+        if tags or names:
+            splits[split] = _choose(tagged, tags, names, split, project)
+    if not splits:
+        splits[""] = tuple(each.image for each in tagged)
+    both = {image.key for image in splits.get("train", ())} & {
+        image.key for image in splits.get("val", ())
+    }
+    findings += [Finding(NOTED, "the image is in both splits", key) for key in sorted(both)]
+    for split, images in splits.items():
+        source = f"{project} {split}".strip()
+        sets[split] = AnnotationSet(source, categories, images, () if sets else tuple(findings))
+    return sets
+
+
+def _datasets(project):
+    """(name, folder) of each data set: the folders with `ann` in them, nested ones too."""
+    if not project.is_dir():
+        raise AnnotationError(f"there is no folder {project}")
+    found = sorted(
+        path.parent for path in project.rglob("ann") if path.is_dir() and ".git" not in path.parts
+    )
+    if not found:
+        raise AnnotationError(
+            f"{project} is no Supervisely project: meta.json, and DATASET/img with DATASET/ann"
+        )
+    return [(_dataset_name(path, project), path) for path in found]
+
+
+def _dataset_name(path, project):
+    """Nested data sets lie in folders of the name `datasets`, which is no part of their name."""
+    parts = [part for part in path.relative_to(project).parts if part != "datasets"]
+    return "/".join(parts) or project.name
+
+
+def _classes(project, findings):
+    """The classes of meta.json that can have an area."""
+    places = [folder / "meta.json" for folder in (project, project.parent)]
+    meta = next((place for place in places if place.is_file()), None)
+    if meta is None:
+        findings.append(Finding(NOTED, "no meta.json: the classes are those in use", str(project)))
+        return []
+    content = files.load_json(meta)
+    if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
+        raise AnnotationError(f"{meta} has no list 'classes'")
+    return [
+        str(each["title"]).strip()
+        for each in content["classes"]
+        if isinstance(each, dict) and each.get("title") and each.get("shape") not in WITHOUT_AREA
+    ]
+
+
+def _images_of(project, dataset, folder, group_tag, findings):
+    """The `_Tagged` images of one data set, sorted by name; those without a JSON are told."""
+    images = files.ImageFolder(folder / "img")
+    known, entries = set(), []
+    for path in files.walk(folder / "ann", {".json"}):
+        key = files.relative_name(path, project)
+        try:
+            content = files.load_json(path)
+            if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
+                raise AnnotationError("the JSON has no list 'objects'")
+        except AnnotationError as error:
+            reason = str(error).replace(str(path), "the file")
+            findings.append(Finding(SKIPPED_IMAGE, reason, key))
+            continue
+        image_path = _image_path(path, folder, images)
+        known.add(image_path)
+        name = files.relative_name(image_path, project)
+        size = content.get("size") if isinstance(content.get("size"), dict) else {}
+        size = size.get("height"), size.get("width")
+        image = AnnotatedImage(
+            key=name,
+            source_id=name,
+            filename=name,
+            objects=_objects(content["objects"], name, group_tag, findings),
+            path=image_path,
+            stated_size=size if all(isinstance(side, int) for side in size) else None,
+        )
+        entries.append(_Tagged(image, dataset, frozenset(_tags(content))))
+    for path in images.paths():
+        if path not in known:
+            reason = "image without a JSON: left out"
+            findings.append(Finding(NOTED, reason, files.relative_name(path, project)))
+    return entries
+
+
+def _image_path(path, folder, images):
+    """The image of `ann/<name.ext>.json` (or, of old exports, `ann/<name>.json`)."""
+    below = path.relative_to(folder / "ann").with_suffix("")
+    if below.suffix.lower() in files.IMAGE_SUFFIXES:
+        return images.path(below.as_posix())
+    return images.path(f"{below.as_posix()}.png", any_suffix=True)
+
+
+def _tags(owner):
+    """Names of the tags of an image or object with their values; old ones are bare names."""
+    tags = owner.get("tags") or []
+    pairs = [
+        (tag.get("name") or tag.get("title"), tag.get("value"))
+        if isinstance(tag, dict)
+        else (tag, None)
+        for tag in tags
+    ]
+    return {str(name): True if value is None else value for name, value in pairs if name}
+
+
+def _choose(tagged, tags, names, split, project):
+    """The images of a split."""
+    for name in names:
+        if name not in {each.dataset for each in tagged}:
+            known = ", ".join(sorted({f"'{each.dataset}'" for each in tagged})) or "none"
+            raise AnnotationError(f"{project} has no data set '{name}'; it has {known}")
+    images = tuple(each.image for each in tagged if each.dataset in names or each.tags & set(tags))
+    if not images:
+        known = ", ".join(sorted({f"'{tag}'" for each in tagged for tag in each.tags})) or "none"
+        wanted = " or ".join(f"'{tag}'" for tag in tags)
+        raise AnnotationError(
+            f"{project}: no image has the tag {wanted}, so {split} is empty; tags in use: {known}"
+        )
+    return images
+
+
+def _objects(objects, name, group_tag, findings):
+    members = []
+    for place, stated in enumerate(objects):
+        key = f"{name} object {place + 1}"
+        try:
+            found = _object(stated, key, findings)
+        except NoObject as reason:
+            findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
+            continue
+        except (AttributeError, TypeError, ValueError, IndexError) as error:
+            reason = f"the object is not in Supervisely's form ({error!r})"
+            findings.append(Finding(SKIPPED_OBJECT, reason, key))
+            continue
+        members.append((_tags(stated).get(group_tag), found))
+    return drawn.grouped(members)
+
+
+def _object(stated, key, findings):
+    """One figure as an `AnnotatedObject`; raises `NoObject`."""
+    title = str(stated.get("classTitle") or "").strip()
+    if not title:
+        raise NoObject("the object has no class")
+    kind = str(stated.get("geometryType") or _kind(stated)).lower()
+    if kind in WITHOUT_AREA:
+        raise NoObject(f"a figure of type '{kind}' has no area")
+    if kind not in _FIGURES:
+        raise NoObject(f"figures of type '{kind}' are not known")
+    box, mask = _FIGURES[kind](stated)
+    if box:
+        findings.append(Finding(DERIVED, drawn.BOX_AS_MASK, key))
+    return AnnotatedObject(key, title, box, mask, **drawn.flags_of(_tags(stated)))
+
+
+def _kind(stated):
+    """Old exports leave the type of a figure to what it has."""
+    if stated.get("bitmap"):
+        return "bitmap"
+    corners = len(_exterior(stated))
+    return "polygon" if corners > 2 else "rectangle" if corners == 2 else "point"
+
+
+def _exterior(stated):
+    points = stated.get("points") or []
+    return points if isinstance(points, list) else points.get("exterior") or []
+
+
+def _rectangle(stated):
+    """First and last pixel, both inside it; fractions are places between pixels."""
+    corners = _exterior(stated)
+    if len(corners) != 2:
+        raise NoObject(f"a rectangle of {len(corners)} points; it takes two corners")
+    ymin, xmin, ymax, xmax = drawn.box_of(*corners)
+    if all(side == int(side) for side in (ymin, xmin, ymax, xmax)):
+        ymax, xmax = ymax + 1, xmax + 1
+    box = ymin, xmin, ymax, xmax
+    return box, drawn.rectangle(box)
+
+
+def _turned_box(stated):
+    """A rectangle turned clockwise by `angle` in radians."""
+    box, mask = _rectangle(stated)
+    angle = drawn.number(stated.get("angle") or 0)
+    return (None, drawn.rectangle(box, math.degrees(angle))) if angle else (box, mask)
+
+
+def _polygon(stated):
+    points = stated.get("points") or {}
+    return None, _with_holes(points.get("exterior") or [], points.get("interior") or [])
+
+
+def _multipolygon(stated):
+    parts = stated.get("parts") or []
+    if not parts:
+        raise NoObject("a polygon of no parts")
+    return None, drawn.united(
+        [_with_holes(part["exterior"], part.get("interior") or []) for part in parts]
+    )
+
+
+def _with_holes(exterior, interior):
+    (part,) = drawn.polygon(exterior).parts
+    holes = tuple(drawn.polygon(line).parts[0] for line in interior if len(line) >= 3)
+    return Polygons((part,), holes)
+
+
+def _bitmap(stated):
+    """A PNG, compressed once more and as base64, whose first pixel lies at `origin`."""
+    bitmap = stated.get("bitmap") or {}
+    left, top = (round(drawn.number(value)) for value in bitmap.get("origin") or (None, None))
+    try:
+        packed = base64.b64decode(bitmap.get("data") or "")
+        encoded = packed if packed.startswith(b"\x89PNG") else zlib.decompress(packed)
+    except (TypeError, ValueError, binascii.Error, zlib.error):
+        raise NoObject("the bitmap is not base64 of a compressed PNG") from None
+    return None, EncodedBitmap(encoded, top, left)
+
+
+_FIGURES = {
+    "rectangle": _rectangle,
+    "oriented_bbox": _turned_box,
+    "polygon": _polygon,
+    "multipolygon": _multipolygon,
+    "bitmap": _bitmap,
+    "alpha_mask": _bitmap,
+}

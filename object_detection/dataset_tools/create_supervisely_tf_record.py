@@ -1,0 +1,52 @@
+r"""Writes a Supervisely project as TFRecords.
+
+    python dataset_tools/create_supervisely_tf_record.py --include_masks \
+        --data_dir=project --train_tag=train --val_tag=val --output_dir=records
+
+The splits are the images with these tags, or whole data sets (`--train_datasets=a,b`); with
+neither, all images are one set of records.
+"""
+
+from absl import flags
+
+from object_detection.annotations import supervisely
+from object_detection.dataset_tools import conversion_door
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The command's flags."""
+    flags.DEFINE_string("data_dir", "", "The project: the folder of meta.json.")
+    for split in ("train", "val"):
+        flags.DEFINE_list(f"{split}_tag", [], f"Tags of the images of {split}, by commas.")
+        flags.DEFINE_list(f"{split}_datasets", [], f"Data sets of {split}, by commas.")
+    flags.DEFINE_string(
+        "group_tag",
+        "",
+        "Objects of a class with this tag of one value are one, as with '@label-group-id'.",
+    )
+    conversion_door.define_common_flags(output=True)
+
+
+def splits():
+    """The records to write, by the flags."""
+    base = conversion_door.base_by_flags("supervisely")
+    sets = supervisely.read(
+        conversion_door.given("data_dir"),
+        train_tags=FLAGS.train_tag,
+        val_tags=FLAGS.val_tag,
+        train_datasets=FLAGS.train_datasets,
+        val_datasets=FLAGS.val_datasets,
+        group_tag=FLAGS.group_tag or None,
+    )
+    return conversion_door.named_splits(base, sets)
+
+
+def run():
+    """The command."""
+    conversion_door.run(define_flags, splits)
+
+
+if __name__ == "__main__":
+    run()
