@@ -1,0 +1,41 @@
+r"""Writes YOLO's annotations (boxes or polygons in text files) as TFRecords.
+
+    python dataset_tools/create_yolo_tf_record.py --include_masks \
+        --data_dir=set/data.yaml --output_dir=records
+
+Each split of the set (train, val, test) is written on its own.
+"""
+
+from absl import flags
+
+from object_detection.annotations import yolo
+from object_detection.dataset_tools import conversion_door
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The command's flags."""
+    flags.DEFINE_string(
+        "data_dir", "", "data.yaml, obj.data, or the folder of the data set with its images."
+    )
+    flags.DEFINE_string(
+        "names_file", "", "Names of the classes, one a line. Unset: as the data set has them."
+    )
+    conversion_door.define_common_flags(output=True)
+
+
+def splits():
+    """The records to write, by the flags."""
+    base = conversion_door.base_by_flags("yolo")
+    sets = yolo.read(conversion_door.given("data_dir"), FLAGS.names_file or None)
+    return conversion_door.named_splits(base, sets)
+
+
+def run():
+    """The command."""
+    conversion_door.run(define_flags, splits)
+
+
+if __name__ == "__main__":
+    run()
