@@ -12,6 +12,7 @@ VOID = 255  # VOC's border between objects, and "do not care"
 MANY_COLOURS = 256  # more than these come of soft edges or of lossy compression
 NEAR = 64  # in each channel: how far the colour of a soft edge may lie from a main one
 LEAST_MAIN = 0.0005  # share of the image that makes a colour a main one
+LEAST_INSIDE = 0.3  # share of its pixels that have it on all four sides
 
 
 class FileFault(ValueError):
@@ -136,5 +137,18 @@ def _main_colours(values, labels):
             break
         if not main or (np.abs(colours[main] - colours[number]).max(axis=1) > NEAR).all():
             main.append(number)
-    nearest = np.stack([np.abs(colours - colours[number]).max(axis=1) for number in main])
-    return values[main], nearest.argmin(axis=0)[labels]
+    # Blurred edges make colours of their own, in bands too thin to have an inside.
+    found = _nearest(colours, main)[labels]
+    inner = found[1:-1, 1:-1]
+    inside = np.ones(inner.shape, bool)
+    for rows, columns in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        inside &= inner == found[rows:, columns:][: inner.shape[0], : inner.shape[1]]
+    shares = np.bincount(inner[inside], minlength=len(main)) / np.bincount(found.ravel())
+    wide = [number for number, share in zip(main, shares, strict=True) if share >= LEAST_INSIDE]
+    main = wide or main
+    return values[main], _nearest(colours, main)[labels]
+
+
+def _nearest(colours, main):
+    """Which of the main colours each colour is nearest to."""
+    return np.stack([np.abs(colours - colours[one]).max(axis=1) for one in main]).argmin(axis=0)

@@ -1,13 +1,12 @@
 """The lists of images of a VOC data set: `ImageSets/Main/train.txt` and its many relatives."""
 
-import shlex
+import os
 from pathlib import Path
 
-from object_detection.annotations.files import name_parts, read_text, walk
+from object_detection.annotations.files import IMAGE_SUFFIXES, name_parts, read_text, walk
 from object_detection.annotations.record import AnnotationError, Finding
 from object_detection.annotations.report import DERIVED, NOTED
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".xml")
 FLAGS = ("-1", "0", "1")  # behind a name in the list of a class
 
 
@@ -83,7 +82,7 @@ def _names(paths, have):
 
 def _lists(folder, image_set, *, masks):
     """Where a set's list may stand, best first: a file, or those of all classes together."""
-    # TFOD reads the list of the aeroplanes: as every class's, in VOC it names all images of the set.
+    # TFOD reads the list of the aeroplanes: like every class's, in VOC it names the whole set.
     order = ["Main/{}", "Main/aeroplane_{}", "Segmentation/{}", "Layout/{}", "Action/{}", "{}"]
     if masks:
         order.insert(0, "Segmentation/{}")
@@ -94,24 +93,22 @@ def _lists(folder, image_set, *, masks):
 
 def _name(line, have):
     """The image that a line names: with or without suffix, folders, quotes, a flag behind it."""
-    line = line.strip()
-    if not line:
-        return ""
-    if line.startswith(('"', "'")):
-        try:
-            line = shlex.split(line)[0]
-        except ValueError:
-            line = line.strip("\"'")
     words = line.split()
-    if line not in have and len(words) > 1:
-        line = " ".join(words[:-1]) if words[-1] in FLAGS else words[0]
-    parts = name_parts(line)
-    stem = parts[-1] if parts else ""
-    for suffix in IMAGE_SUFFIXES:
-        if stem.lower().endswith(suffix):
-            stem = stem[: -len(suffix)]
-    # Below the xmls' folder as it says, else by the bare name: lists may name images elsewhere.
-    for candidate in ("/".join((*parts[:-1], stem)), stem):
-        if candidate in have:
-            return candidate
-    return stem
+    if not words:
+        return ""
+    texts = [line.strip(), words[0]]
+    if words[-1] in FLAGS:
+        texts.insert(1, line.rstrip().removesuffix(words[-1]).strip())
+    forms = [form for text in texts for form in _forms(text.strip("\"'"))]
+    return next((form for form in forms if form in have), words[0])
+
+
+def _forms(text):
+    """What a text may mean as a name: as it stands, below its folders, without them."""
+    parts = name_parts(text)
+    if not parts:
+        return []
+    stem = parts[-1]
+    if os.path.splitext(stem)[1].lower() in IMAGE_SUFFIXES | {".xml"}:
+        stem = os.path.splitext(stem)[0]
+    return [text, "/".join((*parts[:-1], stem)), stem]
