@@ -69,7 +69,8 @@ def _stored(image, encoded, drawn_on):
         encoded = image_turning.without_tag(encoded)
     if kind in _JPEG and mode in ("L", "RGB"):
         if number == 1:
-            image.draft("L", (width // 8, height // 8))  # reads every byte, computes little
+            # An eighth of the size: it reads every byte, and computes little.
+            image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
             image.load()
         else:
             encoded = image_turning.turned_jpeg(image, number)

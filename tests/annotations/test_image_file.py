@@ -46,6 +46,13 @@ def test_what_readers_of_records_decode_is_kept_byte_for_byte(mode, file_format)
     assert np.abs(_decoded(stored) - expected).max() <= (0 if file_format == "PNG" else 6)
 
 
+@pytest.mark.parametrize("size", [(8, 2), (2, 8), (1, 1)])
+def test_the_smallest_jpegs_are_kept_too(size):
+    stored = prepare(_encode(_picture(size=size), "JPEG"))
+
+    assert (stored.format, stored.width, stored.height) == ("jpeg", *size)
+
+
 @pytest.mark.parametrize(
     ("mode", "file_format"),
     [("RGB", "BMP"), ("P", "BMP"), ("P", "GIF"), ("RGB", "TIFF"), ("CMYK", "TIFF"), ("L", "BMP")],
