@@ -7,8 +7,6 @@ The first line names the columns: `filename,xmin,ymin,xmax,ymax,class`, and `seg
 masks. A class has the same number in all the tables: their names sorted, from 1.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from object_detection.annotations import csv_table
@@ -37,7 +35,7 @@ def define_flags():
 def splits():
     """The records to write, by the flags."""
     base = conversion_door.base_by_flags("csv")
-    tables = {"csv": FLAGS.csv} | {split: FLAGS[f"{split}_csv"].value for split in SPLITS}
+    tables = {"": FLAGS.csv} | {split: FLAGS[f"{split}_csv"].value for split in SPLITS}
     tables = {name: path for name, path in tables.items() if path}
     if not tables:
         names = ", ".join(f"--{split}_csv" for split in SPLITS)
@@ -48,14 +46,8 @@ def splits():
     }
     names = sorted({category.name for found in sets.values() for category in found.categories})
     categories = tuple(Category(name) for name in names)
-    return [
-        conversion_door.Split(
-            name,
-            base if name == "csv" else Path(base).with_name(f"{base.stem}_{name}.record"),
-            found._replace(categories=categories),
-        )
-        for name, found in sets.items()
-    ]
+    sets = {name: found._replace(categories=categories) for name, found in sets.items()}
+    return conversion_door.named_splits(base, sets)
 
 
 def run():
