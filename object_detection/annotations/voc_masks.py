@@ -57,11 +57,14 @@ def read(data_dir, *, image_dir="", annotations_dir="", mask_dir="", with_masks=
     folders = _folders(Path(data_dir), image_dir, annotations_dir, mask_dir, with_masks)
     files = ImageFolder(folders.images)
     masks = {path.stem.lower(): path for path in walk(folders.masks, IMAGE_SUFFIXES)}
+    sheets = walk(folders.annotations, {".xml"})
+    of_images = {path.stem.lower() for path in sheets}
+    single = {stem: path for stem, path in masks.items() if stem not in of_images}
     images, findings = [], []
-    for path in walk(folders.annotations, {".xml"}):
+    for path in sheets:
         image = _image(path, files, folders, findings)
         if image is not None and with_masks:
-            image = _with_masks(image, path, masks, findings)
+            image = _with_masks(image, path, masks, single, findings)
         if image is not None:
             images.append(image)
     if not images:
@@ -144,8 +147,16 @@ def _image(path, files, folders, findings):
     )
 
 
-def _with_masks(image, path, masks, findings):
-    """The image with the way to its masks; None where it has none, but objects."""
+def _with_masks(image, path, masks, single, findings):
+    """The image with the way to its masks; None where it has none, but objects.
+
+    Args:
+        image: the image.
+        path: of its xml.
+        masks: the mask files by name.
+        single: those of them that may be of one object.
+        findings: are added to.
+    """
     if not image.objects or all(each.mask for each in image.objects):
         return image
     stems = {
@@ -156,15 +167,17 @@ def _with_masks(image, path, masks, findings):
     found = next(filter(None, (_mask_of(stem, masks) for stem in sorted(stems))), None)
     if found is not None:
         return image._replace(complete=partial(_coloured, path=found))
-    single = next(filter(None, (_single_masks(stem, masks, image) for stem in sorted(stems))), None)
-    if single is None:
+    single = next(
+        filter(None, (_single_masks(stem, single, image) for stem in sorted(stems))), None
+    )
+    if found is None:
         findings.append(Finding(SKIPPED_IMAGE, "the image has no mask image", image.key))
         return None
-    missing = [each.key for each, mask in zip(image.objects, single, strict=True) if mask is None]
+    missing = [each.key for each, mask in zip(image.objects, found, strict=True) if mask is None]
     findings += [Finding(NOTED, "the object has no mask image of its own", key) for key in missing]
     objects = tuple(
         each._replace(mask=mask and MaskFile(mask))
-        for each, mask in zip(image.objects, single, strict=True)
+        for each, mask in zip(image.objects, found, strict=True)
     )
     return image._replace(objects=objects)
 
