@@ -102,7 +102,8 @@ def look():
         f"classes: {source.classes.origin}",
         *filter(None, [fault]),
     ]
-    title = reader.name if reader else os.path.basename(FLAGS.records[0])
+    title = os.path.basename(FLAGS.pipeline_config_path or FLAGS.records[0])
+    title += f" ({FLAGS.reader})" if reader else ""
     contact_sheet.write(FLAGS.output, f"Data: {title}", origin, views, source.classes)
     print(f"\nThe page with the drawn images: {FLAGS.output}")
     if FLAGS.json_output:

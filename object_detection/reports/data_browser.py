@@ -203,4 +203,4 @@ def _drawn(image, objects, facts, classes, settings):
 
 
 def _is_figure(cell):
-    return isinstance(cell, int) or str(cell)[:1].isdigit()
+    return str(cell).removesuffix(" %").replace(".", "", 1).isdecimal()
