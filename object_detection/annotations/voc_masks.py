@@ -167,9 +167,7 @@ def _with_masks(image, path, masks, single, findings):
     found = next(filter(None, (_mask_of(stem, masks) for stem in sorted(stems))), None)
     if found is not None:
         return image._replace(complete=partial(_coloured, path=found))
-    single = next(
-        filter(None, (_single_masks(stem, single, image) for stem in sorted(stems))), None
-    )
+    found = next(filter(None, (_single_masks(stem, single, image) for stem in sorted(stems))), None)
     if found is None:
         findings.append(Finding(SKIPPED_IMAGE, "the image has no mask image", image.key))
         return None
