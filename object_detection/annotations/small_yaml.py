@@ -11,7 +11,9 @@ from object_detection.annotations.record import AnnotationError
 
 _KEY = re.compile(r"""("[^"]*"|'[^']*'|[^\s:#\[{'"-][^:#]*?|-?\d+)\s*:(?:\s+(.*)|$)""")
 _CLOSING = {"[": "]", "{": "}"}
-_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "/": "/"}
+_TEXT_BLOCK = re.compile(r".*:\s*[|>][-+0-9]*")
+_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "_": "\u00a0", "e": "\x1b"}
 
 
 def parse(text, source):
@@ -40,8 +42,6 @@ def parse(text, source):
         key, value = _scalar(found[1]), (found[2] or "").strip()
         place += 1
         if value[:1] in _CLOSING:
-            while _is_open(value) and place < len(lines):
-                value, place = f"{value} {lines[place][2]}", place + 1
             content[key] = _flow(value, f"{source}, line {number}")
             continue
         block = []
@@ -53,31 +53,71 @@ def parse(text, source):
 
 
 def _lines(text):
-    """(number, indent, content) of the lines that hold something, without comments."""
-    lines = []
-    for number, line in enumerate(text.splitlines(), 1):
-        bare = _without_comment(line).rstrip()
-        if bare.strip() and bare.strip() not in ("---", "...") and not bare.startswith("%"):
-            lines.append((number, len(bare) - len(bare.lstrip()), bare.strip()))
+    """(number, indent, content) of the lines that hold something.
+
+    Without comments; what goes on over several lines (in quotes or brackets) is one; text blocks
+    are left out.
+    """
+    raw, place, lines = text.splitlines(), 0, []
+    while place < len(raw):
+        number, quote = place + 1, ""
+        line, quote = _extended("", raw[place], quote)
+        place += 1
+        while place < len(raw) and (quote or _is_open(line)):
+            escaped = quote == '"' and line.endswith("\\")
+            line = line[:-1] if escaped else f"{line.rstrip()} "
+            line, quote = _extended(line, raw[place].lstrip(), quote)
+            place += 1
+        bare = line.strip()
+        if not bare or bare in ("---", "...") or bare.startswith("%"):
+            continue
+        indent = len(line) - len(line.lstrip())
+        lines.append((number, indent, bare))
+        if _TEXT_BLOCK.fullmatch(bare):
+            while place < len(raw) and (
+                not raw[place].strip() or raw[place][indent : indent + 1].isspace()
+            ):
+                place += 1
     return lines
 
 
-def _without_comment(line):
-    quote = ""
-    for place, letter in enumerate(line):
+def _extended(text, line, quote):
+    """The text with a further line, up to its comment, and the quote that is open then."""
+    place = 0
+    while place < len(line):
+        letter = line[place]
+        if quote == '"' and letter == "\\":
+            text += line[place : place + 2]
+            place += 2
+            continue
         if quote:
             quote = "" if letter == quote else quote
-        elif letter in "\"'" and _opens(line[:place], letter):
+        elif letter in "\"'" and _opens(text, letter):
             quote = letter
-        elif letter == "#" and (place == 0 or line[place - 1] in " \t"):
-            return line[:place]
-    return line
+        elif letter == "#" and (not text or text[-1].isspace()):
+            break
+        text += letter
+        place += 1
+    return text, quote
 
 
 def _opens(before, quote):
     """Whether a quote begins after this text: as a value does, or doubled inside one."""
     bare = before.rstrip()
-    return not bare or bare[-1] in "[{,:-" or before.endswith(quote)
+    return not bare or bare[-1] in "[{,:-" or (quote == "'" and before.endswith(quote))
+
+
+def _is_open(line):
+    """Whether a line begins a list or a map in brackets and does not end it."""
+    found = _KEY.fullmatch(line.strip())
+    value = (found[2] or "") if found else ""
+    if value[:1] not in _CLOSING:
+        return False
+    return not _without_quoted(value).rstrip().endswith(_CLOSING[value[0]])
+
+
+def _without_quoted(value):
+    return re.sub(r""""(?:\\.|[^"\\])*"|'[^']*'""", "", value)
 
 
 def _scalar(text):
@@ -85,8 +125,14 @@ def _scalar(text):
     if len(text) > 1 and text[0] == text[-1] == "'":
         return text[1:-1].replace("''", "'")
     if len(text) > 1 and text[0] == text[-1] == '"':
-        return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), text[1:-1])
+        return _ESCAPE.sub(_unescaped, text[1:-1])
     return None if text in ("", "~", "null", "Null", "NULL") else text
+
+
+def _unescaped(found):
+    *codes, letter = found.groups()
+    code = next(filter(None, codes), None)
+    return chr(int(code, 16)) if code else _LETTERS.get(letter, letter)
 
 
 def _block(block):
@@ -102,36 +148,27 @@ def _block(block):
     return {_scalar(entry[1]): _scalar(entry[2] or "") for entry in entries}
 
 
-def _is_open(value):
-    return not _without_quoted(value).rstrip().endswith(_CLOSING[value[0]])
-
-
-def _without_quoted(value):
-    return re.sub(r""""(?:\\.|[^"\\])*"|'[^']*'""", "", value)
-
-
 def _flow(value, where):
     """A list or a map on one line: [a, 'b'] or {0: a, 1: b}."""
     value = value.strip()
-    if _is_open(value):
+    if _without_quoted(value)[-1] != _CLOSING[value[0]]:
         raise AnnotationError(f"{where}: {value[:40]!r} has no end")
     parts = [part for part in _split(value[1:-1]) if part.strip()]
     if value[0] == "[":
         return [_scalar(part) for part in parts]
-    pairs = [part.partition(":") for part in parts]
-    return {_scalar(key): _scalar(rest) for key, _, rest in pairs}
+    pairs = [_KEY.fullmatch(part.strip()) for part in parts]
+    if not all(pairs):
+        raise AnnotationError(f"{where}: {value[:40]!r} is not a map of 'key: value'")
+    return {_scalar(pair[1]): _scalar(pair[2] or "") for pair in pairs}
 
 
 def _split(text):
     """Parts between commas, of which those in quotes do not count."""
-    parts, quote = [""], ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "\"'" and _opens(parts[-1], letter):
-            quote = letter
-        if letter == "," and not quote:
-            parts.append("")
+    parts, rest, quote = [], "", ""
+    for piece in re.split(r"(,)", text):
+        if piece == "," and not quote:
+            parts.append(rest)
+            rest = ""
         else:
-            parts[-1] += letter
-    return parts
+            rest, quote = _extended(rest, piece, quote)
+    return [*parts, rest]

@@ -87,3 +87,31 @@ def test_quotes_inside_flow_and_apostrophes():
 def test_what_cannot_be_read_is_an_error_with_its_line(text, why):
     with pytest.raises(AnnotationError, match=why):
         small_yaml.parse(text, "data.yaml")
+
+
+def test_what_goes_on_over_several_lines_and_escapes():
+    text = """names: {'0': traffic
+    light, 1: "B\\xE4r", 2: 'a
+    #c', 3: "one\\
+    \\ two", 4: "\\u65E5", 5: "say \\"hi\\", loud"}
+other: "a
+  b"
+download: |
+  names: ["
+    it's
+train: x
+"""
+
+    assert small_yaml.parse(text, "data.yaml") == {
+        "names": {
+            "0": "traffic light",
+            "1": "Bär",
+            "2": "a #c",
+            "3": "one two",
+            "4": "日",
+            "5": 'say "hi", loud',
+        },
+        "other": "a b",
+        "download": None,
+        "train": "x",
+    }

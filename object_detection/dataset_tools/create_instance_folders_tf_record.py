@@ -1,0 +1,46 @@
+r"""Writes images with one mask file (PNG) an object as TFRecords.
+
+    python dataset_tools/create_instance_folders_tf_record.py \
+        --data_dir=stage1_train --class_name=nucleus --output_dir=records
+"""
+
+from absl import flags
+
+from object_detection.annotations import instance_folders
+from object_detection.dataset_tools import conversion_door
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The command's flags."""
+    flags.DEFINE_string(
+        "data_dir", "", "Folder with images and masks in it, or with many such folders."
+    )
+    flags.DEFINE_string(
+        "mask_dir",
+        "",
+        "Folder of the masks. Unset: `masks` beside `images`; set: data_dir is that of the images.",
+    )
+    flags.DEFINE_string("class_name", "object", "Class of the objects that no folder names.")
+    conversion_door.define_common_flags(output=True, include_masks=True)
+
+
+def splits():
+    """The records to write, by the flags."""
+    base = conversion_door.base_by_flags("instance_folders")
+    found = instance_folders.read(
+        conversion_door.given("data_dir"),
+        class_name=FLAGS.class_name,
+        mask_dir=FLAGS.mask_dir or None,
+    )
+    return [conversion_door.Split("instance_folders", base, found)]
+
+
+def run():
+    """The command."""
+    conversion_door.run(define_flags, splits)
+
+
+if __name__ == "__main__":
+    run()
