@@ -30,7 +30,11 @@ def read(annotations_file, image_dir):
     Raises:
         AnnotationError: no json, or not COCO's form of it.
     """
-    content = _load(annotations_file)
+    return from_content(load(annotations_file), annotations_file, image_dir)
+
+
+def from_content(content, annotations_file, image_dir):
+    """Like `read`, of a json that is loaded already."""
     findings = []
     categories = _categories(content, annotations_file)
     names = {category.id: category.name for category in categories}
@@ -51,8 +55,12 @@ def read(annotations_file, image_dir):
     return AnnotationSet(str(annotations_file), categories, images, tuple(findings))
 
 
-def _load(path):
-    """The json as a dict with the lists that COCO's form needs."""
+def load(path):
+    """The json as a dict with the lists that COCO's form needs.
+
+    Raises:
+        AnnotationError: no json, or not COCO's form of it.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:

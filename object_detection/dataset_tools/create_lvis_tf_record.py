@@ -1,0 +1,48 @@
+r"""Writes LVIS as TFRecords.
+
+    python dataset_tools/create_lvis_tf_record.py --include_masks --image_dir=coco \
+        --train_annotations_file=lvis_v1_train.json --val_annotations_file=lvis_v1_val.json \
+        --output_dir=records
+
+`coco` holds the folders train2017 and val2017. Each split is optional.
+"""
+
+from absl import flags
+
+from object_detection.annotations import lvis
+from object_detection.annotations.record import AnnotationError
+from object_detection.dataset_tools import conversion_door
+
+FLAGS = flags.FLAGS
+SPLITS = ("train", "val")
+
+
+def define_flags():
+    """The command's flags."""
+    for split in SPLITS:
+        flags.DEFINE_string(f"{split}_annotations_file", "", f"LVIS' json of the {split} split.")
+    flags.DEFINE_string(
+        "image_dir", "", "Folder with COCO's train2017 and val2017, or one of them."
+    )
+    conversion_door.define_common_flags(output=True)
+
+
+def splits():
+    """The records to write, by the flags."""
+    base = conversion_door.base_by_flags("lvis")
+    image_dir = conversion_door.given("image_dir")
+    paths = {split: FLAGS[f"{split}_annotations_file"].value for split in SPLITS}
+    if not any(paths.values()):
+        names = " or ".join(f"--{split}_annotations_file" for split in SPLITS)
+        raise AnnotationError(f"nothing to convert: give {names}")
+    sets = {split: lvis.read(path, image_dir) for split, path in paths.items() if path}
+    return conversion_door.named_splits(base, sets)
+
+
+def run():
+    """The command."""
+    conversion_door.run(define_flags, splits)
+
+
+if __name__ == "__main__":
+    run()
