@@ -235,6 +235,7 @@ def _mask_stage(config, is_training):
         convolve_then_upsample=predictor.convolve_then_upsample_masks,
         spatial=predictor.spatial_mask_branch,
         crop_size=predictor.mask_crop_size,
+        loss_per_replica=predictor.mask_loss_per_replica,
     )
     hyperparams = _hyperparams(config, predictor.conv_hyperparams, is_training)
     return MaskStage(MaskHead(config.num_classes, settings, hyperparams, name="head"), name="masks")

@@ -8,6 +8,8 @@ fault). Members of a oneof that are not READ are refused by their name, with tho
 Only messages that a supported config reaches are here: `ssd`, say, is refused as a whole.
 """
 
+from object_detection.config.field_use_preprocessing import PREPROCESSING
+
 READ = {
     "TrainEvalPipelineConfig": "model train_config train_input_reader eval_config "
     "eval_input_reader",
@@ -57,7 +59,8 @@ READ = {
     "MaskRCNNBoxPredictor": "fc_hyperparams use_dropout dropout_keep_probability "
     "conv_hyperparams predict_instance_masks mask_prediction_conv_depth mask_height mask_width "
     "mask_prediction_num_conv_layers masks_are_class_agnostic share_box_across_classes "
-    "convolve_then_upsample_masks spatial_mask_branch mask_crop_size",
+    "convolve_then_upsample_masks spatial_mask_branch mask_crop_size "
+    "mask_loss_per_replica",
     "ClassificationLoss": "weighted_sigmoid weighted_softmax weighted_sigmoid_focal "
     "weighted_logits_softmax",
     "WeightedSigmoidClassificationLoss": "",
@@ -81,17 +84,7 @@ READ = {
     "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
     "fine_tune_checkpoint_type load_all_detection_checkpoint_vars "
     "fine_tune_checkpoint_version update_trainable_variables",
-    "PreprocessingStep": "random_horizontal_flip random_vertical_flip random_rotation90 "
-    "random_adjust_brightness random_adjust_contrast random_adjust_hue random_adjust_saturation "
-    "random_square_crop_by_scale",
-    "RandomAdjustBrightness": "max_delta",
-    "RandomAdjustContrast": "min_delta max_delta",
-    "RandomAdjustHue": "max_delta",
-    "RandomAdjustSaturation": "min_delta max_delta",
-    "RandomSquareCropByScale": "max_border scale_min scale_max num_scales",
-    "RandomHorizontalFlip": "probability",
-    "RandomVerticalFlip": "probability",
-    "RandomRotation90": "probability",
+    **PREPROCESSING,
     "Optimizer": "rms_prop_optimizer momentum_optimizer adam_optimizer use_moving_average "
     "moving_average_decay",
     "RMSPropOptimizer": "learning_rate momentum_optimizer_value decay epsilon",
@@ -108,7 +101,10 @@ READ = {
     "hold_base_rate_steps",
     "EvalConfig": "num_visualizations num_examples eval_interval_secs max_evals metrics_set "
     "use_moving_averages eval_instance_masks min_score_threshold max_num_boxes_to_visualize "
-    "include_metrics_per_category batch_size super_categories all_metrics_per_category",
+    "include_metrics_per_category batch_size super_categories all_metrics_per_category "
+    "recall_lower_bound recall_upper_bound skip_predictions_for_unlabeled_class "
+    "image_classes_field_map_empty_to_ones iou_threshold area_range max_detections",
+    "AreaRange": "name min max",
     "InputReader": "label_map_path shuffle num_epochs num_readers load_instance_masks "
     "tf_record_input_reader mask_type shuffle_buffer_size filenames_shuffle_buffer_size "
     "read_block_length num_prefetch_batches max_number_of_boxes sample_1_of_n_examples name "
@@ -184,12 +180,9 @@ WITHOUT_EFFECT = {
     "side",
     "EvalConfig.groundtruth_box_visualization_color": "pictures are coloured by class",
     "EvalConfig.keep_image_id_for_visualization_export": "pictures are named by their image",
-    "EvalConfig.recall_lower_bound": "read by metrics that are not supported",
-    "EvalConfig.recall_upper_bound": "read by metrics that are not supported",
     "EvalConfig.retain_original_image_additional_channels": "images have 3 channels",
     "EvalConfig.use_dummy_loss_in_eval": "losses of the evaluation are computed",
     "EvalConfig.keypoint_edge": "these models have no keypoints",
-    "EvalConfig.image_classes_field_map_empty_to_ones": _OTHER_MODELS,
     "InputReader.queue_capacity": _OLD,
     "InputReader.min_after_dequeue": _OLD,
     "InputReader.prefetch_size": _OLD,
@@ -213,10 +206,12 @@ REFUSED = {
     "MaskRCNNBoxPredictor.predict_keypoints": "Set it to false; there are no keypoints here",
     "TrainConfig.merge_multiple_label_boxes": "An object has one class here; set it to false",
     "TrainConfig.use_multiclass_scores": "An object has one class here; set it to false",
+    "PreprocessingStep.scale_boxes_to_pixel_coordinates": "Take it out; boxes become pixels behind "
+    "the last step in any case, and the steps themselves work on fractions of the image",
+    "PreprocessingStep.convert_class_logits_to_softmax": "Take it out; an object has one class "
+    "here, and no scores of several",
     "EvalConfig.force_no_resize": "Evaluation resizes images as training does; set it to false",
     "EvalConfig.parameterized_metric": "Take it out; keypoints are not scored here",
-    "EvalConfig.skip_predictions_for_unlabeled_class": "COCO's metrics count every detection; set "
-    "it to false",
     "InputReader.num_additional_channels": "Images have 3 channels here; set it to 0",
     "InputReader.expand_labels_hierarchy": "An object has one class here; expand the labels while "
     "writing the records and set this to false",

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from object_detection.modeling import replicas
+
 ACTIVATIONS = {
     None: tf.identity,
     "relu": tf.nn.relu,
@@ -55,12 +57,6 @@ class Hyperparams(NamedTuple):
 
 
 DEFAULTS = Hyperparams()
-
-
-def _replicas():
-    """Replicas that run in step, 1 outside a strategy's replica context."""
-    context = tf.distribute.get_replica_context()
-    return context.num_replicas_in_sync if context else 1
 
 
 class ConvBlock(keras.layers.Layer):
@@ -208,7 +204,7 @@ class ConvBlock(keras.layers.Layer):
         return bias if self.gain == 1.0 else bias * self.gain
 
     def _live_batch_norm(self, y):
-        if self.norm.kind == "sync" and _replicas() > 1:
+        if self.norm.kind == "sync" and replicas.count() > 1:
             return self._live_norm_of_all_replicas(y)
         ones, zeros = tf.ones([self.filters]), tf.zeros([self.filters])
         y, mean, variance, _, _, _ = tf.raw_ops.FusedBatchNormV3(
@@ -226,9 +222,7 @@ class ConvBlock(keras.layers.Layer):
     def _live_norm_of_all_replicas(self, y):
         mean = tf.reduce_mean(y, [0, 1, 2])
         square = tf.reduce_mean(tf.square(y), [0, 1, 2])
-        mean, square = tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.MEAN, [mean, square]
-        )
+        mean, square = replicas.mean([mean, square])
         variance = square - tf.square(mean)
         self._move_statistics(mean, variance)
         return tf.nn.batch_normalization(

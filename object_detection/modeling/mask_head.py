@@ -31,6 +31,7 @@ class MaskSettings(NamedTuple):
     convolve_then_upsample: bool
     spatial: bool  # our spatial_mask_branch: crops of the pyramid itself
     crop_size: int  # of these crops
+    loss_per_replica: bool  # our mask_loss_per_replica: the mean of each replica's own rois (TFOD)
 
 
 class MaskHead(keras.layers.Layer):

@@ -55,7 +55,7 @@ class ConvolutionalBoxPredictor(_message.Message):
     def __init__(self, conv_hyperparams: _Optional[_Union[_hyperparams_pb2.Hyperparams, _Mapping]] = ..., min_depth: _Optional[int] = ..., max_depth: _Optional[int] = ..., num_layers_before_predictor: _Optional[int] = ..., use_dropout: bool = ..., dropout_keep_probability: _Optional[float] = ..., kernel_size: _Optional[int] = ..., box_code_size: _Optional[int] = ..., apply_sigmoid_to_scores: bool = ..., class_prediction_bias_init: _Optional[float] = ..., use_depthwise: bool = ..., box_encodings_clip_range: _Optional[_Union[ConvolutionalBoxPredictor.BoxEncodingsClipRange, _Mapping]] = ...) -> None: ...
 
 class MaskRCNNBoxPredictor(_message.Message):
-    __slots__ = ("fc_hyperparams", "use_dropout", "dropout_keep_probability", "box_code_size", "conv_hyperparams", "predict_instance_masks", "mask_prediction_conv_depth", "predict_keypoints", "mask_height", "mask_width", "mask_prediction_num_conv_layers", "masks_are_class_agnostic", "share_box_across_classes", "convolve_then_upsample_masks", "spatial_mask_branch", "mask_crop_size")
+    __slots__ = ("fc_hyperparams", "use_dropout", "dropout_keep_probability", "box_code_size", "conv_hyperparams", "predict_instance_masks", "mask_prediction_conv_depth", "predict_keypoints", "mask_height", "mask_width", "mask_prediction_num_conv_layers", "masks_are_class_agnostic", "share_box_across_classes", "convolve_then_upsample_masks", "spatial_mask_branch", "mask_crop_size", "mask_loss_per_replica")
     FC_HYPERPARAMS_FIELD_NUMBER: _ClassVar[int]
     USE_DROPOUT_FIELD_NUMBER: _ClassVar[int]
     DROPOUT_KEEP_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,7 @@ class MaskRCNNBoxPredictor(_message.Message):
     CONVOLVE_THEN_UPSAMPLE_MASKS_FIELD_NUMBER: _ClassVar[int]
     SPATIAL_MASK_BRANCH_FIELD_NUMBER: _ClassVar[int]
     MASK_CROP_SIZE_FIELD_NUMBER: _ClassVar[int]
+    MASK_LOSS_PER_REPLICA_FIELD_NUMBER: _ClassVar[int]
     fc_hyperparams: _hyperparams_pb2.Hyperparams
     use_dropout: bool
     dropout_keep_probability: float
@@ -88,7 +89,8 @@ class MaskRCNNBoxPredictor(_message.Message):
     convolve_then_upsample_masks: bool
     spatial_mask_branch: bool
     mask_crop_size: int
-    def __init__(self, fc_hyperparams: _Optional[_Union[_hyperparams_pb2.Hyperparams, _Mapping]] = ..., use_dropout: bool = ..., dropout_keep_probability: _Optional[float] = ..., box_code_size: _Optional[int] = ..., conv_hyperparams: _Optional[_Union[_hyperparams_pb2.Hyperparams, _Mapping]] = ..., predict_instance_masks: bool = ..., mask_prediction_conv_depth: _Optional[int] = ..., predict_keypoints: bool = ..., mask_height: _Optional[int] = ..., mask_width: _Optional[int] = ..., mask_prediction_num_conv_layers: _Optional[int] = ..., masks_are_class_agnostic: bool = ..., share_box_across_classes: bool = ..., convolve_then_upsample_masks: bool = ..., spatial_mask_branch: bool = ..., mask_crop_size: _Optional[int] = ...) -> None: ...
+    mask_loss_per_replica: bool
+    def __init__(self, fc_hyperparams: _Optional[_Union[_hyperparams_pb2.Hyperparams, _Mapping]] = ..., use_dropout: bool = ..., dropout_keep_probability: _Optional[float] = ..., box_code_size: _Optional[int] = ..., conv_hyperparams: _Optional[_Union[_hyperparams_pb2.Hyperparams, _Mapping]] = ..., predict_instance_masks: bool = ..., mask_prediction_conv_depth: _Optional[int] = ..., predict_keypoints: bool = ..., mask_height: _Optional[int] = ..., mask_width: _Optional[int] = ..., mask_prediction_num_conv_layers: _Optional[int] = ..., masks_are_class_agnostic: bool = ..., share_box_across_classes: bool = ..., convolve_then_upsample_masks: bool = ..., spatial_mask_branch: bool = ..., mask_crop_size: _Optional[int] = ..., mask_loss_per_replica: bool = ...) -> None: ...
 
 class RfcnBoxPredictor(_message.Message):
     __slots__ = ("conv_hyperparams", "num_spatial_bins_height", "num_spatial_bins_width", "depth", "box_code_size", "crop_height", "crop_width")

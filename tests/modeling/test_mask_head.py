@@ -24,6 +24,7 @@ SETTINGS = MaskSettings(
     convolve_then_upsample=False,
     spatial=False,
     crop_size=14,
+    loss_per_replica=False,
 )
 
 
