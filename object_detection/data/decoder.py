@@ -42,6 +42,12 @@ _FEATURES = {
     "image/object/difficult": _INTS,
     "image/object/weight": _FLOATS,
 }
+# Masks cut at their extent; a record that has them needs no others.
+_BOX_MASKS = {
+    "image/object/mask/box_png": _STRINGS,
+    "image/object/mask/box_top": _INTS,
+    "image/object/mask/box_left": _INTS,
+}
 
 
 class DecoderOptions(NamedTuple):
@@ -89,6 +95,7 @@ class Decoder:
         if options.load_masks:
             self.features["image/object/mask"] = _STRINGS if options.png_masks else _FLOATS
         for name in options.extras:
+            self.features.update(_BOX_MASKS)
             self.features.update(features_of(name))
         self._class_ids = _lookup_table(options.class_ids) if options.class_ids else None
 
@@ -178,28 +185,37 @@ class Decoder:
     def _masks(self, parsed, count, image):
         """[g, mask height, mask width] uint8."""
         image_size = tf.unstack(tf.shape(image)[:2])
-        stored = parsed["image/object/mask"]
-        if self.options.png_masks:
-            _require_masks(tf.size(stored), count)
-            masks = mask_decoder.decode_png_masks(stored, image_size)
-        else:
-            sizes = [_first(parsed[f"image/{side}"], 1) for side in ("height", "width")]
-            sizes = [tf.cast(side, tf.int32) for side in sizes]
-            values = tf.size(stored)
-            fits = (values == count * sizes[0] * sizes[1]) | (
-                values == count * image_size[0] * image_size[1]
-            )
-            require(
-                fits,
-                report.MASK_COUNT,
-                "{} mask values do not make {} masks of {} x {}",
-                values,
-                count,
-                *sizes,
-            )
-            masks = mask_decoder.decode_numerical_masks(stored, count, sizes, image_size)
+        whole = self._png_masks if self.options.png_masks else self._numerical_masks
+        masks = tf.cond(
+            tf.size(parsed["image/object/mask/box_png"]) > 0,
+            lambda: _box_masks(parsed, count, image_size),
+            lambda: whole(parsed, count, image_size),
+        )
         _require_same_shape(tf.shape(masks)[1:], image_size)
         return masks
+
+    def _png_masks(self, parsed, count, image_size):
+        stored = parsed["image/object/mask"]
+        _require_masks(tf.size(stored), count)
+        return mask_decoder.decode_png_masks(stored, image_size)
+
+    def _numerical_masks(self, parsed, count, image_size):
+        stored = parsed["image/object/mask"]
+        sizes = [_first(parsed[f"image/{side}"], 1) for side in ("height", "width")]
+        sizes = [tf.cast(side, tf.int32) for side in sizes]
+        values = tf.size(stored)
+        fits = (values == count * sizes[0] * sizes[1]) | (
+            values == count * image_size[0] * image_size[1]
+        )
+        require(
+            fits,
+            report.MASK_COUNT,
+            "{} mask values do not make {} masks of {} x {}",
+            values,
+            count,
+            *sizes,
+        )
+        return mask_decoder.decode_numerical_masks(stored, count, sizes, image_size)
 
     def _sort_out(self, example, texts, ignored):
         """Clips the boxes, drops the objects that cannot be used, and counts both."""
@@ -269,6 +285,31 @@ def _boxes(parsed):
         tf.reduce_max(tf.abs(finite)),
     )
     return boxes
+
+
+def _box_masks(parsed, count, image_size):
+    """[g, height, width] uint8 of masks that are stored cut."""
+    encoded = parsed["image/object/mask/box_png"]
+    _require_masks(tf.size(encoded), count)
+    corner = [parsed[f"image/object/mask/box_{side}"] for side in ("top", "left")]
+    require(
+        (tf.size(corner[0]) == count) & (tf.size(corner[1]) == count),
+        report.UNEQUAL_LENGTHS,
+        "image/object/mask/box_top has {} and box_left {} values for {} masks",
+        tf.size(corner[0]),
+        tf.size(corner[1]),
+        count,
+    )
+    size = tf.cast(mask_decoder.png_sizes(encoded), tf.int64)
+    first = tf.stack(corner, axis=1)
+    require(
+        tf.reduce_all((first >= 0) & (first + size <= tf.cast(tf.stack(image_size), tf.int64))),
+        report.MASK_SIZE,
+        "a mask stored cut at its extent reaches out of the image of {} x {} (height x width)",
+        *image_size,
+    )
+    top, left = (tf.cast(tf.clip_by_value(axis, -1, tf.int32.max), tf.int32) for axis in corner)
+    return mask_decoder.decode_box_masks(encoded, top, left, image_size)
 
 
 def _require_masks(masks, boxes):

@@ -2,7 +2,9 @@
 
 import tensorflow as tf
 
-# Where a PNG file holds its bit depth (1 byte) and colour type (1 byte: 0 is gray).
+# Where a PNG file holds its width and height (4 bytes each, the highest first), and then its bit
+# depth (1 byte) and colour type (1 byte: 0 is gray).
+_PNG_SIZE_AT, _PNG_SIZE_BYTES = 16, 8
 _PNG_FORMAT_AT = 24
 _PNG_HEADER_BYTES = 33
 
@@ -21,16 +23,46 @@ def decode_png_masks(encoded, image_size):
     Raises:
         tf.errors.InvalidArgumentError: where a mask cannot be decoded, or their sizes differ.
     """
-    mask_or_empty = tf.cond(
-        tf.size(encoded) > 0,
-        lambda: tf.cond(
-            _are_plain(encoded),
-            lambda: _decode_each(encoded, _decode_gray),
-            lambda: _decode_each(encoded, _decode_any),
-        ),
-        lambda: tf.zeros([0, image_size[0], image_size[1]], tf.uint8),
-    )
-    return tf.ensure_shape(mask_or_empty, [None, None, None])
+    return _decode_any_number(encoded, encoded, lambda decode: decode, image_size)
+
+
+def decode_box_masks(encoded, top, left, image_size):
+    """Masks stored as the part of them that the object fills, and where in the image it lies.
+
+    Args:
+        encoded: [g] strings, as in `decode_png_masks` but of any sizes.
+        top, left: [g] int32, the row and column of the image of each one's first pixel.
+        image_size: (height, width), int32 scalars.
+
+    Returns:
+        [g, height, width] uint8 of 0 and 1: what `decode_png_masks` makes of the whole masks.
+
+    Raises:
+        tf.errors.InvalidArgumentError: where a mask cannot be decoded, or reaches out of the image.
+    """
+
+    def placed(decode):
+        def place(one):
+            part, row, column = decode(one[0]), one[1], one[2]
+            below = image_size[0] - row - tf.shape(part)[0]
+            right = image_size[1] - column - tf.shape(part)[1]
+            return tf.pad(part, [[row, below], [column, right]])
+
+        return place
+
+    return _decode_any_number(encoded, (encoded, top, left), placed, image_size)
+
+
+def png_sizes(encoded):
+    """[g, 2] int32 (height, width) that PNG files [g] state; (0, 0) of one without a header."""
+
+    def stated():
+        stored = tf.strings.substr(encoded, _PNG_SIZE_AT, _PNG_SIZE_BYTES)
+        return tf.io.decode_raw(stored, tf.int32, little_endian=False)[:, ::-1]
+
+    long_enough = tf.reduce_all(tf.strings.length(encoded) >= _PNG_HEADER_BYTES)
+    none = tf.zeros([tf.size(encoded), 2], tf.int32)
+    return tf.cond(long_enough & (tf.size(encoded) > 0), stated, lambda: none)
 
 
 def decode_numerical_masks(values, count, stored_size, image_size):
@@ -63,9 +95,27 @@ def _are_plain(encoded):
     return tf.cond(long_enough, check, lambda: False)
 
 
-def _decode_each(encoded, decode):
-    masks = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None], tf.uint8))
-    return tf.minimum(masks, 1)
+def _decode_any_number(encoded, elements, with_decoder, image_size):
+    """[g, h, w] uint8 of `elements`, [0, *image_size] where there is none.
+
+    `with_decoder` makes the function of one element, given the one that decodes its PNG.
+    """
+
+    def decode_each(decode):
+        spec = tf.TensorSpec([None, None], tf.uint8)
+        masks = tf.map_fn(with_decoder(decode), elements, fn_output_signature=spec)
+        return tf.minimum(masks, 1)
+
+    masks = tf.cond(
+        tf.size(encoded) > 0,
+        lambda: tf.cond(
+            _are_plain(encoded),
+            lambda: decode_each(_decode_gray),
+            lambda: decode_each(_decode_any),
+        ),
+        lambda: tf.zeros([0, image_size[0], image_size[1]], tf.uint8),
+    )
+    return tf.ensure_shape(masks, [None, None, None])
 
 
 def _decode_gray(encoded):
