@@ -94,8 +94,8 @@ class Decoder:
         self.features = dict(_FEATURES)
         if options.load_masks:
             self.features["image/object/mask"] = _STRINGS if options.png_masks else _FLOATS
-        for name in options.extras:
             self.features.update(_BOX_MASKS)
+        for name in options.extras:
             self.features.update(features_of(name))
         self._class_ids = _lookup_table(options.class_ids) if options.class_ids else None
 
