@@ -1,66 +1,196 @@
 """The way from annotated images to record files, the same for every format."""
 
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from functools import partial
-from multiprocessing import get_context
+import math
+from collections import Counter
+from typing import NamedTuple
 
 from tqdm import tqdm
 
-from object_detection.annotations.example_features import features_of
-from object_detection.annotations.report import Report
+from object_detection import __version__
+from object_detection.annotations import inputs_digest, workers
+from object_detection.annotations.example_bytes import encode
+from object_detection.annotations.example_features import Outcome, features_of
+from object_detection.annotations.record import AnnotationError, Finding
+from object_detection.annotations.report import SKIPPED_IMAGE, Report
+from object_detection.annotations.tfrecord_frame import frame
 
-IMAGES_A_TASK = 8  # handed to a worker at a time: few enough to keep all of them busy
+SAMPLE = 48  # images of which the size of the records is foretold
 
 
-def convert(images, writer, settings, *, title, num_workers=1):
-    """Writes annotated images as records, in their order.
+class Prepared(NamedTuple):
+    """One image on its way from a worker: what is written, and what is said of it."""
+
+    record: bytes | None  # as it stands in a record file; None: the image is skipped
+    classes: dict[str, int]  # name -> objects written
+    crowds: int
+    findings: tuple[Finding, ...]
+    digest: str  # of what the record was made from
+
+
+def prepared(image, settings):
+    """Makes the record of one `AnnotatedImage`; the work of a worker process."""
+    try:
+        outcome = features_of(image, settings)
+        record = None if outcome.features is None else frame(encode(outcome.features))
+    except Exception as error:  # what nobody thought of costs this image, not the others
+        reason = f"it cannot be converted ({type(error).__name__}: {error})"
+        outcome, record = Outcome(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),)), None
+    digest = inputs_digest.of_image(image)
+    classes = dict(Counter(outcome.classes))
+    return Prepared(record, classes, outcome.crowds, outcome.findings, digest)
+
+
+def convert(images, records, settings, *, title, num_workers=1, resume=False, findings=()):
+    """Writes annotated images as records: image i to shard i modulo their number, in order.
 
     Args:
-        images: the `AnnotatedImage`s.
-        writer: a `ShardedWriter` that is not open yet.
+        images: the `AnnotatedImage`s, a sequence.
+        records: the `ShardedRecords` to write.
         settings: the `Settings` of `example_features`.
         title: what the progress bar and the report call this set.
         num_workers: processes that read images and rasterize masks; 1 does it in this one.
+        resume: go on where a stopped run of the same inputs was.
+        findings: of the annotations as a whole, for the report.
 
     Returns:
-        The `Report`.
+        The `Report`; it also lies beside the records, as text and as JSON.
+
+    Raises:
+        AnnotationError: `resume`, and the inputs are not those of the stopped run.
     """
-    report = Report(title, writer.pattern)
-    work = partial(features_of, settings=settings)
-    with writer, _mapped(work, images, num_workers) as outcomes:
-        # disable=None: no bar where the output is not a terminal.
-        for outcome in tqdm(outcomes, title, total=len(images), unit="image", disable=None):
-            _take_in(report, outcome)
-            if outcome.features is not None:
-                writer.write(outcome.features)
-    for path in writer.strangers():
+    inputs = inputs_digest.of_settings(settings, records.num_shards, len(images), __version__)
+    count = len(records.paths)
+    shards = [range(index, len(images), count) for index in range(count)]
+    if resume and _is_complete(images, records, inputs, shards):
+        return Report.load(records.base)
+    notes = _kept(images, records, inputs, shards) if resume else {}
+    if not notes:
+        records.begin(inputs)
+    try:
+        _write(images, records, settings, notes, shards, title=title, num_workers=num_workers)
+    except BaseException:
+        if not notes:
+            records.forget()
+        raise
+    report = _report(title, records, notes, findings, settings)
+    records.appear()
+    for path in records.strangers():
         report.note("record files of another run lie here too; a pattern may match them", path.name)
+    made_from = inputs | {"shards": [notes[index]["digest"] for index in range(count)]}
+    report.save(records.base, made_from)
+    records.forget()
     return report
 
 
-@contextmanager
-def _mapped(work, items, num_workers):
-    """`map(work, items)`, in order, on so many processes."""
-    if num_workers == 1:
-        yield map(work, items)
-        return
-    # Spawned, not forked: a fork would copy TensorFlow's threads half alive.
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
-        try:
-            yield pool.map(work, items, chunksize=IMAGES_A_TASK)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+def _write(images, records, settings, notes, shards, *, title, num_workers):
+    """Writes the shards of which there are no notes yet, one after another, and notes on each."""
+    todo = [index for index in range(len(shards)) if index not in notes]
+    items = (images[place] for index in todo for place in shards[index])
+    done = len(images) - sum(len(shards[index]) for index in todo)
+    with (
+        workers.mapped(prepared, items, settings, num_workers) as found,
+        # disable=None: no bar where the output is not a terminal.
+        tqdm(desc=title, total=len(images), initial=done, unit="image", disable=None) as bar,
+    ):
+        for index in todo:
+            with records.open(index) as file:
+                told = _write_shard(file, shards[index], found, bar)
+            records.finish(index, told)
+            notes[index] = told
 
 
-def _take_in(report, outcome):
-    report.add(outcome.findings)
-    if outcome.features is None:
-        return
-    report.written["images"] += 1
-    report.written["images without objects"] += not outcome.classes
-    report.written["objects"] += len(outcome.classes)
-    report.written["crowds"] += outcome.crowds
-    report.written["masks"] += len(outcome.features.get("image/object/mask", ()))
-    report.objects_of_class.update(outcome.classes)
+def _write_shard(file, places, found, bar):
+    """Writes one shard; gives what is to be known of it, as plain values."""
+    written, classes, findings, digests = Counter(), Counter(), [], []
+    for place in places:
+        one = next(found)
+        digests.append(one.digest)
+        findings += [(place, *finding) for finding in one.findings]
+        bar.update()
+        if one.record is None:
+            continue
+        file.write(one.record)
+        written["images"] += 1
+        written["images without objects"] += not one.classes
+        written["crowds"] += one.crowds
+        classes.update(one.classes)
+    digest = inputs_digest.of_shard(digests)
+    return {"digest": digest, "written": written, "classes": classes, "findings": findings}
+
+
+def _report(title, records, notes, findings, settings):
+    """The report on all shards, its findings in the order of the images."""
+    report = Report(title, records.pattern)
+    report.add(findings)
+    for told in notes.values():
+        report.written.update(told["written"])
+        report.objects_of_class.update(told["classes"])
+    objects = report.objects_of_class.total()
+    report.written["objects"] = objects
+    report.written["masks"] = objects if settings.include_masks else 0
+    told = [entry for each in notes.values() for entry in each["findings"]]
+    report.add(Finding(*entry[1:]) for entry in sorted(told, key=lambda entry: entry[0]))
+    return report
+
+
+def _kept(images, records, inputs, shards):
+    """Notes on the shards of a stopped run that can be kept.
+
+    Raises:
+        AnnotationError: they are of other inputs.
+    """
+    before, notes = records.unfinished()
+    if before is None or not notes:
+        return {}
+    changed = [name for name in inputs if before.get(name) != inputs[name]]
+    if not changed:
+        changed = [
+            f"the annotations or image files of shard {index}"
+            for index, told in notes.items()
+            if told["digest"] != _digest(images, shards[index])
+        ]
+    if changed:
+        raise AnnotationError(
+            f"--resume: {records.base} was begun with other inputs. What changed: "
+            f"{', '.join(changed[:5])}. Run it without --resume to begin anew"
+        )
+    return notes
+
+
+def _is_complete(images, records, inputs, shards):
+    """Whether the records lie there, whole and made from these very inputs."""
+    if records.folder.exists() or not all(path.is_file() for path in records.paths):
+        return False
+    before = Report.made_from(records.base)
+    return before is not None and before == inputs | {
+        "shards": [_digest(images, places) for places in shards]
+    }
+
+
+def _digest(images, places):
+    return inputs_digest.of_shard(inputs_digest.of_image(images[place]) for place in places)
+
+
+def num_shards_for(images, settings, megabytes):
+    """How many shards of about so many megabytes (10 ** 6 bytes) the records of images need.
+
+    The image files' sizes are known; how much larger or smaller the records are is told by a few.
+    """
+    step = max(len(images) // SAMPLE, 1)
+    sizes, sampled = [], []
+    for place, image in enumerate(images):
+        sizes.append(_bytes_of(image))
+        if place % step == 0:
+            sampled.append((sizes[-1], len(prepared(image, settings).record or b"")))
+    of_files, of_records = (sum(column) for column in zip(*sampled, strict=True))
+    ratio = of_records / of_files if of_files else 1.0
+    return max(math.ceil(sum(sizes) * ratio / (megabytes * 1e6)), 1)
+
+
+def _bytes_of(image):
+    if image.encoded is not None:
+        return len(image.encoded)
+    try:
+        return image.path.stat().st_size
+    except OSError:
+        return 0

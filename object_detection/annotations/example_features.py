@@ -115,8 +115,9 @@ def _of_image(image, stored):
         "image/format": [stored.format.encode()],
         "image/height": np.array([stored.height], np.int64),
         "image/width": np.array([stored.width], np.int64),
-        "image/filename": [image.filename.encode()],
-        "image/source_id": [image.source_id.encode()],
+        # On Linux a file name may hold any bytes; Python carries them in its text.
+        "image/filename": [image.filename.encode(errors="surrogateescape")],
+        "image/source_id": [image.source_id.encode(errors="surrogateescape")],
         "image/key/sha256": [hashlib.sha256(stored.encoded).hexdigest().encode()],
     }
 

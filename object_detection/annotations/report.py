@@ -1,17 +1,17 @@
 """What a conversion did, counted and named: the closing report on the screen and as JSON."""
 
-import json
-import os
 from collections import Counter
-from pathlib import Path
 
 from object_detection.annotations.record import Finding
+from object_detection.annotations.record_writer import read_json, write_json, write_text
 
 SKIPPED_IMAGE, SKIPPED_OBJECT = "skipped images", "skipped objects"
 CLIPPED, DERIVED = "clipped objects", "derived values"
 RE_ENCODED, NOTED = "images stored anew", "worth a look"
 LEFT_OUT = "left out as asked"  # by a flag: nothing to correct
 GROUPS = (SKIPPED_IMAGE, SKIPPED_OBJECT, CLIPPED, DERIVED, RE_ENCODED, NOTED, LEFT_OUT)
+# With these nothing was lost and nothing is to be corrected; any other is an error to `--strict`.
+HARMLESS = (DERIVED, RE_ENCODED, LEFT_OUT)
 
 NAMES_ON_SCREEN = 10
 
@@ -43,8 +43,12 @@ class Report:
         """How many names stand in a group."""
         return sum(len(names) for names in self.names[group].values())
 
-    def text(self):
-        """The report for the screen: every count, and the first names of each finding."""
+    def faults(self):
+        """How many findings there are that somebody could correct in the data."""
+        return sum(self.count(group) for group in GROUPS if group not in HARMLESS)
+
+    def text(self, names=NAMES_ON_SCREEN):
+        """Every count, and of each finding the first `names` names; None: all, one a line."""
         written = self.written
         lines = [
             f"{self.title}: {written['images']} images written to {self.destination}",
@@ -53,13 +57,17 @@ class Report:
         ]
         if self.objects_of_class:
             counts = [f"{name} {count}" for name, count in self.objects_of_class.most_common()]
-            lines.append(f"  objects by class: {_first(counts)}")
+            lines.append(f"  objects by class: {_first(counts, names)}")
         for group in GROUPS:
             if self.names[group]:
                 lines.append(f"  {group}: {self.count(group)}")
-            for reason, names in self.names[group].items():
-                lines.append(f"    {reason}: {len(names)} ({_first(names)})")
-        return "\n".join(lines)
+            for reason, keys in self.names[group].items():
+                if names is None:
+                    lines += [f"    {reason}: {len(keys)}", *(f"      {key}" for key in keys)]
+                else:
+                    lines.append(f"    {reason}: {len(keys)} ({_first(keys, names)})")
+        # A file name may hold bytes that are no text.
+        return "\n".join(lines).encode(errors="backslashreplace").decode()
 
     def as_dict(self):
         """The whole report, every name in it."""
@@ -71,15 +79,36 @@ class Report:
             **{group: dict(reasons) for group, reasons in self.names.items()},
         }
 
-    def save(self, path):
-        """Writes the whole report as JSON; the file appears complete or not at all."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.partial")
-        temporary.write_text(json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n")
-        os.replace(temporary, path)
+    def save(self, base, made_from=None):
+        """Writes the report beside the records: `BASE.report.txt` and `BASE.report.json`.
+
+        Both hold every name; the JSON also holds, for a later run, what the records are made from.
+        """
+        write_text(_place(base, "txt"), self.text(names=None) + "\n")
+        write_json(_place(base, "json"), self.as_dict() | {"made_from": made_from})
+
+    @classmethod
+    def load(cls, base):
+        """The report that `save` wrote."""
+        content = read_json(_place(base, "json"))
+        report = cls(content["title"], content["records"])
+        report.written.update(content["written"])
+        report.objects_of_class.update(content["objects_of_class"])
+        report.names = {group: content.get(group, {}) for group in GROUPS}
+        return report
+
+    @staticmethod
+    def made_from(base):
+        """What the records are made from, as given to `save`; None where nothing says it."""
+        return (read_json(_place(base, "json")) or {}).get("made_from")
 
 
-def _first(names):
+def _place(base, kind):
+    return base.with_name(f"{base.name}.report.{kind}")
+
+
+def _first(keys, count):
     """The first few of a list, and how many more there are."""
-    more = len(names) - NAMES_ON_SCREEN
-    return ", ".join(names[:NAMES_ON_SCREEN]) + (f", ... and {more} more" if more > 0 else "")
+    if count is None or len(keys) <= count:
+        return ", ".join(keys)
+    return ", ".join(keys[:count]) + f", ... and {len(keys) - count} more"

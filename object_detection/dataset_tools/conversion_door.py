@@ -6,8 +6,12 @@ from typing import NamedTuple
 
 from absl import app, flags
 
-from object_detection.annotations import label_ids
-from object_detection.annotations.record import AnnotationError, AnnotationSet
+from object_detection.annotations import conversion, data_set, label_ids, stored_masks
+from object_detection.annotations.example_features import Settings
+from object_detection.annotations.record import AnnotationError, AnnotationSet, Finding
+from object_detection.annotations.record_writer import ShardedRecords
+from object_detection.annotations.report import DERIVED, NOTED
+from object_detection.annotations.workers import WorkerDied
 from object_detection.dataset_tools import door
 
 FLAGS = flags.FLAGS
@@ -26,6 +30,20 @@ class Split(NamedTuple):
     num_shards: int = 1
 
 
+class Options(NamedTuple):
+    """What the flags of all commands say; see there."""
+
+    include_masks: bool = False
+    mask_storage: str = "png"
+    label_map_path: str = ""
+    num_shards: int | None = None
+    shard_size_mb: float | None = None
+    val_fraction: float = 0.0
+    split_seed: int = 0
+    num_workers: int = 1
+    resume: bool = False
+
+
 def define_common_flags(*, output=False, include_masks=False):
     """The flags that every command has.
 
@@ -37,7 +55,14 @@ def define_common_flags(*, output=False, include_masks=False):
         flags.DEFINE_string("output_dir", "", "Where the records, the label map and reports go.")
         flags.DEFINE_string("name", "", "First part of the records' names. Unset: the format's.")
     if include_masks is not None:
-        flags.DEFINE_bool("include_masks", include_masks, "Write instance masks (as PNG) too.")
+        flags.DEFINE_bool("include_masks", include_masks, "Write instance masks too.")
+        flags.DEFINE_enum(
+            "mask_storage",
+            "png",
+            stored_masks.STORAGES,
+            "png: for each object a PNG of the whole image, TFOD's form. box: a PNG cropped to the "
+            "object, under keys of our own; smaller and faster to read. numerical: TFOD's floats.",
+        )
     if "label_map_path" not in FLAGS:
         flags.DEFINE_string(
             "label_map_path",
@@ -45,7 +70,41 @@ def define_common_flags(*, output=False, include_masks=False):
             "Label map whose numbers hold; it is written there if absent. "
             "Unset: label_map.pbtxt beside the records, numbered as the annotations are.",
         )
+    flags.DEFINE_integer("num_shards", None, "Files a split; 0: one, without the suffix.", 0)
+    flags.DEFINE_float("shard_size_mb", None, "In place of num_shards: about so large a file.", 0.0)
+    flags.DEFINE_float(
+        "val_fraction",
+        0.0,
+        "Share of the images for NAME_val; the others are NAME_train.",
+        0.0,
+        1.0,
+    )
+    flags.DEFINE_integer("split_seed", 0, "The same seed takes the same images for NAME_val.")
     flags.DEFINE_integer("num_workers", 1, "Processes that prepare the records.", 1)
+    flags.DEFINE_bool("resume", False, "Go on where a stopped run of the same command was.")
+    flags.DEFINE_bool("strict", False, "End with an error if the data has anything to correct.")
+
+
+def options_by_flags():
+    """The `Options`.
+
+    Raises:
+        AnnotationError: two flags that exclude each other, or one without the other it needs.
+    """
+    if FLAGS.num_shards is not None and FLAGS.shard_size_mb:
+        raise AnnotationError("--num_shards and --shard_size_mb say the same in two ways: give one")
+    if FLAGS.val_fraction >= 1:
+        raise AnnotationError("--val_fraction=1 would leave no image for training; give less")
+    masks = {}
+    if "include_masks" in FLAGS:
+        masks = {name: FLAGS[name].value for name in ("include_masks", "mask_storage")}
+        if FLAGS["mask_storage"].present and not FLAGS.include_masks:
+            raise AnnotationError(
+                "--mask_storage says how masks are written: it needs --include_masks"
+            )
+    names = ("label_map_path", "num_shards", "shard_size_mb", "val_fraction", "split_seed")
+    names += ("num_workers", "resume")
+    return Options(**masks, **{name: FLAGS[name].value for name in names})
 
 
 def given(name):
@@ -93,37 +152,78 @@ def run(define_flags, splits):
         if len(argv) > 1:
             raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
         try:
-            reports = convert(splits())
-        except AnnotationError as error:
+            found = splits()  # before the options: some commands' own flags decide over these
+            reports = convert(found, options_by_flags())
+        except (AnnotationError, OSError, WorkerDied) as error:
             sys.exit(f"error: {error}")
         for report in reports:
             print(report.text())
+        print(f"all names of each finding: {found[0].base.parent}/*.report.txt")
         if not all(report.written["images"] for report in reports):
             sys.exit("error: a split has no image that could be written")
+        faults = sum(report.faults() for report in reports)
+        if FLAGS.strict and faults:
+            sys.exit(f"error: --strict, and the reports above have {faults} findings to correct")
 
     door.run(define_flags, main)
 
 
-def convert(splits):
-    """Writes the splits by the flags; returns a `Report` for each."""
-    # Here and not above: worker processes import this module, and have no use for TensorFlow.
-    from object_detection.annotations.conversion import convert as convert_images
-    from object_detection.annotations.example_features import Settings
-    from object_detection.annotations.record_writer import ShardedWriter
+def convert(splits, options):
+    """Writes the splits, all with one label map; each gets its report beside its records.
 
-    label_map = Path(FLAGS.label_map_path or splits[0].base.parent / "label_map.pbtxt")
-    sets = [split.found for split in splits]
+    Args:
+        splits: the `Split`s.
+        options: the `Options`.
+
+    Returns:
+        A `Report` for each set of records: for two of each split where `val_fraction` is set.
+
+    Raises:
+        AnnotationError: a label map that does not fit, or inputs that changed before `resume`.
+    """
+    if not splits:
+        raise AnnotationError("there is nothing to convert")
+    label_map = Path(options.label_map_path or splits[0].base.parent / "label_map.pbtxt")
     labels = label_ids.settle(
-        label_map, label_ids.from_annotations(sets), given=bool(FLAGS.label_map_path)
+        label_map,
+        label_ids.from_annotations([split.found for split in splits]),
+        given=bool(options.label_map_path),
     )
-    settings = Settings(labels.ids, FLAGS.include_masks)
+    settings = Settings(labels.ids, options.include_masks, options.mask_storage)
     reports = []
-    for split in splits:
-        writer = ShardedWriter(split.base, split.num_shards)
-        report = convert_images(
-            split.found.images, writer, settings, title=split.name, num_workers=FLAGS.num_workers
+    for split in _divided(splits, options):
+        images = split.found.images
+        count = split.num_shards if options.num_shards is None else options.num_shards
+        if options.shard_size_mb:
+            count = conversion.num_shards_for(images, settings, options.shard_size_mb)
+        report = conversion.convert(
+            images,
+            ShardedRecords(split.base, count),
+            settings,
+            title=split.name,
+            num_workers=options.num_workers,
+            resume=options.resume,
+            findings=[*_about_labels(labels, label_map), *split.found.findings],
         )
-        report.add(split.found.findings)
-        report.save(split.base.with_name(f"{split.base.name}.report.json"))
         reports.append(report)
     return reports
+
+
+def _divided(splits, options):
+    """The splits with unique ids, each in two where a part of it is to be set aside."""
+    for split in splits:
+        split = split._replace(found=data_set.with_unique_ids(split.found))
+        if not options.val_fraction:
+            yield split
+            continue
+        parts = data_set.split_off(split.found, options.val_fraction, options.split_seed)
+        for name, part in zip(("train", "val"), parts, strict=True):
+            base = split.base.with_name(f"{split.base.stem}_{name}{split.base.suffix}")
+            yield split._replace(name=f"{split.name}_{name}", base=base, found=part)
+
+
+def _about_labels(labels, label_map):
+    """Findings about the numbers of the classes; that they began at 0 is no fault."""
+    for note in labels.notes:
+        group = DERIVED if labels.shifted and note == labels.notes[0] else NOTED
+        yield Finding(group, note, label_map.name)

@@ -8,29 +8,15 @@ r"""Writes COCO annotations as TFRecords.
 Every split is optional. Beside the records stand the label map and, for each split, its report.
 """
 
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
-from absl import app, flags
+from absl import flags
 
-from object_detection.annotations import coco, label_ids
-from object_detection.annotations.example_features import Settings
+from object_detection.annotations import coco
 from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import door
+from object_detection.dataset_tools import conversion_door
 
 FLAGS = flags.FLAGS
-
-
-class Split(NamedTuple):
-    """One data set to convert."""
-
-    name: str
-    image_dir: str
-    annotations_file: str
-    base: str  # file name of the records, without the shard's suffix
-    num_shards: int
-
 
 # Name, flag of the image folder, flag of the annotations, records, shards: TFOD's, all five.
 SPLITS = (
@@ -44,51 +30,6 @@ UNSUPPORTED = (
     "train_densepose_annotations_file",
     "val_densepose_annotations_file",
 )
-
-
-def convert_splits(
-    splits, output_dir, *, include_masks, label_map_path="", num_workers=1, keep=None
-):
-    """Converts data sets that share one label map.
-
-    Args:
-        splits: the `Split`s.
-        output_dir: folder of the records, the label map and the reports.
-        include_masks: whether masks are written.
-        label_map_path: a label map whose numbers hold (written there if absent); '': the one beside
-            the records, numbered as the annotations are.
-        num_workers: processes.
-        keep: `AnnotatedImage` -> the image as it is to be written, or None to leave it out.
-
-    Returns:
-        A `Report` a split; each is also saved as `<records>.report.json`.
-
-    Raises:
-        AnnotationError: an annotation file or a label map that cannot be used.
-    """
-    # Here and not above: worker processes import this module, and have no use for TensorFlow.
-    from object_detection.annotations.conversion import convert
-    from object_detection.annotations.record_writer import ShardedWriter
-
-    output_dir = Path(output_dir)
-    sets = [coco.read(split.annotations_file, split.image_dir) for split in splits]
-    label_map = Path(label_map_path or output_dir / "label_map.pbtxt")
-    labels = label_ids.settle(
-        label_map, label_ids.from_annotations(sets), given=bool(label_map_path)
-    )
-    settings = Settings(labels.ids, include_masks)
-    reports = []
-    for split, found in zip(splits, sets, strict=True):
-        kept = map(keep, found.images) if keep else found.images
-        images = [image for image in kept if image]
-        writer = ShardedWriter(output_dir / split.base, split.num_shards)
-        report = convert(images, writer, settings, title=split.name, num_workers=num_workers)
-        report.add(found.findings)
-        for note in labels.notes:
-            report.note(note, label_map.name)
-        report.save(output_dir / f"{split.base}.report.json")
-        reports.append(report)
-    return reports
 
 
 def persons_only(image, *, objects, images):
@@ -106,8 +47,7 @@ def persons_only(image, *, objects, images):
 
 
 def define_flags():
-    """TFOD's flags and a few of our own."""
-    flags.DEFINE_bool("include_masks", False, "Write instance masks (as PNG) too.")
+    """TFOD's flags and those of every command."""
     for name, image_dir, annotations, _, shards in SPLITS:
         flags.DEFINE_string(image_dir, "", f"Folder of the {name} images.")
         flags.DEFINE_string(annotations, "", f"COCO json of the {name} split ({shards} shards).")
@@ -116,67 +56,59 @@ def define_flags():
     flags.DEFINE_string("output_dir", "/tmp/", "Where the records go.")
     flags.DEFINE_bool("remove_non_person_annotations", False, "Keep objects of class person only.")
     flags.DEFINE_bool("remove_non_person_images", False, "Leave out images without a person.")
-    flags.DEFINE_string(
-        "label_map_path",
-        "",
-        "Label map whose numbers hold; it is written there if absent. "
-        "Unset: label_map.pbtxt in output_dir, numbered as the annotations are.",
-    )
-    flags.DEFINE_integer("num_shards", None, "Files a split, in place of 100, 50, 50.", 1)
-    flags.DEFINE_integer("num_workers", 1, "Processes that prepare the records.", 1)
+    conversion_door.define_common_flags()
 
 
-def splits_by_flags():
+def splits():
     """The splits whose two flags are set.
 
     Raises:
-        AnnotationError: none is; one has images without annotations or the reverse; no such folder.
+        AnnotationError: none is; one has images without annotations or the reverse; no such folder;
+            an annotation file that cannot be used.
     """
-    splits = []
-    for name, dir_flag, annotations_flag, base, num_shards in SPLITS:
-        image_dir, annotations = FLAGS[dir_flag].value, FLAGS[annotations_flag].value
-        if bool(image_dir) != bool(annotations):
-            raise AnnotationError(
-                f"the {name} split needs both --{dir_flag} and --{annotations_flag}; one is missing"
-            )
-        if annotations and not Path(image_dir).is_dir():
-            raise AnnotationError(f"--{dir_flag}: there is no folder {image_dir}")
-        if annotations:
-            splits.append(Split(name, image_dir, annotations, base, FLAGS.num_shards or num_shards))
-    if not splits:
+    for name in UNSUPPORTED:
+        if FLAGS[name].value:
+            raise AnnotationError(f"--{name}: keypoints and DensePose are not supported")
+    wanted = [row for row in SPLITS if _is_wanted(row)]
+    if not wanted:
         pairs = " or ".join(f"--{row[1]} with --{row[2]}" for row in SPLITS)
         raise AnnotationError(f"nothing to convert: give {pairs}")
-    return splits
-
-
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    objects, images = FLAGS.remove_non_person_annotations, FLAGS.remove_non_person_images
-    try:
-        for name in UNSUPPORTED:
-            if FLAGS[name].value:
-                raise AnnotationError(f"--{name}: keypoints and DensePose are not supported")
-        reports = convert_splits(
-            splits_by_flags(),
-            FLAGS.output_dir,
-            include_masks=FLAGS.include_masks,
-            label_map_path=FLAGS.label_map_path,
-            num_workers=FLAGS.num_workers,
-            keep=lambda image: persons_only(image, objects=objects, images=images),
+    return [
+        conversion_door.Split(
+            name,
+            Path(FLAGS.output_dir) / base,
+            _persons(coco.read(FLAGS[annotations].value, FLAGS[image_dir].value)),
+            num_shards,
         )
-    except AnnotationError as error:
-        sys.exit(f"error: {error}")
-    for report in reports:
-        print(report.text())
-    print(f"all names of each finding: {FLAGS.output_dir}/*.report.json")
-    if not all(report.written["images"] for report in reports):
-        sys.exit("error: a split has no image that could be written")
+        for name, image_dir, annotations, base, num_shards in wanted
+    ]
+
+
+def _is_wanted(row):
+    """Whether the two flags of a row of `SPLITS` are set."""
+    name, dir_flag, annotations_flag, _, _ = row
+    image_dir, annotations = FLAGS[dir_flag].value, FLAGS[annotations_flag].value
+    if bool(image_dir) != bool(annotations):
+        raise AnnotationError(
+            f"the {name} split needs both --{dir_flag} and --{annotations_flag}; one is missing"
+        )
+    if annotations and not Path(image_dir).is_dir():
+        raise AnnotationError(f"--{dir_flag}: there is no folder {image_dir}")
+    return bool(annotations)
+
+
+def _persons(found):
+    """An `AnnotationSet` after TFOD's two flags that keep persons only."""
+    objects, images = FLAGS.remove_non_person_annotations, FLAGS.remove_non_person_images
+    if not (objects or images):
+        return found
+    kept = (persons_only(image, objects=objects, images=images) for image in found.images)
+    return found._replace(images=tuple(filter(None, kept)))
 
 
 def run():
     """The command."""
-    door.run(define_flags, main)
+    conversion_door.run(define_flags, splits)
 
 
 if __name__ == "__main__":

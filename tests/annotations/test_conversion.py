@@ -12,7 +12,7 @@ from PIL import Image
 from object_detection.annotations.conversion import convert
 from object_detection.annotations.example_features import Settings, features_of
 from object_detection.annotations.record import AnnotatedImage, AnnotatedObject, Bitmap, Polygons
-from object_detection.annotations.record_writer import ShardedWriter
+from object_detection.annotations.record_writer import ShardedRecords
 
 CLASSES = {"cat": 1, "dog": 2}
 SQUARE = Polygons(((2.0, 1.0, 6.0, 1.0, 6.0, 5.0, 2.0, 5.0),))  # x 2..6, y 1..5
@@ -106,20 +106,19 @@ def test_a_conversion_is_in_order_and_its_report_complete(tmp_path, num_workers)
         _image(_cat(box=(1.0, 1.0, 1.0, 1.0), mask=SQUARE)),
     ]
     images = [image._replace(source_id=str(index)) for index, image in enumerate(images)]
-    writer = ShardedWriter(tmp_path / "x", 1)
+    records = ShardedRecords(tmp_path / "x", 1)
 
     report = convert(
         images,
-        writer,
+        records,
         Settings(CLASSES, include_masks=True),
         title="train",
         num_workers=num_workers,
     )
 
-    records = tf.data.TFRecordDataset(str(writer.paths[0])).as_numpy_iterator()
     ids = [
         tf.train.Example.FromString(record).features.feature["image/source_id"].bytes_list.value[0]
-        for record in records
+        for record in tf.data.TFRecordDataset(str(records.paths[0])).as_numpy_iterator()
     ]
     assert ids == [b"0", b"1", b"2", b"3", b"5"]
     assert dict(report.written) == {
@@ -134,9 +133,9 @@ def test_a_conversion_is_in_order_and_its_report_complete(tmp_path, num_workers)
         "the box has no height or no width": ["annotation 1"]
     }
     assert report.count("clipped objects") == 1
-    report.save(tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text())["written"]["images"] == 5
+    assert json.loads((tmp_path / "x.report.json").read_text())["written"]["images"] == 5
     assert "gone.png" in report.text()
+    assert "      gone.png\n" in (tmp_path / "x.report.txt").read_text()
 
 
 def test_the_text_names_ten_and_counts_the_rest(tmp_path):
@@ -144,7 +143,8 @@ def test_the_text_names_ten_and_counts_the_rest(tmp_path):
         _image(key=f"{number}.png", encoded=b"junk", source_id=str(number)) for number in range(12)
     ]
 
-    text = convert(images, ShardedWriter(tmp_path / "x", 1), Settings(CLASSES), title="t").text()
+    report = convert(images, ShardedRecords(tmp_path / "x", 1), Settings(CLASSES), title="t")
 
-    assert "9.png, ... and 2 more" in text
-    assert "10.png" not in text
+    assert "9.png, ... and 2 more" in report.text()
+    assert "10.png" not in report.text()
+    assert "10.png" in (tmp_path / "x.report.txt").read_text()

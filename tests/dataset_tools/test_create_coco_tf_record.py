@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,10 @@ from PIL import Image
 from pycocotools.coco import COCO
 from reference import REFERENCE, needs_reference
 
+from object_detection.annotations import coco
 from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools.create_coco_tf_record import (
-    Split,
-    convert_splits,
-    persons_only,
-)
+from object_detection.dataset_tools.conversion_door import Options, Split, convert
+from object_detection.dataset_tools.create_coco_tf_record import persons_only
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,8 +41,13 @@ def _make_set(folder, names=("person", "dog"), first_id=1):
     return str(folder), str(folder / "set.json")
 
 
-def _split(name, image_dir, annotations, shards=1):
-    return Split(name, image_dir, annotations, f"coco_{name}.record", shards)
+def _convert(splits, output_dir, **options):
+    """Converts (name, image folder, annotation file)s by the door of all commands."""
+    found = [
+        Split(name, Path(output_dir) / f"coco_{name}.record", coco.read(annotations, images))
+        for name, images, annotations in splits
+    ]
+    return convert(found, Options(**options))
 
 
 def _examples(folder, name):
@@ -70,7 +74,8 @@ def test_one_split_alone_has_tfods_names_and_number_of_shards(tmp_path):
     assert "3 objects" in done.stdout
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names[0] == "coco_val.record-00000-of-00050"
-    assert names[50:] == ["coco_val.record.report.json", "label_map.pbtxt"]
+    reports = ["coco_val.record.report.json", "coco_val.record.report.txt"]
+    assert names[50:] == [*reports, "label_map.pbtxt"]
     assert f"from {ROOT / 'object_detection'}" in done.stderr  # which package of that name this is
     assert "\r" not in done.stderr  # no progress bar where nobody watches
 
@@ -108,9 +113,9 @@ def test_a_split_of_which_nothing_can_be_written_fails(tmp_path):
 
 
 def test_ids_from_zero_are_raised_in_records_and_label_map(tmp_path):
-    train = _split("train", *_make_set(tmp_path / "train", first_id=0))
+    train = ("train", *_make_set(tmp_path / "train", first_id=0))
 
-    (report,) = convert_splits([train], tmp_path / "out", include_masks=True)
+    (report,) = _convert([train], tmp_path / "out", include_masks=True)
 
     labels = [
         e["image/object/class/label"].int64_list.value[:]
@@ -122,10 +127,10 @@ def test_ids_from_zero_are_raised_in_records_and_label_map(tmp_path):
 
 
 def test_splits_share_one_label_map(tmp_path):
-    train = _split("train", *_make_set(tmp_path / "train"))
-    val = _split("val", *_make_set(tmp_path / "val", names=("dog", "person")))
+    train = ("train", *_make_set(tmp_path / "train"))
+    val = ("val", *_make_set(tmp_path / "val", names=("dog", "person")))
 
-    convert_splits([train, val], tmp_path / "out", include_masks=False)
+    _convert([train, val], tmp_path / "out", include_masks=False)
 
     (a, _), (b, _) = (_examples(tmp_path / "out", name) for name in ("train", "val"))
     assert a["image/object/class/text"].bytes_list.value[:] == [b"person", b"dog"]
@@ -136,9 +141,9 @@ def test_splits_share_one_label_map(tmp_path):
 
 def test_a_given_label_map_decides(tmp_path):
     (tmp_path / "mine.pbtxt").write_text("item { id: 4 name: 'dog' }")
-    train = _split("train", *_make_set(tmp_path / "train"))
+    train = ("train", *_make_set(tmp_path / "train"))
 
-    (report,) = convert_splits(
+    (report,) = _convert(
         [train], tmp_path / "out", include_masks=False, label_map_path=tmp_path / "mine.pbtxt"
     )
 
@@ -159,24 +164,31 @@ def test_a_cut_off_json_stops_before_anything_is_written(tmp_path):
     Path(annotations).write_text(text[: len(text) // 2])
 
     with pytest.raises(AnnotationError, match="cut off"):
-        convert_splits([_split("train", images, annotations)], tmp_path / "out", include_masks=True)
+        _convert([("train", images, annotations)], tmp_path / "out", include_masks=True)
     assert not (tmp_path / "out").exists()
 
 
 def test_persons_only(tmp_path):
-    train = _split("train", *_make_set(tmp_path / "set"))
+    found = coco.read(*reversed(_make_set(tmp_path / "set")))
 
     def kept(**flags):
-        convert_splits(
-            [train], tmp_path / "out", include_masks=False, keep=lambda i: persons_only(i, **flags)
-        )
-        return [
-            e["image/object/class/text"].bytes_list.value[:]
-            for e in _examples(tmp_path / "out", "train")
-        ]
+        images = [persons_only(image, **flags) for image in found.images]
+        return [[each.class_name for each in image.objects] for image in images if image]
 
-    assert kept(objects=True, images=False) == [[b"person"], []]
-    assert kept(objects=False, images=True) == [[b"person", b"dog"]]
+    assert kept(objects=True, images=False) == [["person"], []]
+    assert kept(objects=False, images=True) == [["person", "dog"]]
+
+
+def test_the_flags_of_persons(tmp_path):
+    images, annotations = _make_set(tmp_path / "set")
+    flags = [f"--train_image_dir={images}", f"--train_annotations_file={annotations}"]
+    flags += ["--remove_non_person_annotations", "--remove_non_person_images", "--num_shards=0"]
+
+    done = _run(*flags, f"--output_dir={tmp_path / 'out'}")
+
+    assert "train: 1 images written" in done.stdout
+    assert "objects by class: person 1\n" in done.stdout
+    assert (tmp_path / "out" / "coco_train.record").is_file()
 
 
 REAL_SETS = {
@@ -200,9 +212,9 @@ REAL_SETS = {
 def test_every_object_of_a_real_set_comes_out_as_pycocotools_sees_it(tmp_path, name):
     folder = REFERENCE / "data" / "sets" / name
     images, annotations, counts = REAL_SETS[name]
-    split = _split("val", str(folder / images), str(folder / annotations), shards=2)
+    split = ("val", str(folder / images), str(folder / annotations))
 
-    (report,) = convert_splits([split], tmp_path, include_masks=True)
+    (report,) = _convert([split], tmp_path, include_masks=True, num_shards=2)
 
     assert {key: report.written[key] for key in counts} == counts
     truth = COCO(str(folder / annotations))
@@ -219,3 +231,39 @@ def test_every_object_of_a_real_set_comes_out_as_pycocotools_sees_it(tmp_path, n
         width = features["image/width"].int64_list.value[0]
         xmin = np.array(features["image/object/bbox/xmin"].float_list.value) * width
         np.testing.assert_allclose(xmin, [max(a["bbox"][0], 0) for a in expected], atol=1e-3)
+
+
+@needs_reference
+@pytest.mark.parametrize(("part", "objects"), [("train2017", 470), ("val2017", 382)])
+def test_a_slice_of_coco_is_accounted_for_to_the_last_object(tmp_path, part, objects):
+    folder = REFERENCE / "data" / "sets" / "tiny_coco_lz" / "tiny_coco"
+    annotations = folder / "annotations" / f"instances_{part}.json"
+    content = json.loads(annotations.read_text())
+    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
+    crossing, at_border, crowds = 0, 0, Counter()
+    for each in content["annotations"]:
+        (x, y, width, height), (right, bottom) = each["bbox"], sizes[each["image_id"]]
+        crossing += max(x + width - right, y + height - bottom, -x, -y) > 1e-3
+        at_border += x + width > right or y + height > bottom  # what TFOD leaves out
+        crowds[each["image_id"]] += each["iscrowd"]
+    empty = sizes.keys() - {each["image_id"] for each in content["annotations"]}
+
+    (report,) = _convert(
+        [("x", str(folder / part), str(annotations))], tmp_path, include_masks=True
+    )
+
+    assert len(content["annotations"]) == objects
+    assert dict(report.written) == {
+        "images": 50,
+        "images without objects": len(empty),
+        "objects": objects,
+        "crowds": sum(crowds.values()),
+        "masks": objects,
+    }
+    assert report.count("clipped objects") == crossing <= at_border
+    assert report.count("skipped objects") == report.count("skipped images") == 0
+    assert "lie apart" not in report.text()
+    for example in _examples(tmp_path, "x"):
+        image = int(example["image/source_id"].bytes_list.value[0])
+        assert sum(example["image/object/is_crowd"].int64_list.value) == crowds[image]
+        assert bool(example["image/object/bbox/ymin"].float_list.value) == (image not in empty)
