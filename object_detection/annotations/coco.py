@@ -1,9 +1,8 @@
 """Reads COCO annotation files (`instances_*.json`) and the many files that call themselves so."""
 
-import json
 from collections import Counter
-from pathlib import Path, PureWindowsPath
 
+from object_detection.annotations import files
 from object_detection.annotations.record import (
     AnnotatedImage,
     AnnotatedObject,
@@ -61,17 +60,7 @@ def load(path):
     Raises:
         AnnotationError: no json, or not COCO's form of it.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise AnnotationError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise AnnotationError(f"{path} is not a text file in UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise AnnotationError(
-            f"{path} is not whole JSON: line {error.lineno}, column {error.colno}: {error.msg}. "
-            "Was it cut off while being copied?"
-        ) from None
+    content = files.load_json(path)
     for name in ("images", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise AnnotationError(
@@ -99,7 +88,7 @@ def _categories(content, path):
 
 def _images(content, path, image_dir, objects, findings):
     """The images of the file with their objects."""
-    images, seen = [], set()
+    images, seen, folder = [], set(), files.ImageFolder(image_dir)
     for entry in content["images"]:
         filename = entry.get("file_name") or str(entry.get("coco_url") or "").rpartition("/")[2]
         if "id" not in entry or not filename:
@@ -117,7 +106,7 @@ def _images(content, path, image_dir, objects, findings):
                 source_id=source_id,
                 filename=filename,
                 objects=tuple(objects.get(source_id, ())),
-                path=_find(Path(image_dir), filename),
+                path=folder.path(filename),
                 stated_size=size if all(isinstance(side, int) for side in size) else None,
             )
         )
@@ -125,16 +114,6 @@ def _images(content, path, image_dir, objects, findings):
         if times > 1:
             findings.append(Finding(NOTED, "the file name stands more than once", filename))
     return tuple(images)
-
-
-def _find(image_dir, filename):
-    """Where the file lies: under its stated folders, else by its bare name."""
-    path = image_dir / filename
-    if not path.is_file():
-        bare = image_dir / PureWindowsPath(filename).name  # knows / and \ alike
-        if bare.is_file():
-            return bare
-    return path
 
 
 def _object(annotation, key, class_name):

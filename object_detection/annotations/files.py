@@ -160,7 +160,8 @@ class ImageFolder:
             count = 0
             while count < min(len(wanted), len(folders)) and wanted[count] == folders[count]:
                 count += 1
-            return count, beside is not None and path.parent == Path(beside)
+            near = beside is not None and path.parent == Path(beside)
+            return count, near, path.parent == self.root
 
         ranked = sorted(((shared(path), path) for path in paths), reverse=True)
         if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):

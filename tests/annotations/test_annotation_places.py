@@ -55,6 +55,12 @@ def test_the_folder_of_the_annotation_comes_first(tmp_path):
     assert folder.find("..\\images\\d.jpg", beside=tmp_path / "one") == tmp_path / "images/d.jpg"
 
 
+def test_where_several_fit_the_one_in_the_root_is_taken(tmp_path):
+    _touch(tmp_path, "A.jpg", "one/a.jpg", "two/a.jpg")
+
+    assert files.ImageFolder(tmp_path).find("elsewhere/a.jpg") == tmp_path / "A.jpg"
+
+
 def test_another_suffix_is_taken_only_on_demand_and_if_it_is_alone(tmp_path):
     _touch(tmp_path, "a.png", "one/b.png", "two/b.jpeg")
     folder = files.ImageFolder(tmp_path)
