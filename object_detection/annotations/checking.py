@@ -32,7 +32,7 @@ class CheckedObject(NamedTuple):
     group_of: bool
     mask: Bitmap | None  # uint8 of 0 and 1, cut at its pixels' extent, inside the image
     view: str | None = None
-    attributes: tuple[tuple[str, int], ...] = ()
+    attributes: tuple[tuple[str, int | float], ...] = ()
 
 
 class _Unusable(Exception):

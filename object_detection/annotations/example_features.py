@@ -148,7 +148,7 @@ def _flags(objects):
     """What some formats say of every object; the others leave it out, as TFOD's tools do."""
     known = {
         "difficult": _ints(each.difficult for each in objects),
-        "truncated": _truncated(objects),
+        "truncated": _numbers([each.truncated for each in objects]),
         "group_of": _ints(each.group_of for each in objects),
     }
     features = {f"image/object/{key}": value for key, value in known.items() if value.any()}
@@ -166,13 +166,13 @@ def _attributes(objects):
     attributes = [dict(each.attributes) for each in objects]
     names = {name: None for each in attributes for name in each}  # in their order
     return {
-        f"image/object/{name}": _ints(each.get(name, 0) for each in attributes) for name in names
+        f"image/object/{name}": _numbers([each.get(name, 0) for each in attributes])
+        for name in names
     }
 
 
-def _truncated(objects):
-    """Yes or no, or how much: as TFOD writes it of the format in question."""
-    values = [each.truncated for each in objects]
+def _numbers(values):
+    """Whole numbers, unless one is a float: as TFOD writes what the format in question says."""
     if any(isinstance(value, float) for value in values):
         return np.array(values, np.float32)
     return _ints(values)

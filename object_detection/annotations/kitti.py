@@ -32,6 +32,7 @@ IMAGE_FOLDERS = (
     "data_object_image_2/image_2",
     "image_2",
 )
+IN_SPACE = ("alpha", *(f"3d_bbox/{name}" for name in "height width length x y z rot_y".split()))
 FEWEST_FIELDS = 8  # as far as the box; results of detectors have 16, labels 15
 
 
@@ -120,13 +121,20 @@ def _object(line, key):
     if len(fields) < FEWEST_FIELDS:
         raise _BadLine(f"{len(fields)} fields instead of 15")
     try:
-        truncated, *box = (float(field) for field in (fields[1], *fields[4:8]))
+        truncated, alpha, *box = (float(field) for field in (fields[1], *fields[3:8]))
+        space = [float(field) for field in fields[8:15]]
     except ValueError as error:
         raise _BadLine(f"a field is no number ({error})") from None
     if not math.isfinite(truncated):
         raise _BadLine("a field is no number (truncated)")
     left, top, right, bottom = box
-    return AnnotatedObject(key, fields[0].lower(), (top, left, bottom, right), truncated=truncated)
+    return AnnotatedObject(
+        key,
+        fields[0].lower(),
+        (top, left, bottom, right),
+        truncated=truncated,
+        attributes=tuple(zip(IN_SPACE, (alpha, *space), strict=False)),
+    )
 
 
 def _kept(objects, classes, findings):

@@ -100,7 +100,7 @@ class AnnotatedObject(NamedTuple):
     group_of: bool = False
     mask_fault: str | None = None  # why a mask that the annotation has could not be read
     view: str | None = None  # VOC's pose, such as 'Frontal'
-    attributes: tuple[tuple[str, int], ...] = ()  # name, value: written as image/object/NAME
+    attributes: tuple[tuple[str, int | float], ...] = ()  # name, value: image/object/NAME
 
 
 class ImageLabel(NamedTuple):

@@ -35,6 +35,8 @@ def splits():
     if FLAGS.faces_only and FLAGS.include_masks:
         raise AnnotationError("faces have no masks: --include_masks needs --nofaces_only")
     FLAGS.include_masks = not FLAGS.faces_only
+    if FLAGS.include_masks and FLAGS.mask_type == "numerical":
+        FLAGS.mask_storage = "numerical"
     title = "pet_faces" if FLAGS.faces_only else "pets_fullbody_with_masks"
     sets = pets.read(conversion_door.given("data_dir"), faces_only=FLAGS.faces_only)
     return [
