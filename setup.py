@@ -36,8 +36,16 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.20"],
+        "fast-eval": ["hotcoco>=1.3,<2"],  # pycocotools' numbers in a fraction of the time
         # xdist: the slow tests trace graphs most of their time, on one core each.
         # playwright: drives a Chromium of the machine; its own browsers are not needed.
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.5", "playwright>=1.50"],
+        # hotcoco: its numbers are held against those of pycocotools.
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff==0.17.5",
+            "playwright>=1.50",
+            "hotcoco>=1.3,<2",
+        ],
     },
 )

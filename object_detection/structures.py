@@ -43,6 +43,18 @@ class GroundTruth(NamedTuple):
     area: tf.Tensor  # [B, G] float32 COCO area in source pixels; 0 where the record has none
     masks: tf.Tensor | None = None  # [B, K, h, w] uint8 of 0 and 1, K <= G the largest count
     mask_shape: tf.Tensor | None = None  # [B, 2] int32 (height, width) of each image's own masks
+    group_of: tf.Tensor | None = None  # [B, G] bool; boxes of several objects, in evaluation
+
+
+class ImageLabels(NamedTuple):
+    """What is known of whole images, for metrics that need it: ids of the label map, 0 in padding.
+
+    The three lists may differ in length, and say nothing of each other.
+    """
+
+    verified: tf.Tensor  # [B, k] int32 classes that were looked for (image/class)
+    negative: tf.Tensor  # [B, k] int32 classes known to be absent (image/neg_category_ids)
+    not_exhaustive: tf.Tensor  # [B, k] int32 (image/not_exhaustive_category_ids)
 
 
 class Batch(NamedTuple):
@@ -53,6 +65,7 @@ class Batch(NamedTuple):
     image_id: tf.Tensor  # [B] string, unique in a data set (source_id, else from the record)
     source_shape: tf.Tensor  # [B, 2] int32 (height, width) of the image as stored
     source_pixels: tf.Tensor | None = None  # [B, h, w, 3] uint8, stored images, padded
+    labels: ImageLabels | None = None  # in evaluation, where the metrics ask for them
 
 
 class RPNOutput(NamedTuple):

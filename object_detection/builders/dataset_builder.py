@@ -4,8 +4,12 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from object_detection.builders import image_resizer_builder, preprocessor_builder
-from object_detection.data import pipeline, reading, record_files
+from object_detection.builders import (
+    evaluator_builder,
+    image_resizer_builder,
+    preprocessor_builder,
+)
+from object_detection.data import batching, pipeline, reading, record_files
 from object_detection.data.decoder import DecoderOptions
 from object_detection.data.report import InputError, InputReport
 from object_detection.protos import input_reader_pb2
@@ -60,7 +64,7 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         model_config: `DetectionModel` message; gives the resizer and the number of classes.
         train_config: `TrainConfig` message, needed in training: augmentations,
             `max_number_of_boxes`.
-        eval_config: `EvalConfig` message or None; nothing in it bears on the pipeline.
+        eval_config: `EvalConfig` message or None; tells whether batches carry `labels`.
         **run: the fields of `Run`.
 
     Returns:
@@ -71,7 +75,6 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         LabelMapError: a label map that cannot be read.
         ConfigError: what the reader or the augmentations ask for is not supported.
     """
-    del eval_config
     run = Run(**run)
     name = input_reader_config.name or ("train input" if run.training else "eval input")
     _refuse_unsupported(input_reader_config)
@@ -92,7 +95,7 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
     )
     return pipeline.build(
         reading.Sources(sources, weights, _read_options(input_reader_config, run, sources)),
-        _decoder_options(input_reader_config, model.num_classes),
+        _decoder_options(input_reader_config, model.num_classes, run, eval_config),
         options,
         InputReport(strict=run.strict, name=name),
     )
@@ -124,12 +127,17 @@ def _read_options(config, run, sources):
     )
 
 
-def _decoder_options(config, num_classes):
+def _decoder_options(config, num_classes, run, eval_config):
+    extras = ()
+    if eval_config is not None and evaluator_builder.needs_image_labels(eval_config):
+        extras = tuple(batching.IMAGE_LABELS)
     return DecoderOptions(
         num_classes=num_classes,
         class_ids=class_ids(config.label_map_path),
         load_masks=config.load_instance_masks,
         png_masks=config.mask_type == input_reader_pb2.PNG_MASKS,
+        extras=extras,
+        load_group_of=not run.training,
     )
 
 

@@ -3,9 +3,16 @@
 import difflib
 
 from object_detection.config import model_checks
-from object_detection.config.findings import Finding, Findings, Look, faults, warnings
+from object_detection.config.findings import Finding, Findings, Look, faults, number, warnings
+from object_detection.metrics import pascal_evaluation
 
-METRICS = ("coco_detection_metrics", "coco_mask_metrics")  # those of builders/evaluator_builder
+# Those of builders/evaluator_builder.
+_COCO_MASKS, _LVIS = "coco_mask_metrics", "lvis_mask_metrics"
+METRICS = ("coco_detection_metrics", _COCO_MASKS, _LVIS, *pascal_evaluation.VARIANTS)
+OLD_METRICS = {"open_images_V2_detection_metrics": "oid_V2_detection_metrics"}
+_MASK_METRICS = {_COCO_MASKS, _LVIS} | {
+    name for name, variant in pascal_evaluation.VARIANTS.items() if variant.masks
+}
 
 
 def readers(config, names):
@@ -94,21 +101,22 @@ def check_evaluation(config) -> Findings:
     look = Look(config.eval_config, "eval_config")
     found = faults(_metric_names(look))
     wanted = list(config.eval_config.metrics_set)
-    scores_masks = "coco_mask_metrics" in wanted or (
-        not wanted and config.eval_config.eval_instance_masks
-    )
+    if not wanted and config.eval_config.eval_instance_masks:
+        wanted = [_COCO_MASKS]
+    compared = [name for name in wanted if name in _MASK_METRICS]
     masks = model_checks.has_masks(config.model)
-    if scores_masks:
-        found = found.and_also(faults(_scored_masks(config, masks)))
+    if compared:
+        found = found.and_also(faults(_scored_masks(config, masks, compared[0])))
     elif masks:
         found = found.and_also(warnings([_unscored_masks()]))
+    found = found.and_also(faults(evaluation_settings(config.eval_config)))
     found = found.and_also(faults(look.within(0, 1, "min_score_threshold")))
     return found.and_also(faults(look.at_least(1, "batch_size")))
 
 
 def _metric_names(look):
     for name in look.message.metrics_set:
-        if name in METRICS:
+        if name in METRICS or name in OLD_METRICS:
             continue
         close = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.85)
         yield Finding(
@@ -118,18 +126,45 @@ def _metric_names(look):
         )
 
 
-def _scored_masks(config, model_has_masks):
+def evaluation_settings(eval_config):
+    """What is wrong with the numbers that metrics go by."""
+    look = Look(eval_config, "eval_config")
+    yield from look.within(0, 1, "recall_lower_bound", "recall_upper_bound")
+    if eval_config.recall_lower_bound > eval_config.recall_upper_bound:
+        yield Finding(look.at("recall_lower_bound"), "is above recall_upper_bound", "Swap them")
+    for value in eval_config.iou_threshold:
+        if not 0 < value <= 1:
+            problem = f"holds {number(value)}; each must be above 0 and at most 1"
+            yield Finding(look.at("iou_threshold"), problem)
+    for value in eval_config.max_detections:
+        if value < 1:
+            yield Finding(look.at("max_detections"), f"holds {value}; each must be 1 or more")
+    names = [area.name for area in eval_config.area_range]
+    for area in eval_config.area_range:
+        problem = ""
+        if not area.name or area.name == "all" or names.count(area.name) > 1:
+            problem = f'holds the name "{area.name}"; each needs one of its own, and not "all"'
+        elif not 0 <= area.min < area.max:
+            problem = (
+                f'"{area.name}" is {number(area.min)} to {number(area.max)} pixels; it must not be '
+                "empty nor begin below 0"
+            )
+        if problem:
+            yield Finding(look.at("area_range"), problem)
+
+
+def _scored_masks(config, model_has_masks, metric):
     if not model_has_masks:
         yield Finding(
             "eval_config.metrics_set",
-            "asks for coco_mask_metrics, but the model predicts no masks",
+            f"asks for {metric}, but the model predicts no masks",
             "Take it out, or set number_of_stages: 3 and predict_instance_masks: true",
         )
     for path, reader in readers(config, ("eval_input_reader",)):
         if not reader.load_instance_masks:
             yield Finding(
                 f"{path}.load_instance_masks",
-                "is not set, but coco_mask_metrics compares with the masks of the records",
+                f"is not set, but {metric} compares with the masks of the records",
                 "Set it to true, and mask_type to PNG_MASKS where the records hold PNGs",
             )
 

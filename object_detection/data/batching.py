@@ -4,9 +4,15 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.data import report
-from object_detection.structures import Batch, GroundTruth, Images
+from object_detection.structures import Batch, GroundTruth, ImageLabels, Images
 
 _PER_BOX = ("boxes", "classes", "valid", "weights", "crowd", "difficult", "area")
+# What becomes of the decoder's extras of these names.
+IMAGE_LABELS = {
+    "verified_classes": "verified",
+    "negative_classes": "negative",
+    "not_exhaustive_classes": "not_exhaustive",
+}
 
 
 def to_element(example, options):
@@ -35,8 +41,11 @@ def to_element(example, options):
         "difficult": example.difficult,
         "area": example.area,
     }
-    for name in _PER_BOX:
-        element[name] = _pad_boxes(element[name], count, options)
+    if example.group_of is not None:
+        element["group_of"] = example.group_of
+    for name in [*_PER_BOX, "group_of"]:
+        if name in element:
+            element[name] = _pad_boxes(element[name], count, options)
     element["image_id"] = example.id
     element["source_shape"] = tf.shape(example.image)[:2]
     if example.masks is not None:
@@ -45,6 +54,9 @@ def to_element(example, options):
             masks = _at_size(masks, element["source_shape"])
         element["masks"] = masks
         element["mask_shape"] = tf.shape(masks)[1:]
+    if not options.training and IMAGE_LABELS.keys() <= example.extras.keys():
+        for name, member in IMAGE_LABELS.items():
+            element[member] = tf.cast(example.extras[name], tf.int32)
     if options.keep_source_pixels:
         element["source_pixels"] = example.image
     return element
@@ -84,13 +96,18 @@ def _to_batch(rows):
         **{name: rows[name] for name in _PER_BOX},
         masks=rows.get("masks"),
         mask_shape=rows.get("mask_shape"),
+        group_of=rows.get("group_of"),
     )
+    labels = None
+    if set(ImageLabels._fields) <= rows.keys():
+        labels = ImageLabels(*(rows[name] for name in ImageLabels._fields))
     return Batch(
         images=Images(rows["pixels"], rows["true_shape"]),
         truth=truth,
         image_id=rows["image_id"],
         source_shape=rows["source_shape"],
         source_pixels=rows.get("source_pixels"),
+        labels=labels,
     )
 
 

@@ -55,7 +55,7 @@ class DecoderOptions(NamedTuple):
 
     `class_ids` maps class texts (names and display names of the label map) to ids; without it
     objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `extras` are keys of
-    `EXTRA_FEATURES`.
+    `EXTRA_FEATURES`. `load_group_of` is for evaluation: Open Images' metrics go by it.
     """
 
     num_classes: int
@@ -64,6 +64,7 @@ class DecoderOptions(NamedTuple):
     png_masks: bool = True
     max_boxes: int = 0
     extras: tuple[str, ...] = ()
+    load_group_of: bool = False
     parsing: Parsing = Parsing()
 
 
@@ -95,6 +96,8 @@ class Decoder:
         if options.load_masks:
             self.features["image/object/mask"] = _STRINGS if options.png_masks else _FLOATS
             self.features.update(_BOX_MASKS)
+        if options.load_group_of:
+            self.features["image/object/group_of"] = _INTS
         for name in options.extras:
             self.features.update(features_of(name))
         self._class_ids = _lookup_table(options.class_ids) if options.class_ids else None
@@ -120,12 +123,12 @@ class Decoder:
             difficult=difficult != 0,
             area=area,
             masks=self._masks(parsed, count, image) if self.options.load_masks else None,
-            extras={
-                name: EXTRA_FEATURES[name].decode(parsed, self.options.parsing)
-                for name in self.options.extras
-            },
+            extras=self._extras(parsed),
         )
         ignored += lost_weights + lost_crowd + lost_difficult + lost_area
+        if self.options.load_group_of:
+            group_of, lost = _list_or(0, parsed["image/object/group_of"], count)
+            example, ignored = example._replace(group_of=group_of != 0), ignored + lost
         return self._sort_out(example, texts, ignored)
 
     def parse(self, serialized):
@@ -181,6 +184,25 @@ class Decoder:
         if self._class_ids is not None:
             classes = tf.where(texts != "", self._class_ids.lookup(texts), classes)
         return classes, texts, ignored_labels + ignored_texts
+
+    def empty_extras(self):
+        """The extras of a record that has none of their keys."""
+        return self._extras({key: tf.zeros([0], f.dtype) for key, f in self.features.items()})
+
+    def _extras(self, parsed):
+        """{key of EXTRA_FEATURES: value}; verified classes go by their texts, as objects' do."""
+        extras = {
+            name: EXTRA_FEATURES[name].decode(parsed, self.options.parsing)
+            for name in self.options.extras
+        }
+        if "verified_classes" in extras and self._class_ids is not None:
+            texts, labels = parsed["image/class/text"], extras["verified_classes"]
+            extras["verified_classes"] = tf.cond(
+                tf.size(texts) > 0,
+                lambda: tf.cast(self._class_ids.lookup(texts), labels.dtype),
+                lambda: labels,
+            )
+        return extras
 
     def _masks(self, parsed, count, image):
         """[g, mask height, mask width] uint8."""

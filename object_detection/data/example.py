@@ -22,10 +22,10 @@ class Example(NamedTuple):
     area: tf.Tensor  # [g] float32 in pixels of the stored image; 0 where the record has none
     masks: tf.Tensor | None = None  # [g, mask height, mask width] uint8 of 0 and 1
     extras: dict[str, tf.Tensor] = {}  # further keys, only those asked for
+    group_of: tf.Tensor | None = None  # [g] bool, in evaluation: boxes of several objects
 
     def select(self, index):
         """The example with the objects `index` ([k] integers) alone; `extras` stay as they are."""
         per_object = ("boxes_normalized", "classes", "weights", "crowd", "difficult", "area")
-        chosen = {name: tf.gather(getattr(self, name), index) for name in per_object}
-        masks = None if self.masks is None else tf.gather(self.masks, index)
-        return self._replace(**chosen, masks=masks)
+        per_object += tuple(k for k in ("group_of", "masks") if getattr(self, k) is not None)
+        return self._replace(**{k: tf.gather(getattr(self, k), index) for k in per_object})

@@ -122,6 +122,11 @@ EXTRA_FEATURES = {
     "image_class_texts": _as_stored("image/class/text", _STRINGS),
     "image_classes": _as_stored("image/class/label", _INTS),
     "image_confidences": _as_stored("image/class/confidence", _FLOATS),
+    # The decoder looks their texts up.
+    "verified_classes": Feature(
+        {"image/class/label": _INTS, "image/class/text": _STRINGS},
+        lambda parsed, parsing: parsed["image/class/label"],
+    ),
     "negative_classes": _as_stored("image/neg_category_ids", _INTS),
     "not_exhaustive_classes": _as_stored("image/not_exhaustive_category_ids", _INTS),
     "group_of": _as_stored("image/object/group_of", _INTS, tf.bool),

@@ -261,6 +261,8 @@ def _no_example(decoder):
         difficult=tf.zeros([0], tf.bool),
         area=none,
         masks=tf.zeros([0, 0, 0], tf.uint8) if decoder.options.load_masks else None,
+        extras=decoder.empty_extras(),
+        group_of=tf.zeros([0], tf.bool) if decoder.options.load_group_of else None,
     )
     return Decoded(example, tf.zeros([len(report.OBJECT_REASONS)], tf.int32), tf.constant(""))
 

@@ -1,19 +1,7 @@
-"""The metrics of a CocoEvaluation as text, with the reason for every number that is missing."""
+"""The metrics of an evaluation as text, with the reason for every number that is missing."""
 
-_ROWS = (
-    ("AP  @[.50:.95]", "Precision/mAP"),
-    ("AP  @.50", "Precision/mAP@.50IOU"),
-    ("AP  @.75", "Precision/mAP@.75IOU"),
-    ("AP  small", "Precision/mAP (small)"),
-    ("AP  medium", "Precision/mAP (medium)"),
-    ("AP  large", "Precision/mAP (large)"),
-    ("AR  1 an image", "Recall/AR@1"),
-    ("AR  10 an image", "Recall/AR@10"),
-    ("AR  100 an image", "Recall/AR@100"),
-    ("AR  small", "Recall/AR@100 (small)"),
-    ("AR  medium", "Recall/AR@100 (medium)"),
-    ("AR  large", "Recall/AR@100 (large)"),
-)
+import math
+
 PREFIX = {"boxes": "DetectionBoxes_", "masks": "DetectionMasks_"}
 _NAMES_SHOWN = 5
 
@@ -28,16 +16,28 @@ def render(evaluation, metrics):
         + f", {len(evaluation.found)} detections"
     ]
     lines.append(_row("", evaluation.kinds))
-    for label, name in _ROWS:
-        cells = [_number(metrics[PREFIX[kind] + name]) for kind in evaluation.kinds]
-        lines.append(_row(label, cells))
+    for metric in evaluation.metrics:
+        cells = [_number(metrics[PREFIX[kind] + metric.name]) for kind in evaluation.kinds]
+        lines.append(_row(metric.label, cells))
     if evaluation.per_category:
         lines += _classes(evaluation, metrics, objects)
     return "\n".join(lines + _reasons(evaluation, objects) + _losses(evaluation))
 
 
+def render_scores(evaluation, title, metrics):
+    """The table of an evaluation whose metrics have a line each, such as Pascal's.
+
+    Args:
+        evaluation: has what `_losses` tells, and `reasons()`.
+        title: the first line.
+        metrics: {label: value}, those to be shown.
+    """
+    lines = [title] + [_row(label, [_number(value)]) for label, value in metrics.items()]
+    return "\n".join(lines + evaluation.reasons() + _losses(evaluation))
+
+
 def _number(value):
-    return "n/a" if value < 0 else f"{value:.4f}"
+    return "n/a" if value < 0 or math.isnan(value) else f"{value:.4f}"
 
 
 def _row(label, cells):
@@ -71,10 +71,9 @@ def _reasons(evaluation, objects):
     lines = []
     if "masks" in evaluation.kinds and len(evaluation.without_masks) == len(evaluation.images):
         lines.append("n/a: no image has ground-truth masks (load_instance_masks, mask_type?).")
-    sizes = {"small": (0, 1024), "medium": (1024, 9216), "large": (9216, float("inf"))}
-    for size, (low, high) in sizes.items():
+    for size, low, high in evaluation.options.settings.areas[1:]:
         if not any(low <= t["area"] <= high for t in objects):
-            wide = f"{low} to {high} px" if high < 1e9 else f"over {low} px"
+            wide = f"{low:g} to {high:g} px" if high < 1e9 else f"over {low:g} px"
             lines.append(f"n/a: no object of the ground truth is {size} (area {wide}).")
     if evaluation.per_category:
         present = {t["category_id"] for t in objects}
@@ -90,11 +89,11 @@ def _losses(evaluation):
     """What was left out or counted apart, and how often."""
     notes = (
         (
-            evaluation.repeated_images,
+            evaluation.register.repeated_images,
             "images came again under the same id with the same objects; counted once",
         ),
         (
-            evaluation.repeated_ids,
+            evaluation.register.repeated_ids,
             "images share their id with another image (image/source_id not unique); each counted",
         ),
         (
@@ -103,6 +102,10 @@ def _losses(evaluation):
         ),
     )
     lines = [f"{len(ids)} {text}: {_list(ids)}" for ids, text in notes if ids]
+    if evaluation.unverified:
+        lines.append(
+            f"{evaluation.unverified} detections left out: their image says nothing of their class"
+        )
     for counts, what in (
         (evaluation.unknown_truth, "objects of the ground truth"),
         (evaluation.unknown_found, "detections"),

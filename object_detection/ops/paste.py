@@ -51,6 +51,28 @@ def encode_masks(masks, boxes, height, width, threshold=0.5):
     ]
 
 
+def encode_bitmaps(masks):
+    """The COCO run-length codes of [g, height, width] masks, where > 0 is object.
+
+    Only the rows and columns that a mask has pixels in are gone through for its runs.
+    """
+    return [_encode_bitmap(mask) for mask in np.asarray(masks)]
+
+
+def _encode_bitmap(mask):
+    height, width = mask.shape
+    columns = np.flatnonzero(mask.max(axis=0, initial=0) > 0)
+    if not len(columns):
+        return rle_codec.frPyObjects(
+            {"size": [height, width], "counts": [height * width]}, height, width
+        )
+    left, right = columns[0], columns[-1] + 1
+    rows = np.flatnonzero(mask[:, left:right].max(axis=1) > 0)
+    top, bottom = rows[0], rows[-1] + 1
+    counts = _runs(mask[top:bottom, left:right] > 0, top, left, height, width)
+    return rle_codec.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+
+
 def _paste_crop(mask, box, height, width):
     """The part of a pasted mask that can be other than 0, and its top row and left column."""
     mask = np.asarray(mask, np.float32)

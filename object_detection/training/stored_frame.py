@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.metrics.coco_evaluation import ImageDetections, ImageTruth
+from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
 from object_detection.structures import Batch, Detections
 
 
@@ -34,7 +34,7 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
         images.append(
             EvaluatedImage(
                 image_id=batch.image_id[k].decode(errors="replace"),
-                truth=_truth_of(batch.truth, k, scale),
+                truth=_truth_of(batch.truth, batch.labels, k, scale),
                 detections=_detections_of(detections, k, scale),
                 height=height,
                 width=width,
@@ -46,7 +46,7 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
     return images
 
 
-def _truth_of(truth, k, scale) -> ImageTruth:
+def _truth_of(truth, labels, k, scale) -> ImageTruth:
     valid = truth.valid[k]
     masks = None
     if truth.masks is not None:
@@ -60,7 +60,14 @@ def _truth_of(truth, k, scale) -> ImageTruth:
         difficult=truth.difficult[k][valid],
         area=truth.area[k][valid],
         masks=masks,
+        group_of=None if truth.group_of is None else truth.group_of[k][valid],
+        labels=None if labels is None else ImageLabels(*(_ids(ids[k]) for ids in labels)),
     )
+
+
+def _ids(padded):
+    """The ids among those of one image, as a set; unknown class texts have become -1."""
+    return frozenset(padded[padded > 0].tolist())
 
 
 def _detections_of(detections, k, scale) -> ImageDetections:

@@ -40,9 +40,13 @@ def test_classes_and_groups():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("metrics_set: 'lvis_mask_metrics'", "lvis_mask_metrics is not supported here; supported"),
+        ("metrics_set: 'coco_keypoint_metrics'", "coco_keypoint_metrics is not supported here; s"),
         ("metrics_set: 'coco_metrics'", "Metric not found: coco_metrics; supported: coco_det"),
-        ("skip_predictions_for_unlabeled_class: true", "skip_predictions_for_unlabeled_class"),
+        ("iou_threshold: 1.5", "iou_threshold holds 1.5; each must be above 0 and at most 1"),
+        ("max_detections: [10, 0]", "max_detections holds 0"),
+        ("area_range { name: 'tiny' min: 9 max: 4 }", '"tiny" is 9 to 4 pixels'),
+        ("area_range { max: 4 }", 'area_range holds the name ""'),
+        ("recall_lower_bound: 0.5 recall_upper_bound: 0.2", "is above recall_upper_bound"),
         ("parameterized_metric {}", "parameterized_metric is not supported"),
         ("super_categories { key: 'farm' value: 'cow' }", "cow"),
     ],

@@ -48,9 +48,12 @@ def test_sound_readers_pass():
         (
             "eval_config.metrics_set=coco_mask_metric",
             '"coco_mask_metric", which is not supported; supported: coco_detection_metrics, '
-            "coco_mask_metrics. Did you mean coco_mask_metrics?",
+            "coco_mask_metrics, lvis_mask_metrics, pascal_voc",
         ),
-        ("eval_config.metrics_set=pascal_voc_detection_metrics", '"pascal_voc_detection_metrics"'),
+        ("eval_config.metrics_set=coco_mask_metric", "Did you mean coco_mask_metrics?"),
+        ("eval_config.metrics_set=coco_keypoint_metrics", '"coco_keypoint_metrics", which is not'),
+        ("eval_config.recall_upper_bound=2", "recall_upper_bound is 2; allowed: 0 to 1"),
+        ("eval_config.iou_threshold=0", "iou_threshold holds 0; each must be above 0"),
         ("eval_config.min_score_threshold=50", "min_score_threshold is 50; allowed: 0 to 1"),
         ("eval_config.batch_size=0", "eval_config.batch_size is 0; at least 1"),
     ],

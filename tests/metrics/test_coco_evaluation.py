@@ -175,7 +175,7 @@ def test_an_id_of_two_images_loses_neither():
 
     assert evaluation.evaluate()["DetectionBoxes_Recall/AR@100"] == 0.5
     assert "1 images share their id with another image" in evaluation.table()
-    assert evaluation.repeated_ids == ["0"]
+    assert evaluation.register.repeated_ids == ["0"]
 
 
 def test_an_image_that_comes_again_counts_once():

@@ -169,11 +169,15 @@ def test_every_row_of_the_table_is_in_the_schema_and_equal():
 
 @needs_reference
 def test_fields_the_table_lacks_are_numbered_from_10000():
-    table = table_rows()
+    """Messages of our own number their fields from 1: only fields of our own lead to them."""
+    table, schema = table_rows(), schema_rows()
+    own = {key[0] for key in schema if key[1] == "message" and key not in table}
     low = [
         (key, facts)
-        for key, facts in schema_rows().items()
-        if key not in table and not (key[1] == "field" and facts[1] >= FIRST_EXTENSION)
+        for key, facts in schema.items()
+        if key not in table
+        and key[0] not in own
+        and not (key[1] == "field" and facts[1] >= FIRST_EXTENSION)
     ]
     assert low == []
 
