@@ -81,11 +81,12 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
     sources, weights = _sources(input_reader_config, run.training)
     model = getattr(model_config, model_config.WhichOneof("model"))
     steps = train_config.data_augmentation_options if run.training else ()
+    max_boxes = _max_boxes(input_reader_config, train_config)
     options = pipeline.PipelineOptions(
         batch_size=run.batch_size,
-        max_boxes=_max_boxes(input_reader_config, train_config),
+        max_boxes=max_boxes,
         resizer=image_resizer_builder.build(model.image_resizer),
-        augmentations=tuple(preprocessor_builder.build(step) for step in steps),
+        augmentations=preprocessor_builder.build_all(steps, max_boxes),
         training=run.training,
         drop_remainder=run.training and input_reader_config.drop_remainder,
         prefetch=input_reader_config.num_prefetch_batches,

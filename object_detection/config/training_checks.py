@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 
+from object_detection.config import augmentation_checks
 from object_detection.config.findings import (
     Finding,
     Findings,
@@ -26,7 +27,7 @@ def check(config) -> Findings:
         return faults([Finding("train_config", "is not set", fix)])
     look = Look(config.train_config, "train_config")
     found = faults(_whole(look)).and_also(warnings(_oddities(look)))
-    found = found.and_also(faults(_augmentations(look)))
+    found = found.and_also(augmentation_checks.check(config))
     found = found.and_also(_optimizer(look))
     return found.and_also(warnings(_frozen_norms(config)))
 
@@ -59,19 +60,6 @@ def _oddities(look):
     if train.HasField("fine_tune_checkpoint_type") and not train.fine_tune_checkpoint:
         problem = "is set but has no effect without fine_tune_checkpoint"
         yield Finding(look.at("fine_tune_checkpoint_type"), problem)
-
-
-def _augmentations(look):
-    for index, step in enumerate(look.message.data_augmentation_options):
-        several = len(look.message.data_augmentation_options) > 1
-        at = look.at("data_augmentation_options") + (f"[{index}]" if several else "")
-        name = step.WhichOneof("preprocessing_step")
-        if name is None:
-            yield Finding(at, "is empty", "Name a step, for example random_horizontal_flip { }")
-            continue
-        option = Look(getattr(step, name), f"{at}.{name}")
-        if "probability" in option.message.DESCRIPTOR.fields_by_name:
-            yield from option.within(0, 1, "probability")
 
 
 def _optimizer(look) -> Findings:

@@ -1,10 +1,99 @@
-"""Random square crops, which may reach beyond the image, of image, boxes and masks together."""
+"""Random crops of image, boxes and masks together.
+
+A crop that TFOD takes from around objects is drawn by TensorFlow's own sampler, as there.
+"""
 
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from object_detection.ops import boxes as box_ops
+from object_detection.data import augment_window
+
+# TFOD's list for SSD: how much of an object must be seen.
+SSD_COVERED = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+_ATTEMPTS = 100
+
+
+@dataclass(frozen=True)
+class CropRule:
+    """How a crop is drawn and what becomes of the objects on its border.
+
+    Attributes:
+        min_object_covered: the crop covers at least this share of some object.
+        aspect_ratio: (least, largest) width / height of the crop, in pixels.
+        area: (least, largest) share of the image's area.
+        overlap_thresh: objects with less than this share of their box in the crop are dropped.
+        clip_boxes: whether boxes end at the crop's border.
+        random_coef: the probability of no crop at all.
+    """
+
+    min_object_covered: float = 1.0
+    aspect_ratio: tuple[float, float] = (0.75, 1.33)
+    area: tuple[float, float] = (0.1, 1.0)
+    overlap_thresh: float = 0.3
+    clip_boxes: bool = True
+    random_coef: float = 0.0
+
+    def draw(self, example, seed):
+        """(corner, extent) of a crop, each [2] int32; the whole image where none can be found."""
+        boxes = tf.clip_by_value(example.boxes_normalized, 0.0, 1.0)
+        corner, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+            image_size=tf.shape(example.image),
+            bounding_boxes=boxes[:, tf.newaxis],
+            seed=seed,
+            min_object_covered=self.min_object_covered,
+            aspect_ratio_range=self.aspect_ratio,
+            area_range=self.area,
+            max_attempts=_ATTEMPTS,
+            use_image_if_no_bounding_boxes=True,
+        )
+        return corner[:2], extent[:2]
+
+
+def ssd_rules(covered=SSD_COVERED, aspect_ratio=(0.5, 2.0)):
+    """TFOD's rules of an SSD crop that names no operations."""
+    return tuple(CropRule(share, aspect_ratio, (0.1, 1.0), share, True, 0.15) for share in covered)
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """Crops by one of several rules, each as likely as the others."""
+
+    rules: tuple[CropRule, ...]
+
+    def __call__(self, example, seed):
+        of_rule, of_crop = tf.unstack(tf.random.split(seed, 2))
+        return crop_by_one(self.rules, draw_index(self.rules, of_rule), example, of_crop)
+
+
+@dataclass(frozen=True)
+class RandomCropToAspectRatio:
+    """Crops at a random place to a width / height, keeping as much as possible.
+
+    An object stays where `overlap_thresh` of its box is in the crop.
+    """
+
+    aspect_ratio: float = 1.0
+    overlap_thresh: float = 0.3
+    clip_boxes: bool = True
+
+    def __call__(self, example, seed):
+        shape = tf.shape(example.image)[:2]
+        extent = self.extent(shape)
+        seeds = tf.unstack(tf.random.split(seed, 2))
+        corner = [
+            tf.random.stateless_uniform([], one, 0, room + 1, tf.int32)
+            for one, room in zip(seeds, tf.unstack(shape - extent), strict=True)
+        ]
+        rule = (self.overlap_thresh, self.clip_boxes)
+        return augment_window.crop(example, tf.stack(corner), extent, *rule)
+
+    def extent(self, shape):
+        """[2] int32 (height, width) of the crop of an image of this shape ([2] int32)."""
+        height, width = tf.unstack(tf.cast(shape, tf.float32))
+        lower = tf.minimum(height, tf.round(width / self.aspect_ratio))
+        narrower = tf.minimum(width, tf.round(height * self.aspect_ratio))
+        return tf.maximum(tf.cast(tf.stack([lower, narrower]), tf.int32), 1)
 
 
 @dataclass(frozen=True)
@@ -50,7 +139,7 @@ class RandomSquareCropByScale:
 
 
 def square_crop(example, corner, side):
-    """The part of an example that a square shows.
+    """The part of an example that a square shows; what it does not show is dropped.
 
     Args:
         example: `Example`.
@@ -60,32 +149,26 @@ def square_crop(example, corner, side):
     Returns:
         `Example` of side x side pixels, zeros where the square reaches beyond the image.
     """
-    shape = tf.shape(example.image)[:2]
-    size = tf.cast(tf.tile(shape, [2]), tf.float32)
-    start = tf.cast(tf.tile(corner, [2]), tf.float32)
-    moved = (example.boxes_normalized * size - start) / tf.cast(side, tf.float32)
-    whole = tf.constant([0.0, 0.0, 1.0, 1.0])
-    clipped = box_ops.clip(moved, whole)
-    seen = tf.where(tf.reduce_all(clipped[:, 2:] > clipped[:, :2], axis=1))[:, 0]
-    image = _window(example.image[tf.newaxis], corner, tf.stack([side, side]))[0]
-    masks = example.masks
-    if masks is not None:  # a mask may be stored at another size than its image
-        ratio = tf.cast(tf.shape(masks)[1:], tf.float32) / tf.cast(shape, tf.float32)
-        at = tf.cast(tf.round(tf.cast(corner, tf.float32) * ratio), tf.int32)
-        extent = tf.cast(tf.round(tf.cast(side, tf.float32) * ratio), tf.int32)
-        masks = _window(masks[..., tf.newaxis], at, tf.maximum(extent, 1))[..., 0]
-    return example._replace(image=image, boxes_normalized=clipped, masks=masks).select(seen)
+    shown = augment_window.show(example, corner, tf.stack([side, side]))
+    return augment_window.drop_unseen(shown)
 
 
-def _window(maps, corner, extent):
-    """[n, height, width, C] of maps [n, h, w, C] from `corner` on, zeros outside of them."""
-    shape = tf.shape(maps)[1:3]
-    first = tf.clip_by_value(corner, 0, shape)
-    last = tf.clip_by_value(corner + extent, 0, shape)
-    inside = maps[:, first[0] : last[0], first[1] : last[1]]
-    before = first - corner
-    before = tf.where(last > first, before, 0)
-    after = extent - before - (last - first)
-    rows, columns = (tf.stack([before[axis], after[axis]]) for axis in (0, 1))
-    nothing = tf.zeros([2], tf.int32)
-    return tf.pad(inside, tf.stack([nothing, rows, columns, nothing]))
+def draw_index(choices, seed):
+    """Which of several choices; int32 scalar."""
+    return tf.random.stateless_uniform([], seed, 0, len(choices), tf.int32)
+
+
+def crop_by_one(rules, index, example, seed):
+    """The example cropped by the rule that `index` (int32 scalar) names, or left as it is."""
+    of_keeping, of_crop = tf.unstack(tf.random.split(seed, 2))
+    draws = [lambda rule=rule: rule.draw(example, of_crop) for rule in rules]
+    kept = tf.gather([rule.random_coef for rule in rules], index)
+    covered = tf.gather([rule.overlap_thresh for rule in rules], index)
+    clip = tf.gather([rule.clip_boxes for rule in rules], index)
+
+    def cropped():
+        corner, extent = tf.switch_case(index, draws)
+        return augment_window.crop(example, corner, extent, covered, clip)
+
+    whether = tf.random.stateless_uniform([], of_keeping)
+    return tf.cond(whether >= kept, cropped, lambda: example)

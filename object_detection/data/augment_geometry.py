@@ -44,11 +44,25 @@ class RandomRotation90:
         return _sometimes(_rotate90, example, self.probability, seed)
 
 
-def augment(example, augmentations, seed):
-    """Applies augmentations in turn, each with its own seed made from `seed` ([2] int64)."""
-    for step, augmentation in enumerate(augmentations):
-        example = augmentation(example, tf.random.experimental.stateless_fold_in(seed, step))
+def augment(example, augmentations, seed, first=0):
+    """Applies augmentations in turn, each with its own seed made from `seed` ([2] int64).
+
+    `first` is the place of the first one in the whole list.
+    """
+    for step, augmentation in enumerate(augmentations, first):
+        one = tf.random.experimental.stateless_fold_in(seed, step)
+        example = settled(augmentation(example, one))
     return example
+
+
+def settled(example):
+    """The example with the ranks of its tensors known, which branches of a graph may lose."""
+    shapes = {"image": [None, None, 3], "boxes_normalized": [None, 4]}
+    shapes |= dict.fromkeys(("classes", "weights", "crowd", "difficult", "area"), [None])
+    if example.masks is not None:
+        shapes["masks"] = [None, None, None]
+    known = {name: tf.ensure_shape(getattr(example, name), of) for name, of in shapes.items()}
+    return example._replace(**known)
 
 
 def _sometimes(change, example, probability, seed):

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.data import reading, record_files, report
-from object_detection.data.augment_geometry import Augmentation, augment
+from object_detection.data.augment_copy_paste import augmented, number_before
+from object_detection.data.augment_geometry import Augmentation
 from object_detection.data.batching import batch_examples, to_element
 from object_detection.data.decoder import Decoded, Decoder, DecoderOptions
 from object_detection.data.example import Example
@@ -97,7 +98,9 @@ def build(
     stream = reading.read(sources, input_report)
     if options.known_bad:
         stream = stream.filter(_is_not_among(options.known_bad))
-    stream = stream.skip(options.skip_batches * options.batch_size)
+    skipped = options.skip_batches * options.batch_size
+    lead = min(number_before(options.augmentations), skipped)
+    stream = stream.skip(skipped - lead)
     # Traced once for both ways of `_decode`.
     in_graph = tf.function(decoder, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     outcomes = stream.map(
@@ -107,15 +110,16 @@ def build(
     )
     good = _leave_out_bad(outcomes, decoder, input_report)
 
-    def finish(outcome):
+    def begin(outcome):
         example = _with_notes(outcome, input_report)
         # Each worker has its own running numbers; together they are one row.
         number = outcome.number * read_options.num_shards + read_options.shard_index
-        seed = tf.stack([tf.cast(read_options.seed, tf.int64), number])
-        example = augment(example, options.augmentations, seed)
+        return example, tf.stack([tf.cast(read_options.seed, tf.int64), number])
+
+    def finish(example):
         return to_element(example, options)
 
-    elements = good.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    elements = augmented(good, begin, options.augmentations, finish, lead=lead)
     dataset = batch_examples(elements, options, input_report).prefetch(options.prefetch)
     return InputPipeline(
         dataset.with_options(_tf_data_options()),

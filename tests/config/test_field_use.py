@@ -155,8 +155,12 @@ def test_a_field_without_effect_is_a_warning_with_the_reason(change, said):
             "rfcn_box_predictor is not supported. Supported here: mask_rcnn_box_predictor.",
         ),
         (
-            "train_config.data_augmentation_options={random_image_scale {}}",
-            "data_augmentation_options.random_image_scale is not supported. Supported here: ran",
+            "train_config.data_augmentation_options={scale_boxes_to_pixel_coordinates {}}",
+            "scale_boxes_to_pixel_coordinates is not supported. Take it out; boxes become pixels",
+        ),
+        (
+            "train_config.data_augmentation_options={convert_class_logits_to_softmax {}}",
+            "convert_class_logits_to_softmax is not supported. Take it out; an object has one",
         ),
         ("train_config.use_multiclass_scores=true", "use_multiclass_scores is true, which is not"),
         (
@@ -187,10 +191,11 @@ def test_a_field_that_says_what_holds_anyway_passes(change):
 
 
 def test_a_place_in_a_list_is_told():
-    steps = "[{random_horizontal_flip {}}, {ssd_random_crop {}}]"
+    steps = "[{random_horizontal_flip {}}, {convert_class_logits_to_softmax {}}]"
     found = field_checks.check(config_with(f"train_config.data_augmentation_options={steps}"))
 
-    assert found.faults[0].where == "train_config.data_augmentation_options[1].ssd_random_crop"
+    where = "train_config.data_augmentation_options[1].convert_class_logits_to_softmax"
+    assert found.faults[0].where == where
 
 
 def test_fields_may_be_left_out():

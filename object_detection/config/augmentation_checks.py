@@ -1,0 +1,179 @@
+"""What is wrong with train_config.data_augmentation_options: values no step can work with.
+
+The allowed values are one table: a field of a step, by `message.field`, must lie in a range, or not
+above its partner. Fields of an equal name and meaning share a row without the message.
+"""
+
+from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
+
+POLICIES = ("v0", "v1", "v2", "v3", "test")
+_SHARES = (
+    "probability random_coef overlap_thresh min_object_covered min_visible object_probability "
+    "drop_probability concat_vertical_probability concat_horizontal_probability "
+    "size_to_image_ratio max_area min_area"
+).split()
+_ABOVE_ZERO = (
+    "min_aspect_ratio aspect_ratio min_area max_area min_scale_ratio scale_min "
+    "min_target_pixels gamma"
+).split()
+_AT_LEAST_ONE = (
+    "output_size num_scales new_height new_width target_height target_width min_patch_size "
+    "max_objects new_label min_image_height min_image_width"
+).split()
+_AT_LEAST_ZERO = (
+    "max_border max_black_patches min_gaussian_stddev max_height_padding max_width_padding ratio "
+    "gain minval"
+).split()
+_ORDERED = (
+    ("min_aspect_ratio", "max_aspect_ratio"),
+    ("min_area", "max_area"),
+    ("min_scale_ratio", "max_scale_ratio"),
+    ("scale_min", "scale_max"),
+    ("minval", "maxval"),
+    ("min_patch_size", "max_patch_size"),
+    ("min_gaussian_stddev", "max_gaussian_stddev"),
+    ("min_jpeg_quality", "max_jpeg_quality"),
+    ("min_image_height", "max_image_height"),
+    ("min_image_width", "max_image_width"),
+    ("min_target_pixels", "max_target_pixels"),
+)
+# Without these a step goes by the image, or by a default that is not the schema's.
+_NO_DEFAULT = (
+    "min_image_height min_image_width max_image_height max_image_width max_target_pixels"
+).split()
+_LENGTHS = {
+    "pad_color": 3,
+    "min_padded_size_ratio": 2,
+    "max_padded_size_ratio": 2,
+}
+# Steps that change what the network sees in training alone.
+_VALUES_OF_THEIR_OWN = ("normalize_image", "subtract_channel_mean")
+
+
+def check(config) -> Findings:
+    """Findings about the augmentations of a TrainEvalPipelineConfig."""
+    found, odd = [], []
+    steps = config.train_config.data_augmentation_options
+    for index, step in enumerate(steps):
+        at = "train_config.data_augmentation_options" + (f"[{index}]" if len(steps) > 1 else "")
+        name = step.WhichOneof("preprocessing_step")
+        if name is None:
+            fix = "Name a step, for example random_horizontal_flip { }"
+            found.append(Finding(at, "is empty", fix))
+            continue
+        look = Look(getattr(step, name), f"{at}.{name}")
+        found += _ranges(look)
+        for number, operation in enumerate(getattr(look.message, "operations", ())):
+            found += _ranges(Look(operation, look.at(f"operations[{number}]")))
+        if name in _OWN:
+            found += _OWN[name](look, config)
+        if name in _VALUES_OF_THEIR_OWN:
+            odd.append(_unseen_in_evaluation(look))
+    return faults(found).and_also(faults(_several_pastes(steps))).and_also(warnings(odd))
+
+
+def _ranges(look):
+    fields = look.message.DESCRIPTOR.fields_by_name
+    yield from look.within(0, 1, *_known(fields, _SHARES))
+    yield from look.above(0, *_known(fields, _ABOVE_ZERO))
+    ones = [name for name in _known(fields, _AT_LEAST_ONE) if not _left_out(look.message, name)]
+    yield from look.at_least(1, *ones)
+    yield from look.at_least(0, *_known(fields, _AT_LEAST_ZERO))
+    for low, high in _ORDERED:
+        if low in fields and not _left_out(look.message, high):
+            yield from look.at_least(getattr(look.message, low), high, fix=f"{low} is that")
+    for name in _known(fields, _LENGTHS):
+        count, wanted = len(getattr(look.message, name)), _LENGTHS[name]
+        if count not in (0, wanted):
+            problem = f"has {count} numbers; it takes {wanted}, or none"
+            yield Finding(look.at(name), problem)
+
+
+def _known(fields, names):
+    return [name for name in names if name in fields]
+
+
+def _left_out(message, name):
+    return name in _NO_DEFAULT and not message.HasField(name)
+
+
+def _pad_sizes(look, config):
+    del config
+    for end in ("min", "max"):
+        names = (f"{end}_image_height", f"{end}_image_width")
+        given = [name for name in names if look.message.HasField(name)]
+        if len(given) == 1:
+            other = next(name for name in names if name not in given)
+            yield Finding(look.at(other), f"is not set, but {given[0]} is", "Give both or none")
+
+
+def _normalize(look, config):
+    del config
+    if look.message.original_minval == look.message.original_maxval:
+        problem = f"is {look.message.original_maxval:.6g}, as original_minval is"
+        yield Finding(look.at("original_maxval"), problem, "Images hold 0 to 255")
+
+
+def _means(look, config):
+    del config
+    count = len(look.message.means)
+    if count != 3:
+        yield Finding(look.at("means"), f"has {count} numbers; one for each of 3 channels")
+
+
+def _ordering(look, config):
+    del config
+    yield from look.within(0, 1, "color_ordering")
+
+
+def _quality(look, config):
+    del config
+    yield from look.within(0, 100, "min_jpeg_quality", "max_jpeg_quality")
+
+
+def _policy(look, config):
+    del config
+    name = look.message.policy_name
+    if name not in POLICIES:
+        yield Finding(look.at("policy_name"), f'is "{name}"; allowed: {listed(POLICIES)}')
+
+
+def _new_label(look, config):
+    model = config.model.faster_rcnn
+    if config.model.HasField("faster_rcnn") and look.message.new_label > model.num_classes:
+        problem = f"is {look.message.new_label}, but model.num_classes is {model.num_classes}"
+        yield Finding(look.at("new_label"), problem)
+
+
+def _masks_to_paste(look, config):
+    if not config.train_input_reader.load_instance_masks:
+        problem = "needs masks, but train_input_reader.load_instance_masks is false"
+        yield Finding(look.path, problem, "Set it to true, or take the step out")
+
+
+def _several_pastes(steps):
+    places = [i for i, one in enumerate(steps) if one.HasField("copy_paste")]
+    if len(places) > 1:
+        where = f"train_config.data_augmentation_options[{places[1]}].copy_paste"
+        yield Finding(where, "is there a second time; once is all it can be done")
+
+
+def _unseen_in_evaluation(look):
+    return Finding(
+        look.path,
+        "changes what the network sees in training alone: evaluation and exported models do not "
+        "do it, and the network normalizes its input itself",
+        "Take it out",
+    )
+
+
+_OWN = {
+    "random_pad_image": _pad_sizes,
+    "normalize_image": _normalize,
+    "subtract_channel_mean": _means,
+    "random_distort_color": _ordering,
+    "random_jpeg_quality": _quality,
+    "autoaugment_image": _policy,
+    "remap_labels": _new_label,
+    "copy_paste": _masks_to_paste,
+}
