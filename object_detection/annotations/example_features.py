@@ -66,6 +66,8 @@ def features_of(image, settings):
     if image.complete:
         image, about_objects = image.complete(image)
         findings += about_objects
+    if image is None:
+        return Outcome(None, (), 0, tuple(findings))
     objects = []
     for found in in_pixels(image, stored.height, stored.width):
         if found.class_name not in settings.class_ids:

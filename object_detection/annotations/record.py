@@ -125,7 +125,7 @@ class AnnotatedImage(NamedTuple):
     negative_classes: tuple[str, ...] = ()  # sure not to occur
     not_exhaustive_classes: tuple[str, ...] = ()  # not every object of these is annotated
     # What further files say of the objects, where reading these is a worker's work: a picklable
-    # function of this image; gives the image with its objects, and `Finding`s.
+    # function of this image; gives the image with its objects (None: skip it), and `Finding`s.
     complete: Callable | None = None
 
 
