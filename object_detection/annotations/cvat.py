@@ -1,6 +1,5 @@
 """Reads CVAT's own XML, version 1.1: "CVAT for images" and "CVAT for video"."""
 
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from object_detection.annotations import cvat_shapes, cvat_tracks, drawn, files
@@ -73,12 +72,7 @@ def _roots(paths, findings):
 
 
 def _root(path):
-    try:
-        root = ET.parse(path).getroot()
-    except OSError as error:
-        raise AnnotationError(f"{path} cannot be read: {error.strerror}") from None
-    except (ET.ParseError, ValueError, LookupError) as error:
-        raise AnnotationError(f"{path} is not whole XML: {error}") from None
+    root = files.load_xml(path)
     if root.tag != "annotations":
         raise AnnotationError(
             f"{path} begins with <{root.tag}>; XML of CVAT begins with <annotations> "

@@ -24,7 +24,7 @@ def as_object(shape, label, key, findings):
         NoObject: it has no area or no label, or numbers that are none.
     """
     if shape.tag in WITHOUT_AREA:
-        raise NoObject(f"a shape of type '{shape.tag}' has no area (of two dimensions)")
+        raise NoObject(f"a shape of type '{shape.tag}' has no area")
     if not (label or "").strip():
         raise NoObject("the shape has no label")
     if shape.tag not in _SHAPES:

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 from object_detection.annotations.record import AnnotationError
 
@@ -44,6 +45,21 @@ def load_json(path):
         ) from None
     except RecursionError:
         raise AnnotationError(f"{path} is JSON nested beyond all measure") from None
+
+
+def load_xml(path):
+    """The root element of an XML file.
+
+    Raises:
+        AnnotationError: it cannot be read, or is no XML.
+    """
+    try:
+        # Some writers begin with a blank line, which XML forbids.
+        return ElementTree.fromstring(Path(path).read_bytes().lstrip())
+    except OSError as error:
+        raise AnnotationError(f"{path} cannot be read: {error.strerror}") from None
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise AnnotationError(f"{path} is not whole XML: {error}") from None
 
 
 def walk(folder, suffixes):

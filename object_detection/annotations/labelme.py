@@ -1,10 +1,13 @@
-"""Reads labelme: one JSON an image, of any version, with all kinds of shapes."""
+"""Reads labelme: one JSON an image, of any version, with all kinds of shapes.
+
+Beside these, the XML of its namesake on the web (`labelme_xml.py`).
+"""
 
 import base64
 import binascii
 from pathlib import Path
 
-from object_detection.annotations import drawn, files
+from object_detection.annotations import drawn, files, labelme_xml
 from object_detection.annotations.drawn import NoObject
 from object_detection.annotations.record import (
     AnnotatedImage,
@@ -25,32 +28,34 @@ def read(data_dir, image_dir=None):
     """Reads a folder of labelme files with all folders below it, or one file.
 
     Args:
-        data_dir: the folder, or one JSON.
-        image_dir: folder of the images; None: they lie with the JSONs.
+        data_dir: the folder, or one JSON or XML.
+        image_dir: folder of the images; None: they lie with the annotations.
 
     Returns:
-        An `AnnotationSet`, images sorted by the paths of their JSONs. Shapes of one label and one
+        An `AnnotationSet`, images sorted by the paths of their files. Shapes of one label and one
         `group_id` are one object.
 
     Raises:
         AnnotationError: there is no labelme file.
     """
     paths = files.annotation_files(data_dir, ".json")
+    if Path(data_dir).is_dir():
+        paths += files.annotation_files(data_dir, ".xml")
     root = Path(data_dir) if Path(data_dir).is_dir() else Path(data_dir).parent
     folder = files.ImageFolder(image_dir or root)
     images, findings, fault = [], [], None
-    for path in paths:
+    for path in sorted(paths):
         key = files.relative_name(path, root)
         try:
-            content = files.load_json(path)
+            image = _of_file(path, key, folder, findings)
         except AnnotationError as error:
             fault = str(error)
             findings.append(Finding(SKIPPED_IMAGE, fault.replace(str(path), "the file"), key))
             continue
-        if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-            findings.append(Finding(NOTED, "JSON without 'shapes': not of labelme, left out", key))
-            continue
-        images.append(_image(content, path, root, folder, findings))
+        if image:
+            images.append(image)
+        else:
+            findings.append(Finding(NOTED, "not in labelme's form: left out", key))
     if not images:
         raise AnnotationError(fault or f"{data_dir}: no labelme file (JSON with 'shapes') is there")
     if not Path(data_dir).is_file():
@@ -58,19 +63,30 @@ def read(data_dir, image_dir=None):
     return AnnotationSet(str(data_dir), drawn.categories(images), tuple(images), tuple(findings))
 
 
+def _of_file(path, key, folder, findings):
+    """One file as an `AnnotatedImage`, or None if it is of another format."""
+    if path.suffix.lower() == ".xml":
+        return labelme_xml.read_one(path, key, folder, findings)
+    content = files.load_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+        return None
+    return _image(content, path, key, folder, findings)
+
+
 def _unlabelled(folder, images):
     """Images that nobody has opened in labelme: whether they show objects is not known."""
     known = {image.path for image in images}
     return [
-        Finding(NOTED, "image without a JSON: left out", files.relative_name(path, folder.root))
+        Finding(
+            NOTED, "image without annotations: left out", files.relative_name(path, folder.root)
+        )
         for path in folder.paths()
-        if path not in known
+        if path not in known and not labelme_xml.is_drawing(path)
     ]
 
 
-def _image(content, path, root, folder, findings):
-    """One file as an `AnnotatedImage`; what its shapes have wrong goes to `findings`."""
-    key = files.relative_name(path, root)
+def _image(content, path, key, folder, findings):
+    """One JSON as an `AnnotatedImage`; what its shapes have wrong goes to `findings`."""
     stated = str(content.get("imagePath") or "").strip()
     found = folder.find(stated, beside=path.parent) if stated else None
     if found is None:  # renamed since: labelme names the JSON after the image

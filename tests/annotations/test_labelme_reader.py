@@ -234,7 +234,7 @@ def test_an_image_without_shapes_is_an_image_and_others_are_told(tmp_path):
     found = _read(tmp_path)
 
     assert [photo.objects for photo in found.images] == [()]
-    assert reasons(found) == {"image without a JSON: left out": ["b.png"]}
+    assert reasons(found) == {"image without annotations: left out": ["b.png"]}
 
 
 def test_one_bad_file_spoils_nothing(tmp_path):
@@ -246,7 +246,7 @@ def test_one_bad_file_spoils_nothing(tmp_path):
     assert len(found.images) == 1
     (cut, foreign) = reasons(found).items()
     assert "cut off" in cut[0] and cut[1] == ["0.json"]
-    assert "not of labelme" in foreign[0] and foreign[1] == ["coco.json"]
+    assert "not in labelme's form" in foreign[0] and foreign[1] == ["coco.json"]
 
 
 def test_a_single_file(tmp_path):
@@ -261,6 +261,76 @@ def test_no_labelme_file_at_all_is_an_error(tmp_path):
     text(tmp_path / "0.json", "{")
     with pytest.raises(AnnotationError, match="0.json is not whole JSON"):
         labelme.read(tmp_path)
+
+
+def _xml(*objects, filename="a.png"):
+    size = f"<imagesize><nrows>{HEIGHT}</nrows><ncols>{WIDTH}</ncols></imagesize>"
+    stated = f"<filename>\n{filename}\n</filename><folder>trip</folder>{size}"
+    return f"\n<annotation>{stated}{''.join(objects)}</annotation>"
+
+
+def _xml_object(line=LINE, name="cat", inner=""):
+    points = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in line)
+    return f"<object><name>{name}</name>{inner}<polygon>{points}</polygon></object>"
+
+
+def test_the_xml_of_labelme_on_the_web(tmp_path):
+    image(tmp_path / "a.png")
+    pixels = blob()
+    (tmp_path / "Masks").mkdir()
+    (tmp_path / "Masks" / "m.png").write_bytes(png(pixels, "L"))
+    (tmp_path / "Scribbles").mkdir()
+    (tmp_path / "Scribbles" / "s.png").write_bytes(png(pixels, "L"))
+    objects = [
+        _xml_object(inner="<occluded>yes</occluded><attributes>red, truncated</attributes>"),
+        _xml_object(SQUARE, inner="<type>bounding_box</type><deleted>0</deleted>"),
+        "<object><name>dog</name><segm><mask>m.png</mask></segm></object>",
+        _xml_object(inner="<deleted>1</deleted>"),
+        _xml_object(SQUARE[:2]),
+        _xml_object(name=""),
+        "<object><name>cat</name></object>",
+    ]
+    text(tmp_path / "a.xml", _xml(*objects))
+
+    found = labelme.read(tmp_path)
+
+    (photo,) = found.images
+    assert (photo.path, photo.stated_size) == (tmp_path / "a.png", (HEIGHT, WIDTH))
+    polygon, box, mask = photo.objects
+    assert iou(polygon, even_odd([LINE], HEIGHT, WIDTH)) >= 0.99
+    assert polygon.truncated and polygon.attributes == (("occluded", 1),)
+    assert box.box == (10, 10, 40, 50)
+    assert mask.class_name == "dog" and iou(mask, pixels) == 1
+    told = [key for keys in reasons(found).values() for key in keys]
+    assert sorted(told) == [f"a.xml object {number}" for number in (2, 4, 5, 6, 7)]
+
+
+def test_xml_in_the_folders_of_labelme_on_the_web(tmp_path):
+    image(tmp_path / "Images" / "trip" / "a.png")
+    image(tmp_path / "Images" / "walk" / "a.png")
+    text(tmp_path / "Annotations" / "trip" / "a.xml", _xml(_xml_object()))
+    voc = "<object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object>"
+    text(tmp_path / "Annotations" / "trip" / "b.xml", _xml(voc))
+
+    found = labelme.read(tmp_path)
+
+    assert [photo.filename for photo in found.images] == ["Images/trip/a.png"]
+    told = reasons(found)
+    assert told["not in labelme's form: left out"] == ["Annotations/trip/b.xml"]
+    assert len(labelme.read(tmp_path / "Annotations/trip/a.xml").images) == 1
+
+
+@needs_reference
+def test_a_sample_of_labelme_on_the_web():
+    found = labelme.read(REFERENCE / "data" / "formats" / "labelme_dataset")
+
+    (photo,) = found.images
+    assert photo.path.is_file()
+    names = [each.class_name for each in photo.objects]
+    assert names == ["window", "license plate", "o1", "q1", "b1", "m1", "hg"]
+    assert photo.objects[4].box == (19, 13, 30, 23)
+    assert masks.extent(photo.objects[1].mask) == (67, 58, 69, 63)
+    assert reasons(found) == {BOX_AS_MASK: ["img1.xml object 5"]}
 
 
 @needs_reference

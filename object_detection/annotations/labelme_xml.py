@@ -1,0 +1,98 @@
+"""The XML of LabelMe on the web (MIT), which CVAT and others write too: an image a file."""
+
+from object_detection.annotations import drawn, files
+from object_detection.annotations.drawn import NoObject
+from object_detection.annotations.record import AnnotatedImage, AnnotatedObject, Finding, MaskFile
+from object_detection.annotations.report import DERIVED, SKIPPED_OBJECT
+
+DRAWINGS = ("masks", "scribbles")  # folders of what was drawn, beside the images
+
+
+def read_one(path, key, folder, findings):
+    """One file as an `AnnotatedImage`, or None if it is XML of another format.
+
+    Args:
+        path: of the XML.
+        key: what a report calls it.
+        folder: `files.ImageFolder` of the images.
+        findings: takes in what its objects have wrong.
+
+    Raises:
+        AnnotationError: it cannot be read.
+    """
+    root = files.load_xml(path)
+    if root.tag != "annotation" or root.find("object/bndbox") is not None:  # the latter is VOC's
+        return None
+    stated = _text(root, "filename") or f"{path.stem}.jpg"
+    in_folder = f"{_text(root, 'folder')}/{stated}"
+    image = next(
+        (each for each in (path.parent / stated, folder.root / in_folder) if each.is_file()), None
+    )
+    image = image or folder.find(in_folder, beside=path.parent)
+    image = image or folder.path(stated, beside=path.parent, any_suffix=True)
+    objects = []
+    for place, element in enumerate(root.iterfind("object")):
+        object_key = f"{key} object {place + 1}"
+        try:
+            objects.append(_object(element, object_key, path, folder, findings))
+        except NoObject as reason:
+            findings.append(Finding(SKIPPED_OBJECT, str(reason), object_key))
+    name = files.relative_name(image, folder.root)
+    size = [_text(root, f"imagesize/{side}") for side in ("nrows", "ncols")]
+    return AnnotatedImage(
+        key=key,
+        source_id=name,
+        filename=name,
+        objects=tuple(objects),
+        path=image,
+        stated_size=tuple(map(int, size)) if all(side.isdigit() for side in size) else None,
+    )
+
+
+def is_drawing(path):
+    """Whether an image file is a mask or a scribble by its folder."""
+    return path.parent.name.lower() in DRAWINGS
+
+
+def _text(element, tag):
+    return (element.findtext(tag) or "").strip()
+
+
+def _object(element, key, path, folder, findings):
+    """One <object> as an `AnnotatedObject`; raises `NoObject`."""
+    name = _text(element, "name")
+    if not name:
+        raise NoObject("the object has no name")
+    if drawn.is_ticked(_text(element, "deleted")):
+        raise NoObject("the object is marked as deleted")
+    box = None
+    outline, mask_name = element.find("polygon"), _text(element, "segm/mask")
+    if outline is not None:
+        points = [[point.findtext("x"), point.findtext("y")] for point in outline.iterfind("pt")]
+        mask = drawn.polygon(points)
+        if _text(element, "type") == "bounding_box" and len(points) == 4:
+            (xs, ys) = (
+                [drawn.number(value) for value in axis] for axis in zip(*points, strict=True)
+            )
+            box = min(ys), min(xs), max(ys), max(xs)
+            findings.append(Finding(DERIVED, drawn.BOX_AS_MASK, key))
+    elif mask_name:
+        mask = MaskFile(_mask_path(mask_name, path, folder))
+    else:
+        raise NoObject("the object has neither a polygon nor a mask")
+    stated = [each.partition("=") for each in _text(element, "attributes").split(",")]
+    flags = drawn.flags_of({name: value or "true" for name, _, value in stated})
+    occluded = (("occluded", 1),) if drawn.is_ticked(_text(element, "occluded")) else ()
+    return AnnotatedObject(key, name, box, mask, attributes=occluded, **flags)
+
+
+def _mask_path(name, path, folder):
+    """Where a mask lies: in the folder `Masks`, beside the XML or beside its folder's folder."""
+    for place in (
+        path.parent / "Masks",
+        folder.root / "Masks" / path.parent.name,
+        folder.root / "Masks",
+    ):
+        if (place / name).is_file():
+            return place / name
+    return folder.path(f"Masks/{name}")
