@@ -37,6 +37,10 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.20"],
         "fast-eval": ["hotcoco>=1.3,<2"],  # pycocotools' numbers in a fraction of the time
+        # Conversion of sets that one machine is too slow for (--runner). 2.70: the first that takes
+        # protobuf 6.31; Beam has not come to protobuf 7 and Pillow 13, so that an environment with
+        # this extra holds the 6 and the 12.
+        "beam": ["apache-beam>=2.70"],
         # xdist: the slow tests trace graphs most of their time, on one core each.
         # playwright: drives a Chromium of the machine; its own browsers are not needed.
         # hotcoco: its numbers are held against those of pycocotools.

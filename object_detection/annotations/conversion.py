@@ -40,7 +40,17 @@ def prepared(image, settings):
     return Prepared(record, classes, outcome.crowds, outcome.findings, digest)
 
 
-def convert(images, records, settings, *, title, num_workers=1, resume=False, findings=()):
+def convert(
+    images,
+    records,
+    settings,
+    *,
+    title,
+    num_workers=1,
+    resume=False,
+    findings=(),
+    write_shards=None,
+):
     """Writes annotated images as records: image i to shard i modulo their number, in order.
 
     Args:
@@ -51,6 +61,7 @@ def convert(images, records, settings, *, title, num_workers=1, resume=False, fi
         num_workers: processes that read images and rasterize masks; 1 does it in this one.
         resume: go on where a stopped run of the same inputs was.
         findings: of the annotations as a whole, for the report.
+        write_shards: what does the work in place of processes of this machine, a `BeamWriter`.
 
     Returns:
         The `Report`; it also lies beside the records, as text and as JSON.
@@ -67,7 +78,8 @@ def convert(images, records, settings, *, title, num_workers=1, resume=False, fi
     if not notes:
         records.begin(inputs)
     try:
-        _write(images, records, settings, notes, shards, title=title, num_workers=num_workers)
+        write = write_shards or _write
+        write(images, records, settings, notes, shards, title=title, num_workers=num_workers)
     except BaseException:
         if not notes:
             records.forget()
@@ -88,25 +100,25 @@ def _write(images, records, settings, notes, shards, *, title, num_workers):
     items = (images[place] for index in todo for place in shards[index])
     done = len(images) - sum(len(shards[index]) for index in todo)
     with (
-        workers.mapped(prepared, items, settings, num_workers) as found,
+        workers.mapped(prepared, items, settings, num_workers) as made,
         # disable=None: no bar where the output is not a terminal.
-        tqdm(desc=title, total=len(images), initial=done, unit="image", disable=None) as bar,
+        tqdm(made, title, len(images), initial=done, unit="image", disable=None) as bar,
     ):
+        found = iter(bar)
         for index in todo:
             with records.open(index) as file:
-                told = _write_shard(file, shards[index], found, bar)
+                told = write_shard(file, shards[index], found)
             records.finish(index, told)
             notes[index] = told
 
 
-def _write_shard(file, places, found, bar):
+def write_shard(file, places, found):
     """Writes one shard; gives what is to be known of it, as plain values."""
     written, classes, findings, digests = Counter(), Counter(), [], []
     for place in places:
         one = next(found)
         digests.append(one.digest)
         findings += [(place, *finding) for finding in one.findings]
-        bar.update()
         if one.record is None:
             continue
         file.write(one.record)

@@ -1,10 +1,11 @@
 """The common part of all commands that write records: shared flags, conversion, report, exit."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from absl import app, flags
+from absl import flags
 
 from object_detection.annotations import conversion, data_set, label_ids, stored_masks
 from object_detection.annotations.example_features import Settings
@@ -12,7 +13,7 @@ from object_detection.annotations.record import AnnotationError, AnnotationSet, 
 from object_detection.annotations.record_writer import ShardedRecords
 from object_detection.annotations.report import DERIVED, NOTED
 from object_detection.annotations.workers import WorkerDied
-from object_detection.dataset_tools import door
+from object_detection.dataset_tools import beam_door, door
 
 FLAGS = flags.FLAGS
 
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     split_seed: int = 0
     num_workers: int = 1
     resume: bool = False
+    write_shards: Callable | None = None  # a `BeamWriter`, for --runner
 
 
 def define_common_flags(*, output=False, include_masks=False):
@@ -82,6 +84,7 @@ def define_common_flags(*, output=False, include_masks=False):
     flags.DEFINE_integer("split_seed", 0, "The same seed takes the same images for NAME_val.")
     flags.DEFINE_integer("num_workers", 1, "Processes that prepare the records.", 1)
     flags.DEFINE_bool("resume", False, "Go on where a stopped run of the same command was.")
+    beam_door.define_flags()
     flags.DEFINE_bool("strict", False, "End with an error if the data has anything to correct.")
 
 
@@ -149,11 +152,11 @@ def run(define_flags, splits):
     """
 
     def main(argv):
-        if len(argv) > 1:
-            raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
         try:
+            write_shards = beam_door.writer_by_flags(argv[1:])
             found = splits()  # before the options: some commands' own flags decide over these
-            reports = convert(found, options_by_flags())
+            options = options_by_flags()._replace(write_shards=write_shards)
+            reports = convert(found, options)
         except (AnnotationError, OSError, WorkerDied) as error:
             sys.exit(f"error: {error}")
         for report in reports:
@@ -203,6 +206,7 @@ def convert(splits, options):
             title=split.name,
             num_workers=options.num_workers,
             resume=options.resume,
+            write_shards=options.write_shards,
             findings=[*_about_labels(labels, label_map), *split.found.findings],
         )
         reports.append(report)
