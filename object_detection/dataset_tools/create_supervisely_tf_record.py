@@ -18,9 +18,10 @@ FLAGS = flags.FLAGS
 def define_flags():
     """The command's flags."""
     flags.DEFINE_string("data_dir", "", "The project: the folder of meta.json.")
-    for split in ("train", "val"):
-        flags.DEFINE_list(f"{split}_tag", [], f"Tags of the images of {split}, by commas.")
-        flags.DEFINE_list(f"{split}_datasets", [], f"Data sets of {split}, by commas.")
+    flags.DEFINE_list("train_tag", [], "Tags of the images to train on, by commas.")
+    flags.DEFINE_list("val_tag", [], "Tags of the images to evaluate on, by commas.")
+    flags.DEFINE_list("train_datasets", [], "Data sets to train on, by commas.")
+    flags.DEFINE_list("val_datasets", [], "Data sets to evaluate on, by commas.")
     flags.DEFINE_string(
         "group_tag",
         "",
