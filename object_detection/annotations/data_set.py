@@ -1,6 +1,7 @@
 """What is done to a data set as a whole before its images are looked at."""
 
 import hashlib
+from collections.abc import Sequence
 
 from object_detection.annotations.record import AnnotationError, Finding
 from object_detection.annotations.report import NOTED
@@ -58,6 +59,26 @@ def split_off(found, fraction, seed):
         return hashlib.sha256(text.encode(errors="surrogateescape")).digest(), place
 
     aside = set(sorted(range(count), key=rank)[:wanted])
-    stay = tuple(image for place, image in enumerate(found.images) if place not in aside)
-    away = tuple(image for place, image in enumerate(found.images) if place in aside)
+    stay = Chosen(found.images, [place for place in range(count) if place not in aside])
+    away = Chosen(found.images, sorted(aside))
     return found._replace(images=stay), found._replace(images=away, findings=())
+
+
+class Chosen(Sequence):
+    """Some of a sequence's items, not copied: a large set makes its images as they are asked for.
+
+    Args:
+        items: the sequence.
+        places: of the items in it.
+    """
+
+    def __init__(self, items, places):
+        self._items, self._places = items, places
+
+    def __len__(self):
+        return len(self._places)
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return Chosen(self._items, self._places[place])
+        return self._items[self._places[place]]
