@@ -130,17 +130,17 @@ def _image(annotations, images, name, faces_only, findings):
 
 
 def _whole_body(image, *, path):
-    """The image with mask and box by its trimap, and findings (none)."""
+    """The image with mask and box by its trimap (None: without one), and findings."""
     try:
         with Image.open(path) as trimap:
             values = np.asarray(trimap if trimap.mode in ("L", "P") else trimap.convert("L"))
     except FileNotFoundError:
-        return _with_fault(image, f"there is no trimap {path.name}")
+        return _without(image, f"there is no trimap {path.name}")
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        return _with_fault(image, f"the trimap {path.name} cannot be decoded: {error}")
+        return _without(image, f"the trimap {path.name} cannot be decoded: {error}")
     body = values != GROUND
     if not body.any():
-        return _with_fault(image, f"the trimap {path.name} is all ground")
+        return _without(image, f"the trimap {path.name} is all ground")
     ymin, xmin, ymax, xmax = mask_regions.extent(body)
     # From the first pixel to the last one, which TFOD leaves out of the box.
     box = (ymin, xmin, ymax - 1, xmax - 1)
@@ -150,6 +150,5 @@ def _whole_body(image, *, path):
     ), ()
 
 
-def _with_fault(image, fault):
-    objects = tuple(each._replace(mask=None, mask_fault=fault) for each in image.objects)
-    return image._replace(objects=objects), ()
+def _without(image, reason):
+    return None, (Finding(SKIPPED_IMAGE, reason, image.key),)

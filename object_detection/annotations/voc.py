@@ -14,7 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.annotations import instance_matching, mask_regions, voc_lists, voc_xml
+from object_detection.annotations import (
+    instance_matching,
+    mask_regions,
+    voc_lists,
+    voc_segmentation,
+    voc_xml,
+)
 from object_detection.annotations.files import ImageFolder, name_parts, relative_name
 from object_detection.annotations.record import (
     AnnotatedImage,
@@ -33,6 +39,7 @@ CLASSES = (  # TFOD's pascal_label_map numbers them so, from 1
 MERGED = ("VOC2007", "VOC2012")
 IMAGE_FOLDERS = ("JPEGImages", "Images", "Image", "imgs", "img")
 INSTANCE_FOLDERS = ("SegmentationObject", "SegmentationObjectPNG")
+SEMANTIC_FOLDERS = ("SegmentationClass", "SegmentationClassPNG")
 MASK_SUFFIXES = {".png", ".bmp", ".tif", ".tiff"}
 
 
@@ -40,9 +47,10 @@ class _Root(NamedTuple):
     """A folder with annotations, images and lists of one year."""
 
     path: Path
-    sheets: voc_lists.Files
+    sheets: voc_lists.Files | None  # the xmls
     images: ImageFolder
     instances: voc_lists.Files  # masks
+    semantic: voc_lists.Files  # masks of the classes, needed where there are no xmls
 
 
 def read(
@@ -63,7 +71,8 @@ def read(
         annotations_dir: folder of the xmls, within the year's.
         ignore_difficult: leave out objects marked as difficult.
         with_masks: also read instance masks: of SegmentationObject, or polygons in the xml. Then
-            the list of the segmentation set holds, if there is one.
+            the list of the segmentation set holds, if there is one. Without any xmls, masks are
+            all there is to read.
 
     Returns:
         An `AnnotationSet` in the order of the lists. Where the year has a folder and no other
@@ -73,6 +82,8 @@ def read(
         AnnotationError: folders or lists that are not there; no masks though they are wanted.
     """
     roots = _roots(Path(data_dir), year, annotations_dir)
+    if all(root.sheets is None for root in roots):
+        return _without_xmls(data_dir, roots, image_set)
     images, findings = [], []
     for root in roots:
         names, notes = voc_lists.names(root.path, root.sheets, image_set, masks=with_masks)
@@ -108,27 +119,50 @@ def _roots(data_dir, year, annotations_dir):
     folders = [subfolder(data_dir, [each]) for each in years]
     if not all(folders):
         # A data set of one's own mostly has no folder of a year.
-        flat = _xml_folder(data_dir, annotations_dir)
-        if any(folders) or flat is None:
+        if any(folders) or not _is_root(data_dir, annotations_dir):
             missing = [each for each, found in zip(years, folders, strict=True) if not found]
             raise AnnotationError(
                 f"{data_dir} has neither a folder {' nor '.join(missing)} (--year) "
                 f"nor a folder {annotations_dir} of its own (--annotations_dir)"
             )
         folders = [data_dir]
-    return [_root(folder, annotations_dir) for folder in folders]
+    for folder in folders:
+        if not _is_root(folder, annotations_dir):
+            raise AnnotationError(f"{folder} has no folder {annotations_dir} (--annotations_dir)")
+    roots = [_root(folder, annotations_dir) for folder in folders]
+    if len({root.sheets is None for root in roots}) > 1:
+        raise AnnotationError(f"only one of {' and '.join(years)} has a folder {annotations_dir}")
+    return roots
+
+
+def _is_root(folder, annotations_dir):
+    """Whether a folder has xmls, or at least masks of instances and classes."""
+    masks = subfolder(folder, INSTANCE_FOLDERS) and subfolder(folder, SEMANTIC_FOLDERS)
+    return bool(_xml_folder(folder, annotations_dir) or masks)
 
 
 def _root(folder, annotations_dir):
     annotations = _xml_folder(folder, annotations_dir)
-    if annotations is None:
-        raise AnnotationError(f"{folder} has no folder {annotations_dir} (--annotations_dir)")
     return _Root(
         folder,
-        voc_lists.Files(annotations, {".xml"}),
+        voc_lists.Files(annotations, {".xml"}) if annotations else None,
         ImageFolder(subfolder(folder, IMAGE_FOLDERS) or folder),
         voc_lists.Files(subfolder(folder, INSTANCE_FOLDERS), MASK_SUFFIXES),
+        voc_lists.Files(subfolder(folder, SEMANTIC_FOLDERS), MASK_SUFFIXES),
     )
+
+
+def _without_xmls(data_dir, roots, image_set):
+    """The set where the masks are all there is."""
+    images, findings, categories = [], [], {}
+    for root in roots:
+        found, of_root, notes = voc_segmentation.read(
+            root.path, root.instances, root.semantic, root.images, image_set, CLASSES
+        )
+        images += found
+        findings += notes
+        categories |= {each.name: each for each in of_root}
+    return AnnotationSet(str(data_dir), tuple(categories.values()), tuple(images), tuple(findings))
 
 
 def _xml_folder(folder, annotations_dir):
@@ -208,7 +242,7 @@ def _with_masks(images, roots, findings):
 
 
 def _numbered(image, *, path, everything, places):
-    """The image with the masks of its SegmentationObject file, and findings.
+    """The image with the masks of its SegmentationObject file (None: without any), and findings.
 
     Args:
         image: the image.
@@ -220,9 +254,11 @@ def _numbered(image, *, path, everything, places):
     try:
         regions = mask_regions.read(path, numbered=True)
     except mask_regions.FileFault as fault:
-        return image._replace(objects=with_fault(image.objects, str(fault))), ()
+        return None, (Finding(SKIPPED_IMAGE, str(fault), image.key),)
     match = instance_matching.by_number(regions, boxes_of(whole), places)
     whole, findings = matched(whole, path, regions, match)
+    if whole is None:
+        return None, findings
     wanted = {each.key for each in image.objects}
     unwanted = {each.key for each in everything} - wanted
     return (
@@ -232,7 +268,10 @@ def _numbered(image, *, path, everything, places):
 
 
 def matched(image, path, regions, match):
-    """The image with the masks of a `Match`, and findings; masks its xml has are kept."""
+    """The image with the masks of a `Match`, and findings; masks its xml has are kept.
+
+    An image of which no object has a mask is None: it would be taken for one without objects.
+    """
     nothing = f"nothing in {path.name} fits the object"
     objects = tuple(
         each
@@ -242,6 +281,9 @@ def matched(image, path, regions, match):
         else each._replace(mask_fault=nothing)
         for number, each in enumerate(image.objects)
     )
+    if not any(each.mask for each in objects):
+        reason = f"{path.name} fits none of the image's objects"
+        return None, (Finding(SKIPPED_IMAGE, reason, image.key),)
     keys = [each.key for each in image.objects]
     moved = "the mask's number is not the object's place in the xml: matched by the boxes"
     parted = "objects of one class touch in one colour: their masks are parted by the boxes"
@@ -258,11 +300,6 @@ def boxes_of(image):
     """[n, 4] of an image's objects; NaN where one has no box."""
     none = (np.nan,) * 4
     return np.array([each.box or none for each in image.objects], float).reshape(-1, 4)
-
-
-def with_fault(objects, fault):
-    """Objects whose mask file cannot be read."""
-    return tuple(each if each.mask else each._replace(mask_fault=fault) for each in objects)
 
 
 def _categories(names, *, as_voc):

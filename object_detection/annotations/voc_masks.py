@@ -25,7 +25,7 @@ from object_detection.annotations.record import (
     MaskFile,
 )
 from object_detection.annotations.report import NOTED, SKIPPED_IMAGE
-from object_detection.annotations.voc import boxes_of, matched, with_fault
+from object_detection.annotations.voc import boxes_of, matched
 
 # What tools put behind the name of the image, best first: PixelAnnotationTool writes three files.
 WORDS = ("color_mask", "colour_mask", "mask", "masks", "instance", "seg", "label", "gt", "png")
@@ -202,11 +202,11 @@ def _single_masks(stem, masks, image):
 
 
 def _coloured(image, *, path):
-    """The image with the masks of its mask image, and findings."""
+    """The image with the masks of its mask image (None: without any), and findings."""
     try:
         regions = mask_regions.read(path, numbered=False)
     except mask_regions.FileFault as fault:
-        return image._replace(objects=with_fault(image.objects, str(fault))), ()
+        return None, (Finding(SKIPPED_IMAGE, str(fault), image.key),)
     classes = [each.class_name for each in image.objects]
     match = instance_matching.by_colour(regions, boxes_of(image), classes)
     return matched(image, path, regions, match)

@@ -89,7 +89,7 @@ def test_an_image_without_xml_is_left_out_and_told(tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["missing", "broken", "ground"])
-def test_a_trimap_that_says_nothing_is_a_fault_of_its_object(tmp_path, fault):
+def test_a_trimap_that_says_nothing_leaves_the_image_out(tmp_path, fault):
     _set(tmp_path, ["pug_1", "pug_2"])
     for path in (tmp_path / "annotations/trimaps").iterdir():
         if fault == "missing":
@@ -99,9 +99,10 @@ def test_a_trimap_that_says_nothing_is_a_fault_of_its_object(tmp_path, fault):
         else:
             Image.new("L", (WIDTH, HEIGHT), 2).save(path)
 
-    image, _ = completed(pets.read(tmp_path, faces_only=False)[0].images[0])
+    image, findings = completed(pets.read(tmp_path, faces_only=False)[0].images[0])
 
-    assert "trimap" in image.objects[0].mask_fault
+    assert image is None
+    assert "trimap" in findings[0].reason
 
 
 def test_a_file_name_without_a_class_is_a_finding(tmp_path):

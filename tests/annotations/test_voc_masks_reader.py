@@ -171,13 +171,14 @@ def test_one_bad_xml_is_a_finding(tmp_path):
     assert [finding.key for finding in found.findings] == ["b.xml"]
 
 
-def test_a_broken_mask_image_is_a_fault_of_its_objects(tmp_path):
+def test_a_broken_mask_image_leaves_the_image_out(tmp_path):
     _set(tmp_path)
     (tmp_path / "masks/image1.png").write_bytes(b"none")
 
-    image, _ = completed(voc_masks.read(tmp_path).images[0])
+    image, findings = completed(voc_masks.read(tmp_path).images[0])
 
-    assert all("cannot be decoded" in each.mask_fault for each in image.objects)
+    assert image is None
+    assert "cannot be decoded" in findings[0].reason
 
 
 @needs_reference

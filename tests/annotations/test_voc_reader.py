@@ -320,13 +320,23 @@ def test_masks_that_nobody_has_are_an_error(tmp_path):
         _read(tmp_path, with_masks=True)
 
 
-def test_a_broken_mask_file_is_a_fault_of_its_objects(tmp_path):
+def test_a_broken_mask_file_leaves_the_image_out(tmp_path):
     folder = _segmented(tmp_path, "a", _numbers((1, CAT)), thing("cat", box_around(CAT)))
     (folder / "SegmentationObject/a.png").write_bytes(b"none")
 
-    image, _ = completed(_read(tmp_path, with_masks=True).images[0])
+    image, findings = completed(_read(tmp_path, with_masks=True).images[0])
 
-    assert "cannot be decoded" in image.objects[0].mask_fault
+    assert image is None
+    assert "cannot be decoded" in findings[0].reason
+
+
+def test_a_mask_file_that_fits_nothing_leaves_the_image_out(tmp_path):
+    _segmented(tmp_path, "a", _numbers((9, disc(50, 10, 5))), thing("cat", box_around(CAT)))
+
+    image, findings = completed(_read(tmp_path, with_masks=True).images[0])
+
+    assert image is None
+    assert reasons(findings) == {"a.png fits none of the image's objects": ["a.jpg"]}
 
 
 def test_outlines_in_the_xml_need_no_mask_file(tmp_path):
