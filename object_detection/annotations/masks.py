@@ -165,16 +165,14 @@ def _uncompressed(text):
     codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
         raise MaskFault("the compressed run lengths are cut off or hold foreign characters")
-    last = (codes & 32) == 0
-    number = np.concatenate([[0], np.cumsum(last)[:-1]])  # which number each group belongs to
-    first = np.flatnonzero(np.concatenate([[True], last[:-1]]))
-    place = np.arange(codes.size) - first[number]
-    if place.max() > 6:
+    ends = np.flatnonzero(codes < 32)  # the last group of each number
+    lengths = np.diff(ends, prepend=-1)
+    if lengths.max() > 7:
         raise MaskFault("the compressed run lengths hold a number of more than 32 bits")
-    counts = np.zeros(number[-1] + 1, np.int64)
-    np.add.at(counts, number, (codes & 31) << (5 * place))
-    negative = (codes[last] & 16) != 0
-    counts -= np.where(negative, np.int64(1) << (5 * (place[last] + 1)), 0)
+    starts = ends - lengths + 1
+    place = np.arange(codes.size) - np.repeat(starts, lengths)
+    counts = np.add.reduceat((codes & 31) << (5 * place), starts)
+    counts -= (codes[ends] >> 4) << (5 * lengths)
     counts[1::2] = np.cumsum(counts[1::2])
     counts[2::2] = np.cumsum(counts[2::2])
     return counts

@@ -41,22 +41,32 @@ def crc32c(data):
     padded = np.zeros(len(data) + missing, np.uint8)
     padded[missing:] = np.frombuffer(data, np.uint8)
     padded[missing : missing + 4] ^= 0xFF
-    parts = padded.view("<u2").reshape(-1, 4)
-    crcs = _carried(parts[:, 0], 8, 0) ^ _carried(parts[:, 1], 8, 1)
-    crcs ^= _carried(parts[:, 2], 4, 0) ^ _carried(parts[:, 3], 4, 1)
+    crcs = _carried(padded.view("<u2").reshape(-1, 4), (8, 8, 4, 4))
     span = 8
     while len(crcs) > 1:
         if len(crcs) % 2:
             crcs = np.concatenate([np.zeros(1, np.uint32), crcs])
-        left = np.ascontiguousarray(crcs[0::2]).view("<u2").reshape(-1, 2)
-        crcs = _carried(left[:, 0], span, 0) ^ _carried(left[:, 1], span, 1) ^ crcs[1::2]
+        halves = crcs.view("<u2").reshape(-1, 4)[:, :2]  # of the left one of each pair
+        crcs = _carried(halves, (span, span)) ^ crcs[1::2]
         span *= 2
     return int(crcs[0]) ^ 0xFFFFFFFF
 
 
-def _carried(halves, count, half):
-    """CRC registers whose lower (0) or upper (1) half is given, after `count` bytes of zeros."""
-    return _tables(count)[half].take(halves)
+def _carried(halves, counts):
+    """The sum of halves of CRC registers, each carried over some zeros.
+
+    Args:
+        halves: [n, k] uint16: in turn the lower and the upper halves of registers.
+        counts: k numbers of bytes of zeros.
+
+    Returns:
+        [n] uint32 registers.
+    """
+    columns = np.array(halves.T, np.intp)  # numpy looks up these, one after another, far quicker
+    total = 0
+    for place, (column, count) in enumerate(zip(columns, counts, strict=True)):
+        total ^= _tables(count)[place % 2].take(column, mode="wrap")  # unchecked: all are in range
+    return total
 
 
 @cache
