@@ -14,14 +14,14 @@ from object_detection.annotations.record import AnnotationError, Category
 from object_detection.dataset_tools import conversion_door
 
 FLAGS = flags.FLAGS
-SPLITS = ("train", "val", "test")
+TABLES = {"train": "train_csv", "val": "val_csv", "test": "test_csv"}  # split -> its flag
 
 
 def define_flags():
     """The command's flags."""
     flags.DEFINE_string("csv", "", "A table of objects, where there is only one.")
-    for split in SPLITS:
-        flags.DEFINE_string(f"{split}_csv", "", f"The table of the {split} split.")
+    for split, flag in TABLES.items():
+        flags.DEFINE_string(flag, "", f"The table of the {split} split.")
     flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: that of each table.")
     flags.DEFINE_enum(
         "coordinates",
@@ -35,10 +35,10 @@ def define_flags():
 def splits():
     """The records to write, by the flags."""
     base = conversion_door.base_by_flags("csv")
-    tables = {"": FLAGS.csv} | {split: FLAGS[f"{split}_csv"].value for split in SPLITS}
+    tables = {"": FLAGS.csv} | {split: FLAGS[flag].value for split, flag in TABLES.items()}
     tables = {name: path for name, path in tables.items() if path}
     if not tables:
-        names = ", ".join(f"--{split}_csv" for split in SPLITS)
+        names = ", ".join(f"--{flag}" for flag in TABLES.values())
         raise AnnotationError(f"nothing to convert: give --csv, or any of {names}")
     sets = {
         name: csv_table.read(path, FLAGS.image_dir or None, coordinates=FLAGS.coordinates)

@@ -14,13 +14,13 @@ from object_detection.annotations.record import AnnotationError
 from object_detection.dataset_tools import conversion_door
 
 FLAGS = flags.FLAGS
-SPLITS = ("train", "val")
+JSONS = {"train": "train_annotations_file", "val": "val_annotations_file"}  # split -> its flag
 
 
 def define_flags():
     """The command's flags."""
-    for split in SPLITS:
-        flags.DEFINE_string(f"{split}_annotations_file", "", f"LVIS' json of the {split} split.")
+    for split, flag in JSONS.items():
+        flags.DEFINE_string(flag, "", f"LVIS' json of the {split} split.")
     flags.DEFINE_string(
         "image_dir", "", "Folder with COCO's train2017 and val2017, or one of them."
     )
@@ -31,9 +31,9 @@ def splits():
     """The records to write, by the flags."""
     base = conversion_door.base_by_flags("lvis")
     image_dir = conversion_door.given("image_dir")
-    paths = {split: FLAGS[f"{split}_annotations_file"].value for split in SPLITS}
+    paths = {split: FLAGS[flag].value for split, flag in JSONS.items()}
     if not any(paths.values()):
-        names = " or ".join(f"--{split}_annotations_file" for split in SPLITS)
+        names = " or ".join(f"--{flag}" for flag in JSONS.values())
         raise AnnotationError(f"nothing to convert: give {names}")
     sets = {split: lvis.read(path, image_dir) for split, path in paths.items() if path}
     return conversion_door.named_splits(base, sets)
