@@ -1,7 +1,7 @@
 r"""Writes the Oxford-IIIT pets as TFRecords.
 
     python dataset_tools/create_pet_tf_record.py --data_dir=pets --output_dir=records
-    python dataset_tools/create_pet_tf_record.py --data_dir=pets --output_dir=records --nofaces_only
+    python dataset_tools/create_pet_tf_record.py --data_dir=pets --output_dir=records --faces_only=false
 
 The first writes the boxes of faces, `pet_faces_train.record` and `pet_faces_val.record`; the second
 whole bodies with masks, `pets_fullbody_with_masks_train.record` and so on.
@@ -33,7 +33,7 @@ def splits():
     output_dir = Path(conversion_door.given("output_dir"))
     tfod_label_maps.settle()
     if FLAGS.faces_only and FLAGS.include_masks:
-        raise AnnotationError("faces have no masks: --include_masks needs --nofaces_only")
+        raise AnnotationError("faces have no masks: --include_masks needs --faces_only=false")
     FLAGS.include_masks = not FLAGS.faces_only
     if FLAGS.include_masks and FLAGS.mask_type == "numerical":
         FLAGS.mask_storage = "numerical"

@@ -203,7 +203,7 @@ def test_pets_bodies_have_masks_of_either_kind(tmp_path, command, mask_type):
 def test_masks_of_faces_are_refused(tmp_path, command):
     _pets(tmp_path, 2)
 
-    with pytest.raises(AnnotationError, match="--include_masks needs --nofaces_only"):
+    with pytest.raises(AnnotationError, match="--include_masks needs --faces_only=false"):
         command("pet", data_dir=tmp_path, output_dir=tmp_path / "out", include_masks=True)
 
 
