@@ -10,9 +10,8 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
-from object_detection.metrics import coco_engine, images, score_table
+from object_detection.metrics import coco_engine, images, overlaps, score_table
 from object_detection.metrics.coco_engine import Settings
 from object_detection.metrics.images import ImageDetections, ImageTruth
 
@@ -235,16 +234,21 @@ class CocoEvaluation:
         return scores
 
     def _match(self, kind):
-        entries = [i for i in self.images if kind == "boxes" or i["has_masks"]]
-        kept = {image["id"] for image in entries}
+        order = images.order_of([image["name"] for image in self.images])
+        kept = [self.images[place] for place in order]
+        kept = [image for image in kept if kind == "boxes" or image["has_masks"]]
+        rank = {image["id"]: place for place, image in enumerate(kept, start=1)}
+        entries = [{**image, "id": rank[image["id"]]} for image in kept]
         # Copies: pycocotools writes into them.
-        truths = [dict(t) for t in self.truths if t["image_id"] in kept]
-        found = [dict(f) for f in self.found if f["image_id"] in kept]
+        truths, found = (
+            [{**e, "image_id": rank[e["image_id"]]} for e in entries_of if e["image_id"] in rank]
+            for entries_of in (self.truths, self.found)
+        )
         if kind == "masks":
             # A found mask's area is the mask's, as in COCO's own loader.
-            areas = rle_codec.area([f["segmentation"] for f in found]) if found else []
-            for result, area in zip(found, areas, strict=True):
-                result["area"] = float(area)
+            areas = overlaps.mask_areas([result["segmentation"] for result in found])
+            for result, area in zip(found, areas.tolist(), strict=True):
+                result["area"] = area
         else:
             for entry in [*truths, *found]:
                 entry.pop("segmentation", None)

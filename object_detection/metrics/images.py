@@ -125,6 +125,17 @@ def text_of(image_id):
     return image_id.decode(errors="replace") if isinstance(image_id, bytes) else str(image_id)
 
 
+def order_of(names):
+    """The places of images in COCO's order: by number where all ids are numbers, else as added.
+
+    Where detections of two images score alike, the numbers hang on it.
+    """
+    places = range(len(names))
+    if all(name.isdecimal() for name in names):
+        return sorted(places, key=lambda place: int(names[place]))
+    return list(places)
+
+
 def check(image_id, truth, found, height, width):
     """Raises ValueError where arrays that belong together differ in length or size."""
     _check_lengths(

@@ -53,10 +53,10 @@ class LvisEvaluation:
         self.categories = {int(i): str(name) for i, name in sorted(categories.items())}
         self.frequencies = dict(frequencies or {})
         self.per_category = per_category
-        self.num_images = 0
+        self.names = []  # of the images
         self.num_found = 0
         self.labelled_images = 0  # images with a list of absent classes
-        self._pairs = defaultdict(list)  # class id -> list of _Pair, one an image
+        self._pairs = defaultdict(dict)  # class id -> {place in `names`: _Pair}
         self._metrics = None
         self.register = images.Register()
         self.without_masks = []
@@ -76,14 +76,15 @@ class LvisEvaluation:
             self.without_masks.append(image_id)
             return
         self._metrics = None
-        self.num_images += 1
+        place = len(self.names)
+        self.names.append(image_id)
         labels = truth.labels or images.ImageLabels()
         self.labelled_images += bool(labels.negative)
         objects = self._objects(truth)
         found = self._found(detections, labels.negative | objects.keys(), height, width)
         for number in objects.keys() | found.keys():
-            pair = _pair(objects[number], found[number], number not in labels.not_exhaustive)
-            self._pairs[number].append(pair)
+            exhaustive = number not in labels.not_exhaustive
+            self._pairs[number][place] = _pair(objects[number], found[number], exhaustive)
 
     def evaluate(self):
         """Scores what was added, as {TFOD's name: float}; -1 where LVIS defines no number."""
@@ -93,13 +94,13 @@ class LvisEvaluation:
 
     def table(self):
         """The metrics as text for people; see CocoEvaluation.table."""
-        title = f"lvis_mask_metrics: {self.num_images} images, {self.num_found} detections"
+        title = f"lvis_mask_metrics: {len(self.names)} images, {self.num_found} detections"
         shown = {name.removeprefix(PREFIX): v for name, v in self.evaluate().items()}
         return score_table.render_scores(self, title, shown)
 
     def reasons(self):
         """Why numbers are n/a."""
-        if not self.num_images:
+        if not self.names:
             return ["n/a: no image was evaluated."]
         lines = []
         missing = [n for f, n in _FREQUENCIES.items() if f not in self.frequencies.values()]
@@ -163,9 +164,12 @@ class LvisEvaluation:
         classes = list(self.categories)
         precision = -np.ones([len(_THRESHOLDS), len(_RECALLS), len(classes), len(_AREAS)])
         recall = -np.ones([len(_THRESHOLDS), len(classes), len(_AREAS)])
+        order = images.order_of(self.names)
         for k, number in enumerate(classes):
+            by_place = self._pairs.get(number, {})
+            pairs = [by_place[place] for place in order if place in by_place]
             for a, area in enumerate(_AREAS):
-                curves = _accumulate(self._pairs.get(number, []), area)
+                curves = _accumulate(pairs, area)
                 if curves is not None:
                     precision[:, :, k, a], recall[:, k, a] = curves
         numbers = {"AP": _mean(precision[..., 0])}

@@ -34,13 +34,19 @@ def of_masks(found, truth):
     if not found or not truth:
         nothing = np.zeros([len(found), len(truth)], np.float32)
         return Overlaps(nothing, nothing)
-    areas = np.float64(rle_codec.area(found))[:, None]
-    sums = areas + np.float64(rle_codec.area(truth))[None]
+    areas = mask_areas(found)[:, None]
+    sums = areas + mask_areas(truth)[None]
     ratio = rle_codec.iou(found, truth, [0] * len(truth))
     shared = np.rint(ratio * sums / (1.0 + ratio)).astype(np.float32)
     union = sums.astype(np.float32) - shared
     own = areas.astype(np.float32) + _LEAST_AREA
     return Overlaps(shared / np.maximum(union, _LEAST_AREA), shared / own)
+
+
+def mask_areas(masks):
+    """[n] float64 pixels of n COCO RLEs."""
+    # One by one: with NumPy 2 pycocotools (2.0.11) counts no more than 255 at once.
+    return np.array([rle_codec.area(mask) for mask in masks], np.float64)
 
 
 def _box_areas(boxes):

@@ -9,7 +9,6 @@ that box with a weight.
 from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
 from object_detection.metrics import overlaps
 
@@ -55,7 +54,7 @@ class _State:
 
 def has_mask(masks):
     """[g] bool: whether there is a pixel in each of g COCO RLEs."""
-    return np.asarray(rle_codec.area(masks) if masks else np.zeros(0)) > 0
+    return overlaps.mask_areas(masks) > 0
 
 
 def judge(found, objects, *, threshold, group_weight):

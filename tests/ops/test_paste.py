@@ -99,3 +99,20 @@ def test_pasted_masks_as_in_tfod(index):
     box = GOLDEN["boxes"][index] * np.float32([height, width, height, width])
     found = paste.paste_mask(GOLDEN["box_masks"][index], box, height, width)
     np.testing.assert_allclose(found, GOLDEN["image_masks"][index], atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bitmap_is_encoded_as_pycocotools_does(seed):
+    draw = np.random.default_rng(seed)
+    masks = (draw.random([6, 17, 23]) < 0.4).astype(np.uint8)
+    masks[1] = 0
+    masks[2] = 1
+    masks[3, :, 4:] = 0  # touches three sides
+    masks[4, :, :] = 0
+    masks[4, 16, 22] = 7  # any number over 0 is object
+    masks[5, :5] = masks[5, 9:] = 0
+    whole = rle_codec.encode(np.asfortranarray((masks > 0).astype(np.uint8).transpose(1, 2, 0)))
+
+    assert paste.encode_bitmaps(masks) == whole
+    assert paste.encode_bitmaps(masks > 0) == whole
+    assert paste.encode_bitmaps(masks[:0]) == []
