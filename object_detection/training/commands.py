@@ -77,6 +77,13 @@ def define_flags() -> None:
         "weights alone and go on (ten such steps in a row end it all the same). Either way its "
         "batch is kept in model_dir.",
     )
+    flags.DEFINE_integer(
+        "max_worker_restarts",
+        20,
+        "With several workers: how often this process begins again by itself from the newest "
+        "checkpoint when another worker is lost.",
+        lower_bound=0,
+    )
     flags.DEFINE_multi_string(
         "config_override",
         [],
@@ -191,7 +198,8 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
         change: as for `load_config`.
         options: further members of `TrainOptions`.
     """
-    from object_detection.training import distribution, jobs
+    from object_detection.training import distribution, jobs, rejoin
+    from object_detection.training.failures import WorkerLost
 
     distribution.let_gpu_memory_grow()
     wanted = FLAGS.eval_every_n_steps
@@ -204,24 +212,26 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
     config = load_config("train", reads, change)
     if every and FLAGS.sample_1_of_n_eval_examples is not None:
         _sample(config.eval_input_reader, FLAGS.sample_1_of_n_eval_examples)
-    return jobs.train(
-        config,
-        jobs.TrainOptions(
-            model_dir=FLAGS.model_dir,
-            checkpoint_every_n=FLAGS.checkpoint_every_n,
-            checkpoint_max_to_keep=FLAGS.checkpoint_max_to_keep,
-            log_every_n_steps=FLAGS.log_every_n_steps,
-            eval_every_n_steps=every,
-            best_metric=FLAGS.best_metric,
-            early_stopping_patience=FLAGS.early_stopping_patience,
-            train_layers=FLAGS.train_layers,
-            grad_accum_steps=FLAGS.grad_accum_steps,
-            skip_non_finite=FLAGS.on_non_finite == "skip",
-            seed=FLAGS.seed,
-            strict=FLAGS.strict,
-            **options,
-        ),
+    options = jobs.TrainOptions(
+        model_dir=FLAGS.model_dir,
+        checkpoint_every_n=FLAGS.checkpoint_every_n,
+        checkpoint_max_to_keep=FLAGS.checkpoint_max_to_keep,
+        log_every_n_steps=FLAGS.log_every_n_steps,
+        eval_every_n_steps=every,
+        best_metric=FLAGS.best_metric,
+        early_stopping_patience=FLAGS.early_stopping_patience,
+        train_layers=FLAGS.train_layers,
+        grad_accum_steps=FLAGS.grad_accum_steps,
+        skip_non_finite=FLAGS.on_non_finite == "skip",
+        seed=FLAGS.seed,
+        strict=FLAGS.strict,
+        **options,
     )
+    try:
+        return jobs.train(config, options)
+    except WorkerLost as error:
+        rejoin.start_again(error, FLAGS.max_worker_restarts)
+        raise
 
 
 def evaluate(*, on_train_data: bool, change: Change | None = None, **options) -> int:

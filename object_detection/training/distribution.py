@@ -105,6 +105,19 @@ def for_all_workers(strategy: tf.distribute.Strategy, flag: bool) -> bool:
     return float(strategy.reduce(tf.distribute.ReduceOp.SUM, raised, axis=None)) > 0
 
 
+def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
+    """Raises a `ValueError` where the workers have resumed at different steps."""
+    if shard_of(strategy)[1] == 1:
+        return
+    own = strategy.run(lambda: tf.constant(float(step), tf.float64))
+    mean = strategy.reduce(tf.distribute.ReduceOp.MEAN, own, axis=None)
+    if float(mean) != step:
+        raise ValueError(
+            f"This worker resumes at step {step}, others elsewhere (the mean is {float(mean):g}): "
+            "--model_dir must be one folder that all workers share."
+        )
+
+
 def _check_cluster(num_workers):
     text = os.environ.get("TF_CONFIG", "")
     example = (

@@ -17,6 +17,10 @@ class NonFiniteLoss(RunFailure):
     """A loss or the gradient is NaN or infinite; the weights can't be trusted any more."""
 
 
+class WorkerLost(RunFailure):
+    """Another worker process of this run is gone."""
+
+
 class NoExamples(RunFailure):
     """There is nothing to train on or to evaluate."""
 

@@ -100,6 +100,7 @@ def train(config, options: TrainOptions) -> int:
         keep_every_n_hours=train_config.keep_checkpoint_every_n_hours,
     )
     _find_weights(config, keeper, network, state)
+    _built(distribution.check_same_step, strategy, int(state.step.numpy()))
     best = _best(options)
     if best is not None and best.is_over:
         logging.info("%s", best.why_over())
@@ -113,6 +114,7 @@ def train(config, options: TrainOptions) -> int:
         num_steps=train_config.num_steps,
         batch_size=train_config.batch_size * options.grad_accum_steps,
         skip_non_finite=options.skip_non_finite,
+        several_workers=options.num_workers > 1,
         checkpoint_every_n=options.checkpoint_every_n,
         log_every_n_steps=options.log_every_n_steps,
         evaluate_every_n=options.eval_every_n_steps,

@@ -14,6 +14,7 @@ from object_detection.training.failures import (
     NoExamples,
     NonFiniteLoss,
     OutOfMemory,
+    WorkerLost,
 )
 from object_detection.training.interrupts import StopRequest
 from object_detection.training.progress import Progress
@@ -52,6 +53,7 @@ class LoopSettings(NamedTuple):
     log_every_n_steps: int = 20
     evaluate_every_n: int = 0  # 0: no evaluation in this process
     skip_non_finite: bool = False  # the step function leaves the weights alone at such a step
+    several_workers: bool = False
 
 
 def train(
@@ -83,8 +85,8 @@ def train(
         The exit code: 0, or 128 + the signal that ended the run.
 
     Raises:
-        NonFiniteLoss, NoExamples, OutOfMemory, CheckpointError: with all that the user needs to
-            go on; the last good checkpoint is untouched.
+        NonFiniteLoss, NoExamples, OutOfMemory, WorkerLost, CheckpointError: with all that the user
+            needs to go on; the last good checkpoint is untouched.
     """
     saver = _Saver(checkpoints, state, before_save)
     watch = _Watch(settings.skip_non_finite, keep_batch)
@@ -101,7 +103,13 @@ def train(
     with StopRequest() as stop:
         try:
             while not stop and (settings.num_steps == 0 or step < settings.num_steps):
-                result = _run_step(step_function, iterator, step)
+                try:
+                    result = _run_step(step_function, iterator, step)
+                except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+                    if not settings.several_workers:
+                        raise
+                    saver.save(must_succeed=False)
+                    raise WorkerLost(_another_is_gone(step, error)) from error
                 if result is None:
                     saver.save(must_succeed=True)
                     break
@@ -174,6 +182,11 @@ def _run_step(step_function, iterator, step):
     except tf.errors.ResourceExhaustedError as error:
         first = (error.message or "").strip().splitlines()[:1]
         raise OutOfMemory(f"{OUT_OF_MEMORY_ADVICE}\n({''.join(first)[:300]})") from error
+
+
+def _another_is_gone(step, error):
+    first = (error.message or "").strip().splitlines()[:1]
+    return f"Another worker is gone at step {step + 1}. ({''.join(first)[:300]})"
 
 
 class _Watch:

@@ -2,15 +2,18 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 import tiny_run
 
-from object_detection.training import distribution
+from object_detection.training import distribution, rejoin
+from object_detection.training.checkpoints import CheckpointDirectory
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,80 +85,146 @@ def test_workers_must_agree_with_their_environment(monkeypatch, text, message):
 
 
 WORKER = """
-import sys
+import sys, time
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from object_detection.training import distribution
 
+logging.set_verbosity(logging.INFO)
 strategy = distribution.choose_strategy(num_workers=2)
 import tiny_run
-from object_detection.training import checkpoints, train_loop, train_step
+from object_detection.training import checkpoints, failures, rejoin, train_loop, train_step
 from object_detection.training.summaries import Summaries
 
+folder, seed, num_steps, pause = sys.argv[1], *map(float, sys.argv[2:])
 # Seeds differ, to see that the chief's weights hold.
-made = tiny_run.parts(seed=int(sys.argv[2]), strategy=strategy)
-keeper = checkpoints.CheckpointDirectory(sys.argv[1])
+made = tiny_run.parts(seed=int(seed), strategy=strategy)
+keeper = checkpoints.CheckpointDirectory(folder)
 keeper.restore_newest(made.state)
 start = int(made.state.step.numpy())
+distribution.check_same_step(strategy, start)
 step = train_step.build_train_step(
     made.network, made.optimizer, train_step.StepSettings(), strategy)
+def slowed(iterator, number):
+    time.sleep(pause)
+    return step(iterator, number)
 iterator = distribution.iterate(
     strategy, lambda index, count: tiny_run.dataset(100 * index + start))
-train_loop.train(
-    step, iterator, made.state, train_loop.LoopSettings(int(sys.argv[3]), batch_size=4),
-    checkpoints=keeper if distribution.is_chief(strategy) else None, summaries=Summaries(None))
+try:
+    train_loop.train(
+        slowed if pause else step, iterator, made.state,
+        train_loop.LoopSettings(
+            int(num_steps), batch_size=4, checkpoint_every_n=5, several_workers=True),
+        checkpoints=keeper if distribution.is_chief(strategy) else None, summaries=Summaries(None))
+except failures.WorkerLost as error:
+    rejoin.start_again(error, 3)
 # The norm's statistics are each worker's own; the chief's are saved.
 for path, variable in made.optimizer.weights.items():
     print("RESULT", path, *(number.hex() for number in np.ravel(variable.numpy()).astype(float)))
 """
 
 
+def two_addresses():
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
+    addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
+
+
+def start_worker(index, addresses, folder, num_steps, pause=0.0):
+    task = {"type": "worker", "index": index}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(tiny_run.__file__).parent)]),
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, *map(str, (folder, index, num_steps, pause))],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def ends_of(workers):
+    """What each of them prints, (results, log), once all have ended well."""
+    ends = []
+    try:
+        for process in workers:
+            out, log = process.communicate(timeout=240)
+            assert process.returncode == 0, log[-3000:]
+            ends.append(([line for line in out.splitlines() if line.startswith("RESULT")], log))
+    finally:
+        for process in workers:
+            process.kill()
+            process.communicate()
+    return ends
+
+
+def step_in(folder):
+    fresh = tiny_run.parts()
+    CheckpointDirectory(folder).restore_newest(fresh.state)
+    return int(fresh.state.step)
+
+
 @pytest.mark.slow
 def test_two_workers_train_and_resume_as_one(tmp_path):
-    import socket
+    for num_steps in (3, 6):
+        addresses = two_addresses()
+        first, second = ends_of(
+            [start_worker(index, addresses, tmp_path, num_steps) for index in range(2)]
+        )
+        assert len(first[0]) == 4
+        assert first[0] == second[0]
+    assert step_in(tmp_path) == 6
 
-    def workers(num_steps):
-        sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
-        addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
-        for each in sockets:
-            each.close()
-        started = []
-        for index in range(2):
-            task = {"type": "worker", "index": index}
-            environment = {
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(tiny_run.__file__).parent)]),
-                "CUDA_VISIBLE_DEVICES": "",
-                "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
-            }
-            command = [sys.executable, "-c", WORKER, str(tmp_path), str(index), str(num_steps)]
-            started.append(
-                subprocess.Popen(
-                    command,
-                    env=environment,
-                    text=True,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                )
-            )
-        printed = []
-        for process in started:
-            out, log = process.communicate(timeout=240)
-            if process.returncode:
-                for other in started:
-                    other.kill()
-                    other.communicate()
-            assert process.returncode == 0, log[-3000:]
-            printed.append([line for line in out.splitlines() if line.startswith("RESULT")])
-        return printed
 
-    first, second = workers(3)
-    assert len(first) == len(second) == 4
-    assert first == second
-    workers(6)
-    fresh = tiny_run.parts()
-    from object_detection.training.checkpoints import CheckpointDirectory
+@pytest.mark.slow
+def test_a_worker_that_is_killed_and_started_again_is_joined_by_the_other(tmp_path):
+    addresses = two_addresses()
+    chief, other = (start_worker(index, addresses, tmp_path, 30, 0.2) for index in range(2))
+    until = time.monotonic() + 120
+    while not (tmp_path / "ckpt-2.index").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    other.kill()
+    other.communicate()
+    time.sleep(2)
 
-    keeper = CheckpointDirectory(tmp_path)
-    keeper.restore_newest(fresh.state)
-    assert int(fresh.state.step) == 6
+    again = start_worker(1, addresses, tmp_path, 30, 0.2)
+    (of_chief, log), (of_other, _) = ends_of([chief, again])
+
+    assert "Another worker is gone at step" in log
+    assert "Starting again from the newest checkpoint (1 of at most 3 times)" in log
+    assert of_chief == of_other
+    assert step_in(tmp_path) == 30
+
+
+def test_workers_that_resume_at_different_steps_are_stopped():
+    class Apart(Fake):
+        def run(self, function):
+            return function()
+
+        def reduce(self, kind, value, axis):
+            return value / 2
+
+    strategy = Apart(2, CLUSTER, ("worker", 1))
+    distribution.check_same_step(strategy, 0)
+    with pytest.raises(ValueError, match="resumes at step 8.*one folder that all workers share"):
+        distribution.check_same_step(strategy, 8)
+    assert distribution.shard_of(strategy) == (1, 2)
+    assert distribution.shard_of(Fake(4)) == (0, 1)
+
+
+def test_a_command_starts_again_only_so_often(monkeypatch):
+    begun = []
+    monkeypatch.setattr(rejoin.os, "execv", lambda *command: begun.append(command))
+    monkeypatch.delenv("OBJECT_DETECTION_RESTARTS", raising=False)
+    for _ in range(3):
+        rejoin.start_again(RuntimeError("gone"), 2)
+    assert len(begun) == 2
+    assert begun[0] == (sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    monkeypatch.delenv("OBJECT_DETECTION_RESTARTS")
