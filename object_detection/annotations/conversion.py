@@ -189,14 +189,13 @@ def num_shards_for(images, settings, megabytes):
     The image files' sizes are known; how much larger or smaller the records are is told by a few.
     """
     step = max(len(images) // SAMPLE, 1)
-    sizes, sampled = [], []
-    for place, image in enumerate(images):
-        sizes.append(_bytes_of(image))
-        if place % step == 0:
-            sampled.append((sizes[-1], len(prepared(image, settings).record or b"")))
-    of_files, of_records = (sum(column) for column in zip(*sampled, strict=True))
-    ratio = of_records / of_files if of_files else 1.0
-    return max(math.ceil(sum(sizes) * ratio / (megabytes * 1e6)), 1)
+    of_files = sum(map(_bytes_of, images))
+    of_sampled_files = sum(map(_bytes_of, images[::step]))
+    of_sampled_records = sum(
+        len(prepared(image, settings).record or b"") for image in images[::step]
+    )
+    ratio = of_sampled_records / of_sampled_files if of_sampled_files else 1.0
+    return max(math.ceil(of_files * ratio / (megabytes * 1e6)), 1)
 
 
 def _bytes_of(image):
