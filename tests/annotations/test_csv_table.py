@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools.coco import COCO
 from rasterization import even_odd, iou, star
 from reference import REFERENCE, needs_reference
 
 from object_detection.annotations import csv_table
 from object_detection.annotations.example_features import Settings, features_of
+from object_detection.annotations.masks import rasterize
 from object_detection.annotations.record import AnnotationError, Polygons
 
 HEADER = "filename,xmin,ymin,xmax,ymax,class\n"
@@ -289,3 +291,42 @@ def test_a_table_made_of_xml_as_the_tutorials_make_it(tmp_path):
         boxes = [each.box for each in by_image[name].objects if each.class_name == class_name]
         assert (ymin, xmin, ymax, xmax) in boxes
         assert by_image[name].stated_size == (int(height), int(width))
+
+
+@needs_reference
+def test_a_set_of_polygons_comes_through_a_table_as_it_was(tmp_path):
+    folder = REFERENCE / "data" / "sets" / "nuts" / "data"
+    coco = COCO(folder / "trainval.json")
+    path = tmp_path / "nuts.csv"
+    with path.open("w", newline="", encoding="utf-8-sig") as stream:
+        writer = csv.writer(stream)
+        writer.writerow("filename xmin ymin xmax ymax segmentation class".split())
+        for each in coco.anns.values():
+            x, y, width, height = each["bbox"]
+            name = coco.imgs[each["image_id"]]["file_name"]
+            class_name = coco.cats[each["category_id"]]["name"]
+            box = (x, y, x + width, y + height)
+            writer.writerow([name, *box, each["segmentation"], class_name])
+
+    found = csv_table.read(path, folder / "images")
+
+    assert (len(found.images), len(_objects(found)), found.findings) == (18, 165, ())
+    compared = 0
+    for image in found.images:
+        (number,) = (k for k, entry in coco.imgs.items() if entry["file_name"] == image.filename)
+        stated = coco.loadAnns(coco.getAnnIds(imgIds=[number]))
+        for each, expected in zip(image.objects, stated, strict=True):
+            assert each.class_name == coco.cats[expected["category_id"]]["name"]
+            x, y, width, height = expected["bbox"]
+            assert each.box == (y, x, y + height, x + width)
+            mask = rasterize(each.mask, 600, 800)
+            np.testing.assert_array_equal(mask, coco.annToMask(expected))
+            if expected["id"] % 4 == 0 and mask.sum() > 1000:
+                left, top = int(x) - 2, int(y) - 2  # around the object alone: it is slow
+                lines = [np.reshape(p, (-1, 2)) - [left, top] for p in expected["segmentation"]]
+                drawn = even_odd(lines, int(height) + 5, int(width) + 5)
+                rows, columns = np.nonzero(drawn)
+                union = (mask.sum() + drawn.sum()) - mask[rows + top, columns + left].sum()
+                assert mask[rows + top, columns + left].sum() / union > 0.99
+                compared += 1
+    assert compared > 30
