@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from object_detection.data import record_files
 
-MASK = "image/object/mask"
+MASK, CUT_MASK = "image/object/mask", "image/object/mask/box_png"
 PNG, NUMERICAL = "png", "numerical"
 
 
@@ -49,7 +49,7 @@ def read(files, input_report, *, keep_every=1):
         record_files.check_file(path, records, size, input_report)
         return True
 
-    dataset = tf.data.Dataset.from_tensor_slices(list(files)).flat_map(
+    dataset = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).flat_map(
         lambda path: record_files.read_records(path, can_open, check)
     )
     for record in dataset.shard(keep_every, 0).prefetch(2):
@@ -72,8 +72,9 @@ def parse(serialized, path, index):
         return next(iter(values(key, "bytes_list")), b"")
 
     size = [values(f"image/{side}", "int64_list", "float_list") for side in ("height", "width")]
-    masks = values(MASK, "bytes_list") or values(MASK, "float_list", "int64_list")[:1]
-    kind = (PNG if isinstance(masks[0], bytes) else NUMERICAL) if masks else None
+    kind = NUMERICAL if values(MASK, "float_list", "int64_list") else None
+    if values(MASK, "bytes_list") or values(CUT_MASK, "bytes_list"):
+        kind = PNG
     identity = first("image/source_id") or first("image/filename")
     return RawRecord(
         serialized,

@@ -88,6 +88,12 @@ def test_only_so_many_are_drawn_or_read(records):
     assert len(view.cards) == 2
 
 
+def test_none_may_be_drawn(records):
+    source = data_browser.source_of_records([records])
+
+    assert data_browser.look_at_stored(source, Settings(max_images=0)).cards == []
+
+
 def test_pictures_have_the_objects_drawn_in(records):
     source = data_browser.source_of_records([records])
     settings = Settings(picture_side=64)

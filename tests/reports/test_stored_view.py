@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_records import box_mask, image_bytes, picture, record, write
+from made_records import box_mask, example, image_bytes, picture, record, write
 
 from object_detection.data import report
 from object_detection.reports import class_names, object_checks, raw_records
@@ -86,6 +86,33 @@ def test_masks_as_numbers(tmp_path):
     facts = facts_of(tmp_path, record([BOX], mask=values))
 
     assert facts[0].mask_area.tolist() == [16]
+
+
+def test_masks_that_are_stored_cut(tmp_path):
+    cut = example(
+        {
+            **FEATURES,
+            "image/encoded": image_bytes(picture(80, 100)),
+            "image/object/mask/box_png": [image_bytes(np.ones((40, 40), np.uint8))],
+            "image/object/mask/box_top": [20],
+            "image/object/mask/box_left": [20],
+        }
+    )
+
+    facts = facts_of(tmp_path, cut)
+
+    assert facts[0].mask_area.tolist() == [1600]
+    assert facts[0].reasons == ()
+
+
+FEATURES = {
+    "image/source_id": "id",
+    "image/object/class/label": [1],
+    **{
+        f"image/object/bbox/{side}": [float(value)]
+        for side, value in zip(("ymin", "xmin", "ymax", "xmax"), BOX, strict=True)
+    },
+}
 
 
 def test_what_a_record_states_against_what_is_so(tmp_path):
