@@ -36,6 +36,7 @@ EVALUATED = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "b
 IDS_A_CLASS = 1000
 KINDS = ("gtFine", "gtCoarse")
 SPLITS = ("train", "train_extra", "val", "test")
+NAMED = 10  # files that a finding on many names
 _PHOTO_MARK = "_leftImg8bit"
 
 
@@ -73,6 +74,8 @@ def read(data_dir, *, kind="gtFine", classes=None):
 
     Args:
         data_dir: the folder that holds `leftImg8bit` and `gtFine` (or `gtCoarse`), at any depth.
+            Of `x_gtFine_instanceIds.png` the photograph is `x_leftImg8bit.png`, else `x.png`,
+            `x.jpg` and so on, in a folder of the same split.
         kind: 'gtFine' or 'gtCoarse'.
         classes: id -> name; None: the eight that are evaluated. Their order gives the numbers in
             the label map, from 1.
@@ -94,8 +97,10 @@ def read(data_dir, *, kind="gtFine", classes=None):
         found = ending.fullmatch(path.name)
         if found:
             ids[_split(path, root), found[1]] = path
-        elif path.stem.endswith(_PHOTO_MARK):
-            photos[_split(path, root), path.stem.removesuffix(_PHOTO_MARK)] = path
+        elif not any(f"_{each}_" in path.name for each in KINDS):
+            key = _split(path, root), path.stem.removesuffix(_PHOTO_MARK)
+            if path.stem.endswith(_PHOTO_MARK) or key not in photos:
+                photos[key] = path
     if not ids:
         raise AnnotationError(f"{root} has no file *_{kind}_instanceIds.png in any folder")
     return {
@@ -127,12 +132,22 @@ def _set(root, split, ids, photos, classes):
                 complete=partial(_complete, path=path, classes=classes),
             )
         )
-    findings = [
-        Finding(NOTED, "a photograph without instance ids: left out", os.path.relpath(path, root))
+    return AnnotationSet(
+        str(root), tuple(categories), tuple(images), tuple(_without_ids(root, split, ids, photos))
+    )
+
+
+def _without_ids(root, split, ids, photos):
+    """Yields one finding on Cityscapes' photographs that have no ids: it has 150,000 of them."""
+    bare = [
+        os.path.relpath(path, root)
         for key, path in sorted(photos.items())
-        if key[0] == split and key not in ids
+        if key[0] == split and key not in ids and path.stem.endswith(_PHOTO_MARK)
     ]
-    return AnnotationSet(str(root), tuple(categories), tuple(images), tuple(findings))
+    if bare:
+        more = ", ..." if len(bare) > NAMED else ""
+        key = f"{len(bare)} files ({', '.join(bare[:NAMED])}{more})"
+        yield Finding(NOTED, "photographs without instance ids: left out", key)
 
 
 def _complete(image, path, classes):

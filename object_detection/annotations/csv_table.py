@@ -20,6 +20,7 @@ from object_detection.annotations.csv_columns import BOX
 from object_detection.annotations.record import (
     AnnotatedImage,
     AnnotatedObject,
+    AnnotationError,
     AnnotationSet,
     Category,
     Finding,
@@ -58,8 +59,11 @@ def read(path, image_dir=None, *, coordinates=AUTO):
         An `AnnotationSet`: images in the order of their first rows, classes sorted, without ids.
 
     Raises:
-        AnnotationError: the file cannot be read, has no header, or columns are missing.
+        AnnotationError: the file cannot be read, has no header, or columns are missing; there is no
+            such folder of images.
     """
+    if image_dir and not Path(image_dir).is_dir():
+        raise AnnotationError(f"there is no folder {image_dir}")
     table = csv_columns.read(path)
     findings = []
     rows = [row for row in _rows(table, Path(path).name, findings) if row]

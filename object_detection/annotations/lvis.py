@@ -6,7 +6,7 @@ is unknown there.
 """
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from object_detection.annotations import coco, files
 from object_detection.annotations.record import AnnotationError, Finding
@@ -28,8 +28,10 @@ def read(annotations_file, image_dir):
         An `AnnotationSet`, ids of categories as they stand there.
 
     Raises:
-        AnnotationError: no json, or not LVIS' form of it.
+        AnnotationError: no json, or not LVIS' form of it; no such folder.
     """
+    if not Path(image_dir).is_dir():
+        raise AnnotationError(f"there is no folder {image_dir}")
     content = coco.load(annotations_file)
     folder = files.ImageFolder(image_dir)
     entries = {}

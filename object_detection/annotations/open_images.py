@@ -78,6 +78,7 @@ def read(source, *, class_names=None, masks_only=False):
         if path:
             found[kind], about = tables.read(path, images, labels, kind=kind)
             findings += about
+    _check_classes(class_names, found, findings)
     if source.image_labels:
         closed = tables.Names(labels.list())  # a class that has no box gets no number
         found["labels"], about = tables.read(source.image_labels, images, closed, kind="labels")
@@ -97,6 +98,17 @@ def read(source, *, class_names=None, masks_only=False):
         _Images(source, paths, labels.list(), found, masks_only=masks_only),
         tuple(findings),
     )
+
+
+def _check_classes(class_names, found, findings):
+    """Raises `AnnotationError` where the tables have rows, and none of the classes asked for."""
+    refused = [each for each in findings if (each.group, each.reason) == tables.NO_CLASS["boxes"]]
+    if refused and not any(table.images for table in found.values()):
+        raise AnnotationError(
+            f"no object is of a class that is asked for ({', '.join(class_names[:3])}, ...); the "
+            f"tables have {refused[0].key.partition('(')[2].rstrip(')')}. The names in a label map "
+            "of Open Images are such MIDs; words for them are display names"
+        )
 
 
 def _categories(names, described, *, given):

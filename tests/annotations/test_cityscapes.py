@@ -136,6 +136,22 @@ def test_a_set_without_folders_of_splits(tmp_path):
     assert (split, len(found.images)) == ("", 1)
 
 
+def test_photographs_of_other_names(tmp_path):
+    _add(tmp_path, _ids(), photo=False)
+    _add(tmp_path, _ids(), "val", name="a_1", photo=False)
+    Image.new("L", (60, 40)).save(tmp_path / "gtFine" / "train" / f"{NAME}_gtFine_labelIds.png")
+    for name in (f"photos/train/{NAME}.jpg", "photos/val/a_1.png", "photos/train/a_1.png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 40)).save(path)
+
+    sets = cityscapes.read(tmp_path)
+
+    names = [image.filename for found in sets.values() for image in found.images]
+    assert names == [f"photos/train/{NAME}.jpg", "photos/val/a_1.png"]
+    assert not any(found.findings for found in sets.values())
+
+
 def test_what_is_missing_or_broken_is_told(tmp_path):
     _add(tmp_path, _ids(), name="a_1", photo=False)
     _add(tmp_path, _ids(), name="b_1")
@@ -150,7 +166,7 @@ def test_what_is_missing_or_broken_is_told(tmp_path):
 
     photo = "leftImg8bit/train/b/b_1_leftImg8bit.png"
     assert [(f.reason, f.key) for f in found.findings] == [
-        ("a photograph without instance ids: left out", photo)
+        ("photographs without instance ids: left out", f"1 files ({photo})")
     ]
     reasons = []
     for image in found.images:

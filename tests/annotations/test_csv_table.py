@@ -67,6 +67,12 @@ def test_dialects(tmp_path, dialect):
     assert [category.name for category in found.categories] == ["cat"]
 
 
+def test_a_space_before_a_quoted_cell(tmp_path):
+    found = _read(tmp_path, HEADER + 'a.jpg, 1, 2, 30, 40, "big, black cat"\n')
+
+    assert _objects(found) == [("big, black cat", (2.0, 1.0, 40.0, 30.0))]
+
+
 def test_utf16_of_a_spreadsheet(tmp_path):
     path = _table(tmp_path, HEADER + "ä.jpg,1,2,3,4,猫\n", encoding="utf-16")
 
@@ -163,6 +169,11 @@ def test_a_table_of_which_nothing_can_be_made_is_refused(tmp_path, text, why):
 def test_a_table_that_is_not_there_is_named(tmp_path):
     with pytest.raises(AnnotationError, match="none.csv cannot be read"):
         csv_table.read(tmp_path / "none.csv")
+
+
+def test_a_folder_of_images_that_is_not_there(tmp_path):
+    with pytest.raises(AnnotationError, match="there is no folder nowhere"):
+        _read(tmp_path, HEADER, image_dir="nowhere")
 
 
 def test_segmentations_of_any_length(tmp_path):

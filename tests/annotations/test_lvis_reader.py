@@ -160,3 +160,8 @@ def test_an_image_without_any_name_is_an_error_of_the_file(tmp_path):
 
     with pytest.raises(AnnotationError, match="an image needs an id and a file_name"):
         lvis.read(path, tmp_path)
+
+
+def test_a_folder_of_images_that_is_not_there(tmp_path):
+    with pytest.raises(AnnotationError, match="there is no folder nowhere"):
+        lvis.read(_set(tmp_path), "nowhere")

@@ -126,6 +126,11 @@ def test_classes_of_a_label_map_alone(folder):
     assert _told(found) == {("the label map has no such class", "boxes.csv: 1 row (/m/a)")}
 
 
+def test_a_label_map_of_words_is_refused(folder):
+    with pytest.raises(AnnotationError, match=r"\(Bird, ...\); the tables have /m/b, /m/a\. "):
+        _read(folder, class_names=["Bird"])
+
+
 def test_broken_rows_are_counted(folder):
     rows = ["a1,x,/m/a,1,0,one,0,1,0,0,0,0,0", "a1,x,/m/a,1,0", "a1,x,/m/a,1,,1,0,1,0,0,0,0,0", ""]
 
@@ -154,7 +159,7 @@ def test_the_ids_by_descriptions_are_those_of_tfods_label_map(folder):
     words = {name: dict(labels.item_fields[name]).get("display_name", "") for name in by_id}
     rows = "".join(f'{name},"{words[name]}"\n' for name in by_id)
 
-    found = _read(folder, descriptions=rows)
+    found = _read(folder, boxes=BOXES, descriptions=rows)
 
     assert {each.name: each.id for each in found.categories} == {n: labels.ids[n] for n in by_id}
 
