@@ -20,6 +20,7 @@ class Match(NamedTuple):
     moved: tuple[int, ...] = ()  # objects whose number is not their place in the file
     parted: tuple[int, ...] = ()  # objects that touch others of their colour: parted by the boxes
     left: tuple[int, ...] = ()  # values that are nobody's: their places in `Regions.values`
+    stray: tuple[int, ...] = ()  # values with pixels far from every box they were looked for in
 
 
 def by_number(regions, boxes, places):
@@ -86,7 +87,7 @@ def by_colour(regions, boxes, classes):
         _best_pairs(overlap, INSIDE, found, [ground])  # nothing is black: it may be an object too
     alone = set(found)
     _share(regions, boxes, classes, found, kept)
-    masks, parted = {}, []
+    masks, parted, stray = {}, [], []
     for value in set(found.values()):
         owners = sorted(number for number in found if found[number] == value)
         mask = regions.labels == value
@@ -96,8 +97,10 @@ def by_colour(regions, boxes, classes):
         pieces, touching = _part(mask, boxes[owners])
         masks |= {owners[n]: piece for n, piece in enumerate(pieces) if piece.any()}
         parted += [owners[n] for n in touching]
+        if (mask & ~np.any(pieces, axis=0)).any():
+            stray.append(value)
     left = tuple(value for value in kept if value not in found.values())
-    return Match(masks, parted=tuple(sorted(parted)), left=left)
+    return Match(masks, parted=tuple(sorted(parted)), left=left, stray=tuple(sorted(stray)))
 
 
 def _iou(first, second):
@@ -165,24 +168,39 @@ def _part(mask, boxes):
     Returns:
         A list of masks [h, w] bool, one a box, and which of them were cut apart where they touch.
     """
+    pieces = list(_pieces(mask))
+    apart = [_distance(rows, columns, boxes) for rows, columns in pieces]  # each [n, pixels]
+    owners = [
+        _owners(piece, distance, boxes) for piece, distance in zip(pieces, apart, strict=True)
+    ]
+    for number in set(range(len(boxes))) - set().union(*owners):
+        # Nothing is left for this one: it is a part of the piece that its box holds most of.
+        shares = [np.count_nonzero(distance[number] <= 1) for distance in apart]
+        if shares and max(shares):
+            owners[int(np.argmax(shares))].add(number)
     found = [np.zeros(mask.shape, bool) for _ in boxes]
     touching = set()
-    for rows, columns in _pieces(mask):
-        apart = _distance(rows, columns, boxes)  # [n, pixels], 1 at the border of the box
-        inside = (apart <= MARGIN).mean(axis=1) >= INSIDE
-        if inside.any():
-            extent = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
-            overlap = np.where(inside, _iou(extent, boxes)[0], -1)
-            found[int(overlap.argmax())][rows, columns] = True
-            continue
-        nearest = apart.argmin(axis=0)
-        near = apart.min(axis=0) <= MARGIN
-        for number in np.unique(nearest[near]).tolist():
-            own = near & (nearest == number)
+    for (rows, columns), distance, several in zip(pieces, apart, owners, strict=True):
+        several = sorted(several)
+        if not several:
+            continue  # far from every box
+        nearest = np.array(several)[distance[several].argmin(axis=0)]
+        near = distance.min(axis=0) <= MARGIN
+        for number in several:
+            own = (nearest == number) & (near | (len(several) == 1))
             found[number][rows[own], columns[own]] = True
-        if len(np.unique(nearest[near])) > 1:
-            touching |= set(nearest[near].tolist())
+        touching |= set(several) if len(several) > 1 else set()
     return found, sorted(touching)
+
+
+def _owners(piece, apart, boxes):
+    """The boxes that a connected piece belongs to: one, unless it spans several."""
+    rows, columns = piece
+    inside = (apart <= MARGIN).mean(axis=1) >= INSIDE
+    if inside.any():
+        extent = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+        return {int(np.where(inside, _iou(extent, boxes)[0], -1).argmax())}
+    return set(apart.argmin(axis=0)[apart.min(axis=0) <= MARGIN].tolist())
 
 
 def _distance(rows, columns, boxes):

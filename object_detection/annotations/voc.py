@@ -288,10 +288,14 @@ def matched(image, path, regions, match):
     moved = "the mask's number is not the object's place in the xml: matched by the boxes"
     parted = "objects of one class touch in one colour: their masks are parted by the boxes"
     left = "a value of the mask image is no object's"
+    stray = "a colour of the mask image has pixels far from its objects' boxes: left out"
     findings = [Finding(NOTED, moved, keys[number]) for number in match.moved]
     findings += [Finding(NOTED, parted, keys[number]) for number in match.parted]
     findings += [
         Finding(NOTED, left, f"{path.name}: {regions.name(value)}") for value in match.left
+    ]
+    findings += [
+        Finding(NOTED, stray, f"{path.name}: {regions.name(value)}") for value in match.stray
     ]
     return image._replace(objects=objects), tuple(findings)
 

@@ -252,3 +252,24 @@ def test_soft_edges_count_to_the_colour_next_to_theirs(tmp_path):
 
     for number, mask in enumerate((CAT, DOG)):
         assert (match.masks[number] & mask).sum() / (match.masks[number] | mask).sum() > 0.85
+
+
+def test_pixels_of_a_classs_colour_far_from_its_boxes_are_told(tmp_path):
+    other = disc(10, 60, 7)  # nobody drew a box around it
+    path = colour_png(tmp_path / "a.png", _numbers(CAT | COW | other), [(0, 0, 0), RED])
+
+    match = _by_colour(path, (CAT, COW), ["cup", "cup"])
+
+    _same(match, CAT, COW)
+    assert match.stray == (1,)
+
+
+def test_an_object_within_anothers_piece_gets_its_part(tmp_path):
+    large, small = disc(30, 40, 22), disc(30, 60, 8)  # one piece, mostly the large one
+    path = colour_png(tmp_path / "a.png", _numbers(large | small), [(0, 0, 0), RED])
+
+    match = _by_colour(path, (large, small), ["cup", "cup"])
+
+    assert match.parted == (0, 1)
+    np.testing.assert_array_equal(match.masks[0] | match.masks[1], large | small)
+    assert (match.masks[1] & small).sum() > 0.6 * small.sum()
