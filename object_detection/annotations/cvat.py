@@ -1,16 +1,16 @@
 """Reads CVAT's own XML, version 1.1: "CVAT for images" and "CVAT for video"."""
 
+from functools import partial
 from pathlib import Path
 
 from object_detection.annotations import cvat_shapes, cvat_tracks, drawn, files
-from object_detection.annotations.drawn import NoObject
 from object_detection.annotations.record import (
     AnnotatedImage,
     AnnotationError,
     AnnotationSet,
     Finding,
 )
-from object_detection.annotations.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.annotations.report import NOTED, SKIPPED_IMAGE
 
 LABELS_WITHOUT_AREA = ("skeleton", "points", "polyline", "tag", "cuboid")
 
@@ -108,13 +108,10 @@ def _images(root, folder, findings):
                 findings.append(Finding(NOTED, reason, name))
                 continue
             key = f"{name} {shape.tag} {number + 1}"
-            try:
-                label = shape.get("label")
-                found = cvat_shapes.as_object(shape, label, key, findings)
-            except NoObject as reason:
-                findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
-                continue
-            members.append((cvat_shapes.group(shape), found))
+            make = partial(cvat_shapes.as_object, shape, shape.get("label"), key, findings)
+            found = drawn.attempt(make, key, findings)
+            if found:
+                members.append((cvat_shapes.group(shape), found))
         path = _path(folder, name, subset)
         where = files.relative_name(path, folder.root)
         size = [_whole(element.get(side)) for side in ("height", "width")]
@@ -147,5 +144,5 @@ def _missed(folder, name):
 def _whole(text):
     try:
         return round(float(text))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

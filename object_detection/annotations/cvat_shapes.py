@@ -55,7 +55,7 @@ def _degrees(shape):
 
 def _box(shape):
     xmin, ymin, xmax, ymax = _numbers(shape, "xtl", "ytl", "xbr", "ybr")
-    box = drawn.box_of((xmin, ymin), (xmax, ymax))
+    box = drawn.box_of([(xmin, ymin), (xmax, ymax)])
     degrees = _degrees(shape)
     return (None if degrees % 360 else box), drawn.rectangle(box, degrees)
 

@@ -1,16 +1,18 @@
 """The tracks of CVAT's XML for video, frame by frame."""
 
 import re
+from functools import partial
 
 from object_detection.annotations import cvat_shapes, drawn, files
 from object_detection.annotations.drawn import NoObject
 from object_detection.annotations.record import AnnotatedImage, Finding
-from object_detection.annotations.report import DERIVED, SKIPPED_OBJECT
+from object_detection.annotations.report import DERIVED
 
 NUMBERS = {  # attributes that move evenly between two keyframes
     "box": ("xtl", "ytl", "xbr", "ybr"),
     "ellipse": ("cx", "cy", "rx", "ry"),
 }
+DIGITS = 7  # of a frame's number; more is a broken one, and would be counted through
 BETWEEN = "not stated between two keyframes: moved evenly from one to the other"
 
 
@@ -35,14 +37,12 @@ def frames(root, folder, findings):
             listed = members.setdefault((subset, frame), [])
             if drawn.is_ticked(shape.get("outside")):
                 continue
-            try:
-                found = cvat_shapes.as_object(shape, track.get("label"), key, findings)
-            except NoObject as reason:
-                findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
-                continue
-            if shape.get("between"):
-                findings.append(Finding(DERIVED, BETWEEN, key))
-            listed.append((cvat_shapes.group(track), found))
+            make = partial(cvat_shapes.as_object, shape, track.get("label"), key, findings)
+            found = drawn.attempt(make, key, findings)
+            if found:
+                listed.append((cvat_shapes.group(track), found))
+                if shape.get("between"):
+                    findings.append(Finding(DERIVED, BETWEEN, key))
     if len({subset for subset, _ in members}) == 1 and first is not None:
         (subset,) = {subset for subset, _ in members}
         for frame in range(first, last + 1, step):
@@ -67,6 +67,8 @@ def _range(root):
     try:
         first, last = (int(root.findtext(f"meta//{name}_frame")) for name in ("start", "stop"))
     except (TypeError, ValueError):
+        first, last = None, None
+    if last is not None and last - first >= 10**DIGITS:
         first, last = None, None
     return first, last, max(int(step[1]), 1) if step else 1
 
@@ -107,7 +109,8 @@ def _shapes(track, step):
 
 
 def _has_frame(shape):
-    return shape.tag != "track" and (shape.get("frame") or "").strip().isdigit()
+    frame = (shape.get("frame") or "").strip()
+    return shape.tag != "track" and frame.isdecimal() and len(frame) < DIGITS
 
 
 def _moved(shape, later, share):

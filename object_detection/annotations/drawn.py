@@ -7,9 +7,11 @@ import math
 
 import numpy as np
 
-from object_detection.annotations.record import Category, Polygons, Union
+from object_detection.annotations.record import Category, Finding, Polygons, Union
+from object_detection.annotations.report import SKIPPED_OBJECT
 
 BOX_AS_MASK = "drawn as a box: where masks are written, its mask is the whole box"
+FARTHEST = 1e6  # pixels
 SAGITTA = 0.02  # pixels by which a chord may leave its arc
 TICKED = ("true", "1", "yes", "on")
 FLAGS = {
@@ -27,35 +29,41 @@ class NoObject(ValueError):
 
 
 def number(value):
-    """A number, also one written as text or with a comma; raises `NoObject`."""
+    """A coordinate, also one written as text or with a comma; raises `NoObject`."""
     try:
-        return float(value.strip().replace(",", ".")) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError):
-        raise NoObject(f"a coordinate is {value!r}, which is no number") from None
+        read = float(value.strip().replace(",", ".")) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        read = math.nan
+    if not abs(read) <= FARTHEST:
+        raise NoObject(f"a coordinate is {str(value)[:40]!r}, which is no place in an image")
+    return read
 
 
-def polygon(points):
-    """The inside of a closed line.
+def points_of(stated):
+    """Points as (x, y) tuples; stated as pairs, or as dicts with x and y. Raises `NoObject`."""
+    points = []
+    for point in stated if isinstance(stated, list | tuple) else ():
+        if isinstance(point, dict):
+            point = (point.get("x"), point.get("y"))
+        if not isinstance(point, list | tuple) or len(point) < 2:
+            raise NoObject(f"a point is {str(point)[:40]!r}, not x and y")
+        points.append((number(point[0]), number(point[1])))
+    return points
+
+
+def polygon(stated):
+    """The inside of a closed line, as `Polygons`.
 
     Args:
-        points: (x, y) pairs in pixels, or dicts with x and y.
-
-    Returns:
-        `Polygons`.
+        stated: its points, as `points_of` takes them.
 
     Raises:
         NoObject: fewer than three points, or points that are none.
     """
-    part = []
-    for point in points:
-        if isinstance(point, dict):
-            point = (point.get("x"), point.get("y"))
-        if not isinstance(point, list | tuple) or len(point) < 2:
-            raise NoObject(f"a point is {point!r}, not x and y")
-        part += [number(point[0]), number(point[1])]
-    if len(part) < 6:
-        raise NoObject(f"a polygon of {len(part) // 2} points encloses nothing")
-    return Polygons((tuple(part),))
+    points = points_of(stated)
+    if len(points) < 3:
+        raise NoObject(f"a polygon of {len(points)} points encloses nothing")
+    return Polygons((tuple(value for point in points for value in point),))
 
 
 def rectangle(box, degrees=0.0):
@@ -91,10 +99,28 @@ def _turned(points, degrees, centre=None):
     return Polygons((tuple(float(value) for value in points.ravel()),))
 
 
-def box_of(first, second):
-    """The box (ymin, xmin, ymax, xmax) between two opposite corners (x, y), whichever they are."""
-    (x0, y0), (x1, y1) = ((number(x), number(y)) for x, y, *_ in (first, second))
-    return min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)
+def box_of(points):
+    """The box (ymin, xmin, ymax, xmax) around points (x, y): corners in any order."""
+    xs, ys = zip(*points, strict=True)
+    return min(ys), min(xs), max(ys), max(xs)
+
+
+def attempt(make, key, findings):
+    """What `make()` gives; None where that is no object, and a finding says why.
+
+    Args:
+        make: reads one shape; raises `NoObject`, or whatever malformed content leads to.
+        key: what a report calls the shape.
+        findings: takes in the finding.
+    """
+    try:
+        return make()
+    except NoObject as fault:
+        reason = str(fault)
+    except (AttributeError, TypeError, ValueError, LookupError, OverflowError) as error:
+        reason = f"the shape is not in the tool's form ({error!r})"
+    findings.append(Finding(SKIPPED_OBJECT, reason, key))
+    return None
 
 
 def joined(objects):

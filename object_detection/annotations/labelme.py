@@ -5,6 +5,8 @@ Beside these, the XML of its namesake on the web (`labelme_xml.py`).
 
 import base64
 import binascii
+import math
+from functools import partial
 from pathlib import Path
 
 from object_detection.annotations import drawn, files, labelme_xml
@@ -17,7 +19,7 @@ from object_detection.annotations.record import (
     EncodedBitmap,
     Finding,
 )
-from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE
 
 POLYGONS = ("polygon", "oriented_rectangle", "rotation", "quadrilateral")
 WITHOUT_AREA = ("point", "points", "line", "linestrip", "line_strip")
@@ -123,13 +125,9 @@ def _objects(shapes, key, findings):
     members = []
     for place, shape in enumerate(shapes):
         shape_key = f"{key} shape {place + 1}"
-        try:
-            members.append((shape.get("group_id"), _object(shape, shape_key, findings)))
-        except NoObject as reason:
-            findings.append(Finding(SKIPPED_OBJECT, str(reason), shape_key))
-        except (AttributeError, TypeError, ValueError) as error:
-            reason = f"the shape is not in labelme's form ({error!r})"
-            findings.append(Finding(SKIPPED_OBJECT, reason, shape_key))
+        found = drawn.attempt(partial(_object, shape, shape_key, findings), shape_key, findings)
+        if found:
+            members.append((shape.get("group_id"), found))
     return drawn.grouped(members)
 
 
@@ -162,32 +160,32 @@ def _object(shape, key, findings):
     return AnnotatedObject(key, label, box, mask, **drawn.flags_of(attributes))
 
 
-def _rectangle(points):
+def _rectangle(stated):
     """The box of two opposite corners, or of all four."""
+    points = drawn.points_of(stated)
     if len(points) not in (2, 4):
         raise NoObject(f"a rectangle of {len(points)} points; it takes two corners")
-    return drawn.box_of(
-        [min(drawn.number(point[axis]) for point in points) for axis in (0, 1)],
-        [max(drawn.number(point[axis]) for point in points) for axis in (0, 1)],
-    )
+    return drawn.box_of(points)
 
 
-def _circle(points):
+def _circle(stated):
     """A circle by its centre and any point on it."""
+    points = drawn.points_of(stated)
     if len(points) != 2:
         raise NoObject(f"a circle of {len(points)} points; it takes its centre and one on the line")
-    (x, y), (x_on, y_on) = ([drawn.number(value) for value in point] for point in points)
-    radius = ((x - x_on) ** 2 + (y - y_on) ** 2) ** 0.5
+    (x, y), (x_on, y_on) = points
+    radius = math.hypot(x - x_on, y - y_on)
     return drawn.ellipse(x, y, radius, radius)
 
 
-def _mask(shape, points):
+def _mask(shape, stated):
     """Pixels as a PNG in base64, whose first lies at the upper left corner of the two stated."""
-    if not shape.get("mask") or len(points) < 1:
+    points = drawn.points_of(stated)
+    if not shape.get("mask") or not points:
         raise NoObject("a shape of type 'mask' without its mask or its corners")
-    left, top = (min(drawn.number(point[axis]) for point in points) for axis in (0, 1))
+    top, left, _, _ = drawn.box_of(points)
     try:
         encoded = base64.b64decode(shape["mask"])
     except (TypeError, ValueError, binascii.Error):
         raise NoObject("the mask is not text in base64") from None
-    return EncodedBitmap(encoded, int(round(top)), int(round(left)))
+    return EncodedBitmap(encoded, round(top), round(left))

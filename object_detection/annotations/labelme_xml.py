@@ -1,9 +1,11 @@
 """The XML of LabelMe on the web (MIT), which CVAT and others write too: an image a file."""
 
+from functools import partial
+
 from object_detection.annotations import drawn, files
 from object_detection.annotations.drawn import NoObject
 from object_detection.annotations.record import AnnotatedImage, AnnotatedObject, Finding, MaskFile
-from object_detection.annotations.report import DERIVED, SKIPPED_OBJECT
+from object_detection.annotations.report import DERIVED
 
 DRAWINGS = ("masks", "scribbles")  # folders of what was drawn, beside the images
 
@@ -33,17 +35,15 @@ def read_one(path, key, folder, findings):
     objects = []
     for place, element in enumerate(root.iterfind("object")):
         object_key = f"{key} object {place + 1}"
-        try:
-            objects.append(_object(element, object_key, path, folder, findings))
-        except NoObject as reason:
-            findings.append(Finding(SKIPPED_OBJECT, str(reason), object_key))
+        make = partial(_object, element, object_key, path, folder, findings)
+        objects.append(drawn.attempt(make, object_key, findings))
     name = files.relative_name(image, folder.root)
     size = [_text(root, f"imagesize/{side}") for side in ("nrows", "ncols")]
     return AnnotatedImage(
         key=key,
         source_id=name,
         filename=name,
-        objects=tuple(objects),
+        objects=tuple(filter(None, objects)),
         path=image,
         stated_size=tuple(map(int, size)) if all(side.isdigit() for side in size) else None,
     )
@@ -71,10 +71,7 @@ def _object(element, key, path, folder, findings):
         points = [[point.findtext("x"), point.findtext("y")] for point in outline.iterfind("pt")]
         mask = drawn.polygon(points)
         if _text(element, "type") == "bounding_box" and len(points) == 4:
-            (xs, ys) = (
-                [drawn.number(value) for value in axis] for axis in zip(*points, strict=True)
-            )
-            box = min(ys), min(xs), max(ys), max(xs)
+            box = drawn.box_of(drawn.points_of(points))
             findings.append(Finding(DERIVED, drawn.BOX_AS_MASK, key))
     elif mask_name:
         mask = MaskFile(_mask_path(mask_name, path, folder))

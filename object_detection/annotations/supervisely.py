@@ -4,6 +4,7 @@ import base64
 import binascii
 import math
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from object_detection.annotations.record import (
     Finding,
     Polygons,
 )
-from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE
 
 WITHOUT_AREA = (
     "point line polyline graph keypoints cuboid cuboid_2d cuboid_3d point_3d pointcloud".split()
@@ -168,12 +169,12 @@ def _image_path(path, folder, images):
 
 def _tags(owner):
     """Names of the tags of an image or object with their values; old ones are bare names."""
-    tags = owner.get("tags") or []
+    tags = owner.get("tags")
     pairs = [
         (tag.get("name") or tag.get("title"), tag.get("value"))
         if isinstance(tag, dict)
         else (tag, None)
-        for tag in tags
+        for tag in (tags if isinstance(tags, list) else ())
     ]
     return {str(name): True if value is None else value for name, value in pairs if name}
 
@@ -198,16 +199,9 @@ def _objects(objects, name, group_tag, findings):
     members = []
     for place, stated in enumerate(objects):
         key = f"{name} object {place + 1}"
-        try:
-            found = _object(stated, key, findings)
-        except NoObject as reason:
-            findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
-            continue
-        except (AttributeError, TypeError, ValueError, IndexError) as error:
-            reason = f"the object is not in Supervisely's form ({error!r})"
-            findings.append(Finding(SKIPPED_OBJECT, reason, key))
-            continue
-        members.append((_tags(stated).get(group_tag), found))
+        found = drawn.attempt(partial(_object, stated, key, findings), key, findings)
+        if found:
+            members.append((_tags(stated).get(group_tag), found))
     return drawn.grouped(members)
 
 
@@ -242,10 +236,10 @@ def _exterior(stated):
 
 def _rectangle(stated):
     """First and last pixel, both inside it; fractions are places between pixels."""
-    corners = _exterior(stated)
+    corners = drawn.points_of(_exterior(stated))
     if len(corners) != 2:
         raise NoObject(f"a rectangle of {len(corners)} points; it takes two corners")
-    ymin, xmin, ymax, xmax = drawn.box_of(*corners)
+    ymin, xmin, ymax, xmax = drawn.box_of(corners)
     if all(side == int(side) for side in (ymin, xmin, ymax, xmax)):
         ymax, xmax = ymax + 1, xmax + 1
     box = ymin, xmin, ymax, xmax

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from object_detection.annotations.record import (
     AnnotationSet,
     Finding,
 )
-from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_OBJECT
+from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE
 
 FORM = (
     "VIA's JSON is {key: {filename, size, regions, file_attributes}}, or a project with "
@@ -65,8 +66,13 @@ def read(annotations_file, image_dir=None, *, class_attribute=None, class_name=N
         attributes, options, class_attribute, class_name, path=path, findings=findings
     )
     folder = files.ImageFolder(image_dir or path.parent)
-    images = tuple(_image(photo, folder, attribute, class_name, findings) for photo in photos)
-    return AnnotationSet(str(path), drawn.categories(images), images, tuple(findings))
+    images = []
+    for photo in photos:
+        if files.name_parts(photo.filename):
+            images.append(_image(photo, folder, attribute, class_name, findings))
+        else:
+            findings.append(Finding(SKIPPED_IMAGE, "an entry without a file name", path.name))
+    return AnnotationSet(str(path), drawn.categories(images), tuple(images), tuple(findings))
 
 
 def _of_json(path):
@@ -79,33 +85,38 @@ def _of_json(path):
     entries, folder, options = content, "", {}
     if "_via_img_metadata" in content:
         entries = content["_via_img_metadata"]
-        settings = content.get("_via_settings") or {}
-        folder = str((settings.get("core") or {}).get("default_filepath") or "")
-        stated = (content.get("_via_attributes") or {}).get("region") or {}
-        options = {name: str((each or {}).get("type")) for name, each in stated.items()}
+        folder = _dict(_dict(content, "_via_settings"), "core").get("default_filepath") or ""
+        stated = _dict(_dict(content, "_via_attributes"), "region")
+        options = {name: str(_dict(stated, name).get("type")) for name in stated}
     entries = list(entries.values()) if isinstance(entries, dict) else entries
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and "filename" in entry for entry in entries
-    ):
-        raise AnnotationError(f"{path}: an entry has no filename. {FORM}")
-    return [_photo(entry, folder) for entry in entries], options
+    photos = [
+        _photo(entry, str(folder))
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and "filename" in entry
+    ]
+    if entries and not photos:
+        raise AnnotationError(f"{path}: no entry has a filename. {FORM}")
+    return photos, options
 
 
 def _photo(entry, folder):
-    regions = entry.get("regions") or {}
-    named = regions.items() if isinstance(regions, dict) else enumerate(regions)
+    regions = entry.get("regions")
+    if isinstance(regions, list):
+        regions = dict(enumerate(regions))
+    named = regions.items() if isinstance(regions, dict) else ()
     read = [
         (str(name), _dict(region, "shape_attributes"), _dict(region, "region_attributes"))
         for name, region in named
     ]
-    filename = str(entry["filename"])
+    filename = str(entry["filename"] or "").strip()
     places = tuple(filter(None, (folder + filename, str(entry.get("fileref") or ""))))
     content = entry.get("base64_img_data")
     return _Photo(filename, tuple(read), places, content if isinstance(content, str) else "")
 
 
-def _dict(region, name):
-    value = region.get(name) if isinstance(region, dict) else None
+def _dict(owner, name):
+    """The dict under a name, or an empty one."""
+    value = owner.get(name) if isinstance(owner, dict) else None
     return value if isinstance(value, dict) else {}
 
 
@@ -204,12 +215,10 @@ def _image(photo, folder, attribute, class_name, findings):
     objects = []
     for region, shape, attributes in photo.regions:
         key = f"{bare} region {region}"
-        try:
-            objects.append(_object(key, shape, attributes, attribute, class_name, findings))
-        except NoObject as reason:
-            findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
+        make = partial(_object, key, shape, attributes, attribute, class_name, findings)
+        objects.append(drawn.attempt(make, key, findings))
     missed = None if encoded else folder.path(photo.filename)
-    return AnnotatedImage(bare, name, name, tuple(objects), path or missed, encoded)
+    return AnnotatedImage(bare, name, name, tuple(filter(None, objects)), path or missed, encoded)
 
 
 def _embedded(text):
@@ -241,7 +250,7 @@ def _shape(kind, shape):
 
     if kind == "rect":
         x, y, width, height = numbers("x", "y", "width", "height")
-        box = drawn.box_of((x, y), (x + width, y + height))
+        box = drawn.box_of([(x, y), (x + width, y + height)])
         return box, drawn.rectangle(box)
     if kind == "circle":
         x, y, radius = numbers("cx", "cy", "r")
@@ -250,7 +259,7 @@ def _shape(kind, shape):
         angle = math.degrees(drawn.number(shape.get("theta") or 0))  # VIA 2: radians, clockwise
         return None, drawn.ellipse(*numbers("cx", "cy", "rx", "ry"), angle)
     if kind in ("polygon", "polyline"):
-        xs, ys = shape.get("all_points_x") or [], shape.get("all_points_y") or []
+        xs, ys = (shape.get(f"all_points_{axis}") or [] for axis in "xy")
         if len(xs) != len(ys):
             raise NoObject(f"a {kind} of {len(xs)} x and {len(ys)} y")
         points = list(zip(xs, ys, strict=True))

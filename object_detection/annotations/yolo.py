@@ -1,5 +1,6 @@
 """Reads YOLO's text files: a row an object, in shares of the image; boxes or polygons."""
 
+from functools import partial
 from pathlib import Path
 
 from object_detection.annotations import drawn, files, yolo_layout
@@ -13,7 +14,7 @@ from object_detection.annotations.record import (
     Finding,
     Polygons,
 )
-from object_detection.annotations.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.annotations.report import NOTED, SKIPPED_IMAGE
 
 FARTHEST = 2.0  # image sides; a number beyond it is one of pixels
 NO_LABELS = "no label file: taken as an image without objects"
@@ -82,11 +83,9 @@ def _image(path, layout, used, findings):
         for number, row in enumerate(rows, 1):
             key = f"{where} line {number}"
             if row.strip():
-                try:
-                    objects.append(_object(row, key, layout, findings))
-                except NoObject as reason:
-                    findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
-    return AnnotatedImage(name, name, name, tuple(objects), path, normalized=True)
+                make = partial(_object, row, key, layout, findings)
+                objects.append(drawn.attempt(make, key, findings))
+    return AnnotatedImage(name, name, name, tuple(filter(None, objects)), path, normalized=True)
 
 
 def _object(row, key, layout, findings):

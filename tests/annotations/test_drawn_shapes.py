@@ -63,7 +63,7 @@ def test_a_circle_without_size_is_no_object(radii):
 
 @pytest.mark.parametrize("corners", [((1, 2), (5, 9)), ((5, 9), (1, 2)), ((1, 9), (5, 2))])
 def test_corners_in_any_order(corners):
-    assert drawn.box_of(*corners) == (2, 1, 9, 5)
+    assert drawn.box_of(corners) == (2, 1, 9, 5)
 
 
 def _object(key, name="cat", **fields):

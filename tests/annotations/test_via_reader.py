@@ -211,6 +211,15 @@ def test_regions_without_any_attribute_need_a_class(tmp_path):
         _objects(tmp_path, *regions)
 
 
+def test_an_entry_without_a_file_name_is_told(tmp_path):
+    content = {"a": _entry(_regions(POLYGON)), "b": _entry([], ""), "c": {"size": 3}}
+
+    found = _read(tmp_path, content)
+
+    assert [photo.filename for photo in found.images] == ["a.png"]
+    assert reasons(found) == {"an entry without a file name": ["via.json"]}
+
+
 def test_a_region_without_a_class_is_named(tmp_path):
     regions = _regions(RECT) + _regions(RECT, attributes={})
 
@@ -254,7 +263,7 @@ def test_an_image_is_found_by_its_url_and_in_another_folder(tmp_path):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ({"images": [], "annotations": []}, "no filename"),
+        ({"images": [], "annotations": []}, "no entry has a filename"),
         ({"project": {}, "file": {}, "metadata": {}}, "VIA 3"),
         ([], "VIA's JSON is"),
         ("{", "not whole JSON"),
