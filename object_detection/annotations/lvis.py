@@ -69,12 +69,15 @@ def _with_lists(image, entries, names, findings):
     """The image with its two lists of classes, by name."""
     lists = []
     for key in (NEGATIVE, NOT_EXHAUSTIVE):
-        numbers = entries[image.source_id].get(key) or ()
-        unknown = [number for number in numbers if number not in names]
-        if unknown:
+        numbers = entries[image.source_id].get(key) or []
+        if not isinstance(numbers, list):
+            numbers = [numbers]
+        known = [number for number in numbers if isinstance(number, int) and number in names]
+        if len(known) < len(numbers):
+            unknown = [number for number in numbers if number not in known]
             reason = f"{key} names categories that the file does not have"
             findings.append(Finding(NOTED, reason, f"{image.key}: {unknown}"))
-        lists.append(tuple(names[number] for number in numbers if number in names))
+        lists.append(tuple(names[number] for number in known))
     negative, not_exhaustive = lists
     for found in image.objects:
         if found.class_name in negative:

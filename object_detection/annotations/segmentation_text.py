@@ -4,6 +4,7 @@ import ast
 import json
 import math
 import re
+import warnings
 
 from object_detection.annotations.record import Polygons, RunLengths
 
@@ -51,7 +52,9 @@ def _value(text):
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(text)
+        with warnings.catch_warnings():  # of '1if': Python's words on its own grammar
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise SegmentationFault(
             f"the segmentation is {_short(text)}; it is to be {FORMS}"
@@ -66,7 +69,7 @@ def _runs(value):
             counts = counts.encode()
         elif not isinstance(counts, bytes):
             counts = tuple(int(number) for number in counts)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise SegmentationFault("run lengths whose 'size' or 'counts' cannot be read") from None
     return RunLengths(height, width, counts)
 

@@ -133,16 +133,18 @@ def test_masks_are_those_of_other_tools(tmp_path):
 
 def test_what_does_not_fit_together_is_told(tmp_path):
     images = json.loads(_set(tmp_path).read_text())["images"]
-    images[0]["neg_category_ids"] = [2, 77]
+    images[0]["neg_category_ids"] = [2, 77, [9]]
+    images[1]["neg_category_ids"] = "9"
 
     found = lvis.read(_set(tmp_path, images=images), tmp_path / "coco")
 
     assert [(f.reason.split(":")[0][:45], f.key) for f in found.findings] == [
-        ("neg_category_ids names categories that the fi", "train2017/000000000001.jpg: [77]"),
+        ("neg_category_ids names categories that the fi", "train2017/000000000001.jpg: [77, [9]]"),
         (
             "the image says that the class does not occur;",
             "train2017/000000000001.jpg annotation 7",
         ),
+        ("neg_category_ids names categories that the fi", "val2017/000000000002.jpg: ['9']"),
     ]
     assert found.images[0].negative_classes == ("air_conditioner",)
     assert len(found.images[0].objects) == 1

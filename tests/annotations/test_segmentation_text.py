@@ -63,6 +63,8 @@ def test_run_lengths_plain_and_compressed():
         "{'size': 2, 'counts': 'x'}",
         "[" * 100_000,
         "1-2-3",
+        "[1, 30if, 2]",
+        "{'size': [1e999, 3], 'counts': [3]}",
     ],
 )
 def test_what_is_no_segmentation_is_said_and_never_executed(text):
