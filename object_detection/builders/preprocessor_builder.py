@@ -1,5 +1,7 @@
 """Builds the augmentations of `train_config.data_augmentation_options`."""
 
+from google.protobuf import text_format
+
 from object_detection.builders.pick import pick
 from object_detection.config.errors import ConfigError
 from object_detection.data import (
@@ -26,6 +28,19 @@ def build(step):
         ConfigError: where the step is not supported, or none is set.
     """
     return pick(step, "preprocessing_step", AUGMENTATIONS)
+
+
+def read(text):
+    """The `PreprocessingStep` that a text says, for example 'random_crop_image { min_area: 0.5 }'.
+
+    Raises:
+        ConfigError: a text that is none.
+    """
+    step = preprocessor_pb2.PreprocessingStep()
+    try:
+        return text_format.Parse(text, step)
+    except text_format.ParseError as error:
+        raise ConfigError(f"{text!r} is no step of data_augmentation_options: {error}") from error
 
 
 def build_all(steps, max_boxes):

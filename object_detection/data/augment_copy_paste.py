@@ -117,15 +117,21 @@ def _with_the_one_before(examples):
             "copy_paste needs masks: set train_input_reader.load_instance_masks to true, or take "
             "the step out of train_config.data_augmentation_options."
         )
-    none = tf.nest.map_structure(
-        lambda one: tf.zeros([side or 0 for side in one.shape], one.dtype), spec
-    )
+    # A state holds tensors alone; what an example may lack is lacking in all of them.
+    kept = [k for k in spec._fields if isinstance(getattr(spec, k), tf.TensorSpec)]
+    none = {name: _empty(getattr(spec, name)) for name in kept}
 
     def step(before, row):
         example, seed = row
-        return example, (example, before, seed)
+        other = example._replace(**before)
+        return {name: getattr(example, name) for name in kept}, (example, other, seed)
 
     return examples.scan(none, step)
+
+
+def _empty(spec):
+    """A tensor of a spec, 0 long where its length is open."""
+    return tf.zeros([side or 0 for side in spec.shape], spec.dtype)
 
 
 def _fitted(other, shape, place):
@@ -135,8 +141,9 @@ def _fitted(other, shape, place):
     size = tf.cast(tf.round(scale * tf.cast(own, tf.float32)), tf.int32)
     size = tf.clip_by_value(size, 1, shape)
     offset = -tf.cast(place * tf.cast(shape - size + 1, tf.float32), tf.int32)
+    # Masks become as large as the image, so that the place is the same pixel of both.
     return tf.cond(
         tf.reduce_all(own == shape),
         lambda: other,
-        lambda: scaled_onto(other, size, offset, shape),
+        lambda: scaled_onto(other._replace(masks=shrunk(other.masks, size)), size, offset, shape),
     )

@@ -22,7 +22,7 @@ FLOORS = (
     {"model_lib_v2", "exporter_lib_v2"},
     {"model_main", "model_main_tf2", "exporter_main_v2", "predict", "browse_data"}
     | {"dataset_tools", "export_inference_graph", "legacy"},
-    {"model_tpu_main", "export_tflite_graph_tf2", "inference"},
+    {"model_tpu_main", "export_tflite_graph_tf2", "inference", "augmentation_sheet"},
 )
 DOORS = set().union(*FLOORS[-3:])
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

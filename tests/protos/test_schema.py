@@ -87,7 +87,9 @@ def rows_of(file, scope, message):
         members = {
             field.name
             for field in message.field
-            if field.HasField("oneof_index") and field.oneof_index == index
+            if field.HasField("oneof_index")
+            and field.oneof_index == index
+            and field.number < FIRST_EXTENSION  # ours may join TFOD's choices
         }
         yield (here, "oneof", oneof.name), (file, frozenset(members))
     for nested in message.nested_type:
