@@ -19,7 +19,7 @@ def _touch(root, *names):
         ("a.jpg", ("a.jpg",)),
         ("..\\images\\a.jpg", ("images", "a.jpg")),
         ("C:\\Users\\me\\a.jpg", ("Users", "me", "a.jpg")),
-        ("/home/me/a.jpg", ("home", "me", "a.jpg")),
+        ("/mnt/disk/a.jpg", ("mnt", "disk", "a.jpg")),
         ("https://here.org/photos/a%20b.jpg?size=2", ("photos", "a b.jpg")),
         ("", ()),
     ],

@@ -119,7 +119,7 @@ def test_a_label_file_without_an_image_is_told(tmp_path):
         ("images/train", "labels/train", "./images/train/"),
         ("train/images", "train/labels", "../train/images"),  # one level too many, as some write
         ("train/images", "train/labels", "C:\\me\\set\\train\\images"),
-        ("images/deep/er", "labels/deep/er", "/home/me/set/images"),
+        ("images/deep/er", "labels/deep/er", "/mnt/disk/set/images"),
         ("train", "train", "train"),
         ("obj_train_data", "obj_train_data", "data/obj_train_data"),
         ("photos", "photos/labels", "photos"),
@@ -169,7 +169,9 @@ def test_several_folders_are_one_split_and_missing_ones_are_told(tmp_path):
     assert told == {"the images of 'valid' are not there: left out": ["three/images"]}
 
 
-@pytest.mark.parametrize("prefix", ["./images/", "images/", "data/images/", "/home/me/images/", ""])
+@pytest.mark.parametrize(
+    "prefix", ["./images/", "images/", "data/images/", "/mnt/disk/images/", ""]
+)
 def test_splits_by_lists(tmp_path, prefix):
     for name in ("a.png", "b.png", "c.png"):
         _set(tmp_path, BOX, name=name)
