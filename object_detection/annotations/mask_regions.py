@@ -6,7 +6,7 @@ The work of a worker process: the file is decoded once, for all objects of its p
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 VOID = 255  # VOC's border between objects, and "do not care"
 MANY_COLOURS = 256  # more than these come of soft edges or of lossy compression
@@ -51,9 +51,11 @@ def read(path, *, numbered):
             image.load()
             numbers, colours = _pixels(image)
     except FileNotFoundError:
-        raise FileFault(f"there is no mask file {path.name}") from None
+        raise FileFault("there is no such mask file") from None
+    except UnidentifiedImageError:
+        raise FileFault("the mask file is not an image of a known format") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise FileFault(f"the mask file {path.name} cannot be decoded: {error}") from None
+        raise FileFault(f"the mask file cannot be decoded: {error}") from None
     values, labels = _cut(numbers if colours is None else colours)
     of_colours = colours is not None
     if of_colours and numbered:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from object_detection.annotations import mask_regions, voc_xml
 from object_detection.annotations.files import ImageFolder, read_text, relative_name
@@ -135,12 +135,14 @@ def _whole_body(image, *, path):
         with Image.open(path) as trimap:
             values = np.asarray(trimap if trimap.mode in ("L", "P") else trimap.convert("L"))
     except FileNotFoundError:
-        return _without(image, f"there is no trimap {path.name}")
+        return _without(image, "the image has no trimap")
+    except UnidentifiedImageError:
+        return _without(image, "the trimap is not an image of a known format")
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        return _without(image, f"the trimap {path.name} cannot be decoded: {error}")
+        return _without(image, f"the trimap cannot be decoded: {error}")
     body = values != GROUND
     if not body.any():
-        return _without(image, f"the trimap {path.name} is all ground")
+        return _without(image, "the trimap is all ground")
     ymin, xmin, ymax, xmax = mask_regions.extent(body)
     # From the first pixel to the last one, which TFOD leaves out of the box.
     box = (ymin, xmin, ymax - 1, xmax - 1)

@@ -7,6 +7,7 @@ Sets of other people have the same files and more or less of the folders: the fo
 be left out, and without ImageSets every xml counts.
 """
 
+import re
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ CLASSES = (  # TFOD's pascal_label_map numbers them so, from 1
     "person pottedplant sheep sofa train tvmonitor"
 ).split()
 MERGED = ("VOC2007", "VOC2012")
+YEAR = re.compile(r"VOC\d{4}$", re.IGNORECASE)
 IMAGE_FOLDERS = ("JPEGImages", "Images", "Image", "imgs", "img")
 INSTANCE_FOLDERS = ("SegmentationObject", "SegmentationObjectPNG")
 SEMANTIC_FOLDERS = ("SegmentationClass", "SegmentationClassPNG")
@@ -96,7 +98,7 @@ def read(
     if with_masks:
         images = _with_masks(images, roots, findings)
     names = {each.class_name for image in images for each in image.objects}
-    in_years = any(root.path != Path(data_dir) for root in roots)
+    in_years = any(YEAR.match(root.path.name) for root in roots if root.path != Path(data_dir))
     return AnnotationSet(
         str(data_dir), _categories(names, as_voc=in_years), tuple(images), tuple(findings)
     )
@@ -254,7 +256,7 @@ def _numbered(image, *, path, everything, places):
     try:
         regions = mask_regions.read(path, numbered=True)
     except mask_regions.FileFault as fault:
-        return None, (Finding(SKIPPED_IMAGE, str(fault), image.key),)
+        return None, (Finding(SKIPPED_IMAGE, str(fault), f"{image.key}: {path.name}"),)
     match = instance_matching.by_number(regions, boxes_of(whole), places)
     whole, findings = matched(whole, path, regions, match)
     if whole is None:
@@ -272,7 +274,7 @@ def matched(image, path, regions, match):
 
     An image of which no object has a mask is None: it would be taken for one without objects.
     """
-    nothing = f"nothing in {path.name} fits the object"
+    nothing = "nothing in the mask image fits the object"
     objects = tuple(
         each
         if each.mask
@@ -282,8 +284,8 @@ def matched(image, path, regions, match):
         for number, each in enumerate(image.objects)
     )
     if not any(each.mask for each in objects):
-        reason = f"{path.name} fits none of the image's objects"
-        return None, (Finding(SKIPPED_IMAGE, reason, image.key),)
+        reason = "the mask image fits none of the image's objects"
+        return None, (Finding(SKIPPED_IMAGE, reason, f"{image.key}: {path.name}"),)
     keys = [each.key for each in image.objects]
     moved = "the mask's number is not the object's place in the xml: matched by the boxes"
     parted = "objects of one class touch in one colour: their masks are parted by the boxes"

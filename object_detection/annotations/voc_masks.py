@@ -206,7 +206,7 @@ def _coloured(image, *, path):
     try:
         regions = mask_regions.read(path, numbered=False)
     except mask_regions.FileFault as fault:
-        return None, (Finding(SKIPPED_IMAGE, str(fault), image.key),)
+        return None, (Finding(SKIPPED_IMAGE, str(fault), f"{image.key}: {path.name}"),)
     classes = [each.class_name for each in image.objects]
     match = instance_matching.by_colour(regions, boxes_of(image), classes)
     return matched(image, path, regions, match)

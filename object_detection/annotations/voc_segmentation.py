@@ -112,7 +112,7 @@ def _instances(image, *, path, of_class, classes):
         regions = mask_regions.read(path, numbered=True)
         semantic = mask_regions.read(of_class, numbered=not classes.by_colour)
     except mask_regions.FileFault as fault:
-        return None, (Finding(SKIPPED_IMAGE, str(fault), image.key),)
+        return None, (Finding(SKIPPED_IMAGE, str(fault), f"{image.key}: {path.name}"),)
     if regions.labels.shape != semantic.labels.shape:
         reason = "SegmentationObject and SegmentationClass differ in size"
         return None, (Finding(SKIPPED_IMAGE, reason, image.key),)

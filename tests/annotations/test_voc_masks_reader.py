@@ -178,7 +178,7 @@ def test_a_broken_mask_image_leaves_the_image_out(tmp_path):
     image, findings = completed(voc_masks.read(tmp_path).images[0])
 
     assert image is None
-    assert "cannot be decoded" in findings[0].reason
+    assert "not an image of a known format" in findings[0].reason
 
 
 @needs_reference

@@ -62,6 +62,12 @@ def test_a_set_of_ones_own_is_numbered_by_its_names(tmp_path):
     assert _read(tmp_path).categories == (Category("cat"), Category("zebra"))
 
 
+def test_a_folder_of_another_name_than_a_years_has_classes_of_its_own(tmp_path):
+    _set(tmp_path, "a", thing("dog", BOX), year="train")
+
+    assert _read(tmp_path, year="train").categories == (Category("dog"),)
+
+
 def test_without_a_folder_of_the_year_vocs_classes_are_no_reason_for_twenty(tmp_path):
     _set(tmp_path, "a", thing("dog", BOX), year="")
 
@@ -287,7 +293,7 @@ def test_what_instance_and_object_lack_each_other_is_told(tmp_path):
     image, findings = completed(_read(tmp_path, with_masks=True).images[0])
 
     assert image.objects[1].mask is None
-    assert image.objects[1].mask_fault == "nothing in a.png fits the object"
+    assert image.objects[1].mask_fault == "nothing in the mask image fits the object"
     assert reasons(findings) == {"a value of the mask image is no object's": ["a.png: 7"]}
 
 
@@ -327,7 +333,7 @@ def test_a_broken_mask_file_leaves_the_image_out(tmp_path):
     image, findings = completed(_read(tmp_path, with_masks=True).images[0])
 
     assert image is None
-    assert "cannot be decoded" in findings[0].reason
+    assert "not an image of a known format" in findings[0].reason
 
 
 def test_a_mask_file_that_fits_nothing_leaves_the_image_out(tmp_path):
@@ -336,7 +342,9 @@ def test_a_mask_file_that_fits_nothing_leaves_the_image_out(tmp_path):
     image, findings = completed(_read(tmp_path, with_masks=True).images[0])
 
     assert image is None
-    assert reasons(findings) == {"a.png fits none of the image's objects": ["a.jpg"]}
+    assert reasons(findings) == {
+        "the mask image fits none of the image's objects": ["a.jpg: a.png"]
+    }
 
 
 def test_outlines_in_the_xml_need_no_mask_file(tmp_path):

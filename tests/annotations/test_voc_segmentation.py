@@ -86,7 +86,7 @@ def test_files_that_are_missing_or_broken_are_findings(tmp_path):
     assert ["b"] in reasons(found.findings).values()
     done, findings = completed(found.images[0])
     assert done is None
-    assert "cannot be decoded" in findings[0].reason
+    assert "not an image of a known format" in findings[0].reason
 
 
 def test_a_label_map_that_is_none_is_an_error(tmp_path):
