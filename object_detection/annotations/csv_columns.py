@@ -52,7 +52,8 @@ def read(path):
         AnnotationError: no such file; it is empty; its first line is no header; a column is
             missing; or it is of a format that has a command of its own.
     """
-    text = re.sub(r"\Asep=.\r?\n", "\n", files.read_text(path))  # Excel's own first line
+    text = files.read_text(path).replace("\0", "\N{REPLACEMENT CHARACTER}")  # no name has a zero
+    text = re.sub(r"\Asep=.\r?\n", "\n", text)  # Excel's own first line
     header = next((line for line in text.splitlines() if line.strip(" ,;\t|")), None)
     if header is None:
         raise AnnotationError(f"{path} is empty; its first line is to name the columns: {HEADER}")

@@ -144,10 +144,14 @@ def _checked_counts(runs):
     if min(height, width) < 1:
         raise MaskFault(f"run lengths of an image of {height} x {width} pixels")
     counts = runs.counts
-    counts = _uncompressed(counts) if isinstance(counts, bytes) else np.asarray(counts, np.int64)
+    try:
+        packed = isinstance(counts, bytes)
+        counts = _uncompressed(counts) if packed else np.asarray(counts, np.int64)
+    except OverflowError:
+        raise MaskFault("run lengths hold a number of more than 64 bits") from None
     if counts.ndim != 1 or (counts < 0).any():
         raise MaskFault("run lengths hold a negative number")
-    if counts.sum() != height * width:
+    if (counts > height * width).any() or counts.sum() != height * width:
         raise MaskFault(
             f"run lengths add up to {counts.sum()} pixels, an image of {height} x {width} has "
             f"{height * width}"

@@ -112,6 +112,19 @@ def test_a_bitmap_lies_where_it_says_and_is_cut():
     assert rasterize(Bitmap(np.ones((2, 2)), top=5, left=5), 2, 3).sum() == 0
 
 
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ((10**30, 2), "more than 64 bits"),
+        # Their sum wraps around to 6 in 64 bits.
+        ((2**62, 2**62, 2**62, 2**62, 6), "add up to"),
+    ],
+)
+def test_run_lengths_beyond_all_measure(counts, why):
+    with pytest.raises(MaskFault, match=why):
+        rasterize(RunLengths(2, 3, counts), 2, 3)
+
+
 def test_the_extent_is_of_vertices_or_of_pixels():
     assert extent(Polygons(((1.5, 2.0, 4.0, 2.0, 4.0, 7.25),))) == (2.0, 1.5, 7.25, 4.0)
     assert extent(RunLengths(2, 3, (2, 1, 3))) == (0, 1, 1, 2)  # only the pixel (0, 1)
