@@ -33,7 +33,7 @@ def test_names_of_any_system(name, parts):
     [
         ("one/a.jpg", "one/a.jpg"),
         ("one\\a.jpg", "one/a.jpg"),
-        ("D:\\set\\two\\A.JPG", "two/a.jpg"),  # most of the last parts
+        ("D:\\set\\TWO\\A.JPG", "two/a.jpg"),  # most of the last parts
         ("/elsewhere/b.jpg", "two/B.jpg"),
         ("a.jpg", None),  # two fit
         ("c.jpg", None),

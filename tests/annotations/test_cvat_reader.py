@@ -177,7 +177,7 @@ def test_shapes_that_are_no_objects_are_named(tmp_path):
 
 
 def test_classes_are_the_labels_that_can_have_an_area(tmp_path):
-    labels = ("zebra", "cat", _label("man", "skeleton"), _label("1", "points", "man"))
+    labels = ("zebra", "cat", _label("man", "skeleton"), _label("1", "rectangle", "man"))
 
     found = _read(tmp_path, _image(_shape("box", label="horse", **BOX)), labels=labels)
 

@@ -308,13 +308,18 @@ def test_the_xml_of_labelme_on_the_web(tmp_path):
 def test_xml_in_the_folders_of_labelme_on_the_web(tmp_path):
     image(tmp_path / "Images" / "trip" / "a.png")
     image(tmp_path / "Images" / "walk" / "a.png")
-    text(tmp_path / "Annotations" / "trip" / "a.xml", _xml(_xml_object()))
+    mask = "<object><name>dog</name><segm><mask>m.png</mask></segm></object>"
+    text(tmp_path / "Annotations" / "trip" / "a.xml", _xml(_xml_object(), mask))
+    for place in ("Annotations/trip/Masks", "Annotations/walk/Masks"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "m.png").write_bytes(png(blob()))
     voc = "<object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object>"
     text(tmp_path / "Annotations" / "trip" / "b.xml", _xml(voc))
 
     found = labelme.read(tmp_path)
 
     assert [photo.filename for photo in found.images] == ["Images/trip/a.png"]
+    assert iou(found.images[0].objects[1], blob()) == 1
     told = reasons(found)
     assert told["not in labelme's form: left out"] == ["Annotations/trip/b.xml"]
     assert len(labelme.read(tmp_path / "Annotations/trip/a.xml").images) == 1
