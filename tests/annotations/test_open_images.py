@@ -240,16 +240,18 @@ def test_boxes_without_a_mask_are_told_once_an_image_where_masks_alone_are_wante
     assert [(f.reason, f.key) for f in findings] == [("boxes without a mask", "a1: 1 of 2 boxes")]
 
 
-def test_of_boxes_of_one_class_each_takes_the_mask_that_was_drawn_in_it(folder):
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_boxes_of_one_class_each_takes_the_mask_that_was_drawn_in_it(folder, order):
     boxes = "a1,x,/m/a,1,0.1,0.5,0.1,0.5,0,0,0,0,0\na1,x,/m/a,1,0.1004,0.5,0.1,0.5,0,0,0,0,0\n"
     for name, row in (("one.png", 0), ("two.png", 1)):
         pixels = np.zeros((20, 40))
         pixels[row] = 1
         _png(folder, name, pixels)
-    masks = _mask_rows(
-        ("a1", "/m/a", 0.1004, 0.5, 0.1, 0.5, "two.png"),
+    rows = (
         ("a1", "/m/a", 0.1, 0.5, 0.1, 0.5, "one.png"),
+        ("a1", "/m/a", 0.1004, 0.5, 0.1, 0.5, "two.png"),
     )
+    masks = _mask_rows(*(rows[place] for place in order))
 
     objects = _read(folder, boxes=BOXES + boxes, masks=masks).images[0].objects
 
