@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from rasterization import even_odd, iou, star
 from reference import REFERENCE, needs_reference
 from voc_sets import (
     HEIGHT,
@@ -355,6 +356,19 @@ def test_outlines_in_the_xml_need_no_mask_file(tmp_path):
 
     assert isinstance(image.objects[0].mask, Polygons)
     assert image.complete is None
+
+
+def test_an_outline_in_the_xml_is_filled_as_a_second_opinion_fills_it(tmp_path):
+    line = star(40, 30, 22, 28)
+    numbered = enumerate(line, start=1)
+    points = "".join(f"<x{n}>{x:.3f}</x{n}><y{n}>{y:.3f}</y{n}>" for n, (x, y) in numbered)
+    _set(tmp_path, "a", thing("cat", (2, 12, 58, 68), polygon=points))
+
+    (found,) = _read(tmp_path, with_masks=True).images[0].objects
+
+    expected = even_odd([line], HEIGHT, WIDTH)
+    assert expected.sum() > 1000
+    assert iou(found, expected) >= 0.99
 
 
 @needs_reference
