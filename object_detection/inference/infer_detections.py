@@ -1,4 +1,10 @@
-"""TFOD's detection over records by a frozen graph, which is not here: names its successor."""
+"""Writes what a model finds into records, beside the objects they hold: see --help.
+
+    --input_tfrecord_paths=val.record --output_tfrecord_path=found.record --inference_graph=MODEL
+
+MODEL is an exported model, a checkpoint, a frozen graph or a zoo archive. The records that come out
+are read by `metrics/offline_eval_map_corloc.py`.
+"""
 
 import os
 import sys
@@ -6,18 +12,111 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one two above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from object_detection.legacy import successor  # noqa: E402
+from absl import app, flags, logging  # noqa: E402
+
+from object_detection.training import commands  # noqa: E402
+
+FLAGS = flags.FLAGS
+_SAY_EVERY = 100  # images between two lines
 
 
-def main():
-    """Says what to run; the exit code."""
-    return successor.tell(
-        "inference/infer_detections.py",
-        "Records are not gone through with a frozen graph; an exported model takes image files.",
-        "python -m object_detection.predict --saved_model=EXPORTED/saved_model --images=IMAGES "
-        "--output=OUTPUT_DIR",
+def define_flags():
+    """TFOD's flags, then ours."""
+    flags.DEFINE_string("input_tfrecord_paths", "", "Record files, with commas; * and ? may stand.")
+    flags.DEFINE_string("output_tfrecord_path", "", "The record file that is written.")
+    flags.DEFINE_string("inference_graph", "", "The model.")
+    flags.DEFINE_boolean(
+        "discard_image_pixels", False, "Leave the images out, which metrics do not need."
+    )
+    flags.DEFINE_string(
+        "pipeline_config_path", None, "Config of a model that is no SavedModel, if not beside it."
+    )
+    flags.DEFINE_string(
+        "output_coco_results", "", "Also write the detections to this COCO result file."
     )
 
 
+def door():
+    """Detects as the flags say; the exit code."""
+    for name, purpose in (
+        ("input_tfrecord_paths", "say which records are gone through."),
+        ("output_tfrecord_path", "say where the records with detections go."),
+        ("inference_graph", "say which model finds."),
+    ):
+        if not FLAGS[name].value:
+            return commands.refuse(name, purpose)
+    import tensorflow as tf
+
+    from object_detection.training.failures import RunFailure
+
+    try:
+        return _detect_all()
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        raise RunFailure(str(error)) from error
+
+
+def _detect_all():
+    import tensorflow as tf
+
+    from object_detection.data import record_files
+    from object_detection.metrics import coco_results
+    from object_detection.prediction.predictor import Predictor
+
+    patterns = [path for path in FLAGS.input_tfrecord_paths.split(",") if path]
+    files = [
+        file
+        for pattern in patterns
+        for file in record_files.find_files(pattern, field="--input_tfrecord_paths")
+    ]
+    predictor = Predictor(FLAGS.inference_graph, pipeline_config=FLAGS.pipeline_config_path)
+    found, lost, number = [], [], 0
+    with tf.io.TFRecordWriter(FLAGS.output_tfrecord_path) as writer:
+        for number, serialized in enumerate(tf.data.TFRecordDataset(files), start=1):
+            image = _detect(predictor, serialized.numpy(), writer, f"record {number}", lost)
+            if image is not None and FLAGS.output_coco_results:
+                found.append(image)
+            if number % _SAY_EVERY == 0:
+                logging.info("%d images", number)
+    if FLAGS.output_coco_results:
+        coco_results.write(FLAGS.output_coco_results, found)
+    for reason in lost:
+        logging.warning("Left out: %s", reason)
+    print(f"{number - len(lost)} images with detections in {FLAGS.output_tfrecord_path}")
+    return 0
+
+
+def _detect(predictor, serialized, writer, place, lost):
+    """Writes one record; (id, ImageDetections, height, width), or None where it has no image."""
+    import tensorflow as tf
+
+    from object_detection.metrics import detection_records
+    from object_detection.metrics.images import ImageDetections
+
+    feature = tf.train.Example.FromString(serialized).features.feature
+    try:
+        encoded = feature["image/encoded"].bytes_list.value[0]
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False).numpy()
+    except (IndexError, tf.errors.OpError):
+        lost.append(f"{place} has no image that can be read")
+        return None
+    seen = predictor.predict(image)
+    detections = ImageDetections(seen.boxes, seen.scores, seen.classes, seen.box_masks)
+    detections = detections.encoded(seen.height, seen.width)
+    size = (seen.height, seen.width)
+    writer.write(
+        detection_records.with_detections(
+            serialized, detections, *size, discard_image_pixels=FLAGS.discard_image_pixels
+        )
+    )
+    ids = feature["image/source_id"].bytes_list.value or [place.encode()]
+    return ids[0].decode(errors="replace"), detections, *size
+
+
+def main():
+    """The command."""
+    define_flags()
+    app.run(lambda _: commands.run(door))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,4 +1,10 @@
-"""TFOD's evaluation of detections in records, which is not here: names its successor."""
+"""Scores detections that `inference/infer_detections.py` wrote into records: see --help.
+
+    --eval_dir=metrics --eval_config_path=eval.config --input_config_path=input.config
+
+The first file holds an EvalConfig (its `metrics_set` says what is computed), the second an
+InputReader with the records and the label map. The numbers go to `metrics.csv` in `--eval_dir`.
+"""
 
 import os
 import sys
@@ -6,19 +12,11 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one two above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from object_detection.legacy import successor  # noqa: E402
-
-
-def main():
-    """Says what to run; the exit code."""
-    return successor.tell(
-        "metrics/offline_eval_map_corloc.py",
-        "Detections are not read from records; a checkpoint is evaluated straight away.",
-        "python -m object_detection.model_main_tf2 --pipeline_config_path=PIPELINE_CONFIG "
-        "--model_dir={eval_dir} --checkpoint_dir=CHECKPOINT_DIR --run_once",
-        eval_dir="EVAL_DIR",
-    )
-
+from object_detection.legacy.offline_eval import (  # noqa: E402, F401
+    main,
+    read_data_and_evaluate,
+    write_metrics,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

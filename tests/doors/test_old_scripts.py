@@ -22,14 +22,14 @@ SUCCESSORS = [
         "object_detection.exporter_main_v2 --pipeline_config_path=PIPELINE_CONFIG "
         "--trained_checkpoint_dir=run --output_directory=OUTPUT_DIR",
     ),
-    (
-        "metrics/offline_eval_map_corloc",
-        ["--eval_dir=metrics"],
-        "--model_dir=metrics --checkpoint_dir=CHECKPOINT_DIR --run_once",
-    ),
-    ("inference/infer_detections", [], "object_detection.predict --saved_model="),
 ]
-WORKING = ["legacy/train", "legacy/eval", "export_inference_graph"]
+WORKING = [
+    "legacy/train",
+    "legacy/eval",
+    "export_inference_graph",
+    "inference/infer_detections",
+    "metrics/offline_eval_map_corloc",
+]
 
 
 def run(script, *flags, cwd, as_module=False):
@@ -78,6 +78,18 @@ def test_help_comes_before_tensorflow_is_loaded(tmp_path, script):
         ("legacy/train", ["--ps_tasks=1"], "object_detection.model_main_tf2"),
         ("legacy/eval", ["--eval_dir=a", "--checkpoint_dir=b"], "Give --pipeline_config_path, or"),
         ("legacy/eval", ["--eval_dir=metrics"], "--checkpoint_dir: say where"),
+        ("metrics/offline_eval_map_corloc", ["--eval_dir=a"], "--eval_config_path: say what"),
+        (
+            "metrics/offline_eval_map_corloc",
+            ["--eval_dir=a", "--eval_config_path=b", "--input_config_path=c"],
+            "b cannot be read (No such file",
+        ),
+        ("inference/infer_detections", ["--inference_graph=a"], "--input_tfrecord_paths: say"),
+        (
+            "inference/infer_detections",
+            ["--inference_graph=a", "--input_tfrecord_paths=b", "--output_tfrecord_path=c"],
+            "--input_tfrecord_paths: no file matches 'b'",
+        ),
         (
             "export_inference_graph",
             [

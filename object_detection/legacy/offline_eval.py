@@ -1,0 +1,115 @@
+"""Scores detections that lie in records: what `metrics/offline_eval_map_corloc.py` does.
+
+Of its two configs one is an EvalConfig, whose `metrics_set` says what is computed, the other an
+InputReader with the records and the label map. The numbers go to `metrics.csv` in `--eval_dir`.
+"""
+
+import csv
+import os
+import re
+
+from absl import app, flags, logging
+
+from object_detection.training import commands
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """TFOD's flags."""
+    flags.DEFINE_string("eval_dir", "", "Where metrics.csv goes.")
+    flags.DEFINE_string("eval_config_path", "", "A file with an EvalConfig.")
+    flags.DEFINE_string("input_config_path", "", "A file with an InputReader.")
+
+
+def door():
+    """Evaluates as the flags say; the exit code."""
+    for name, purpose in (
+        ("eval_dir", "say where the metrics go."),
+        ("eval_config_path", "say what is computed."),
+        ("input_config_path", "say where the records are."),
+    ):
+        if not FLAGS[name].value:
+            return commands.refuse(name, purpose)
+    from object_detection.training.failures import RunFailure
+    from object_detection.utils import config_util
+
+    configs = config_util.get_configs_from_multiple_files(
+        eval_config_path=FLAGS.eval_config_path, eval_input_config_path=FLAGS.input_config_path
+    )
+    try:
+        evaluation = evaluation_of(configs["eval_input_config"], configs["eval_config"])
+    except (ValueError, OSError) as error:
+        raise RunFailure(str(error)) from error
+    print(evaluation.table())
+    write_metrics(evaluation.evaluate(), FLAGS.eval_dir)
+    return 0
+
+
+def read_data_and_evaluate(input_config, eval_config):
+    """The metrics of all records of an InputReader, by TFOD's names; raises as `evaluation_of`."""
+    return evaluation_of(input_config, eval_config).evaluate()
+
+
+def evaluation_of(input_config, eval_config):
+    """An evaluation filled with all records of an InputReader.
+
+    Raises:
+        InputError: no records there.
+        ValueError: a metric that is not known, or records whose lists do not fit each other.
+    """
+    import tensorflow as tf
+
+    from object_detection.builders import evaluator_builder
+    from object_detection.metrics import detection_records
+    from object_detection.utils import label_map_util
+
+    index = label_map_util.create_category_index_from_labelmap(input_config.label_map_path)
+    evaluation = evaluator_builder.build(
+        eval_config,
+        {number: category["name"] for number, category in index.items()},
+        {number: c["frequency"] for number, c in index.items() if "frequency" in c},
+    )
+    load_masks = "masks" in evaluation.kinds
+    skipped = 0
+    for serialized in tf.data.TFRecordDataset(_files(input_config)).as_numpy_iterator():
+        image = detection_records.parse(serialized, load_masks=load_masks)
+        if image is None:
+            skipped += 1
+            continue
+        evaluation.add(image.image_id, image.truth, image.detections, image.height, image.width)
+    if skipped:
+        logging.warning(
+            "%d records have no detections or no objects' keys and were left out "
+            "(inference/infer_detections.py writes them).",
+            skipped,
+        )
+    return evaluation
+
+
+def write_metrics(metrics, directory):
+    """Writes metrics.csv: a name and a number in each line."""
+    os.makedirs(directory, exist_ok=True)
+    path = os.path.join(directory, "metrics.csv")
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([name, str(value)] for name, value in metrics.items())
+    logging.info("Wrote %s.", path)
+
+
+def _files(input_config):
+    """The record files; `name@10` stands for name-00000-of-00010 and so on."""
+    from object_detection.data import record_files
+
+    found = []
+    for path in input_config.tf_record_input_reader.input_path:
+        pattern = re.sub(r"@(\d+)", lambda m: f"-?????-of-{int(m[1]):05d}", path)
+        found += record_files.find_files(pattern, field="tf_record_input_reader.input_path")
+    if not found:
+        raise ValueError("tf_record_input_reader.input_path is empty in --input_config_path.")
+    return found
+
+
+def main():
+    """The command."""
+    define_flags()
+    app.run(lambda _: commands.run(door))

@@ -1,0 +1,168 @@
+"""Detections in records, beside the objects they are compared with: TFOD's form, and masks.
+
+A record is that of the input with the keys below added; it may lack the image. TFOD knows boxes
+alone. Masks are added as COCO run-length codes of the image's size, under a key that TFOD's readers
+pass over.
+"""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
+
+_DETECTION = "image/detection/"
+_SIDES = ("ymin", "xmin", "ymax", "xmax")
+_MASK = _DETECTION + "mask/counts"  # bytes: COCO's compressed counts
+_OBJECT = "image/object/"
+
+
+class RecordedImage(NamedTuple):
+    """What one record says."""
+
+    image_id: str
+    truth: ImageTruth
+    detections: ImageDetections
+    height: int  # of the image; 1 where the record does not say: boxes then are fractions
+    width: int
+
+
+def with_detections(serialized, detections, height, width, *, discard_image_pixels=False):
+    """A record with detections.
+
+    Args:
+        serialized: the record, bytes. Detections it has already are replaced.
+        detections: ImageDetections in pixels of the image.
+        height, width: of the image.
+        discard_image_pixels: whether `image/encoded` goes, which makes records small.
+
+    Returns:
+        bytes.
+    """
+    example = tf.train.Example.FromString(serialized)
+    feature = example.features.feature
+    size = np.array([height, width, height, width], np.float32)
+    boxes = np.asarray(detections.boxes, np.float32).reshape(-1, 4) / size
+    lists = {f"bbox/{side}": boxes[:, k] for k, side in enumerate(_SIDES)}
+    lists["score"] = np.asarray(detections.scores, np.float32)
+    for key, values in lists.items():
+        feature[_DETECTION + key].float_list.value[:] = values.tolist()
+        feature[_DETECTION + key].float_list.SetInParent()  # also where it is empty
+    classes = np.asarray(detections.classes, np.int64)
+    feature[_DETECTION + "label"].int64_list.value[:] = classes.tolist()
+    feature[_DETECTION + "label"].int64_list.SetInParent()
+    feature.pop(_MASK, None)
+    if detections.masks is not None:
+        masks = detections.encoded(height, width).masks
+        feature[_MASK].bytes_list.value[:] = [mask["counts"] for mask in masks]
+    for name, side in (("height", height), ("width", width)):
+        if not feature[f"image/{name}"].int64_list.value:
+            feature[f"image/{name}"].int64_list.value[:] = [int(side)]
+    if discard_image_pixels:
+        feature.pop("image/encoded", None)
+    return example.SerializeToString()
+
+
+def parse(serialized, *, load_masks=False):
+    """What a record with detections says; None for one without.
+
+    The lists of the detections may be empty but must be there. A record without the lists of the
+    objects has none (TFOD leaves such an image out, and what was found in it).
+
+    Args:
+        serialized: bytes.
+        load_masks: whether masks are read, of objects (PNG or numbers) and of detections.
+
+    Raises:
+        ValueError: lists that belong together differ in length.
+    """
+    feature = tf.train.Example.FromString(serialized).features.feature
+    keys = [*(f"bbox/{side}" for side in _SIDES), "label", "score"]
+    if any(_DETECTION + key not in feature for key in keys):
+        return None
+    image_id = b"".join(feature["image/source_id"].bytes_list.value).decode(errors="replace")
+    height, width = (_first(feature, f"image/{side}", 1) for side in ("height", "width"))
+    truth_boxes, found_boxes = (
+        _boxes(feature, start, image_id) * np.array([height, width] * 2, np.float32)
+        for start in (_OBJECT, _DETECTION)
+    )
+    count = len(truth_boxes)
+    masks = found_masks = None
+    if load_masks:
+        masks = _object_masks(feature, count, height, width)
+        found_masks = _found_masks(feature, len(found_boxes), height, width)
+    truth = ImageTruth(
+        boxes=truth_boxes,
+        classes=_ints(feature, _OBJECT + "class/label"),
+        crowd=_flags(feature, "is_crowd", count),
+        difficult=_flags(feature, "difficult", count),
+        area=_floats(feature, _OBJECT + "area", count),
+        masks=masks,
+        group_of=_flags(feature, "group_of", count),
+        labels=ImageLabels(
+            verified=frozenset(_ints(feature, "image/class/label").tolist()),
+            negative=frozenset(_ints(feature, "image/neg_category_ids").tolist()),
+            not_exhaustive=frozenset(_ints(feature, "image/not_exhaustive_category_ids").tolist()),
+        ),
+    )
+    found = ImageDetections(
+        boxes=found_boxes,
+        scores=np.array(feature[_DETECTION + "score"].float_list.value, np.float32),
+        classes=_ints(feature, _DETECTION + "label"),
+        masks=found_masks,
+    )
+    return RecordedImage(image_id, truth, found, height, width)
+
+
+def _boxes(feature, start, image_id):
+    """[n, 4] float32 fractions."""
+    sides = [list(feature[f"{start}bbox/{side}"].float_list.value) for side in _SIDES]
+    if len({len(side) for side in sides}) > 1:
+        lengths = ", ".join(f"{len(v)} {k}" for k, v in zip(_SIDES, sides, strict=True))
+        raise ValueError(f"Image {image_id!r}: {start}bbox has {lengths}.")
+    return np.array(sides, np.float32).T.reshape(-1, 4)
+
+
+def _ints(feature, key):
+    return np.array(feature[key].int64_list.value if key in feature else [], np.int64)
+
+
+def _flags(feature, name, count):
+    """[count] bool, or None where the record has no such list."""
+    values = _ints(feature, _OBJECT + name)
+    return values != 0 if len(values) and count else None
+
+
+def _floats(feature, key, count):
+    values = np.array(feature[key].float_list.value if key in feature else [], np.float64)
+    return values if len(values) and count else None
+
+
+def _first(feature, key, default):
+    values = feature[key].int64_list.value if key in feature else []
+    return int(values[0]) if values else default
+
+
+def _object_masks(feature, count, height, width):
+    """[count, height, width] uint8; None where the record has none."""
+    key = _OBJECT + "mask"
+    if not count:
+        return np.zeros([0, height, width], np.uint8)
+    if key not in feature:
+        return None
+    if feature[key].bytes_list.value:
+        images = (Image.open(io.BytesIO(png)) for png in feature[key].bytes_list.value)
+        return np.stack([np.array(image.convert("L")) > 0 for image in images]).astype(np.uint8)
+    values = np.array(feature[key].float_list.value, np.float32)
+    return (values.reshape(-1, height, width) > 0).astype(np.uint8)
+
+
+def _found_masks(feature, count, height, width):
+    """The RLEs; None where the record has none."""
+    if _MASK not in feature:
+        return None if count else []
+    size = [height, width]
+    return [{"size": size, "counts": counts} for counts in feature[_MASK].bytes_list.value]
