@@ -4,9 +4,10 @@
 VENV ?= .venv
 PYTHON ?=
 GRPC_VENV ?= .venv-protos
+BEAM_VENV ?= .venv-beam
 RUN = $(abspath $(VENV))/bin/python
 
-.PHONY: help quickstart test test-slow check lint format protos check-protos matrix clean
+.PHONY: help quickstart test test-slow test-beam check lint format protos check-protos matrix clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,6 +23,14 @@ test: $(VENV)/.installed ## the tests that take seconds each
 
 test-slow: $(VENV)/.installed ## the tests that take longer
 	$(RUN) -m pytest -m slow -n 2 --dist loadfile
+
+$(BEAM_VENV)/.installed: setup.py scripts/make_venv.sh
+	PYTHON=$(PYTHON) EXTRAS=test,beam scripts/make_venv.sh $(BEAM_VENV)
+
+# Apart, for Beam brings protobuf 6 with it.
+test-beam: $(BEAM_VENV)/.installed ## the tests of conversion as an Apache Beam pipeline
+	$(abspath $(BEAM_VENV))/bin/python -m pytest tests/annotations/test_beam_conversion.py \
+		tests/dataset_tools/test_beam_door.py
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check
@@ -48,5 +57,5 @@ matrix: ## imports and fast tests on every supported Python, TensorFlow and prot
 	scripts/matrix.sh
 
 clean: ## removes the environments and the quickstart's files
-	rm -rf $(VENV) $(GRPC_VENV) .venv-matrix quickstart_run build *.egg-info
+	rm -rf $(VENV) $(GRPC_VENV) $(BEAM_VENV) .venv-matrix quickstart_run build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

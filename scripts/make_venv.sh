@@ -3,7 +3,8 @@
 #
 #     scripts/make_venv.sh .venv
 #
-# PYTHON names another interpreter than the newest of 3.10 to 3.13 that PATH has.
+# PYTHON names another interpreter than the newest of 3.10 to 3.13 that PATH has, EXTRAS other
+# extras of setup.py than those for tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
@@ -23,5 +24,5 @@ fi
 
 echo "making $venv with $("$PYTHON" --version) ..."
 "$PYTHON" -m venv --clear "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[${EXTRAS:-test}]"
 touch "$venv/.installed"

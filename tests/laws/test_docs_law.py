@@ -60,6 +60,9 @@ def test_every_flag_that_is_named_exists():
         path.read_text(encoding="utf-8") for path in (ROOT / "object_detection").rglob("*.py")
     )
     others = {"help", "editable", "no-deps", "logdir"}  # of absl, pip and tensorboard
+    others |= {"flink_master", "parallelism", "environment_type", "environment_config"}  # of Beam
+    others |= {"job_endpoint", "project", "region", "temp_location", "sdk_container_image"}
+    others |= {"max_num_workers"}
     for page in PAGES:
         for flag in set(re.findall(r"(?<![\w-])--([a-z][\w-]+)", page.read_text(encoding="utf-8"))):
             assert flag in others or f'"{flag}"' in source, f"{page.name} names --{flag}"
