@@ -68,7 +68,7 @@ def evaluation_of(input_config, eval_config):
     evaluation = evaluator_builder.build(
         eval_config,
         {number: category["name"] for number, category in index.items()},
-        {number: c["frequency"] for number, c in index.items() if "frequency" in c},
+        label_map_util.get_frequencies(input_config.label_map_path),
     )
     load_masks = "masks" in evaluation.kinds
     skipped = 0

@@ -1,6 +1,7 @@
 """From a config to a run: builds the parts, joins them, and hands them to the loops."""
 
 import contextlib
+import functools
 import os
 import random
 from collections.abc import Iterator
@@ -209,12 +210,14 @@ def _evaluator(config, network, reader, directory, options):
         )
 
     categories = categories_of(reader, network.num_classes)
-    _built(evaluator_builder.build, eval_config, categories)  # names it can't score: now, not later
+    frequencies = label_map_util.get_frequencies(reader.label_map_path)
+    build_metrics = functools.partial(evaluator_builder.build, eval_config, categories, frequencies)
+    _built(build_metrics)  # names it can't score: now, not later
     limit = eval_config.num_examples if eval_config.HasField("num_examples") else 0
     return eval_loop.Evaluator(
         network,
         build_input,
-        lambda: evaluator_builder.build(eval_config, categories),
+        build_metrics,
         eval_loop.EvalSettings(
             directory=directory,
             name=reader.name,

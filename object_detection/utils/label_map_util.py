@@ -100,6 +100,17 @@ def create_category_index(categories):
     return {category["id"]: category for category in categories}
 
 
+def get_frequencies(label_map_path):
+    """{id: "r", "c" or "f"} of the items that say it, as LVIS's metrics take it; {} for no path."""
+    if not label_map_path:
+        return {}
+    return {
+        item.id: _FREQUENCIES[item.frequency]
+        for item in load_labelmap(label_map_path).item
+        if item.frequency in _FREQUENCIES
+    }
+
+
 def get_max_label_map_index(label_map):
     """The highest id of a StringIntLabelMap."""
     return max(item.id for item in label_map.item)

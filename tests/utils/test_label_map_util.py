@@ -180,3 +180,14 @@ def test_public_label_maps_are_read():
         REFERENCE / "data" / "label_maps" / "mscoco_label_map.pbtxt", use_display_name=True
     )
     assert len(coco) == 80 and coco["person"] == 1 and coco["toothbrush"] == 90
+
+
+def test_frequencies(tmp_path):
+    path = tmp_path / "map.pbtxt"
+    path.write_text(
+        "item { id: 1 name: 'a' frequency: RARE } item { id: 2 name: 'b' } "
+        "item { id: 4 name: 'c' frequency: FREQUENT } item { id: 5 name: 'd' frequency: COMMON }"
+    )
+
+    assert label_map_util.get_frequencies(path) == {1: "r", 4: "f", 5: "c"}
+    assert label_map_util.get_frequencies("") == {}
