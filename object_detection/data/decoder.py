@@ -56,6 +56,7 @@ class DecoderOptions(NamedTuple):
     `class_ids` maps class texts (names and display names of the label map) to ids; without it
     objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `extras` are keys of
     `EXTRA_FEATURES`. `load_group_of` is for evaluation: Open Images' metrics go by it.
+    `native` lets `native_masks` decode; such a graph runs in the process that made it alone.
     """
 
     num_classes: int
@@ -66,6 +67,7 @@ class DecoderOptions(NamedTuple):
     extras: tuple[str, ...] = ()
     load_group_of: bool = False
     parsing: Parsing = Parsing()
+    native: bool = False
 
 
 class Decoded(NamedTuple):
@@ -210,7 +212,7 @@ class Decoder:
         whole = self._png_masks if self.options.png_masks else self._numerical_masks
         masks = tf.cond(
             tf.size(parsed["image/object/mask/box_png"]) > 0,
-            lambda: _box_masks(parsed, count, image_size),
+            lambda: self._box_masks(parsed, count, image_size),
             lambda: whole(parsed, count, image_size),
         )
         _require_same_shape(tf.shape(masks)[1:], image_size)
@@ -219,7 +221,7 @@ class Decoder:
     def _png_masks(self, parsed, count, image_size):
         stored = parsed["image/object/mask"]
         _require_masks(tf.size(stored), count)
-        return mask_decoder.decode_png_masks(stored, image_size)
+        return mask_decoder.decode_png_masks(stored, image_size, self.options.native)
 
     def _numerical_masks(self, parsed, count, image_size):
         stored = parsed["image/object/mask"]
@@ -238,6 +240,30 @@ class Decoder:
             *sizes,
         )
         return mask_decoder.decode_numerical_masks(stored, count, sizes, image_size)
+
+    def _box_masks(self, parsed, count, image_size):
+        """[g, height, width] uint8 of masks that are stored cut."""
+        encoded = parsed["image/object/mask/box_png"]
+        _require_masks(tf.size(encoded), count)
+        corner = [parsed[f"image/object/mask/box_{side}"] for side in ("top", "left")]
+        require(
+            (tf.size(corner[0]) == count) & (tf.size(corner[1]) == count),
+            report.UNEQUAL_LENGTHS,
+            "image/object/mask/box_top has {} and box_left {} values for {} masks",
+            tf.size(corner[0]),
+            tf.size(corner[1]),
+            count,
+        )
+        size = tf.cast(mask_decoder.png_sizes(encoded), tf.int64)
+        first = tf.stack(corner, axis=1)
+        require(
+            tf.reduce_all((first >= 0) & (first + size <= tf.cast(tf.stack(image_size), tf.int64))),
+            report.MASK_SIZE,
+            "a mask stored cut at its extent reaches out of the image of {} x {} (height x width)",
+            *image_size,
+        )
+        top, left = (tf.cast(tf.clip_by_value(axis, -1, tf.int32.max), tf.int32) for axis in corner)
+        return mask_decoder.decode_box_masks(encoded, top, left, image_size, self.options.native)
 
     def _sort_out(self, example, texts, ignored):
         """Clips the boxes, drops the objects that cannot be used, and counts both."""
@@ -307,31 +333,6 @@ def _boxes(parsed):
         tf.reduce_max(tf.abs(finite)),
     )
     return boxes
-
-
-def _box_masks(parsed, count, image_size):
-    """[g, height, width] uint8 of masks that are stored cut."""
-    encoded = parsed["image/object/mask/box_png"]
-    _require_masks(tf.size(encoded), count)
-    corner = [parsed[f"image/object/mask/box_{side}"] for side in ("top", "left")]
-    require(
-        (tf.size(corner[0]) == count) & (tf.size(corner[1]) == count),
-        report.UNEQUAL_LENGTHS,
-        "image/object/mask/box_top has {} and box_left {} values for {} masks",
-        tf.size(corner[0]),
-        tf.size(corner[1]),
-        count,
-    )
-    size = tf.cast(mask_decoder.png_sizes(encoded), tf.int64)
-    first = tf.stack(corner, axis=1)
-    require(
-        tf.reduce_all((first >= 0) & (first + size <= tf.cast(tf.stack(image_size), tf.int64))),
-        report.MASK_SIZE,
-        "a mask stored cut at its extent reaches out of the image of {} x {} (height x width)",
-        *image_size,
-    )
-    top, left = (tf.cast(tf.clip_by_value(axis, -1, tf.int32.max), tf.int32) for axis in corner)
-    return mask_decoder.decode_box_masks(encoded, top, left, image_size)
 
 
 def _require_masks(masks, boxes):

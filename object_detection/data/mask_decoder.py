@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from object_detection.data import native_masks
+
 # Where a PNG file holds its width and height (4 bytes each, the highest first), and then its bit
 # depth (1 byte) and colour type (1 byte: 0 is gray).
 _PNG_SIZE_AT, _PNG_SIZE_BYTES = 16, 8
@@ -9,13 +11,14 @@ _PNG_FORMAT_AT = 24
 _PNG_HEADER_BYTES = 33
 
 
-def decode_png_masks(encoded, image_size):
+def decode_png_masks(encoded, image_size, native=False):
     """Masks stored as one encoded image for each object; whatever is not black is the object.
 
     Args:
         encoded: [g] strings, usually PNG with one channel of 0/1 or 0/255. Colour, palette and
             16-bit images are taken too; their alpha channel does not count.
         image_size: (height, width) of the result where there is no object.
+        native: whether `native_masks` may decode; such a graph runs in this process alone.
 
     Returns:
         [g, h, w] uint8 of 0 and 1.
@@ -23,16 +26,21 @@ def decode_png_masks(encoded, image_size):
     Raises:
         tf.errors.InvalidArgumentError: where a mask cannot be decoded, or their sizes differ.
     """
-    return _decode_any_number(encoded, encoded, lambda decode: decode, image_size)
+
+    def general():
+        return _decode_any_number(encoded, encoded, lambda decode: decode, image_size)
+
+    return _native_or(general, [encoded]) if native else general()
 
 
-def decode_box_masks(encoded, top, left, image_size):
+def decode_box_masks(encoded, top, left, image_size, native=False):
     """Masks stored as the part of them that the object fills, and where in the image it lies.
 
     Args:
         encoded: [g] strings, as in `decode_png_masks` but of any sizes.
         top, left: [g] int32, the row and column of the image of each one's first pixel.
         image_size: (height, width), int32 scalars.
+        native: as in `decode_png_masks`.
 
     Returns:
         [g, height, width] uint8 of 0 and 1: what `decode_png_masks` makes of the whole masks.
@@ -50,7 +58,13 @@ def decode_box_masks(encoded, top, left, image_size):
 
         return place
 
-    return _decode_any_number(encoded, (encoded, top, left), placed, image_size)
+    def general():
+        return _decode_any_number(encoded, (encoded, top, left), placed, image_size)
+
+    if not native:
+        return general()
+    corners = tf.cast(tf.stack([top, left], axis=1), tf.int64)
+    return _native_or(general, [encoded, corners, tf.stack(image_size)])
 
 
 def png_sizes(encoded):
@@ -82,6 +96,13 @@ def decode_numerical_masks(values, count, stored_size, image_size):
     size = tf.where(stated, tf.stack(stored_size), tf.stack(image_size))
     masks = tf.cast(values > 0, tf.uint8)
     return tf.reshape(masks, tf.concat([[count], size], axis=0))
+
+
+def _native_or(general, arguments):
+    """[g, h, w] uint8 as the library decodes them, else by the function `general`."""
+    found = tf.numpy_function(native_masks.decode, arguments, tf.uint8, stateful=False)
+    found.set_shape([None, None, None])
+    return tf.cond(tf.shape(found)[0] > 0, lambda: found, general)
 
 
 def _are_plain(encoded):

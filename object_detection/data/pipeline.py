@@ -92,7 +92,9 @@ def build(
 ):
     """Builds an `InputPipeline`; see the options for what it does."""
     decoder = Decoder(
-        decoder_options._replace(max_boxes=options.max_boxes if options.training else 0)
+        decoder_options._replace(
+            max_boxes=options.max_boxes if options.training else 0, native=True
+        )
     )
     read_options = sources.options
     stream = reading.read(sources, input_report)
