@@ -1,13 +1,16 @@
 """One pass over the data with its files, and waiting for checkpoints."""
 
+import functools
 import json
 
 import pytest
 import tensorflow as tf
 import tiny_run
 
+from object_detection.builders import evaluator_builder
 from object_detection.data.report import InputReport
 from object_detection.metrics.coco_evaluation import CocoEvaluation
+from object_detection.protos import eval_pb2
 from object_detection.training import eval_loop
 from object_detection.training.eval_loop import EvalSettings, Evaluator, Waiting
 from object_detection.training.failures import NoExamples, RunFailure
@@ -205,3 +208,18 @@ def test_run_once_does_not_wait(monkeypatch):
 def test_max_evals(monkeypatch):
     done, _ = watch({0: 1, 10: 2, 20: 3}, Clock(monkeypatch), interval=1, max_evals=2)
     assert [step for step, _ in done] == [1, 2]
+
+
+def test_every_metric_at_once_in_one_pass(tmp_path):
+    """Of data that says nothing of groups, frequencies or whole images."""
+    config = eval_pb2.EvalConfig(metrics_set=evaluator_builder.SUPPORTED)
+    build = functools.partial(evaluator_builder.build, config, NAMES)
+
+    numbers = evaluator(tmp_path, metrics=build).evaluate(3)
+
+    perfect = {name: value for name, value in numbers.items() if "mAP@0.5IOU" in name}
+    assert len(perfect) == 8 and set(perfect.values()) == {1.0}
+    assert numbers["DetectionMasks_AP50"] == pytest.approx(1.0)
+    assert numbers["DetectionMasks_APr"] == -1
+    stored = json.loads((tmp_path / "metrics-3.json").read_text())["metrics"]
+    assert stored.keys() == numbers.keys()
