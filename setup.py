@@ -18,6 +18,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["object_detection", "object_detection.*"]),
     package_data={
+        "object_detection.data": ["*.c"],  # compiled at its first use
         "object_detection.protos": ["*.pyi"],
         "object_detection.reports": ["*.html", "*.css", "*.js"],  # of the pages it writes
     },
