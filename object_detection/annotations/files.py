@@ -30,14 +30,14 @@ def read_text(path):
         raise AnnotationError(f"{path} is not a text file in UTF-8") from None
 
 
-def load_json(path):
-    """The content of a JSON file.
+def load_json(path, object_hook=None):
+    """The content of a JSON file; `object_hook` as in `json.loads`.
 
     Raises:
         AnnotationError: it cannot be read, or is no JSON.
     """
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), object_hook=object_hook)
     except json.JSONDecodeError as error:
         raise AnnotationError(
             f"{path} is not whole JSON: line {error.lineno}, column {error.colno}: {error.msg}. "

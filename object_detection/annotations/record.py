@@ -4,7 +4,7 @@ Coordinates are pixels of the image as stored: x to the right, y down, the first
 [0, 1). Nothing here is checked or clipped; that is `checking.py`'s work, once for all formats.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class AnnotationError(ValueError):
 class Polygons(NamedTuple):
     """A mask as the union of closed polygons, less what lies in a hole."""
 
-    parts: tuple[tuple[float, ...], ...]  # each (x0, y0, x1, y1, ...)
+    parts: tuple[Sequence[float], ...]  # each (x0, y0, x1, y1, ...), a tuple or an array
     holes: tuple[tuple[float, ...], ...] = ()  # cut out of all the parts
 
 

@@ -1,6 +1,7 @@
 """COCO json into records of our own."""
 
 import json
+from array import array
 
 import pytest
 
@@ -52,8 +53,8 @@ def test_the_form_of_a_mask_is_told_by_its_shape(tmp_path, crowd):
     def mask(segmentation):
         return _only_object(tmp_path, segmentation=segmentation, iscrowd=crowd).mask
 
-    assert mask([TRIANGLE]) == Polygons((tuple(TRIANGLE),))
-    assert mask(TRIANGLE) == Polygons((tuple(TRIANGLE),))  # the outer list forgotten
+    assert mask([TRIANGLE]) == Polygons((array("d", TRIANGLE),))
+    assert mask(TRIANGLE) == Polygons((array("d", TRIANGLE),))  # the outer list forgotten
     assert mask({"size": [2, 3], "counts": [1, 3, 2]}) == RunLengths(2, 3, (1, 3, 2))
     assert mask({"size": [2, 3], "counts": "132"}) == RunLengths(2, 3, b"132")
     assert mask([]) is None
@@ -147,3 +148,9 @@ def test_a_file_that_cannot_be_used_is_an_error_that_says_where(tmp_path, conten
 def test_a_missing_file_is_an_error_with_its_name(tmp_path):
     with pytest.raises(AnnotationError, match="nowhere.json"):
         coco.read(tmp_path / "nowhere.json", tmp_path)
+
+
+def test_polygons_with_numbers_as_text(tmp_path):
+    found = _only_object(tmp_path, segmentation=[["1", "1.5", 5, 1, 5, 5]])
+
+    assert found.mask == Polygons((array("d", [1, 1.5, 5, 1, 5, 5]),))
