@@ -7,6 +7,7 @@ from PIL import Image
 
 from object_detection.annotations import image_labels
 from object_detection.annotations.example_features import Settings, features_of
+from object_detection.annotations.masks import rasterize
 from object_detection.annotations.record import (
     AnnotatedImage,
     AnnotatedObject,
@@ -86,3 +87,9 @@ def test_a_stretched_mask_has_the_size_of_the_image():
         pixels = np.asarray(mask)
     np.testing.assert_array_equal(pixels, np.kron(small.pixels, np.ones((2, 2), np.uint8)))
     assert outcome.features["image/object/area"].tolist() == [8.0]
+
+
+def test_of_a_finer_mask_the_pixel_at_the_centre_holds():
+    fine = Stretched(Bitmap(np.arange(6)[np.newaxis] % 3 == 1), height=1, width=2)
+
+    assert rasterize(fine, 1, 2).tolist() == [[1, 1]]  # columns 1 and 4 of 0 to 5

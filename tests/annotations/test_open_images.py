@@ -101,6 +101,8 @@ def test_the_sequence_of_images_is_one(folder):
 
     assert len(images) == 2
     assert images[-1] == images[1] == list(images)[1] == images[:2][1]
+    assert images[-2] == images[0]
+    assert len(images[0].objects) == 2
     with pytest.raises(IndexError):
         images[2]
     assert pickle.loads(pickle.dumps(images[0])) == images[0]  # noqa: S301  it goes to workers
