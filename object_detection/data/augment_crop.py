@@ -90,10 +90,11 @@ class RandomCropToAspectRatio:
 
     def extent(self, shape):
         """[2] int32 (height, width) of the crop of an image of this shape ([2] int32)."""
-        height, width = tf.unstack(tf.cast(shape, tf.float32))
-        lower = tf.minimum(height, tf.round(width / self.aspect_ratio))
-        narrower = tf.minimum(width, tf.round(height * self.aspect_ratio))
-        return tf.maximum(tf.cast(tf.stack([lower, narrower]), tf.int32), 1)
+        # As vectors: TensorFlow 2.21 optimizes the same of two scalars into wrong numbers.
+        size = tf.cast(shape, tf.float32)
+        ratios = tf.constant([1.0 / self.aspect_ratio, self.aspect_ratio])
+        extent = tf.minimum(size, tf.round(tf.reverse(size, [0]) * ratios))
+        return tf.maximum(tf.cast(extent, tf.int32), 1)
 
 
 @dataclass(frozen=True)

@@ -97,13 +97,9 @@ class RandomPadToAspectRatio:
     def sizes(self, shape):
         """[2] float32 least (height, width), and between which scalars it is multiplied."""
         size = tf.cast(shape, tf.float32)
-        height, width = tf.unstack(size)
-        target = tf.stack(
-            [
-                tf.maximum(height, width / self.aspect_ratio),
-                tf.maximum(width, height * self.aspect_ratio),
-            ]
-        )
+        # As vectors: TensorFlow 2.21 optimizes the same of two scalars into wrong numbers.
+        ratios = tf.constant([1.0 / self.aspect_ratio, self.aspect_ratio])
+        target = tf.maximum(size, tf.reverse(size, [0]) * ratios)
         largest = tf.reduce_min(tf.maximum(self.max_ratio * size, target) / target)
         least = tf.reduce_max(tf.maximum(self.min_ratio * size, target) / target)
         return target, tf.minimum(least, largest), largest

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import test_augment_properties as properties
 from made_records import box_mask
 from test_augment_geometry import an_example
 
-from object_detection.data import augment_crop
+from object_detection.data import augment_crop, augment_window
 
 CROP = augment_crop.RandomSquareCropByScale(
     max_border=4, scale_min=0.5, scale_max=1.5, num_scales=5
@@ -90,3 +91,64 @@ def test_inside_a_graph_with_unknown_sizes():
     shapes = tf.data.Dataset.from_tensors(an_example()).repeat(3)
     got = shapes.map(lambda example: CROP(example, tf.constant([0, 1], tf.int64)))
     assert len(list(got)) == 3
+
+
+RULE = augment_crop.CropRule
+
+
+def test_a_crop_follows_its_rule():
+    """Windows of half the area to all of it, twice as wide as high to square."""
+    rule = RULE(0.5, (1.0, 2.0), (0.5, 1.0), 0.3)
+    shapes = set()
+    for got in properties.results(augment_crop.RandomCrop((rule,)), properties.an_example(), 40):
+        height, width = got.image.shape[:2]
+        assert 0.95 <= width / height <= 2.05 and height * width >= 0.48 * 80 * 100
+        shapes.add((height, width))
+    assert len(shapes) > 20
+
+
+@pytest.mark.parametrize(
+    ("share", "clip", "classes", "first"),
+    [
+        (0.0, True, [1, 2, 3], (0, 0, 10, 20)),
+        (0.3, True, [1, 2], (0, 0, 10, 20)),  # 0.5 of the first, 0.4 of the second, 0.21 of it
+        (0.3, False, [1, 2], (-10, 0, 10, 20)),
+        (0.45, True, [1], (0, 0, 10, 20)),
+        (0.51, True, [], None),
+    ],
+)
+def test_what_is_cut_goes_by_the_share_of_its_box(share, clip, classes, first):
+    """From (20, 20) on 32 x 66: of 20 x 20, 50 x 40 and 32 x 24 are 10 x 20, 30 x 26, 8 x 12."""
+    window = tf.constant([20, 20]), tf.constant([32, 66])
+    got = augment_window.crop(properties.an_example(), *window, share, clip)
+
+    assert got.classes.numpy().tolist() == classes
+    assert got.image.shape == (32, 66, 3) and got.masks.shape == (len(classes), 32, 66)
+    if first:
+        boxes = properties.pixels_of(got.boxes_normalized, (32, 66))
+        np.testing.assert_allclose(boxes[0], first, atol=1e-4)
+        np.testing.assert_array_equal(got.masks[0], box_mask(32, 66, (0, 0, 10, 20)))
+
+
+def test_the_probability_of_no_crop():
+    rules = (RULE(0.0, (1, 1), (0.1, 0.2), random_coef=0.7),)
+    got = properties.results(augment_crop.RandomCrop(rules), properties.an_example(), 60)
+    whole = [one.image.shape == (80, 100, 3) for one in got]
+    assert 0.5 < np.mean(whole) < 0.9
+    assert all(len(one.classes) == 3 for one, left in zip(got, whole, strict=True) if left)
+
+
+def test_all_rules_are_drawn():
+    rules = tuple(RULE(0.0, (1, 1.01), (area, area + 0.04)) for area in (0.1, 0.3, 0.6))
+    got = properties.results(augment_crop.RandomCrop(rules), properties.an_example(), 30)
+    sides = sorted({round(one.image.shape[0] / 10) for one in got})
+    assert sides == [3, 5, 7]  # the roots of 800, 2400 and 4800: 28, 49, 69
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.25, 3.0])
+def test_crops_to_an_aspect_ratio_are_as_large_as_can_be(ratio):
+    step = augment_crop.RandomCropToAspectRatio(ratio)
+    for got in properties.results(step, properties.an_example(), 10):
+        height, width = got.image.shape[:2]
+        assert width / height == pytest.approx(ratio, rel=0.03)
+        assert height == 80 or width == 100
