@@ -30,7 +30,12 @@ def define_flags() -> None:
         lower_bound=1,
     )
     flags.DEFINE_integer("checkpoint_every_n", 1000, "Steps between checkpoints.", lower_bound=1)
-    # Ours.
+    _define_our_flags()
+    _define_our_flags_of_training()
+    flags.mark_flags_as_required(["pipeline_config_path", "model_dir"])
+
+
+def _define_our_flags():
     flags.DEFINE_integer(
         "checkpoint_max_to_keep", 7, "How many checkpoints are kept; 0: all.", lower_bound=0
     )
@@ -49,6 +54,23 @@ def define_flags() -> None:
         "model_dir/best, for example DetectionMasks_Precision/mAP or Loss/total_loss (the lowest); "
         "NAME:metric where the eval_input_readers have names.",
     )
+    flags.DEFINE_multi_string(
+        "config_override",
+        [],
+        "Changes the config: either a dotted field=value, such as train_config.batch_size=2, or "
+        "text of the config's own format to be merged. May be given more than once.",
+    )
+    flags.DEFINE_integer("seed", 0, "Makes weights, sampling and data order repeatable.")
+    flags.DEFINE_boolean(
+        "deterministic",
+        False,
+        "Use only operations whose results are the same to the last bit in every run, where "
+        "TensorFlow has them: on GPUs slower; on CPUs runs repeat as they are.",
+    )
+    flags.DEFINE_boolean("strict", False, "Stop at the first bad example instead of skipping it.")
+
+
+def _define_our_flags_of_training():
     flags.DEFINE_integer(
         "early_stopping_patience",
         0,
@@ -84,15 +106,6 @@ def define_flags() -> None:
         "checkpoint when another worker is lost.",
         lower_bound=0,
     )
-    flags.DEFINE_multi_string(
-        "config_override",
-        [],
-        "Changes the config: either a dotted field=value, such as train_config.batch_size=2, or "
-        "text of the config's own format to be merged. May be given more than once.",
-    )
-    flags.DEFINE_integer("seed", 0, "Makes weights, sampling and data order repeatable.")
-    flags.DEFINE_boolean("strict", False, "Stop at the first bad example instead of skipping it.")
-    flags.mark_flags_as_required(["pipeline_config_path", "model_dir"])
 
 
 def run(door: Callable[[], int]) -> int:
@@ -202,6 +215,7 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
     from object_detection.training.failures import WorkerLost
 
     distribution.let_gpu_memory_grow()
+    distribution.be_deterministic(FLAGS.deterministic)
     wanted = FLAGS.eval_every_n_steps
     every = eval_every_n_steps if wanted is None else wanted
     if FLAGS.early_stopping_patience and not FLAGS.best_metric:

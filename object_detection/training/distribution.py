@@ -34,6 +34,12 @@ def let_gpu_memory_grow() -> None:
             logging.info("GPU memory growth was fixed before; left as it is.")
 
 
+def be_deterministic(wanted: bool) -> None:
+    """Makes TensorFlow choose kernels that repeat to the last bit; call it before any runs."""
+    if wanted:
+        tf.config.experimental.enable_op_determinism()
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes the logs, summaries and checkpoints."""
     resolver = strategy.cluster_resolver

@@ -130,9 +130,11 @@ def train(config, options: TrainOptions) -> int:
             settings,
             checkpoints=keeper if chief else None,
             summaries=summaries,
-            before_save=lambda: state.bad_records.assign("\n".join(inputs.bad_records())),
-            keep_batch=lambda step: _keep_batch(config, options, strategy, inputs, step),
-            evaluate=_evaluation_within(config, options, network, optimizer, best, strategy),
+            hooks=train_loop.Hooks(
+                before_save=lambda: state.bad_records.assign("\n".join(inputs.bad_records())),
+                keep_batch=lambda step: _keep_batch(config, options, strategy, inputs, step),
+                evaluate=_evaluation_within(config, options, network, optimizer, best, strategy),
+            ),
         )
 
 

@@ -56,6 +56,22 @@ class LoopSettings(NamedTuple):
     several_workers: bool = False
 
 
+class Hooks(NamedTuple):
+    """What the loop calls besides the steps.
+
+    Attributes:
+        before_save: called before every save, to bring the state up to date.
+        keep_batch: called with a step whose loss or gradient is not finite; saves what that step
+            was given, for inspection, and says where.
+        evaluate: called with the step, the stop request and the checkpoint's prefix where an
+            evaluation is due, always just after a save. A sentence that it returns ends the run.
+    """
+
+    before_save: Callable[[], object] = lambda: None
+    keep_batch: Callable[[int], Path | None] = lambda step: None
+    evaluate: Callable[[int, StopRequest, Path | None], str | None] | None = None
+
+
 def train(
     step_function: Callable,
     iterator,
@@ -64,9 +80,7 @@ def train(
     *,
     checkpoints: CheckpointDirectory | None,
     summaries: Summaries,
-    before_save: Callable[[], object] = lambda: None,
-    keep_batch: Callable[[int], Path | None] = lambda step: None,
-    evaluate: Callable[[int, StopRequest, Path | None], str | None] | None = None,
+    hooks: Hooks = Hooks(),  # noqa: B008 (it holds nothing that changes)
 ) -> int:
     """Runs steps until `settings.num_steps`, or until Ctrl-C or SIGTERM; saves at the end.
 
@@ -75,11 +89,6 @@ def train(
         iterator: over the batches that come after those already used.
         state: already restored or fresh; its step is advanced.
         checkpoints: where to save; None keeps nothing.
-        before_save: called before every save, to bring the state up to date.
-        keep_batch: called with a step whose loss or gradient is not finite; saves what that step
-            was given, for inspection, and says where.
-        evaluate: called with the step, the stop request and the checkpoint's prefix where an
-            evaluation is due, always just after a save. A sentence that it returns ends the run.
 
     Returns:
         The exit code: 0, or 128 + the signal that ended the run.
@@ -88,8 +97,8 @@ def train(
         NonFiniteLoss, NoExamples, OutOfMemory, WorkerLost, CheckpointError: with all that the user
             needs to go on; the last good checkpoint is untouched.
     """
-    saver = _Saver(checkpoints, state, before_save)
-    watch = _Watch(settings.skip_non_finite, keep_batch)
+    saver = _Saver(checkpoints, state, hooks.before_save)
+    watch = _Watch(settings.skip_non_finite, hooks.keep_batch)
     step = int(state.step.numpy())
     if step == 0:
         # A disk that is full or read-only shows now, and not after the first thousand steps.
@@ -103,13 +112,7 @@ def train(
     with StopRequest() as stop:
         try:
             while not stop and (settings.num_steps == 0 or step < settings.num_steps):
-                try:
-                    result = _run_step(step_function, iterator, step)
-                except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-                    if not settings.several_workers:
-                        raise
-                    saver.save(must_succeed=False)
-                    raise WorkerLost(_another_is_gone(step, error)) from error
+                result = _run_step(step_function, iterator, step, saver, settings)
                 if result is None:
                     saver.save(must_succeed=True)
                     break
@@ -123,8 +126,8 @@ def train(
                 if stop or due or step % settings.checkpoint_every_n == 0:
                     progress.pause()
                     saver.save(must_succeed=last or bool(stop))
-                    if due and evaluate is not None and not stop:
-                        over = evaluate(step, stop, saver.newest)
+                    if due and hooks.evaluate is not None and not stop:
+                        over = hooks.evaluate(step, stop, saver.newest)
                         if over:
                             logging.info("%s", over)
                             break
@@ -168,10 +171,15 @@ class _Saver:
         logging.info("Saved %s at step %d.", self.newest, int(self._state.step.numpy()))
 
 
-def _run_step(step_function, iterator, step):
+def _run_step(step_function, iterator, step, saver, settings):
     """The step's result, or None where the data has come to its end."""
     try:
         return step_function(iterator, tf.constant(step, tf.int64))
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if not settings.several_workers:
+            raise
+        saver.save(must_succeed=False)
+        raise WorkerLost(_another_is_gone(step, error)) from error
     except tf.errors.OutOfRangeError as error:
         if step == 0:
             raise NoExamples(

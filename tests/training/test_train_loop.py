@@ -158,7 +158,7 @@ def loop(step, tmp_path, num_steps=3, made=None, keep_batch=lambda step: None, *
         ),
         checkpoints=CheckpointDirectory(tmp_path),
         summaries=Summaries(None),
-        keep_batch=keep_batch,
+        hooks=train_loop.Hooks(keep_batch=keep_batch),
     )
 
 

@@ -8,7 +8,9 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from object_detection import model_main
 from object_detection.protos import pipeline_pb2
@@ -202,6 +204,7 @@ def test_from_images_to_metrics_and_on(tmp_path):
     small = "model.faster_rcnn.image_resizer={fixed_shape_resizer {height: 64 width: 64}}"
     common = (
         *("--model_dir=run", "--log_every_n_steps=1", f"--config_override={small}"),
+        "--deterministic",
         f"--pipeline_config_path={ROOT}/samples/configs/mask_rcnn_resnet18_fpn_shapes.config",
     )
     door = ("-m", "object_detection.model_main")
@@ -216,3 +219,17 @@ def test_from_images_to_metrics_and_on(tmp_path):
     assert "resuming from run/ckpt-3 at step 2" in log and "step 3/3" in log
     do(*door, *common, "--checkpoint_dir=run", "--run_once")
     assert (run_dir / "eval" / "metrics-3.json").exists()
+    # The same run without a stop: every weight, slot and average to the last bit.
+    whole = [part.replace("=run", "=whole") for part in common]
+    flags = ("--num_train_steps=3", "--eval_every_n_steps=0")
+    do(*door, *whole, *flags)
+    stopped, straight = (
+        tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / name)))
+        for name in ("run", "whole")
+    )
+    names = straight.get_variable_to_shape_map()
+    assert len(names) > 200 and names == stopped.get_variable_to_shape_map()
+    for name in names:
+        np.testing.assert_array_equal(
+            stopped.get_tensor(name), straight.get_tensor(name), err_msg=name
+        )

@@ -194,7 +194,7 @@ def run(model_dir, num_steps, *, made=None, evaluate=None, pause=0.0, **settings
         ),
         checkpoints=keeper,
         summaries=Summaries(None),
-        evaluate=evaluate,
+        hooks=train_loop.Hooks(evaluate=evaluate),
     )
     return made, code
 
