@@ -147,6 +147,8 @@ def test_workers_that_know_the_folder_by_another_name(images, tmp_path):
 
     assert by_beam == locally
     assert report.written["images"] == 68
+    again, _ = convert(seen, tmp_path / "beam", resume=True)  # the launcher knows them as its own
+    assert again == locally
 
 
 def test_files_of_another_file_system_are_copied_to_the_worker(images, tmp_path, monkeypatch):
