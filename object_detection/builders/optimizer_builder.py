@@ -33,10 +33,23 @@ class Adam(NamedTuple):
     beta_2: float = 0.999
 
 
+class AdamW(NamedTuple):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2).
+
+    Kernels alone shrink, by `rate * weight_decay` of themselves at each update, as people use it
+    for detectors: biases and the scales and offsets of norms do not.
+    """
+
+    epsilon: float
+    weight_decay: float
+    beta_1: float
+    beta_2: float
+
+
 class OptimizerPlan(NamedTuple):
     """How weights are updated."""
 
-    rule: Momentum | RMSProp | Adam
+    rule: Momentum | RMSProp | Adam | AdamW
     learning_rate: schedules.Schedule  # step -> scalar float32 rate
     average_decay: float | None  # of the moving average of the weights; None where none is kept
 
@@ -69,6 +82,10 @@ OPTIMIZERS = {
         build_learning_rate(c.learning_rate),
     ),
     "adam_optimizer": lambda c: (Adam(c.epsilon), build_learning_rate(c.learning_rate)),
+    "adam_w_optimizer": lambda c: (
+        AdamW(c.epsilon, c.weight_decay, c.beta_1, c.beta_2),
+        build_learning_rate(c.learning_rate),
+    ),
 }
 
 LEARNING_RATES = {

@@ -85,11 +85,13 @@ READ = {
     "fine_tune_checkpoint_type load_all_detection_checkpoint_vars "
     "fine_tune_checkpoint_version update_trainable_variables",
     **PREPROCESSING,
-    "Optimizer": "rms_prop_optimizer momentum_optimizer adam_optimizer use_moving_average "
+    "Optimizer": "rms_prop_optimizer momentum_optimizer adam_optimizer adam_w_optimizer "
+    "use_moving_average "
     "moving_average_decay",
     "RMSPropOptimizer": "learning_rate momentum_optimizer_value decay epsilon",
     "MomentumOptimizer": "learning_rate momentum_optimizer_value",
     "AdamOptimizer": "learning_rate epsilon",
+    "AdamWOptimizer": "learning_rate weight_decay beta_1 beta_2 epsilon",
     "LearningRate": "constant_learning_rate exponential_decay_learning_rate "
     "manual_step_learning_rate cosine_decay_learning_rate",
     "ConstantLearningRate": "learning_rate",

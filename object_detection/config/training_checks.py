@@ -67,7 +67,7 @@ def _optimizer(look) -> Findings:
     optimizer = look.message.optimizer
     kind = optimizer.WhichOneof("optimizer")
     if kind is None:
-        fix = "Add momentum_optimizer, adam_optimizer or rms_prop_optimizer with a learning_rate"
+        fix = "Add momentum_optimizer, adam_optimizer or another one with a learning_rate"
         return faults([Finding(at, "is not set", fix)])
     member = Look(getattr(optimizer, kind), f"{at}.{kind}")
     found = faults(_rule(member))
@@ -90,6 +90,11 @@ def _rule(look):
     fields = look.message.DESCRIPTOR.fields_by_name
     if "momentum_optimizer_value" in fields:
         yield from look.within(0, 1, "momentum_optimizer_value")
+    for name in ("beta_1", "beta_2"):
+        if name in fields:
+            yield from look.within(0, 1, name)
+    if "weight_decay" in fields:
+        yield from look.at_least(0, "weight_decay")
     if "epsilon" in fields:
         yield from look.at_least(0, "epsilon")
     if "decay" in fields:

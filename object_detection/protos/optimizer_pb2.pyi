@@ -7,18 +7,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Optimizer(_message.Message):
-    __slots__ = ("rms_prop_optimizer", "momentum_optimizer", "adam_optimizer", "use_moving_average", "moving_average_decay")
+    __slots__ = ("rms_prop_optimizer", "momentum_optimizer", "adam_optimizer", "adam_w_optimizer", "use_moving_average", "moving_average_decay")
     RMS_PROP_OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     MOMENTUM_OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     ADAM_OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    ADAM_W_OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     USE_MOVING_AVERAGE_FIELD_NUMBER: _ClassVar[int]
     MOVING_AVERAGE_DECAY_FIELD_NUMBER: _ClassVar[int]
     rms_prop_optimizer: RMSPropOptimizer
     momentum_optimizer: MomentumOptimizer
     adam_optimizer: AdamOptimizer
+    adam_w_optimizer: AdamWOptimizer
     use_moving_average: bool
     moving_average_decay: float
-    def __init__(self, rms_prop_optimizer: _Optional[_Union[RMSPropOptimizer, _Mapping]] = ..., momentum_optimizer: _Optional[_Union[MomentumOptimizer, _Mapping]] = ..., adam_optimizer: _Optional[_Union[AdamOptimizer, _Mapping]] = ..., use_moving_average: bool = ..., moving_average_decay: _Optional[float] = ...) -> None: ...
+    def __init__(self, rms_prop_optimizer: _Optional[_Union[RMSPropOptimizer, _Mapping]] = ..., momentum_optimizer: _Optional[_Union[MomentumOptimizer, _Mapping]] = ..., adam_optimizer: _Optional[_Union[AdamOptimizer, _Mapping]] = ..., adam_w_optimizer: _Optional[_Union[AdamWOptimizer, _Mapping]] = ..., use_moving_average: bool = ..., moving_average_decay: _Optional[float] = ...) -> None: ...
 
 class RMSPropOptimizer(_message.Message):
     __slots__ = ("learning_rate", "momentum_optimizer_value", "decay", "epsilon")
@@ -114,3 +116,17 @@ class AdamOptimizer(_message.Message):
     learning_rate: LearningRate
     epsilon: float
     def __init__(self, learning_rate: _Optional[_Union[LearningRate, _Mapping]] = ..., epsilon: _Optional[float] = ...) -> None: ...
+
+class AdamWOptimizer(_message.Message):
+    __slots__ = ("learning_rate", "weight_decay", "beta_1", "beta_2", "epsilon")
+    LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_DECAY_FIELD_NUMBER: _ClassVar[int]
+    BETA_1_FIELD_NUMBER: _ClassVar[int]
+    BETA_2_FIELD_NUMBER: _ClassVar[int]
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
+    learning_rate: LearningRate
+    weight_decay: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    def __init__(self, learning_rate: _Optional[_Union[LearningRate, _Mapping]] = ..., weight_decay: _Optional[float] = ..., beta_1: _Optional[float] = ..., beta_2: _Optional[float] = ..., epsilon: _Optional[float] = ...) -> None: ...

@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.builders.optimizer_builder import Adam, Momentum, OptimizerPlan, RMSProp
+from object_detection.builders.optimizer_builder import (
+    Adam,
+    AdamW,
+    Momentum,
+    OptimizerPlan,
+    RMSProp,
+)
 
 
 class _Rule(NamedTuple):
@@ -61,10 +67,17 @@ def _adam(rule, weight, slots, gradient, rate, step):
     )
 
 
+def _adam_w(rule, weight, slots, gradient, rate, step):
+    if len(weight.shape) > 1:  # kernels; biases and norms have one dimension
+        weight.assign_sub(weight * (rate * rule.weight_decay))
+    _adam(rule, weight, slots, gradient, rate, step)
+
+
 _RULES = {
     Momentum: _Rule(("momentum",), _momentum),
     RMSProp: _Rule(("mean_square", "momentum"), _rms_prop),
     Adam: _Rule(("first_moment", "second_moment"), _adam),
+    AdamW: _Rule(("first_moment", "second_moment"), _adam_w),
 }
 
 

@@ -7,7 +7,13 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from object_detection.builders import optimizer_builder
-from object_detection.builders.optimizer_builder import Adam, Momentum, OptimizerPlan, RMSProp
+from object_detection.builders.optimizer_builder import (
+    Adam,
+    AdamW,
+    Momentum,
+    OptimizerPlan,
+    RMSProp,
+)
 from object_detection.ops import schedules
 from object_detection.protos import optimizer_pb2
 from object_detection.training.optimizer import Optimizer
@@ -43,6 +49,24 @@ def test_rms_prop_by_hand():
 def test_first_step_of_adam_is_one_rate_long():
     optimizer = optimizer_of(Adam(0.0), {"w": tf.Variable([1.0, 1.0])})
     np.testing.assert_allclose(run(optimizer, [[3.0, -7.0]])[0], [0.5, 1.5], rtol=1e-5)
+
+
+def test_adam_w_is_keras_with_the_decay_on_kernels_alone():
+    kernel, bias = np.array([[1.0, -2.0], [0.5, 3.0]], np.float32), np.array([1.0, 2.0], np.float32)
+    weights = {"kernel": tf.Variable(kernel), "bias": tf.Variable(bias)}
+    ours = optimizer_of(AdamW(1e-8, 0.1, 0.8, 0.95), weights, rate=0.25)
+    theirs = [tf.keras.Variable(kernel), tf.keras.Variable(bias)]
+    keras_rule = tf.keras.optimizers.AdamW(
+        0.25, weight_decay=0.1, beta_1=0.8, beta_2=0.95, epsilon=1e-8
+    )
+    keras_rule.exclude_from_weight_decay([theirs[1]])
+    rng = np.random.default_rng(0)
+    for step in range(5):
+        gradients = [tf.constant(rng.normal(size=w.shape), tf.float32) for w in (kernel, bias)]
+        ours.apply(gradients, tf.constant(step, tf.int64))
+        keras_rule.apply(gradients, theirs)
+    for weight, other in zip(weights.values(), theirs, strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-4, atol=1e-6)
 
 
 def test_a_weight_without_gradient_is_left_alone():
