@@ -1,7 +1,7 @@
 r"""Writes the Oxford-IIIT pets as TFRecords.
 
     python dataset_tools/create_pet_tf_record.py --data_dir=pets --output_dir=records
-    python dataset_tools/create_pet_tf_record.py --data_dir=pets --output_dir=records \\
+    python dataset_tools/create_pet_tf_record.py --data_dir=pets --output_dir=records \
         --faces_only=false
 
 The first writes the boxes of faces, `pet_faces_train.record` and `pet_faces_val.record`; the second
