@@ -117,7 +117,7 @@ def test_large_images_are_shrunk(tmp_path):
     picture = pixels_of(card)
     assert picture.shape == (320, 640, 3)
     red, _, blue = picture[239, 140:370].mean(axis=0)  # the lower side of the box, of one pixel
-    assert red > blue + 50
+    assert blue > red + 50
     assert card.facts.size == (600, 1200)
     np.testing.assert_allclose(card.facts.boxes, [[150, 240, 450, 720]])
 
