@@ -80,11 +80,14 @@ def _paste_crop(mask, box, height, width):
     left, x, x_after, x_lerp = _readings(box[1], box[3], width, mask.shape[1])
     # In the order of TensorFlow's kernel: along x first, each as a + (b - a) * fraction. The
     # mask's rows are fewer than the image's, so they are stretched along x while they are few.
-    lines = mask[:, x] + (mask[:, x_after] - mask[:, x]) * x_lerp
-    crop = lines[y_after]
-    crop -= lines[y]
+    before, lines = mask.take(x, axis=1), mask.take(x_after, axis=1)
+    lines -= before
+    lines *= x_lerp
+    lines += before
+    before, crop = lines.take(y, axis=0), lines.take(y_after, axis=0)
+    crop -= before
     crop *= y_lerp[:, np.newaxis]
-    crop += lines[y]
+    crop += before
     return crop, top, left
 
 
@@ -108,11 +111,11 @@ def _readings(low, high, image_side, mask_side):
         point = start * last + np.arange(image_side, dtype=np.float32) * step
     else:
         point = np.array([0.5 * np.float64(start + end) * last], np.float32)
-    inside = np.flatnonzero((point >= 0) & (point <= last))
-    first = int(inside[0]) if len(inside) else 0
-    point = point[inside]
-    before, after = np.floor(point), np.ceil(point)
-    return first, before.astype(np.intp), after.astype(np.intp), point - before
+    # Points never fall, so those inside are one run.
+    first = int(point.searchsorted(0, "left"))
+    point = point[first : int(point.searchsorted(last, "right"))]
+    before = np.floor(point)
+    return first, before.astype(np.intp), np.ceil(point).astype(np.intp), point - before
 
 
 def _runs(crop, top, left, height, width):
@@ -126,11 +129,14 @@ def _runs(crop, top, left, height, width):
     crop_height, crop_width = crop.shape
     pixels = np.zeros(crop_width * (crop_height + 1) + 1, bool)
     pixels[1:].reshape(crop_width, crop_height + 1)[:, :-1] = crop.T
-    column, row = np.divmod(np.flatnonzero(pixels[1:] != pixels[:-1]), crop_height + 1)
-    borders = (left + column) * height + top + row
+    borders = np.flatnonzero(pixels[1:] != pixels[:-1])
+    # From the crop's columns of height + 1 to the image's.
+    borders += borders // (crop_height + 1) * (height - crop_height - 1) + (left * height + top)
     # Runs that touch the image's border go on in the next column: two equal borders cancel.
     if len(borders) > 2 and crop_height == height:
         double = np.flatnonzero(borders[1:] == borders[:-1])
         borders = np.delete(borders, np.concatenate([double, double + 1]))
-    counts = np.diff(borders, prepend=0, append=total)
+    counts = np.empty(len(borders) + 1, np.int64)
+    counts[:-1], counts[-1] = borders, total
+    counts[1:] -= borders
     return counts[:-1].tolist() if len(counts) > 1 and counts[-1] == 0 else counts.tolist()
