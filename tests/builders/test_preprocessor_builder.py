@@ -3,7 +3,15 @@ from google.protobuf import text_format
 
 from object_detection.builders import preprocessor_builder
 from object_detection.config.errors import ConfigError
-from object_detection.data import augment_color, augment_crop, augment_geometry
+from object_detection.data import (
+    augment_color,
+    augment_copy_paste,
+    augment_crop,
+    augment_geometry,
+    augment_objects,
+    augment_pad,
+    augment_scale,
+)
 from object_detection.protos import preprocessor_pb2
 
 
@@ -38,10 +46,98 @@ def build(text):
             "random_square_crop_by_scale { scale_min: 0.5 scale_max: 2 }",
             augment_crop.RandomSquareCropByScale(128, 0.5, 2, 8),
         ),
+        ("random_crop_image { }", augment_crop.RandomCrop((augment_crop.CropRule(),))),
+        ("random_pad_image { }", augment_pad.RandomPadImage()),
+        (
+            "random_pad_image { min_image_height: 5 min_image_width: 6 pad_color: [1, 2, 3] }",
+            augment_pad.RandomPadImage((5, 6), None, (1, 2, 3)),
+        ),
+        ("random_absolute_pad_image { }", augment_pad.RandomAbsolutePadImage(1, 1)),
+        (
+            "random_crop_pad_image { random_coef: 1 max_padded_size_ratio: [3, 4] }",
+            augment_pad.RandomCropPad(
+                ((augment_crop.CropRule(random_coef=1), augment_pad.PadRule((1, 1), (3, 4))),)
+            ),
+        ),
+        (
+            "random_jitter_boxes { ratio: 0.5 jitter_mode: SHRINK }",
+            augment_objects.RandomJitterBoxes(0.5, "SHRINK"),
+        ),
+        (
+            "resize_image { new_height: 5 new_width: 6 method: AREA }",
+            augment_scale.ResizeImage(5, 6, "AREA"),
+        ),
+        # TFOD's own default where the schema's is never used.
+        (
+            "random_downscale_to_target_pixels { }",
+            augment_scale.RandomDownscaleToTargetPixels(0, 300_000, 800_000),
+        ),
+        (
+            "random_downscale_to_target_pixels { max_target_pixels: 400000 }",
+            augment_scale.RandomDownscaleToTargetPixels(0, 300_000, 400_000),
+        ),
+        ("copy_paste { max_objects: 3 }", augment_copy_paste.CopyPaste(1.0, 0.5, 0.1, 3)),
     ],
 )
 def test_each_supported_step_builds(text, wanted):
-    assert build(text) == wanted
+    built = build(text)
+    assert type(built) is type(wanted)
+    assert _numbers(built) == pytest.approx(_numbers(wanted)), built
+
+
+def _numbers(value):
+    """The numbers of settings within settings, in order; other values as hashes."""
+    if hasattr(value, "__dict__"):
+        value = tuple(vars(value).values())
+    if isinstance(value, tuple):
+        return [number for part in value for number in _numbers(part)]
+    return [value if isinstance(value, bool | int | float) else hash(value)]
+
+
+def test_ssd_crops_without_operations_are_tfods():
+    """Seven shares of an object, six where a frame follows; 0.15 of the images stay whole."""
+    shares = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+    crop, pad = build("ssd_random_crop {}"), build("ssd_random_crop_pad {}")
+    assert [rule.min_object_covered for rule in crop.rules] == list(shares)
+    assert [rule.overlap_thresh for rule in crop.rules] == list(shares)
+    assert {(r.aspect_ratio, r.area, r.random_coef) for r in crop.rules} == {
+        ((0.5, 2.0), (0.1, 1.0), 0.15)
+    }
+    assert [rule.min_object_covered for rule, _ in pad.rules] == list(shares[1:])
+    assert {frame for _, frame in pad.rules} == {augment_pad.PadRule()}
+    first, second = build("ssd_random_crop_fixed_aspect_ratio { aspect_ratio: 2 }").steps
+    assert {rule.aspect_ratio for rule in first.rules} == {(2, 2)} and second.aspect_ratio == 2
+    last = build("ssd_random_crop_pad_fixed_aspect_ratio { aspect_ratio: 2 }").steps[1]
+    assert last == augment_pad.RandomPadToAspectRatio(2, (1, 1), (2, 2))
+
+
+def test_operations_are_read_one_by_one():
+    """In a crop with a frame a colour that is not set is black."""
+    area = "min_area: 0.5 max_area: 1 min_aspect_ratio: 1 max_aspect_ratio: 1"
+    operations = f"operations {{ {area} }} operations {{ {area} random_coef: 1 }}"
+    step = build(f"ssd_random_crop {{ {operations} }}")
+    rule = augment_crop.CropRule(0, (1, 1), (0.5, 1), 0, True, 0)
+    assert step.rules == (rule, augment_crop.CropRule(0, (1, 1), (0.5, 1), 0, True, 1))
+    framed = build(f"ssd_random_crop_pad {{ {operations} }}")
+    assert framed.rules[0] == (rule, augment_pad.PadRule(color=(0, 0, 0)))
+
+
+def test_a_list_ends_with_the_objects_there_is_room_for():
+    flip, doubled, paste = (
+        preprocessor_builder.read(f"{name} {{ }}")
+        for name in ("random_horizontal_flip", "random_self_concat_image", "copy_paste")
+    )
+    assert preprocessor_builder.build_all([flip], 7) == (build("random_horizontal_flip {}"),)
+    for step in (doubled, paste):
+        *_, last = preprocessor_builder.build_all([step, flip], 7)
+        assert last == augment_objects.KeepAtMost(7)
+    with pytest.raises(ConfigError, match="copy_paste 2 times; take out all but one"):
+        preprocessor_builder.build_all([paste, flip, paste], 7)
+
+
+def test_a_text_that_is_no_step():
+    with pytest.raises(ConfigError, match="'random_hat.*' is no step of data_augmentation_options"):
+        preprocessor_builder.read("random_hat { }")
 
 
 def test_every_other_step_is_refused_by_name():
