@@ -148,3 +148,12 @@ def test_run_lengths_say_what_they_were_drawn_on_where_the_annotation_says_nothi
 
     assert features["image/height"] == [HEIGHT]
     assert turned["image/height"] == [WIDTH]
+
+
+def test_the_tables_of_a_jpeg_turn_with_it():
+    fine_rows = [1 + 8 * column for _ in range(8) for column in range(8)]  # coarse across columns
+
+    stored = prepare(_encode(_picture("L"), "JPEG", 6, qtables=[fine_rows]))
+
+    with Image.open(io.BytesIO(stored.encoded)) as image:
+        assert image.quantization[0] == [1 + 8 * row for row in range(8) for _ in range(8)]
