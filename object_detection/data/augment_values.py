@@ -106,10 +106,10 @@ class RandomPatchGaussian:
         corner = tf.cast(place, tf.int32) - side // 2
 
         def noisy():
-            patch = window(tf.ones([1, side, side, 1], tf.uint8), -corner, shape[:2])[0]
+            patch = window(tf.ones([1, side, side], tf.bool), -corner, shape[:2])[0]
             noise = tf.random.stateless_normal(shape, seeds[3], stddev=255.0 * deviation)
             image = tf.clip_by_value(tf.cast(example.image, tf.float32) + noise, 0.0, 255.0)
-            return tf.where(patch > 0, like(example.image, image), example.image)
+            return tf.where(patch[..., tf.newaxis], like(example.image, image), example.image)
 
         chosen = tf.random.stateless_uniform([], seeds[4]) >= self.random_coef
         return example._replace(image=tf.cond(chosen, noisy, lambda: example.image))

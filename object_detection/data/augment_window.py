@@ -26,14 +26,14 @@ def show(example, corner, extent, fill=None):
     shape = tf.shape(example.image)[:2]
     image = window(example.image[tf.newaxis], corner, extent)[0]
     if fill is not None:
-        inside = window(tf.ones([1, shape[0], shape[1], 1], tf.uint8), corner, extent)[0]
-        image = tf.where(inside > 0, image, like(image, fill))
+        inside = window(tf.ones([1, shape[0], shape[1]], tf.bool), corner, extent)[0]
+        image = tf.where(inside[..., tf.newaxis], image, like(image, fill))
     masks = example.masks
     if masks is not None:
         ratio = tf.cast(tf.shape(masks)[1:], tf.float32) / tf.cast(shape, tf.float32)
         first = tf.cast(tf.round(tf.cast(corner, tf.float32) * ratio), tf.int32)
         size = tf.cast(tf.round(tf.cast(extent, tf.float32) * ratio), tf.int32)
-        masks = window(masks[..., tf.newaxis], first, tf.maximum(size, 1))[..., 0]
+        masks = window(masks, first, tf.maximum(size, 1))
     boxes = example.boxes_normalized * tf.cast(tf.tile(shape, [2]), tf.float32)
     boxes = box_ops.change_frame(boxes, _rectangle(corner, extent))
     return example._replace(image=image, boxes_normalized=boxes, masks=masks)
@@ -82,7 +82,7 @@ def whole():
 
 
 def window(maps, corner, extent):
-    """[n, height, width, C] of maps [n, h, w, C] from `corner` on, zeros outside of them."""
+    """[n, height, width, ...] of maps [n, h, w, ...] from `corner` on, zeros outside of them."""
     shape = tf.shape(maps)[1:3]
     first = tf.clip_by_value(corner, 0, shape)
     last = tf.clip_by_value(corner + extent, 0, shape)
@@ -92,7 +92,8 @@ def window(maps, corner, extent):
     after = extent - before - (last - first)
     rows, columns = (tf.stack([before[axis], after[axis]]) for axis in (0, 1))
     nothing = tf.zeros([2], tf.int32)
-    return tf.pad(inside, tf.stack([nothing, rows, columns, nothing]))
+    amounts = [nothing, rows, columns, nothing]
+    return tf.pad(inside, tf.stack(amounts[: maps.shape.rank]))
 
 
 def _rectangle(corner, extent):
