@@ -4,13 +4,9 @@ The page's own parts stand beside this file: `contact_sheet.html`, `.css` and `.
 """
 
 import html
-import json
-import os
-from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
-import object_detection
+from object_detection.reports import page
 from object_detection.reports.facts import ImageFacts
 
 
@@ -41,30 +37,18 @@ def write(path, title, origin, views, classes):
         views: list of `View`s.
         classes: the `Classes`.
     """
-    parts = resources.files("object_detection.reports")
-    text = {
-        ending: parts.joinpath(f"contact_sheet.{ending}").read_text(encoding="utf-8")
-        for ending in ("html", "css", "js")
-    }
     cards = [_card(view.key, card, classes) for view in views for card in view.cards]
-    page = text["html"]
-    for mark, content in {
+    marks = {
         "TITLE": html.escape(title),
-        "STYLE": text["css"],
+        "STYLE": page.part("contact_sheet.css"),
         "ORIGIN": "".join(f"<li>{html.escape(line)}</li>" for line in origin),
         "TABS": "".join(_tab(view) for view in views),
         "TABLES": "".join(_tables(view) for view in views),
-        "VERSION": html.escape(object_detection.__version__),
-        "SCRIPT": text["js"],
+        "SCRIPT": page.part("contact_sheet.js"),
         # Last: the texts in it are the data's, and may hold anything.
-        "CARDS": _as_script(cards),
-    }.items():
-        page = page.replace(f"<!--{mark}-->", content)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+        "CARDS": page.as_script(cards),
+    }
+    page.write(path, "contact_sheet.html", marks)
 
 
 def _card(view, card, classes):
@@ -89,11 +73,6 @@ def _card(view, card, classes):
         "findings": [[each.severity, each.reason, each.detail] for each in facts.findings],
         "picture": card.picture,
     }
-
-
-def _as_script(value):
-    """JSON that may stand inside a script element, whatever texts are in it."""
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def _tab(view):

@@ -26,7 +26,7 @@ class Objects(NamedTuple):
             return None
         full = np.zeros((height, width), bool)
         rows, columns = self.covers or (height, width)
-        full[:rows, :columns] = _nearest(self.masks[index], rows, columns) > 0
+        full[:rows, :columns] = nearest(self.masks[index], rows, columns) > 0
         return full
 
 
@@ -65,7 +65,7 @@ def data_uri(picture):
         return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _nearest(mask, height, width):
+def nearest(mask, height, width):
     """[h, w] at another size, each pixel from the one that lies under it."""
     rows = np.minimum(np.arange(height) * mask.shape[0] // height, mask.shape[0] - 1)
     columns = np.minimum(np.arange(width) * mask.shape[1] // width, mask.shape[1] - 1)

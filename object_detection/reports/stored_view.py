@@ -76,6 +76,16 @@ class StoredView:
                 decoded, _ = self._decode(raw_records.parse(serialized, path, index))
                 yield path, index, decoded and decoded.example
 
+    def decoded(self):
+        """Decodes all records; yields (`RawRecord`, `Example` of numpy arrays or None)."""
+
+        def decode(record):
+            raw = raw_records.parse(*record)
+            decoded, _ = self._decode(raw)
+            return raw, decoded and decoded.example
+
+        yield from _mapped(decode, raw_records.read(self.files, self.file_report))
+
     def _look(self, record):
         raw = raw_records.parse(*record)
         digest = hashlib.sha256(raw.encoded).digest()[:12] if raw.encoded else b""

@@ -20,7 +20,7 @@ FLOORS = (
     {"training", "export"},
     {"prediction", "reports"},
     {"model_lib_v2", "exporter_lib_v2"},
-    {"model_main", "model_main_tf2", "exporter_main_v2", "predict", "browse_data"}
+    {"model_main", "model_main_tf2", "exporter_main_v2", "predict", "browse_data", "evaluate"}
     | {"dataset_tools", "export_inference_graph", "legacy"},
     {"model_tpu_main", "export_tflite_graph_tf2", "inference", "augmentation_sheet"},
 )

@@ -1,27 +1,9 @@
 """The page in a real browser, headless: what is shown, filters, keys, a phone's screen."""
 
-import shutil
-
 import pytest
 from made_page import NASTY, write
 
 from object_detection.reports import object_checks
-
-playwright = pytest.importorskip("playwright.sync_api", reason="the extra `test` brings playwright")
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
-    None,
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        # Without its own sandbox, which containers do not give it; the pages are ours.
-        started = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +12,8 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, address):
-    """The page, open; a test fails if it reports an error or asks for anything else."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
-    opened = context.new_page()
-    faults, asked = [], []
-    opened.on("console", lambda message: faults.append(message.text))
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(address)
-    yield opened
-    assert not faults
-    assert {url.partition("#")[0] for url in asked if not url.startswith("data:")} <= {address}
-    context.close()
+def page(open_page, address):
+    return open_page(address)
 
 
 def shown(page):
@@ -142,8 +113,7 @@ def test_keys_alone_suffice(page):
 
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
-    focused = "document.activeElement.querySelector('.id')?.textContent"
-    page.wait_for_function(f"{focused} === 'image-0'")  # the browser tells of the end a bit later
+    page.locator(".card:focus .id", has_text="image-0").wait_for()  # a bit after the dialog's end
     page.keyboard.press("c")
     assert page.get_by_label("Search").input_value() == ""
 

@@ -1,0 +1,142 @@
+"""Scores detections and shows what went wrong: `python -m object_detection.evaluate --help`.
+
+--annotations_file=instances_val.json --image_dir=val       the ground truth: a COCO json,
+--records='records/val.record-*'                            or records
+--saved_model=exported/saved_model                          who found: an exported model,
+--pipeline_config_path=pipeline.config --checkpoint=run     a checkpoint,
+--results=detections.json                                   or a COCO result file
+
+Prints COCO's numbers and writes report.html, metrics.json and metrics.csv. The page is complete in
+itself: it can be sent to others, and opens without network.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a file: Python then looks in this folder, not in the one above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from absl import app, flags, logging  # noqa: E402
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The flags of this command."""
+    flags.DEFINE_multi_string("records", [], "Ground truth: record files, patterns in quotes.")
+    flags.DEFINE_string(
+        "label_map_path", "", "Label map of --records. Unset: the label_map.pbtxt beside them."
+    )
+    flags.DEFINE_string("annotations_file", "", "Ground truth: a COCO json.")
+    flags.DEFINE_string("image_dir", "", "Images of --annotations_file. Unset: its folder.")
+    flags.DEFINE_string("saved_model", "", "Detections by an exported model.")
+    flags.DEFINE_string("checkpoint", "", "Detections by a checkpoint, of this config:")
+    flags.DEFINE_string("pipeline_config_path", None, "Config of --checkpoint, if not beside it.")
+    flags.DEFINE_string("results", "", "Detections of a COCO result file.")
+    flags.DEFINE_string("output_dir", "evaluation", "Where report.html and the rest go.")
+    flags.DEFINE_float(
+        "min_score", 0.5, "Of the confusion matrix and the errors: what scores less is left out."
+    )
+    flags.DEFINE_float(
+        "iou_threshold", 0.5, "Of the confusion matrix, the errors and the curves.", 0.01, 1.0
+    )
+    flags.DEFINE_integer("max_images", 0, "Look at the first so many images; 0: all.", 0)
+    flags.DEFINE_integer("worst_images", 40, "Images that are drawn for boxes and for masks.", 0)
+    flags.DEFINE_integer("picture_side", 640, "Pixels of a picture's longer side, at most.", 64)
+
+
+def main(arguments):
+    """Evaluates as the flags say; returns the exit code."""
+    if len(arguments) > 1:
+        raise app.UsageError(
+            f"unknown arguments: {' '.join(arguments[1:])} (patterns need quotes: --records='a-*')"
+        )
+    if bool(FLAGS.records) == bool(FLAGS.annotations_file):
+        raise app.UsageError("give the ground truth: either --records or --annotations_file")
+    if sum(map(bool, (FLAGS.saved_model, FLAGS.checkpoint, FLAGS.results))) != 1:
+        raise app.UsageError("give one of --saved_model, --checkpoint and --results")
+    from object_detection.training import commands, quiet
+
+    if not FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    quiet.start_tensorflow()
+    commands.say_who_we_are()
+    import tensorflow as tf
+
+    try:
+        return evaluate()
+    except (ValueError, OSError, tf.errors.OpError) as fault:
+        logging.error("%s", fault)
+        logging.debug("Raised here:", exc_info=True)
+        return 1
+
+
+def evaluate():
+    """Scores, prints and writes; returns the exit code."""
+    from object_detection.metrics import coco_results
+    from object_detection.reports import (
+        evaluation_figures,
+        evaluation_page,
+        model_evaluation,
+        truth_sources,
+    )
+
+    if FLAGS.annotations_file:
+        truth = truth_sources.from_coco(FLAGS.annotations_file, FLAGS.image_dir)
+    else:
+        truth = truth_sources.from_records(FLAGS.records, FLAGS.label_map_path)
+    output = Path(FLAGS.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    finder = _finder(truth)
+    pairs, notes = model_evaluation.look_at(truth, finder, FLAGS.max_images)
+    notes = [*truth.notes, *finder.notes(), *notes]
+    if not pairs:
+        raise ValueError("\n".join(["No image could be evaluated.", *notes[:20]]))
+    rules = model_evaluation.Rules(FLAGS.min_score, FLAGS.iou_threshold)
+    scored = model_evaluation.score(truth.categories, pairs, rules)
+    scored.notes.extend(notes)
+    print(scored.coco.table())
+    for note in scored.notes:
+        logging.warning("%s", note)
+    figures = evaluation_figures.as_dict(scored)
+    origin = [*truth.origin, f"detections: {finder.origin}"]
+    evaluation_page.write(
+        output / "report.html",
+        scored,
+        figures,
+        origin,
+        worst_images=FLAGS.worst_images,
+        side=FLAGS.picture_side,
+    )
+    evaluation_figures.write_json(output / "metrics.json", {"origin": origin, **figures})
+    evaluation_figures.write_csv(output / "metrics.csv", figures)
+    written = "report.html, metrics.json, metrics.csv"
+    if not FLAGS.results:
+        found = ((image.id, each, image.height, image.width) for image, each in pairs)
+        coco_results.write(output / "detections.json", found)
+        written += ", detections.json (for --results)"
+    print(f"\nIn {output}: {written}")
+    return 0
+
+
+def _finder(truth):
+    from object_detection.prediction import found_for_truth
+
+    if FLAGS.results:
+        return found_for_truth.FromResults(FLAGS.results, truth.sizes)
+    return found_for_truth.FromModel(
+        FLAGS.saved_model or FLAGS.checkpoint,
+        truth.categories,
+        pipeline_config=FLAGS.pipeline_config_path,
+    )
+
+
+def run():
+    """The command."""
+    define_flags()
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,96 @@
+"""Detections for images of a ground truth: by a model, or out of a COCO result file."""
+
+import numpy as np
+
+from object_detection.metrics import coco_results
+from object_detection.metrics.images import ImageDetections
+from object_detection.prediction.predictor import Predictor
+
+_SHOWN = 5
+
+
+class FromResults:
+    """Looks detections up in a result file.
+
+    Args:
+        path: of the COCO result file; raises `ResultFileError`.
+        sizes: {image id: (height, width)}, for masks given as polygons.
+    """
+
+    def __init__(self, path, sizes=None):
+        self.origin = str(path)
+        self._found = coco_results.read(path, sizes)
+        self._asked, self._empty = set(), 0
+
+    def __call__(self, image):
+        """The `ImageDetections` of an image (`id`, `height`, `width`)."""
+        self._asked.add(image.id)
+        found = self._found.get(image.id)
+        if found is None:
+            self._empty += 1
+            return ImageDetections(np.zeros([0, 4]), np.zeros(0), np.zeros(0, np.int64))
+        return found
+
+    def notes(self):
+        """What of the two does not belong together."""
+        notes = []
+        strange = [key for key in self._found if key not in self._asked]
+        if strange:
+            shown = ", ".join(strange[:_SHOWN]) + (", ..." if len(strange) > _SHOWN else "")
+            notes.append(
+                f"{len(strange)} images of {self.origin} are not among those evaluated: {shown}"
+            )
+        if self._empty:
+            notes.append(f"{self._empty} images have no detection in {self.origin}")
+        return notes
+
+
+class FromModel:
+    """Runs a model.
+
+    Args:
+        model: as `Predictor` takes it.
+        categories: {id: name} of the ground truth. A model's classes are known by their names
+            where it has names, which may have other ids there.
+        pipeline_config: path of the config of weights, or None.
+    """
+
+    def __init__(self, model, categories, *, pipeline_config=None):
+        self.origin = str(model)
+        self._predictor = Predictor(model, pipeline_config=pipeline_config)
+        self._ids, self._notes = translation(self._predictor.categories, categories)
+
+    def __call__(self, image):
+        """The `ImageDetections` of an image, or None where its pixels cannot be had."""
+        pixels = image.pixels() if image.loaded is None else image.loaded
+        if pixels is None:
+            return None
+        found = self._predictor.predict(pixels)
+        classes = np.array([self._ids.get(int(k), int(k)) for k in found.classes], np.int64)
+        return ImageDetections(found.boxes, found.scores, classes, found.box_masks)
+
+    def notes(self):
+        """What of model and ground truth does not belong together."""
+        return self._notes
+
+
+def translation(of_model, of_truth):
+    """Which class of the ground truth each class of a model is.
+
+    Args:
+        of_model, of_truth: {id: name}.
+
+    Returns:
+        {id of the model: id of the truth}, and notes. A class that the truth does not name gets a
+        negative id, which no class has; where no name is the same the ids themselves hold.
+    """
+    ids = {name: number for number, name in of_truth.items()}
+    if not of_model:
+        return {}, []
+    unknown = sorted(name for name in of_model.values() if name not in ids)
+    if len(unknown) == len(of_model):
+        return {}, ["the model's class names are not those of the ground truth: ids are compared"]
+    notes = []
+    if unknown:
+        notes.append(f"classes of the model that the ground truth has not: {', '.join(unknown)}")
+    return {number: ids.get(name, -1 - number) for number, name in of_model.items()}, notes

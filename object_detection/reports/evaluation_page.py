@@ -1,0 +1,236 @@
+"""A scored model as one HTML page: numbers, curves, confusion matrix and its worst images.
+
+The page's own parts stand beside this file: `evaluation_page.html`, `.css` and `.js`.
+"""
+
+import html
+
+import numpy as np
+
+from object_detection.metrics.score_table import PREFIX
+from object_detection.reports import charts, error_pictures, model_evaluation, page, pictures
+from object_detection.reports.charts import Line
+from object_detection.reports.found_errors import ERRORS, FOUND, THRESHOLDS, Tally
+
+_TITLES = {"boxes": "Boxes", "masks": "Masks"}
+_CONFUSED = 40  # classes in the matrix at most; the JSON file has all
+_ABOUT_ERRORS = (
+    "missed: an object that nothing found. wrong class: found, under another class. double: found "
+    "again. poor mask: the box fits, the mask does not. false: nothing of that class is there."
+)
+
+
+def write(path, scored, figures, origin, *, worst_images=40, side=640):
+    """Writes the page; it appears complete or not at all.
+
+    Args:
+        path: the HTML file.
+        scored: `model_evaluation.Scored`.
+        figures: `evaluation_figures.as_dict` of it.
+        origin: lines on what was evaluated.
+        worst_images: how many are drawn for each kind.
+        side: pixels of a picture's longer side, at most.
+    """
+    rules, kinds = scored.rules, scored.kinds[::-1]  # masks first, where there are some
+    names = scored.coco.categories
+    cards = [
+        _card(seen, kind, names, side)
+        for kind in kinds
+        for seen in model_evaluation.worst(scored.judged[kind], worst_images)
+    ]
+    counted = "{images} images, {objects} objects, {crowds} crowds, {detections} detections"
+    lines = [*origin, counted.format(**figures), *scored.notes]
+    marks = {
+        "STYLE": page.part("contact_sheet.css") + page.part("evaluation_page.css"),
+        "SCRIPT": page.part("evaluation_page.js"),
+        "TABS": "".join(
+            f'<button type="button" role="tab" class="tab" data-kind="{kind}">{_TITLES[kind]}'
+            "</button>"
+            for kind in kinds
+        ),
+        "ERRORS": "".join(
+            f'<label><input type="checkbox" value="{kind}" checked><i style="background:'
+            f'{error_pictures.COLOURS[kind]}"></i>{kind}</label>'
+            for kind in ERRORS
+        )
+        + f'<span><i style="background:{error_pictures.COLOURS[FOUND]}"></i>found well</span>',
+        "ABOUT-WORST": (
+            f"Those with the most errors first, at IoU {rules.iou_threshold:g} and scores from "
+            f"{rules.min_score:g}. {_ABOUT_ERRORS}"
+        ),
+        "TITLE": "Evaluation",
+        "ORIGIN": "".join(f"<li>{html.escape(line)}</li>" for line in lines),
+        "OPTIONS": "".join(
+            f'<option value="{number}">{html.escape(name)}</option>'
+            for number, name in names.items()
+        ),
+        "SECTIONS": "".join(_sections(scored, figures, kind) for kind in kinds),
+        # Last: the texts in it are the data's, and may hold anything.
+        "CARDS": page.as_script(cards),
+    }
+    page.write(path, "evaluation_page.html", marks)
+
+
+def _card(seen, kind, names, side):
+    picture = error_pictures.draw(seen, names, side, masks=kind == "masks")
+    return {
+        "view": kind,
+        "id": seen.image.id,
+        "name": seen.image.name,
+        "found": len(seen.events) - len(seen.errors),
+        "picture": None if picture is None else pictures.data_uri(picture),
+        "errors": [
+            {
+                "kind": event.kind,
+                "text": model_evaluation.words_of(event, seen, names),
+                "classes": _classes_of(event, seen),
+            }
+            for event in seen.errors
+        ],
+    }
+
+
+def _classes_of(event, seen):
+    """The ids of the classes that an event is about, as the page's selection has them."""
+    sides = ((seen.image.truth, event.truth), (seen.found, event.found))
+    return sorted({str(int(owner.classes[k])) for owner, k in sides if k is not None})
+
+
+def _sections(scored, figures, kind):
+    parts = (
+        _overview(scored, figures, kind),
+        _by_class(scored, figures, kind),
+        _curves(scored, kind),
+        _confusion(scored, kind),
+    )
+    return f'<div class="kind" data-kind="{kind}" hidden>{"".join(parts)}</div>'
+
+
+def _overview(scored, figures, kind):
+    rows, reasons = "", {}
+    for metric in scored.coco.metrics:
+        key = PREFIX[kind] + metric.name
+        why = figures["reasons"].get(key)
+        rows += (
+            f"<tr><th>{html.escape(metric.label)}</th>{_cell(figures['metrics'][key], why)}</tr>"
+        )
+        if why:
+            reasons.setdefault(why, []).append(metric.label)
+    counts = figures[kind]["errors"]
+    best = figures[kind]["all_classes"]
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    f1 = ""
+    if best["at score"] is not None:
+        f1 = f" F1 over all classes is largest, {best['best F1']:.3f}, "
+        f1 += f"from score {best['at score']:g} on."
+    return (
+        f'<section><h2>Numbers</h2><table class="numbers"><tbody>{rows}</tbody></table>'
+        f"{_reasons(reasons)}<p>At score {scored.rules.min_score:g} and IoU "
+        f"{scored.rules.iou_threshold:g}: {told}.{f1}</p></section>"
+    )
+
+
+def _by_class(scored, figures, kind):
+    shown = {metric.name: metric.label for metric in scored.coco.metrics}
+    shown |= {"best F1": "best F1", "at score": "at score"}
+    head = "".join(f"<th>{html.escape(label)}</th>" for label in ("objects", *shown.values()))
+    rows, reasons = "", {}
+    for entry in figures["classes"]:
+        values, whys = entry[kind], entry[kind]["reasons"]
+        cells = "".join(_cell(values[name], whys.get(name)) for name in shown)
+        rows += (
+            f'<tr data-class="{entry["id"]}"><th>{html.escape(entry["name"])}</th>'
+            f"<td>{entry['objects']}</td>{cells}</tr>"
+        )
+        for name, why in whys.items():
+            reasons.setdefault(why, []).append(shown[name])
+    return (
+        '<section><h2>By class and size</h2><div class="scroll"><table class="numbers"><thead><tr>'
+        f"<th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>{_reasons(reasons)}"
+        '<p class="faint">Sizes are COCO\'s, by the area of the object in the ground truth. best '
+        "F1 and the score to take for it are at the IoU of the confusion matrix.</p></section>"
+    )
+
+
+def _curves(scored, kind):
+    coco, rules = scored.coco, scored.rules
+    thresholds = np.array(coco.options.settings.iou_thresholds)
+    nearest = int(np.abs(thresholds - rules.iou_threshold).argmin())
+    precision = coco.arrays(kind).precision[nearest, :, :, 0, -1]  # [R, K]
+    recalls = np.linspace(0, 1, precision.shape[0])
+    of_precision, of_f1 = [], []
+    for place, (number, name) in enumerate(coco.categories.items()):
+        if precision[0, place] > -1:
+            of_precision.append(Line(name, recalls, precision[:, place], str(number)))
+        f1 = scored.judged[kind].tallies[number].f1()
+        if f1 is not None:
+            of_f1.append(Line(name, THRESHOLDS, f1, str(number)))
+    if not of_precision or not of_f1:
+        why = "there is nothing to find in the ground truth"
+        return f'<section><h2>Curves</h2><p class="none">None: {why}.</p></section>'
+    mean = np.mean([line.y for line in of_precision], axis=0)
+    of_precision.append(Line("all classes (mean)", recalls, mean))
+    together = sum(scored.judged[kind].tallies.values(), Tally()).f1()
+    of_f1.append(Line("all classes (together)", THRESHOLDS, together))
+    at = f"at IoU {thresholds[nearest]:g}"
+    left = charts.chart(f"Precision and recall {at}", "recall", "precision", of_precision)
+    title = f"F1 by the least score that counts, at IoU {rules.iou_threshold:g}"
+    right = charts.chart(title, "score", "F1", of_f1)
+    return (
+        f'<section><h2>Curves</h2>{charts.legend(of_precision)}<div class="charts">{left}{right}'
+        "</div></section>"
+    )
+
+
+def _confusion(scored, kind):
+    counts, names = scored.judged[kind].confusion, list(scored.coco.categories.values())
+    off = counts.copy()
+    np.fill_diagonal(off, 0)
+    seen = np.flatnonzero((counts.sum(0) + counts.sum(1))[:-1])
+    note = ""
+    if len(seen) < len(names):
+        note = f" {len(names) - len(seen)} classes that are neither there nor found are left out."
+    if len(seen) > _CONFUSED:
+        weight = (off.sum(0) + off.sum(1))[seen]
+        note += (
+            f" The {_CONFUSED} classes with the most errors of {len(seen)}; the JSON file has all."
+        )
+        seen = np.sort(seen[np.argsort(-weight, kind="stable")[:_CONFUSED]])
+    places = [*seen.tolist(), len(names)]
+    labels = [*(names[place] for place in seen), "background"]
+    totals = np.maximum(counts.sum(axis=1), 1)
+    body = ""
+    for row, label in zip(places, labels, strict=True):
+        cells = "".join(
+            _count(counts[row, k], counts[row, k] / totals[row], row == k) for k in places
+        )
+        body += f"<tr><th>{html.escape(label)}</th>{cells}</tr>"
+    head = "".join(f"<th>{html.escape(label)}</th>" for label in labels)
+    return (
+        '<section><h2>Confusion matrix</h2><p class="faint">Rows are the ground truth, columns '
+        "what was found. The background's row counts what was found where no such object is, its "
+        "column what was missed; an object with a poor mask counts in both. Shades are shares of "
+        f'the row.{note}</p><div class="scroll confusion"><table><thead><tr><th></th>{head}</tr>'
+        f"</thead><tbody>{body}</tbody></table></div></section>"
+    )
+
+
+def _count(count, share, right):
+    kind = "" if right else ' class="error"'
+    return f'<td{kind} style="--share:{share:.3f}">{count or ""}</td>'
+
+
+def _cell(value, why):
+    if value is None:
+        return f'<td class="none" title="{html.escape(why or "", quote=True)}">n/a</td>'
+    return f"<td>{value:.3f}</td>"
+
+
+def _reasons(reasons):
+    """Why numbers are n/a: {reason: [what]} as a list."""
+    items = "".join(
+        f"<li>n/a: {html.escape(why)} ({html.escape(', '.join(dict.fromkeys(what)))})</li>"
+        for why, what in list(reasons.items())[:30]
+    )
+    more = f"<li>and {len(reasons) - 30} more, in the JSON file</li>" if len(reasons) > 30 else ""
+    return f'<ul class="reasons">{items}{more}</ul>' if items else ""

@@ -1,0 +1,193 @@
+"""What a model did to each object of an image: found it, missed it, or one of the other errors.
+
+Matching is COCO's: detections in the order of their scores each take the object of their class
+with the largest IoU that no better one has taken; a crowd takes any number. Leaving low scores out
+afterwards therefore changes nothing about the others.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from pycocotools import mask as rle_codec
+
+MISSED, FALSE, DOUBLE = "missed", "false", "double"
+WRONG_CLASS, POOR_MASK = "wrong class", "poor mask"
+ERRORS = (MISSED, FALSE, DOUBLE, WRONG_CLASS, POOR_MASK)
+FOUND = "found"
+BACKGROUND = -1
+THRESHOLDS = np.round(np.arange(0, 1.005, 0.01), 2)  # scores of the F1 curves
+_NOT_QUITE_ONE = 1 - 1e-10  # COCO's largest IoU threshold
+
+
+class Event(NamedTuple):
+    """One object that was found, or one error."""
+
+    kind: str  # FOUND or one of ERRORS
+    found: int | None  # index of the detection; None where there is none
+    truth: int | None  # index of the object it is about
+    iou: float = 0.0  # of the two, of masks where masks are compared
+    box_iou: float = 0.0
+
+
+class Matching(NamedTuple):
+    """Which object of its own class each detection has; independent of any score threshold."""
+
+    truth_of: np.ndarray  # [d] int index of the object, -1 without
+    in_crowd: np.ndarray  # [d] bool; counts neither for nor against
+
+
+def overlaps(truth, found, kind):
+    """[d, g] COCO's IoU of `ImageDetections` with `ImageTruth`; of a crowd, the share in it.
+
+    Args:
+        truth, found: masks are RLEs where `kind` is "masks".
+        kind: "boxes" or "masks".
+    """
+    if not len(found.boxes) or not len(truth.boxes):
+        return np.zeros([len(found.boxes), len(truth.boxes)])
+    crowd = truth.flags("crowd").astype(np.uint8).tolist()
+    if kind == "masks":
+        return np.asarray(rle_codec.iou(found.masks, truth.masks, crowd))
+    return np.asarray(rle_codec.iou(_extents(found.boxes), _extents(truth.boxes), crowd))
+
+
+def match(truth, found, iou, threshold):
+    """Matches the detections of one image with objects of their class.
+
+    Args:
+        iou: [d, g] of `overlaps`.
+        threshold: least IoU.
+
+    Returns:
+        `Matching`.
+    """
+    crowd, threshold = truth.flags("crowd"), min(threshold, _NOT_QUITE_ONE)
+    truth_of = np.full(len(found.scores), -1)
+    in_crowd = np.zeros(len(found.scores), bool)
+    same = np.asarray(found.classes)[:, None] == np.asarray(truth.classes)[None]
+    free = ~crowd
+    for k in np.argsort(-np.asarray(found.scores), kind="mergesort"):
+        fits = same[k] & (iou[k] >= threshold)
+        if (fits & free).any():
+            # The last of equals, as COCO's loop leaves it.
+            values = np.where(fits & free, iou[k], -1)
+            truth_of[k] = len(values) - 1 - np.argmax(values[::-1])
+            free[truth_of[k]] = False
+        else:
+            in_crowd[k] = (fits & crowd).any()
+    return Matching(truth_of, in_crowd)
+
+
+def events(truth, found, iou, matching, *, threshold, min_score, box_iou=None):
+    """Names what happened in one image.
+
+    A detection that matches nothing is, by the first that holds: a poor mask (its box fits an
+    object of its class that nothing else found, its mask does not), a wrong class (an object of
+    another class that nothing else found lies there), a double (its object was found already), or
+    false. Objects that none of these is about are missed.
+
+    Args:
+        iou, matching: of `overlaps` and `match`.
+        threshold: least IoU.
+        min_score: detections below do not count.
+        box_iou: [d, g] IoU of boxes where `iou` is that of masks; None: no mask can be poor.
+
+    Returns:
+        List of `Event`s: detections by falling score, then what was missed.
+    """
+    order = [
+        int(k)
+        for k in np.argsort(-np.asarray(found.scores), kind="mergesort")
+        if found.scores[k] >= min_score and not matching.in_crowd[k]
+    ]
+    of_boxes = iou if box_iou is None else box_iou
+    named = {
+        k: _event(FOUND, k, int(matching.truth_of[k]), iou, of_boxes)
+        for k in order
+        if matching.truth_of[k] >= 0
+    }
+    same = np.asarray(found.classes)[:, None] == np.asarray(truth.classes)[None]
+    crowd = truth.flags("crowd")
+    taken = np.array(crowd)  # nobody has to find a crowd
+    taken[[event.truth for event in named.values()]] = True
+    passes = [(WRONG_CLASS, iou, ~same)]
+    if box_iou is not None:
+        passes.insert(0, (POOR_MASK, box_iou, same))
+    for kind, measure, allowed in passes:
+        for k in order:
+            fits = np.where(allowed[k] & ~taken & (measure[k] >= threshold), measure[k], -1)
+            if k not in named and fits.max(initial=-1) >= 0:
+                named[k] = _event(kind, k, int(np.argmax(fits)), iou, of_boxes)
+                taken[named[k].truth] = True
+    for k in order:
+        if k not in named:
+            fits = np.where(same[k] & ~crowd & (iou[k] >= threshold), iou[k], -1)
+            again = fits.max(initial=-1) >= 0
+            place = int(np.argmax(fits)) if again else None
+            named[k] = _event(DOUBLE if again else FALSE, k, place, iou, of_boxes)
+    missed = [Event(MISSED, None, int(g)) for g in np.flatnonzero(~taken)]
+    return [named[k] for k in order] + missed
+
+
+def count_into(matrix, place_of, truth, found, happened):
+    """Adds an image to a confusion matrix.
+
+    Args:
+        matrix: [K + 1, K + 1] int, rows the truth, columns what was found; the last of either is
+            the background.
+        place_of: {class id: its row and column}.
+        happened: the image's `Event`s. What is a wrong class stands off the diagonal; a double, a
+            false one and a poor mask in the background's row; an object that was missed, or has a
+            poor mask, in the background's column.
+    """
+    for event in happened:
+        row = column = BACKGROUND
+        if event.truth is not None and event.kind != DOUBLE:
+            row = place_of[int(truth.classes[event.truth])]
+        if event.found is not None:
+            column = place_of[int(found.classes[event.found])]
+        if event.kind == POOR_MASK:
+            matrix[row, BACKGROUND] += 1
+            row = BACKGROUND
+        matrix[row, column] += 1
+
+
+class Tally:
+    """Scores of right and wrong detections of one class, for its F1 at any threshold."""
+
+    def __init__(self):
+        self.objects = 0
+        self._scores, self._right = [], []
+
+    def add(self, objects, scores, right):
+        """Adds an image: its number of objects, [d] scores, [d] whether each is right."""
+        self.objects += int(objects)
+        self._scores += np.asarray(scores, float).tolist()
+        self._right += np.asarray(right, bool).tolist()
+
+    def __add__(self, other):
+        """Both together."""
+        both = Tally()
+        both.objects = self.objects + other.objects
+        both._scores, both._right = self._scores + other._scores, self._right + other._right
+        return both
+
+    def f1(self):
+        """F1 = 2 TP / (TP + FP + objects) at each of THRESHOLDS; None without objects."""
+        if not self.objects:
+            return None
+        reached = np.array(self._scores)[:, None] >= THRESHOLDS[None]
+        right = (reached & np.array(self._right, bool)[:, None]).sum(axis=0)
+        return 2 * right / (reached.sum(axis=0) + self.objects)
+
+
+def _event(kind, k, place, iou, box_iou):
+    if place is None:
+        return Event(kind, k, None)
+    return Event(kind, k, place, float(iou[k, place]), float(box_iou[k, place]))
+
+
+def _extents(boxes):
+    """COCO's (x, y, width, height) of (ymin, xmin, ymax, xmax) boxes."""
+    ymin, xmin, ymax, xmax = np.asarray(boxes, np.float64).T
+    return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1)
