@@ -209,10 +209,10 @@ def test_a_label_map_that_is_not_there(files):
 
 def test_augmentations_that_are_not_supported_are_refused(files):
     config = config_of(
-        "train_config { data_augmentation_options { ssd_random_crop { } } }"
+        "train_config { data_augmentation_options { convert_class_logits_to_softmax { } } }"
         f" train_input_reader {{ tf_record_input_reader {{ input_path: '{files}' }} }}"
     )
-    with pytest.raises(ConfigError, match="ssd_random_crop.*supported: random_horizontal_flip"):
+    with pytest.raises(ConfigError, match="convert_class_logits.*supported: normalize_image"):
         train(config)
 
 

@@ -1,6 +1,7 @@
 """What no file of the repository may hold, and what each must."""
 
 import re
+from collections import Counter
 
 from source_tree import ROOT, parsed, sources, tracked_files
 
@@ -60,3 +61,9 @@ def test_nothing_is_left_to_be_done_later():
         if marks.search(path.read_text(encoding="utf-8")) and parsed(path)
     ]
     assert not found
+
+
+def test_modules_of_the_tests_have_names_of_their_own():
+    # Their folders are no packages: two modules of one name would be one.
+    names = Counter(path.name for path in sources("tests") if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []

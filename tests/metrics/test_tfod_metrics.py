@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import made_images
-import make_goldens
+import make_metric_goldens
 import pytest
 from google.protobuf import text_format
 
@@ -13,7 +13,7 @@ from object_detection.builders import evaluator_builder
 from object_detection.protos import eval_pb2
 
 GOLDENS = json.loads((Path(__file__).parent / "goldens" / "tfod_metrics.json").read_text())
-CATEGORIES = dict(enumerate(make_goldens.NAMES, start=1))
+CATEGORIES = dict(enumerate(make_metric_goldens.NAMES, start=1))
 FREQUENCIES = {1: "f", 2: "c", 3: "r"}
 
 
@@ -40,10 +40,10 @@ def assert_equal(numbers, golden):
 def bounds(name):
     if not name.startswith("precision_at_recall"):
         return ""
-    return "recall_lower_bound: {} recall_upper_bound: {}".format(*make_goldens.RECALL)
+    return "recall_lower_bound: {} recall_upper_bound: {}".format(*make_metric_goldens.RECALL)
 
 
-@pytest.mark.parametrize("seed", make_goldens.SEEDS)
+@pytest.mark.parametrize("seed", make_metric_goldens.SEEDS)
 @pytest.mark.parametrize("name", evaluator_builder.SUPPORTED)
 def test_the_numbers_are_tfods_to_the_last_digit(name, seed):
     numbers = filled(built(name, options=bounds(name)), seed).evaluate()

@@ -1,8 +1,8 @@
 """Makes goldens.json: the numbers TFOD's own evaluators give for the images of `made_images`.
 
-    PYTHONPATH=TFOD:TFOD/slim python tests/metrics/make_goldens.py IMAGES.npz OUTPUT.json
+    PYTHONPATH=TFOD:TFOD/slim python tests/metrics/make_metric_goldens.py IMAGES.npz OUTPUT.json
 
-IMAGES.npz is written by `python tests/metrics/make_goldens.py --images IMAGES.npz` with this
+IMAGES.npz is written by `python tests/metrics/make_metric_goldens.py --images IMAGES.npz` with this
 repository on the path: the two packages bear one name, so it takes two runs.
 """
 
