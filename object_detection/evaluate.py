@@ -74,6 +74,8 @@ def main(arguments):
 
 def evaluate():
     """Scores, prints and writes; returns the exit code."""
+    from tqdm import tqdm
+
     from object_detection.metrics import coco_results
     from object_detection.reports import (
         evaluation_figures,
@@ -89,7 +91,8 @@ def evaluate():
     output = Path(FLAGS.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     finder = _finder(truth)
-    pairs, notes = model_evaluation.look_at(truth, finder, FLAGS.max_images)
+    images = tqdm(truth.images, unit="image", desc="evaluate", total=len(truth.sizes) or None)
+    pairs, notes = model_evaluation.look_at(truth._replace(images=images), finder, FLAGS.max_images)
     notes = [*truth.notes, *finder.notes(), *notes]
     if not pairs:
         raise ValueError("\n".join(["No image could be evaluated.", *notes[:20]]))

@@ -153,32 +153,34 @@ def count_into(matrix, place_of, truth, found, happened):
 
 
 class Tally:
-    """Scores of right and wrong detections of one class, for its F1 at any threshold."""
+    """Counts of right and wrong detections of one class, for its F1 at each threshold."""
 
     def __init__(self):
         self.objects = 0
-        self._scores, self._right = [], []
+        # How many detections, and how many right ones, score at least each of THRESHOLDS.
+        self._reached = np.zeros(len(THRESHOLDS), np.int64)
+        self._right = np.zeros(len(THRESHOLDS), np.int64)
 
     def add(self, objects, scores, right):
         """Adds an image: its number of objects, [d] scores, [d] whether each is right."""
         self.objects += int(objects)
-        self._scores += np.asarray(scores, float).tolist()
-        self._right += np.asarray(right, bool).tolist()
+        reached = np.asarray(scores, float)[:, None] >= THRESHOLDS[None]
+        self._reached += reached.sum(axis=0)
+        self._right += reached[np.asarray(right, bool)].sum(axis=0)
 
     def __add__(self, other):
         """Both together."""
         both = Tally()
         both.objects = self.objects + other.objects
-        both._scores, both._right = self._scores + other._scores, self._right + other._right
+        both._reached = self._reached + other._reached
+        both._right = self._right + other._right
         return both
 
     def f1(self):
         """F1 = 2 TP / (TP + FP + objects) at each of THRESHOLDS; None without objects."""
         if not self.objects:
             return None
-        reached = np.array(self._scores)[:, None] >= THRESHOLDS[None]
-        right = (reached & np.array(self._right, bool)[:, None]).sum(axis=0)
-        return 2 * right / (reached.sum(axis=0) + self.objects)
+        return 2 * self._right / (self._reached + self.objects)
 
 
 def _event(kind, k, place, iou, box_iou):

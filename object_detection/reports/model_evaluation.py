@@ -155,10 +155,10 @@ def _judge(judgement, image, found, kind, categories, rules):
     found_errors.count_into(judgement.confusion, place_of, truth, found, happened)
     judgement.errors.update(event.kind for event in happened)
     judgement.images.append(SeenImage(image._replace(truth=truth), found, happened))
-    for number, tally in judgement.tallies.items():
+    for number in {*truth.classes.tolist(), *found.classes.tolist()}:
         mine = (found.classes == number) & ~matching.in_crowd
         objects = ((truth.classes == number) & ~truth.flags("crowd")).sum()
-        tally.add(objects, found.scores[mine], matching.truth_of[mine] >= 0)
+        judgement.tallies[number].add(objects, found.scores[mine], matching.truth_of[mine] >= 0)
 
 
 def _known_truth(truth, known):

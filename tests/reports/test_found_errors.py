@@ -123,6 +123,14 @@ def test_a_poor_mask_is_neither_false_nor_missed():
     assert good.kind == FOUND
 
 
+def test_a_box_of_the_right_class_goes_before_a_mask_of_a_wrong_one():
+    lower = mask(5, 0, 10, 10)
+    truth = truth_of((A, CAT), (A, DOG), masks=[mask(0, 0, 5, 10), lower])
+    found = found_of((A, CAT, 0.9), masks=[lower])
+
+    assert named(truth, found, kind="masks") == [(POOR_MASK, 0, 0), (MISSED, None, 1)]
+
+
 @pytest.mark.parametrize("given", [(truth_of(), found_of()), (truth_of(), found_of((A, CAT, 0.9)))])
 def test_nothing_there(given):
     assert [kind for kind, *_ in named(*given)] == [FALSE] * len(given[1].boxes)
