@@ -104,7 +104,7 @@ def evaluate():
         logging.warning("%s", note)
     figures = evaluation_figures.as_dict(scored)
     origin = [*truth.origin, f"detections: {finder.origin}"]
-    evaluation_page.write(
+    not_drawn = evaluation_page.write(
         output / "report.html",
         scored,
         figures,
@@ -112,6 +112,14 @@ def evaluate():
         worst_images=FLAGS.worst_images,
         side=FLAGS.picture_side,
     )
+    if not_drawn:
+        names = ", ".join(not_drawn[:5]) + (", ..." if len(not_drawn) > 5 else "")
+        logging.warning(
+            "%d of the worst images cannot be drawn, their files are not there: %s. "
+            "Does --image_dir say where they are?",
+            len(not_drawn),
+            names,
+        )
     evaluation_figures.write_json(output / "metrics.json", {"origin": origin, **figures})
     evaluation_figures.write_csv(output / "metrics.csv", figures)
     written = "report.html, metrics.json, metrics.csv"

@@ -30,6 +30,9 @@ def write(path, scored, figures, origin, *, worst_images=40, side=640):
         origin: lines on what was evaluated.
         worst_images: how many are drawn for each kind.
         side: pixels of a picture's longer side, at most.
+
+    Returns:
+        The names of images that could not be drawn, for want of their files.
     """
     rules, kinds = scored.rules, scored.kinds[::-1]  # masks first, where there are some
     names = scored.coco.categories
@@ -69,6 +72,7 @@ def write(path, scored, figures, origin, *, worst_images=40, side=640):
         "CARDS": page.as_script(cards),
     }
     page.write(path, "evaluation_page.html", marks)
+    return sorted({card["name"] for card in cards if card["picture"] is None})
 
 
 def _card(seen, kind, names, side):

@@ -136,6 +136,21 @@ def test_coco_json_and_saved_model_with_other_class_ids(folder):
     check(folder, "four")
 
 
+def test_images_that_are_not_there_are_named(folder):
+    (folder / "empty").mkdir()
+
+    done = evaluate(
+        "--annotations_file=truth.json",
+        "--image_dir=empty",
+        "--results=results.json",
+        "--output_dir=five",
+        cwd=folder,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "1 of the worst images cannot be drawn, their files are not there: 1.png" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
