@@ -19,7 +19,7 @@ quickstart: $(VENV)/.installed ## data, training, evaluation, export and predict
 	PYTHON=$(RUN) scripts/quickstart.sh
 
 test: $(VENV)/.installed ## the tests that take seconds each
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.installed ## the tests that take longer
 	$(RUN) -m pytest -m slow -n 2 --dist loadfile

@@ -42,7 +42,7 @@ setup(
         # protobuf 6.31; Beam has not come to protobuf 7 and Pillow 13, so that an environment with
         # this extra holds the 6 and the 12.
         "beam": ["apache-beam>=2.70"],
-        # xdist: the slow tests trace graphs most of their time, on one core each.
+        # xdist: tests trace graphs most of their time, on one core each.
         # playwright: drives a Chromium of the machine; its own browsers are not needed.
         # hotcoco: its numbers are held against those of pycocotools.
         "test": [
