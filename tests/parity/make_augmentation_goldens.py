@@ -1,4 +1,4 @@
-"""Makes tests/parity/goldens/augmentations.npz by TFOD 2.8's own steps, with draws that are given.
+"""Makes tests/parity/augmentation_goldens/steps.npz by TFOD 2.8's own steps, with draws that are given.
 
 Runs in an environment with TFOD 2.8.0.post1 on TensorFlow 2.13, from a folder where
 `object_detection` is TFOD's:
@@ -163,4 +163,4 @@ def others():
 
 
 if __name__ == "__main__":
-    np.savez_compressed(Path(sys.argv[1]) / "augmentations.npz", **windows(), **others())
+    np.savez_compressed(Path(sys.argv[1]) / "steps.npz", **windows(), **others())

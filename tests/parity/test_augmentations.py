@@ -1,6 +1,6 @@
 """Augmentations against TFOD's own, where the draws are given: boxes to 1e-6, pixels to a rounding.
 
-goldens/augmentations.npz is made by make_augmentation_goldens.py.
+augmentation_goldens/steps.npz is made by make_augmentation_goldens.py.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from object_detection.data import (
 )
 from object_detection.data.example import Example
 
-GOLDENS = np.load(Path(__file__).parent / "goldens" / "augmentations.npz")
+GOLDENS = np.load(Path(__file__).parent / "augmentation_goldens" / "steps.npz")
 SEED = tf.constant([0, 0], tf.int64)
 
 
