@@ -1,4 +1,4 @@
-"""Makes tests/parity/augmentation_goldens/steps.npz by TFOD 2.8's own steps, with draws that are given.
+"""Makes augmentation_goldens/steps.npz by TFOD 2.8's own steps, with draws that are given.
 
 Runs in an environment with TFOD 2.8.0.post1 on TensorFlow 2.13, from a folder where
 `object_detection` is TFOD's:
