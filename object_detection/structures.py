@@ -31,7 +31,9 @@ class GroundTruth(NamedTuple):
 
     Masks stay at the size they were stored in (architecture rule: masks stay small): they are
     never resized to the model's input. Mask k of image b belongs to box k of image b; the masks
-    are padded to the batch's largest count (at most G) and largest size.
+    are padded to the batch's largest count (at most G) and largest size. With `mask_origin` only
+    the part of each mask that holds its object is there: its first pixel lies at that row and
+    column of the whole mask, which is 0 elsewhere. `ops.masks.whole_masks` sets it back.
     """
 
     boxes: tf.Tensor  # [B, G, 4] float32, pixels of the resized image
@@ -42,8 +44,9 @@ class GroundTruth(NamedTuple):
     difficult: tf.Tensor  # [B, G] bool
     area: tf.Tensor  # [B, G] float32 COCO area in source pixels; 0 where the record has none
     masks: tf.Tensor | None = None  # [B, K, h, w] uint8 of 0 and 1, K <= G the largest count
-    mask_shape: tf.Tensor | None = None  # [B, 2] int32 (height, width) of each image's own masks
+    mask_shape: tf.Tensor | None = None  # [B, 2] int32 (height, width) of each image's whole masks
     group_of: tf.Tensor | None = None  # [B, G] bool; boxes of several objects, in evaluation
+    mask_origin: tf.Tensor | None = None  # [B, K, 2] int32 (row, column); None: masks are whole
 
 
 class ImageLabels(NamedTuple):

@@ -93,6 +93,7 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         skip_batches=run.skip_batches,
         keep_source_pixels=run.keep_source_pixels,
         known_bad=run.known_bad,
+        crop_masks=input_reader_config.crop_masks,
     )
     return pipeline.build(
         reading.Sources(sources, weights, _read_options(input_reader_config, run, sources)),

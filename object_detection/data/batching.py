@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from object_detection.data import report
+from object_detection.data import native_resize, report
+from object_detection.data.mask_decoder import Cut, cut_masks
 from object_detection.structures import Batch, GroundTruth, ImageLabels, Images
 
 _PER_BOX = ("boxes", "classes", "valid", "weights", "crowd", "difficult", "area")
@@ -23,11 +24,16 @@ def to_element(example, options):
         options: `PipelineOptions`.
 
     Returns:
-        dict of tensors, one row of a batch. Training gives exactly `max_boxes` boxes, evaluation at
-        least as many. Masks are never padded here, nor resized in training; in evaluation they get
-        the size of the stored image, which they are compared in.
+        dict of tensors, one row of a batch; uint8 "pixels" are still to be resized. Training gives
+        exactly `max_boxes` boxes, evaluation at least as many. Masks are never padded here, nor
+        resized in training; in evaluation they get the size of the stored image, which they are
+        compared in.
     """
-    pixels, true_shape = options.resizer(example.image)
+    if native_resize.can_replace(options.resizer, example.image.dtype):
+        size = tf.unstack(tf.shape(example.image)[:2])
+        pixels, true_shape = example.image, tf.stack(options.resizer.true_shape(*size))
+    else:
+        pixels, true_shape = options.resizer(example.image)
     scale = tf.cast(tf.tile(true_shape, [2]), tf.float32)
     count = tf.shape(example.boxes_normalized)[0]
     element = {
@@ -48,18 +54,27 @@ def to_element(example, options):
             element[name] = _pad_boxes(element[name], count, options)
     element["image_id"] = example.id
     element["source_shape"] = tf.shape(example.image)[:2]
-    if example.masks is not None:
-        masks = example.masks
-        if not options.training:
-            masks = _at_size(masks, element["source_shape"])
-        element["masks"] = masks
-        element["mask_shape"] = tf.shape(masks)[1:]
+    element |= _masks_of(example, options)
     if not options.training and IMAGE_LABELS.keys() <= example.extras.keys():
         for name, member in IMAGE_LABELS.items():
             element[member] = tf.cast(example.extras[name], tf.int32)
     if options.keep_source_pixels:
         element["source_pixels"] = example.image
     return element
+
+
+def _masks_of(example, options):
+    """The members of an element about masks."""
+    masks = example.masks
+    if masks is None:
+        return {}
+    if not options.training:
+        masks = _at_size(masks, tf.shape(example.image)[:2])
+    elif options.crop_masks:
+        cut = Cut(masks, example.mask_origin, example.mask_shape)
+        cut = cut_masks(masks) if cut.origin is None else cut
+        return {"masks": cut.masks, "mask_origin": cut.origin, "mask_shape": cut.shape}
+    return {"masks": masks, "mask_shape": tf.shape(masks)[1:]}
 
 
 def batch_examples(elements, options, input_report):
@@ -79,16 +94,22 @@ def batch_examples(elements, options, input_report):
             seen.clear()
         return _unique(ids, seen, input_report)
 
+    late = elements.element_spec["pixels"].dtype == tf.uint8
+
     def to_batch(number, rows):
+        if options.batch_size == 1:  # without a copy
+            rows = {name: value[tf.newaxis] for name, value in rows.items()}
+        if late:
+            shapes = rows["source_shape"], rows["true_shape"]
+            resized = native_resize.resize_batch(options.resizer, rows["pixels"], *shapes)
+            rows = {**rows, "pixels": resized}
         ids = tf.numpy_function(count_and_name, [rows["image_id"], number == 0], tf.string)
         ids.set_shape(rows["image_id"].shape)
         return _to_batch({**rows, "image_id": ids})
 
-    if options.batch_size == 1:  # without a copy
-        rows = elements.map(lambda row: {name: value[tf.newaxis] for name, value in row.items()})
-    else:
-        rows = elements.padded_batch(options.batch_size, drop_remainder=options.drop_remainder)
-    return rows.enumerate().map(to_batch)
+    if options.batch_size > 1:
+        elements = elements.padded_batch(options.batch_size, drop_remainder=options.drop_remainder)
+    return elements.enumerate().map(to_batch)
 
 
 def _to_batch(rows):
@@ -97,6 +118,7 @@ def _to_batch(rows):
         masks=rows.get("masks"),
         mask_shape=rows.get("mask_shape"),
         group_of=rows.get("group_of"),
+        mask_origin=rows.get("mask_origin"),
     )
     labels = None
     if set(ImageLabels._fields) <= rows.keys():

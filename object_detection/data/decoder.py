@@ -56,7 +56,7 @@ class DecoderOptions(NamedTuple):
     `class_ids` maps class texts (names and display names of the label map) to ids; without it
     objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `extras` are keys of
     `EXTRA_FEATURES`. `load_group_of` is for evaluation: Open Images' metrics go by it.
-    `native` lets `native_masks` decode; such a graph runs in the process that made it alone.
+    `mask_way` is how masks are decoded.
     """
 
     num_classes: int
@@ -67,7 +67,7 @@ class DecoderOptions(NamedTuple):
     extras: tuple[str, ...] = ()
     load_group_of: bool = False
     parsing: Parsing = Parsing()
-    native: bool = False
+    mask_way: mask_decoder.Way = mask_decoder.Way()
 
 
 class Decoded(NamedTuple):
@@ -124,9 +124,10 @@ class Decoder:
             crowd=crowd != 0,
             difficult=difficult != 0,
             area=area,
-            masks=self._masks(parsed, count, image) if self.options.load_masks else None,
             extras=self._extras(parsed),
         )
+        if self.options.load_masks:
+            example = example._replace(**self._masks(parsed, count, image))
         ignored += lost_weights + lost_crowd + lost_difficult + lost_area
         if self.options.load_group_of:
             group_of, lost = _list_or(0, parsed["image/object/group_of"], count)
@@ -207,7 +208,7 @@ class Decoder:
         return extras
 
     def _masks(self, parsed, count, image):
-        """[g, mask height, mask width] uint8."""
+        """The example's members about masks."""
         image_size = tf.unstack(tf.shape(image)[:2])
         whole = self._png_masks if self.options.png_masks else self._numerical_masks
         masks = tf.cond(
@@ -215,13 +216,17 @@ class Decoder:
             lambda: self._box_masks(parsed, count, image_size),
             lambda: whole(parsed, count, image_size),
         )
-        _require_same_shape(tf.shape(masks)[1:], image_size)
-        return masks
+        if self.options.mask_way.cut:
+            members = {"masks": masks.masks, "mask_origin": masks.origin, "mask_shape": masks.shape}
+        else:
+            members = {"masks": masks}
+        _require_same_shape(members.get("mask_shape", tf.shape(members["masks"])[1:]), image_size)
+        return members
 
     def _png_masks(self, parsed, count, image_size):
         stored = parsed["image/object/mask"]
         _require_masks(tf.size(stored), count)
-        return mask_decoder.decode_png_masks(stored, image_size, self.options.native)
+        return mask_decoder.decode_png_masks(stored, image_size, self.options.mask_way)
 
     def _numerical_masks(self, parsed, count, image_size):
         stored = parsed["image/object/mask"]
@@ -239,10 +244,11 @@ class Decoder:
             count,
             *sizes,
         )
-        return mask_decoder.decode_numerical_masks(stored, count, sizes, image_size)
+        masks = mask_decoder.decode_numerical_masks(stored, count, sizes, image_size)
+        return mask_decoder.cut_masks(masks) if self.options.mask_way.cut else masks
 
     def _box_masks(self, parsed, count, image_size):
-        """[g, height, width] uint8 of masks that are stored cut."""
+        """Masks that are stored cut."""
         encoded = parsed["image/object/mask/box_png"]
         _require_masks(tf.size(encoded), count)
         corner = [parsed[f"image/object/mask/box_{side}"] for side in ("top", "left")]
@@ -263,7 +269,7 @@ class Decoder:
             *image_size,
         )
         top, left = (tf.cast(tf.clip_by_value(axis, -1, tf.int32.max), tf.int32) for axis in corner)
-        return mask_decoder.decode_box_masks(encoded, top, left, image_size, self.options.native)
+        return mask_decoder.decode_box_masks(encoded, top, left, image_size, self.options.mask_way)
 
     def _sort_out(self, example, texts, ignored):
         """Clips the boxes, drops the objects that cannot be used, and counts both."""
@@ -284,7 +290,7 @@ class Decoder:
             index = index[: self.options.max_boxes]
         mask_scaled = False
         if example.masks is not None:
-            mask_size, image_size = tf.shape(example.masks)[1:], tf.shape(example.image)[:2]
+            mask_size, image_size = example.whole_mask_shape, tf.shape(example.image)[:2]
             mask_scaled = tf.reduce_any(mask_size != image_size) & (kept > 0)
         counts = {
             report.BOX_NOT_FINITE: ~finite,

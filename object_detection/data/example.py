@@ -9,7 +9,8 @@ class Example(NamedTuple):
     """One image with its g objects, as stored in the record.
 
     Boxes are (ymin, xmin, ymax, xmax) in fractions of the image's height and width. Masks keep the
-    size they were stored in, which need not be the image's.
+    size they were stored in, which need not be the image's. With `mask_origin` they are cut to
+    what holds the objects, as in `structures.GroundTruth`; only steps that `keep_crops` see such.
     """
 
     id: tf.Tensor  # string scalar: the record's source_id, else its filename, else where it lies
@@ -23,9 +24,17 @@ class Example(NamedTuple):
     masks: tf.Tensor | None = None  # [g, mask height, mask width] uint8 of 0 and 1
     extras: dict[str, tf.Tensor] = {}  # further keys, only those asked for
     group_of: tf.Tensor | None = None  # [g] bool, in evaluation: boxes of several objects
+    mask_origin: tf.Tensor | None = None  # [g, 2] int32 (row, column) in the whole mask
+    mask_shape: tf.Tensor | None = None  # [2] int32 of the whole masks, with `mask_origin`
+
+    @property
+    def whole_mask_shape(self):
+        """[2] int32 (height, width) of the masks, as if none were cut."""
+        return tf.shape(self.masks)[1:] if self.mask_shape is None else self.mask_shape
 
     def select(self, index):
         """The example with the objects `index` ([k] integers) alone; `extras` stay as they are."""
         per_object = ("boxes_normalized", "classes", "weights", "crowd", "difficult", "area")
-        per_object += tuple(k for k in ("group_of", "masks") if getattr(self, k) is not None)
+        maybe = ("group_of", "masks", "mask_origin")
+        per_object += tuple(k for k in maybe if getattr(self, k) is not None)
         return self._replace(**{k: tf.gather(getattr(self, k), index) for k in per_object})

@@ -1,5 +1,7 @@
 """Instance masks of a record, decoded to uint8 of 0 and 1 at the size they were stored in."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from object_detection.data import native_masks
@@ -11,39 +13,55 @@ _PNG_FORMAT_AT = 24
 _PNG_HEADER_BYTES = 33
 
 
-def decode_png_masks(encoded, image_size, native=False):
+class Cut(NamedTuple):
+    """Masks of an image, each cut to a rectangle that holds its object."""
+
+    masks: tf.Tensor  # [g, h, w] uint8, zeros where it ends before
+    origin: tf.Tensor  # [g, 2] int32 (row, column) of its first pixel in the whole mask
+    shape: tf.Tensor  # [2] int32 (height, width) of the whole masks
+
+
+class Way(NamedTuple):
+    """How PNG files are decoded: the masks are the same."""
+
+    native: bool = (
+        False  # whether `native_masks` may do it; such a graph runs in this process alone
+    )
+    cut: bool = False  # whether the result is a `Cut`
+
+
+_BY_TENSORFLOW = Way()
+
+
+def decode_png_masks(encoded, image_size, way=_BY_TENSORFLOW):
     """Masks stored as one encoded image for each object; whatever is not black is the object.
 
     Args:
         encoded: [g] strings, usually PNG with one channel of 0/1 or 0/255. Colour, palette and
             16-bit images are taken too; their alpha channel does not count.
         image_size: (height, width) of the result where there is no object.
-        native: whether `native_masks` may decode; such a graph runs in this process alone.
+        way: the `Way`.
 
     Returns:
-        [g, h, w] uint8 of 0 and 1.
+        [g, h, w] uint8 of 0 and 1, or a `Cut`.
 
     Raises:
         tf.errors.InvalidArgumentError: where a mask cannot be decoded, or their sizes differ.
     """
-
-    def general():
-        return _decode_any_number(encoded, encoded, lambda decode: decode, image_size)
-
-    return _native_or(general, [encoded]) if native else general()
+    return _decode(encoded, encoded, lambda decode: decode, image_size, way, [encoded])
 
 
-def decode_box_masks(encoded, top, left, image_size, native=False):
+def decode_box_masks(encoded, top, left, image_size, way=_BY_TENSORFLOW):
     """Masks stored as the part of them that the object fills, and where in the image it lies.
 
     Args:
         encoded: [g] strings, as in `decode_png_masks` but of any sizes.
         top, left: [g] int32, the row and column of the image of each one's first pixel.
         image_size: (height, width), int32 scalars.
-        native: as in `decode_png_masks`.
+        way: the `Way`.
 
     Returns:
-        [g, height, width] uint8 of 0 and 1: what `decode_png_masks` makes of the whole masks.
+        What `decode_png_masks` makes of the whole masks.
 
     Raises:
         tf.errors.InvalidArgumentError: where a mask cannot be decoded, or reaches out of the image.
@@ -58,13 +76,38 @@ def decode_box_masks(encoded, top, left, image_size, native=False):
 
         return place
 
-    def general():
-        return _decode_any_number(encoded, (encoded, top, left), placed, image_size)
-
-    if not native:
-        return general()
     corners = tf.cast(tf.stack([top, left], axis=1), tf.int64)
-    return _native_or(general, [encoded, corners, tf.stack(image_size)])
+    natives = [encoded, corners, tf.stack(image_size)]
+    return _decode(encoded, (encoded, top, left), placed, image_size, way, natives)
+
+
+def cut_masks(masks):
+    """Whole masks [g, h, w] uint8 of 0 and 1 as a `Cut`."""
+    shape = tf.shape(masks)
+    starts, sides = [], []
+    for axis in (1, 2):
+        filled = tf.reduce_max(masks, axis=3 - axis)  # [g, length]
+        first, last = (
+            tf.argmax(values, axis=1, output_type=tf.int32)
+            for values in (filled, tf.reverse(filled, [1]))
+        )
+        extent = tf.where(tf.reduce_max(filled, axis=1) > 0, shape[axis] - last - first, 1)
+        side = tf.reduce_max(extent)
+        side = tf.where(shape[0] > 0, tf.minimum(side, shape[axis]), 1)
+        starts.append(tf.minimum(first, shape[axis] - side))
+        sides.append(side)
+
+    def window(one):
+        mask, top, left = one
+        return mask[top : top + sides[0], left : left + sides[1]]
+
+    spec = tf.TensorSpec([None, None], tf.uint8)
+    windows = tf.cond(
+        shape[0] > 0,
+        lambda: tf.map_fn(window, (masks, *starts), fn_output_signature=spec),
+        lambda: tf.zeros([0, 1, 1], tf.uint8),
+    )
+    return Cut(tf.ensure_shape(windows, [None] * 3), tf.stack(starts, axis=1), shape[1:])
 
 
 def png_sizes(encoded):
@@ -98,11 +141,26 @@ def decode_numerical_masks(values, count, stored_size, image_size):
     return tf.reshape(masks, tf.concat([[count], size], axis=0))
 
 
-def _native_or(general, arguments):
-    """[g, h, w] uint8 as the library decodes them, else by the function `general`."""
-    found = tf.numpy_function(native_masks.decode, arguments, tf.uint8, stateful=False)
-    found.set_shape([None, None, None])
-    return tf.cond(tf.shape(found)[0] > 0, lambda: found, general)
+def _decode(encoded, elements, with_decoder, image_size, way, natives):
+    """What the library makes of the arguments `natives`, else what TensorFlow makes."""
+
+    def by_tensorflow():
+        masks = _decode_any_number(encoded, elements, with_decoder, image_size)
+        return cut_masks(masks) if way.cut else masks
+
+    if not way.native:
+        return by_tensorflow()
+    function, types = native_masks.decode, tf.uint8
+    if way.cut:
+        function, types = native_masks.decode_cut, [tf.uint8, tf.int32, tf.int32]
+    found = tf.numpy_function(function, natives, types, stateful=False)
+    if way.cut:
+        for tensor, shape in zip(found, ([None] * 3, [None, 2], [2]), strict=True):
+            tensor.set_shape(shape)
+        found = Cut(*found)
+        return tf.cond(tf.shape(found.masks)[0] > 0, lambda: found, by_tensorflow)
+    found.set_shape([None] * 3)
+    return tf.cond(tf.shape(found)[0] > 0, lambda: found, by_tensorflow)
 
 
 def _are_plain(encoded):

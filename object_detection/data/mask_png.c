@@ -371,28 +371,74 @@ int od_size(const uint8_t *png, size_t length, uint32_t *height, uint32_t *width
   return read_header(png, length, height, width);
 }
 
+/* Where a file's mask lies in a frame; 0 where the file is not plain, or reaches out of it.
+ * `corner` is the (row, column) of its first pixel; NULL: it fills the frame. */
+static int place_of(const uint8_t *png, size_t length, const int64_t *corner, size_t height,
+                    size_t width, Place *place) {
+  uint32_t own_height, own_width;
+  if (!read_header(png, length, &own_height, &own_width)) return 0;
+  if (!corner && (own_height != height || own_width != width)) return 0;
+  int64_t top = corner ? corner[0] : 0, left = corner ? corner[1] : 0;
+  if (top < 0 || left < 0) return 0;
+  if (top > (int64_t)height - own_height || left > (int64_t)width - own_width) return 0;
+  *place = (Place){(size_t)top, (size_t)left, own_height, own_width};
+  return 1;
+}
+
 /* `count` files to masks of 0 and 1, [count, height, width], which hold zeros before.
- *
- * `corners` are the (row, column) of each one's first pixel; NULL: all fill their frame.
- * 1 if all files are plain and whole, and lie inside of their frames.
- */
+ * `corners`: [count, 2] or NULL, see `place_of`. 1 if all files are plain and whole. */
 int od_decode(const uint8_t *const *pngs, const size_t *lengths, int count, size_t height,
               size_t width, const int64_t *corners, uint8_t *masks) {
   fill_crc_table();
   uint8_t *scratch = malloc(height * (width + 1));
   int good = scratch != NULL;
   for (int i = 0; good && i < count; i++) {
-    uint32_t own_height, own_width;
-    good = read_header(pngs[i], lengths[i], &own_height, &own_width);
-    if (!good) break;
-    int64_t top = corners ? corners[2 * i] : 0, left = corners ? corners[2 * i + 1] : 0;
-    good = corners ? top >= 0 && left >= 0 && top <= (int64_t)height - own_height &&
-                         left <= (int64_t)width - own_width
-                   : own_height == height && own_width == width;
-    if (!good) break;
-    Place place = {(size_t)top, (size_t)left, own_height, own_width};
-    good = decode_one(pngs[i], lengths[i], place, width, scratch, masks + i * height * width);
+    Place place;
+    good = place_of(pngs[i], lengths[i], corners ? corners + 2 * i : NULL, height, width, &place) &&
+           decode_one(pngs[i], lengths[i], place, width, scratch, masks + i * height * width);
   }
   free(scratch);
+  return good;
+}
+
+/* The least rectangle of a mask [height, width] that holds all of its object; empty of none. */
+static Place extent_of(const uint8_t *mask, size_t height, size_t width) {
+  size_t top = height, bottom = 0, left = width, right = 0;
+  for (size_t y = 0; y < height; y++) {
+    const uint8_t *row = mask + y * width, *first = memchr(row, 1, width);
+    if (!first) continue;
+    size_t from = (size_t)(first - row), to = width;
+    while (!row[to - 1]) to--;
+    if (top == height) top = y;
+    bottom = y + 1;
+    if (from < left) left = from;
+    if (to > right) right = to;
+  }
+  return bottom ? (Place){top, left, bottom - top, right - left} : (Place){0, 0, 0, 0};
+}
+
+/* As `od_decode`, but of each mask only its extent, one after the other, goes to `parts` (room for
+ * all masks whole); `extents` [count, 4] says (row, column, height, width) of each. */
+int od_decode_cut(const uint8_t *const *pngs, const size_t *lengths, int count, size_t height,
+                  size_t width, const int64_t *corners, uint8_t *parts, int64_t *extents) {
+  fill_crc_table();
+  uint8_t *scratch = malloc(height * (width + 1)), *mask = malloc(height * width);
+  int good = scratch && mask;
+  for (int i = 0; good && i < count; i++) {
+    const int64_t *corner = corners ? corners + 2 * i : NULL;
+    Place place;
+    good = place_of(pngs[i], lengths[i], corner, height, width, &place);
+    if (!good) break;
+    Place alone = {0, 0, place.height, place.width};
+    good = decode_one(pngs[i], lengths[i], alone, place.width, scratch, mask);
+    Place extent = extent_of(mask, place.height, place.width);
+    for (size_t y = 0; y < extent.height; y++, parts += extent.width)
+      memcpy(parts, mask + (extent.top + y) * place.width + extent.left, extent.width);
+    int64_t *found = extents + 4 * i;
+    found[0] = (int64_t)(place.top + extent.top), found[1] = (int64_t)(place.left + extent.left);
+    found[2] = (int64_t)extent.height, found[3] = (int64_t)extent.width;
+  }
+  free(scratch);
+  free(mask);
   return good;
 }

@@ -13,15 +13,17 @@ import tensorflow as tf
 
 from object_detection.data import reading, record_files, report
 from object_detection.data.augment_copy_paste import augmented, number_before
-from object_detection.data.augment_geometry import Augmentation
+from object_detection.data.augment_geometry import Augmentation, keep_crops
 from object_detection.data.batching import batch_examples, to_element
 from object_detection.data.decoder import Decoded, Decoder, DecoderOptions
 from object_detection.data.example import Example
+from object_detection.data.mask_decoder import Way
 from object_detection.data.python_call import call
 from object_detection.data.report import InputReport
 from object_detection.data.rescue import name_of, rescue
 from object_detection.ops.image import Resizer
 
+_NOT_DECODED = "not decoded yet"  # stands where a fault stands
 _END = "end of the data"  # stands where a fault stands, behind the last record
 
 
@@ -42,6 +44,7 @@ class PipelineOptions:
     skip_batches: int = 0
     keep_source_pixels: bool = False
     known_bad: Sequence[str] = ()
+    crop_masks: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ def build(
     """Builds an `InputPipeline`; see the options for what it does."""
     decoder = Decoder(
         decoder_options._replace(
-            max_boxes=options.max_boxes if options.training else 0, native=True
+            max_boxes=options.max_boxes if options.training else 0,
+            mask_way=Way(native=True, cut=_cuts_at_once(options)),
         )
     )
     read_options = sources.options
@@ -103,13 +107,7 @@ def build(
     skipped = options.skip_batches * options.batch_size
     lead = min(number_before(options.augmentations), skipped)
     stream = stream.skip(skipped - lead)
-    # Traced once for both ways of `_decode`.
-    in_graph = tf.function(decoder, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-    outcomes = stream.map(
-        lambda numbered: _decode(numbered, decoder, in_graph),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    outcomes = _decoded(stream, decoder)
     good = _leave_out_bad(outcomes, decoder, input_report)
 
     def begin(outcome):
@@ -129,6 +127,11 @@ def build(
         files=sources.paths,
         share=read_options.num_shards * read_options.sample_1_of_n,
     )
+
+
+def _cuts_at_once(options):
+    """Whether masks are cut as soon as they are decoded, and not after the augmentations alone."""
+    return options.crop_masks and options.training and keep_crops(options.augmentations)
 
 
 def bad_records(input_report):
@@ -151,27 +154,61 @@ def bad_records(input_report):
     )
 
 
-def _decode(numbered, decoder, in_graph):
-    """An `_Outcome`; goes through Python only where the graph cannot decode the record."""
-    record = numbered.record
-    nothing = tf.constant("")
-    attempt = tf.data.Dataset.from_tensors(record.serialized)
+def _decoded(stream, decoder):
+    """`_Outcome` of each `Numbered` record, in order.
 
-    def fast(serialized):
-        return _Outcome(in_graph(serialized), nothing, nothing, nothing, *numbered)
+    Every record goes by twice: it is decoded in the graph, which an error takes out of the stream,
+    and then is a mark without an example. A mark whose record did not come through is decoded in
+    the slow way, through Python. (A data set of one record with its own fallback would be plainer,
+    but TensorFlow looks all its kernels up anew for each.)
+    """
+    # Traced once for both ways; not inlined: the way not taken is then one step, not hundreds.
+    in_graph = tf.function(
+        decoder,
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+        experimental_attributes={"_noinline": True},
+    )
+    nothing, none = tf.constant(""), tf.constant(-1, tf.int64)
 
-    def slow(serialized):
-        repaired, fault, detail = tf.numpy_function(
-            lambda data: rescue(data, decoder), [serialized], [tf.string] * 3
+    def twice(numbered):
+        both = tf.nest.map_structure(lambda value: tf.stack([value, value]), numbered)
+        return both, tf.constant([False, True])
+
+    def attempt(numbered, is_mark):
+        decoded = tf.cond(
+            is_mark,
+            lambda: _no_example(decoder),
+            lambda: in_graph(numbered.record.serialized),
         )
-        for text in (repaired, fault, detail):
-            text.set_shape([])
-        decoded = tf.cond(fault == "", lambda: in_graph(repaired), lambda: _no_example(decoder))
-        found = tf.where(fault == "", [nothing, detail], [detail, nothing])
-        return _Outcome(decoded, fault, found[0], found[1], *numbered)
+        fault = tf.where(is_mark, _NOT_DECODED, nothing)
+        return _Outcome(decoded, fault, nothing, nothing, *numbered)
 
-    attempts = attempt.map(fast).ignore_errors().concatenate(attempt.map(slow))
-    return attempts.take(1).get_single_element()
+    def look_back(last_good, outcome):
+        is_good = outcome.fault == ""
+        is_needed = is_good | (outcome.number != last_good)
+        return tf.where(is_good, outcome.number, last_good), (outcome, is_needed)
+
+    def settle(outcome, is_needed):
+        del is_needed
+        is_good = outcome.fault == ""
+        return tf.cond(is_good, lambda: outcome, lambda: _rescued(outcome, decoder, in_graph))
+
+    how = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+    attempts = stream.map(twice).unbatch().map(attempt, **how).ignore_errors()
+    return attempts.scan(none, look_back).filter(lambda _, is_needed: is_needed).map(settle)
+
+
+def _rescued(outcome, decoder, in_graph):
+    """The `_Outcome` of a record that the graph could not decode."""
+    repaired, fault, detail = tf.numpy_function(
+        lambda data: rescue(data, decoder), [outcome.record.serialized], [tf.string] * 3
+    )
+    for text in (repaired, fault, detail):
+        text.set_shape([])
+    decoded = tf.cond(fault == "", lambda: in_graph(repaired), lambda: _no_example(decoder))
+    detail, repairs = tf.unstack(tf.where(fault == "", ["", detail], [detail, ""]))
+    return outcome._replace(decoded=decoded, fault=fault, detail=detail, repairs=repairs)
 
 
 def _leave_out_bad(outcomes, decoder, input_report):
@@ -257,6 +294,12 @@ def _with_notes(outcome, input_report):
 def _no_example(decoder):
     """A `Decoded` without content, where a record is bad."""
     none = tf.zeros([0])
+    masks = {}
+    if decoder.options.load_masks:
+        masks = {"masks": tf.zeros([0, 0, 0], tf.uint8)}
+        if decoder.options.mask_way.cut:
+            no_place = {"mask_origin": tf.zeros([0, 2], tf.int32)}
+            masks |= no_place | {"mask_shape": tf.zeros([2], tf.int32)}
     example = Example(
         id=tf.constant(""),
         image=tf.zeros([0, 0, 3], tf.uint8),
@@ -266,7 +309,7 @@ def _no_example(decoder):
         crowd=tf.zeros([0], tf.bool),
         difficult=tf.zeros([0], tf.bool),
         area=none,
-        masks=tf.zeros([0, 0, 0], tf.uint8) if decoder.options.load_masks else None,
+        **masks,
         extras=decoder.empty_extras(),
         group_of=tf.zeros([0], tf.bool) if decoder.options.load_group_of else None,
     )
@@ -298,6 +341,8 @@ def _is_not_among(places):
 def _tf_data_options():
     options = tf.data.Options()
     options.deterministic = True
+    # The work is shared out by examples, not within an operation.
+    options.threading.max_intra_op_parallelism = 1
     # Workers are given their shards by `ReadOptions`.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return options

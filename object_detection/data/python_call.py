@@ -1,5 +1,7 @@
 """Calls from inside a tf.data pipeline into Python: rare ones, for what is found wrong."""
 
+import functools
+
 import tensorflow as tf
 
 from object_detection.data.report import InputError
@@ -24,7 +26,22 @@ def call(function, arguments):
             return False, str(error).encode()
 
     result, fault = tf.numpy_function(run, arguments, [tf.bool, tf.string])
-    with tf.control_dependencies([tf.debugging.Assert(fault == "", [fault])]):
-        result = tf.identity(result)
     result.set_shape([])
-    return result
+    fault.set_shape([])
+    with tf.control_dependencies([tf.cond(fault == "", lambda: True, _cancelled)]):
+        return tf.identity(result)
+
+
+def _cancelled():
+    """Raises a `tf.errors.CancelledError`, the one kind that `ignore_errors` lets through."""
+    with tf.control_dependencies([_closed_queue().enqueue(False)]):
+        return tf.constant(False)
+
+
+@functools.cache
+def _closed_queue():
+    """Kept, because a graph does not keep it."""
+    with tf.init_scope():
+        queue = tf.queue.FIFOQueue(1, [tf.bool], shapes=[[]])
+        queue.close()
+    return queue

@@ -79,8 +79,9 @@ class MaskStage(keras.layers.Layer):
         size = self.head.mask_size
         gt_index = tf.gather_nd(rois.gt_index, rows)
         has_mask = gt_index < tf.shape(truth.masks)[1]
+        whole = truth.mask_origin is None
         targets = masks.mask_target_rows(
-            truth.masks,
+            truth.masks if whole else masks.Crops(truth.masks, truth.mask_origin),
             truth.mask_shape,
             images.true_shape,
             image_shape,

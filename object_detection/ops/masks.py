@@ -1,11 +1,23 @@
 """Mask targets read straight from stored masks, and masks of boxes pasted into an image."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from object_detection.ops import boxes as box_ops
 
 # Least height or width, as a fraction of the image, a box is pasted with (TFOD).
 _LEAST_EXTENT = 1e-4
+
+
+class Crops(NamedTuple):
+    """Masks of which only the part with the object is there; elsewhere they are 0.
+
+    Where masks are asked for below, this is taken too: the numbers are the same.
+    """
+
+    masks: tf.Tensor  # [B, K, h, w] uint8
+    origin: tf.Tensor  # [B, K, 2] int32 (row, column) of its first pixel in the whole mask
 
 
 def mask_targets(masks, mask_shape, true_shape, image_shape, boxes, gt_index, size):
@@ -17,8 +29,8 @@ def mask_targets(masks, mask_shape, true_shape, image_shape, boxes, gt_index, si
     is ever resized.
 
     Args:
-        masks: [B, K, h, w] uint8 of 0 and 1, as in `structures.GroundTruth`.
-        mask_shape: [B, 2] int32 (height, width) of each image's masks.
+        masks: [B, K, h, w] uint8 of 0 and 1, as in `structures.GroundTruth`; or `Crops`.
+        mask_shape: [B, 2] int32 (height, width) of each image's whole masks.
         true_shape: [B, 2] int32 (height, width) of each resized image before padding.
         image_shape: (H, W) of the padded image.
         boxes: [B, R, 4] pixels of the padded image.
@@ -68,8 +80,15 @@ def mask_target_rows(masks, mask_shape, true_shape, image_shape, boxes, owner, g
         )
         for axis in (0, 1)
     )
-    has_mask = (gt_index < tf.shape(masks)[1]) & tf.reduce_all(own_mask > 0, axis=1)
-    pixels = _read(masks, owner, tf.where(has_mask, gt_index, 0), rows, columns)
+    pixels, origin = masks if isinstance(masks, Crops) else (masks, None)
+    has_mask = (gt_index < tf.shape(pixels)[1]) & tf.reduce_all(own_mask > 0, axis=1)
+    gt_index = tf.where(has_mask, gt_index, 0)
+    if origin is not None:
+        own_origin = _of_rows(origin, owner, gt_index)
+        rows, row_held = _in_crop(rows, own_origin[:, 0], tf.shape(pixels)[2])
+        columns, column_held = _in_crop(columns, own_origin[:, 1], tf.shape(pixels)[3])
+        row_real, column_real = row_real & row_held, column_real & column_held
+    pixels = _read(pixels, owner, gt_index, rows, columns)
     real = row_real[:, :, :, tf.newaxis, tf.newaxis] & column_real[:, tf.newaxis, tf.newaxis]
     pixels = tf.where(real & has_mask[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis], pixels, 0)
     # In the order of TensorFlow's kernel: along x first, each as a + (b - a) * fraction.
@@ -112,6 +131,56 @@ def _readings(low, high, padded, true, stored, size):
     index = tf.cast(tf.floor(pixel * scale), tf.int32)
     index = tf.clip_by_value(index, 0, tf.maximum(stored - 1, 0)[:, tf.newaxis, tf.newaxis])
     return index, real, point - pixel[..., 0], inside
+
+
+def _of_rows(values, owner, gt_index):
+    """[n, 2] of values [B, K, 2], zeros where no image has a mask."""
+    place = tf.stack([owner, gt_index], axis=1)
+    return tf.cond(
+        tf.size(values) > 0,
+        lambda: tf.gather_nd(values, place),
+        lambda: tf.zeros([tf.shape(owner)[0], 2], values.dtype),
+    )
+
+
+def _in_crop(index, origin, length):
+    """Indices [n, S, 2] of a whole mask as those of its crop, and whether the crop has them."""
+    index -= origin[:, tf.newaxis, tf.newaxis]
+    held = (index >= 0) & (index < length)
+    return tf.where(held, index, 0), held
+
+
+def in_full(truth):
+    """A `structures.GroundTruth` with whole masks, whichever it had."""
+    if truth.mask_origin is None:
+        return truth
+    masks = whole_masks(truth.masks, truth.mask_shape, truth.mask_origin)
+    return truth._replace(masks=masks, mask_origin=None)
+
+
+def whole_masks(masks, mask_shape, origin):
+    """Masks with what was left out of them: zeros.
+
+    Args:
+        masks, origin: as in `Crops`.
+        mask_shape: [B, 2] int32, as in `mask_targets`.
+
+    Returns:
+        [B, K, height, width] uint8, the largest of the batch; zeros beyond each image's own.
+    """
+    size, extent = tf.reduce_max(mask_shape, axis=0), tf.shape(masks)[2:]
+    axes = []
+    for axis in (0, 1):
+        place = tf.range(size[axis])
+        index = place - origin[..., axis, tf.newaxis]
+        own = place < mask_shape[:, axis, tf.newaxis]
+        held = (index >= 0) & (index < extent[axis]) & own[:, tf.newaxis]
+        axes.append((tf.where(held, index, 0), held))
+    (rows, row_held), (columns, column_held) = axes
+    masks = tf.pad(masks, [[0, 0], [0, 0], [0, 1], [0, 1]])  # something to read where there is none
+    lines = tf.gather(masks, rows, axis=2, batch_dims=2)
+    pixels = tf.gather(lines, columns, axis=3, batch_dims=2)
+    return tf.where(row_held[..., tf.newaxis] & column_held[:, :, tf.newaxis], pixels, 0)
 
 
 def _float32(value, *, times=1, over=1):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.data.report import OBJECT_REASONS
+from object_detection.ops import masks as mask_ops
 from object_detection.reports import object_checks
 from object_detection.reports.facts import FACT, Finding, ImageFacts, severity_of
 from object_detection.reports.pictures import Objects
@@ -69,7 +70,7 @@ def _given(batch, row, number):
     masks = None
     if truth.masks is not None:
         height, width = truth.mask_shape[row].numpy()
-        masks = truth.masks[row].numpy()[: len(boxes), :height, :width]
+        masks = mask_ops.in_full(truth).masks[row].numpy()[: len(boxes), :height, :width]
     of_masks = None if masks is None else object_checks.extents_in_image(masks, size)
     findings = object_checks.findings_of(size, boxes, classes, crowd, difficult, of_masks)
     if pixels.shape[:2] != size:

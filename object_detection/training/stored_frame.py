@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
+from object_detection.ops import masks as mask_ops
 from object_detection.structures import Batch, Detections
 
 
@@ -25,7 +26,7 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
     The resized frame of an image is its true shape: what was padded below and on the right of it
     has no counterpart in the stored image.
     """
-    batch = _to_numpy(batch)
+    batch = _to_numpy(batch._replace(truth=mask_ops.in_full(batch.truth)))
     detections = _to_numpy(detections)
     images = []
     for k, (height, width) in enumerate(batch.source_shape.tolist()):

@@ -10,9 +10,9 @@ from made_records import image_bytes
 from PIL import Image
 
 from object_detection.annotations import mask_png
-from object_detection.data import mask_decoder, native_masks
+from object_detection.data import mask_decoder, native, native_masks
 
-pytestmark = pytest.mark.skipif(native_masks.load() is None, reason="no C compiler")
+pytestmark = pytest.mark.skipif(native.load() is None, reason="no C compiler")
 
 
 def chunk(kind, content):
@@ -161,23 +161,25 @@ def test_parts_outside_of_their_frame_are_refused(corner):
 
 
 def test_without_a_compiler_tensorflow_decodes(monkeypatch, tmp_path):
-    native_masks.load.cache_clear()
+    native.load.cache_clear()
     monkeypatch.setenv("PATH", str(tmp_path))
     try:
-        assert native_masks.load() is None
+        assert native.load() is None
         assert native_masks.decode(np.array([image_bytes(MASK)], object)).size == 0
-        found = mask_decoder.decode_png_masks(tf.constant([image_bytes(MASK)]), (1, 1), True)
+        found = mask_decoder.decode_png_masks(
+            tf.constant([image_bytes(MASK)]), (1, 1), mask_decoder.Way(native=True)
+        )
         np.testing.assert_array_equal(found, MASK[np.newaxis])
     finally:
-        native_masks.load.cache_clear()
+        native.load.cache_clear()
 
 
 def test_a_cache_that_others_can_write_to_is_not_used(monkeypatch, tmp_path):
-    native_masks.load.cache_clear()
+    native.load.cache_clear()
     (tmp_path / "object_detection").mkdir()
     (tmp_path / "object_detection").chmod(0o777)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     try:
-        assert native_masks.load() is None
+        assert native.load() is None
     finally:
-        native_masks.load.cache_clear()
+        native.load.cache_clear()

@@ -1,0 +1,176 @@
+"""Pipelines with `crop_masks`, and with the functions in C, beside the plain ones."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from made_records import image_bytes, record, write
+from test_box_masks import stored
+from test_pipeline import READ
+
+from object_detection.data import (
+    augment_crop,
+    augment_geometry,
+    native,
+    native_resize,
+    pipeline,
+    reading,
+)
+from object_detection.data.decoder import DecoderOptions
+from object_detection.data.report import InputReport
+from object_detection.ops import image, masks
+
+SIZE = (23, 31)
+MOVES = (
+    augment_geometry.RandomHorizontalFlip(0.5),
+    augment_geometry.RandomVerticalFlip(0.5),
+    augment_geometry.RandomRotation90(0.5),
+)
+CUTS = (*MOVES, augment_crop.RandomSquareCropByScale(4, 0.6, 1.3, 5))
+RESIZERS = {
+    "ratio": image.KeepAspectRatio(40, 60),
+    "padded": image.KeepAspectRatio(40, 60, pad_to_max_dimension=True, pad_value=(9.0, 8.0, 7.0)),
+    "fixed": image.FixedShape(33, 44),
+    "gray": image.FixedShape(33, 44, grayscale=True),
+    "nearest": image.FixedShape(33, 44, method=image.NEAREST_NEIGHBOR),
+}
+
+
+def mask_of(rng):
+    whole = np.zeros(SIZE, np.uint8)
+    (top, bottom), (left, right) = (np.sort(rng.choice(side, 2, False)) for side in SIZE)
+    whole[top : bottom + 1, left : right + 1] = (
+        rng.random((bottom - top + 1, right - left + 1)) < 0.5
+    )
+    whole[bottom, right] = 1
+    return whole
+
+
+def records(storage="png"):
+    rng = np.random.default_rng(0)
+    for seed in range(24):
+        found = [mask_of(rng) for _ in range(seed % 4)]
+        boxes = [(0.1, 0.2, 0.9, 0.8)] * len(found)
+        yield record(boxes, size=SIZE, seed=seed, **(stored(found, storage) if found else {}))
+
+
+def batches(path, *, masks_wanted=True, **options):
+    defaults = {"batch_size": 3, "max_boxes": 4, "resizer": RESIZERS["ratio"]}
+    built = pipeline.build(
+        reading.Sources([[str(path)]], [], READ._replace(seed=5)),
+        DecoderOptions(num_classes=1, class_ids={}, load_masks=masks_wanted),
+        pipeline.PipelineOptions(**{**defaults, **options}),
+        InputReport(),
+    )
+    return list(built)
+
+
+def check_same(ones, others):
+    """Batches are the same to the last bit, masks as whole ones."""
+    assert len(ones) == len(others) > 0
+    for one, other in zip(ones, others, strict=True):
+        truths = []
+        for truth in (one.truth, other.truth):
+            if truth.mask_origin is not None:
+                whole = masks.whole_masks(truth.masks, truth.mask_shape, truth.mask_origin)
+                truth = truth._replace(masks=whole, mask_origin=None)
+            truths.append(truth)
+        a, b = (
+            tf.nest.flatten(x._replace(truth=t)) for x, t in zip((one, other), truths, strict=True)
+        )
+        assert len(a) == len(b)
+        for left, right in zip(a, b, strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+@pytest.fixture
+def without_native(monkeypatch):
+    """A function that sets whether there is a library."""
+
+    def switch(is_off):
+        monkeypatch.setenv("OBJECT_DETECTION_NATIVE", "0" if is_off else "1")
+        native.load.cache_clear()
+        native_resize.is_exact.cache_clear()
+
+    yield switch
+    switch(False)
+
+
+@pytest.mark.parametrize("storage", ["png", "box"])
+@pytest.mark.parametrize("augmentations", [(), MOVES, CUTS], ids=["none", "moves", "cuts"])
+def test_masks_are_the_same(tmp_path, storage, augmentations):
+    path = write(tmp_path / "a.record", records(storage))
+    plain = batches(path, augmentations=augmentations)
+    cropped = batches(path, augmentations=augmentations, crop_masks=True)
+    check_same(plain, cropped)
+    assert any(batch.truth.masks.numpy().any() for batch in plain)
+    assert all(batch.truth.mask_origin is not None for batch in cropped)
+
+
+def test_forms_of_storage_give_the_same_batches(tmp_path):
+    png = batches(write(tmp_path / "png.record", records("png")), augmentations=MOVES)
+    box = batches(write(tmp_path / "box.record", records("box")), augmentations=MOVES)
+    check_same(png, box)
+
+
+def test_memory_follows_the_objects_and_not_the_image(tmp_path):
+    small = np.zeros((400, 500), np.uint8)
+    small[300:310, 400:420] = 1
+    size = {"size": (400, 500), "mask": [image_bytes(small)]}
+    path = write(tmp_path / "a.record", [record([(0.7, 0.7, 0.8, 0.9)], **size)])
+    (batch,) = batches(path, batch_size=1, crop_masks=True)
+    assert batch.truth.masks.shape == (1, 1, 10, 20)
+    assert batch.truth.mask_origin.numpy().tolist() == [[[300, 400]]]
+    assert batch.truth.mask_shape.numpy().tolist() == [[400, 500]]
+
+
+def test_evaluation_has_whole_masks(tmp_path):
+    path = write(tmp_path / "a.record", records("box"))
+    found = batches(path, training=False, batch_size=1, crop_masks=True)
+    assert all(batch.truth.mask_origin is None for batch in found)
+    assert found[3].truth.masks.shape == (1, 3, *SIZE)
+
+
+@pytest.mark.skipif(native.load() is None, reason="no C compiler")
+@pytest.mark.parametrize("crop_masks", [False, True], ids=["whole", "crop_masks"])
+@pytest.mark.parametrize("storage", ["png", "box"])
+def test_tensorflow_alone_gives_the_same_batches(tmp_path, without_native, storage, crop_masks):
+    path = write(tmp_path / "a.record", records(storage))
+    options = {"augmentations": MOVES, "crop_masks": crop_masks}
+    natives = batches(path, **options)
+    without_native(True)
+    assert not native_resize.is_exact()
+    check_same(natives, batches(path, **options))
+
+
+@pytest.mark.skipif(not native_resize.is_exact(), reason="no C compiler")
+@pytest.mark.parametrize(
+    ("kind", "batch_size"), [(kind, 4) for kind in RESIZERS] + [("ratio", 1), ("padded", 1)]
+)
+def test_every_resizer_gives_tensorflows_pixels(tmp_path, without_native, kind, batch_size):
+    rng = np.random.default_rng(1)
+    sizes = [tuple(rng.integers(3, 70, 2).tolist()) for _ in range(8)]
+    path = write(tmp_path / "a.record", [record(size=size, seed=n) for n, size in enumerate(sizes)])
+    options = {"batch_size": batch_size, "resizer": RESIZERS[kind], "masks_wanted": False}
+    natives = batches(path, **options)
+    without_native(True)
+    check_same(natives, batches(path, **options))
+
+
+def test_the_library_replaces_only_what_it_can():
+    for kind in ("gray", "nearest"):
+        assert not native_resize.can_replace(RESIZERS[kind], tf.uint8)
+    assert not native_resize.can_replace(image.Identity(), tf.uint8)
+    assert not native_resize.can_replace(RESIZERS["fixed"], tf.float32)
+
+
+def test_memory_is_used_again_when_nobody_holds_it():
+    buffers = native.Buffers()
+    first = buffers.take(1000)
+    start = first.ctypes.data
+    view = first.view(np.float32)
+    del first
+    other = buffers.take(1000)
+    assert other.ctypes.data != start
+    del view
+    assert buffers.take(1000).ctypes.data == start
+    assert start % 64 == 0
