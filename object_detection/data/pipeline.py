@@ -343,6 +343,10 @@ def _tf_data_options():
     options.deterministic = True
     # The work is shared out by examples, not within an operation.
     options.threading.max_intra_op_parallelism = 1
+    # Threads of its own: those of the model wait for work by turning round and round.
+    options.threading.private_threadpool_size = os.cpu_count()
+    # What is to run in parallel says so; handing a trifle to another thread costs more than it.
+    options.experimental_optimization.map_parallelization = False
     # Workers are given their shards by `ReadOptions`.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return options
