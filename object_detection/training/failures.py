@@ -27,3 +27,11 @@ class NoExamples(RunFailure):
 
 class OutOfMemory(RunFailure):
     """The device ran out of memory; the message lists what to turn down."""
+
+
+def built(build, *args, **kwargs):
+    """What a builder makes; its complaints about the config become a RunFailure."""
+    try:
+        return build(*args, **kwargs)
+    except ValueError as error:
+        raise RunFailure(str(error)) from error

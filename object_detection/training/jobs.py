@@ -1,7 +1,6 @@
 """From a config to a run: builds the parts, joins them, and hands them to the loops."""
 
 import contextlib
-import functools
 import os
 import random
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from absl import logging
 
 from object_detection.builders import (
     dataset_builder,
-    evaluator_builder,
     model_builder,
     optimizer_builder,
 )
@@ -23,18 +21,18 @@ from object_detection.training import (
     checkpoints,
     distribution,
     eval_loop,
+    evaluators,
     run_state,
     train_loop,
     train_step,
     trained_weights,
 )
 from object_detection.training.best import BestCheckpoint
-from object_detection.training.failures import RunFailure
+from object_detection.training.failures import RunFailure, built
 from object_detection.training.inputs import Inputs
 from object_detection.training.inspection import keep_batches
 from object_detection.training.optimizer import Optimizer
 from object_detection.training.summaries import Summaries
-from object_detection.utils import label_map_util
 
 _IMAGES_IN_SUMMARY = 3  # TFOD's train_input_images
 
@@ -85,15 +83,15 @@ def train(config, options: TrainOptions) -> int:
     random.seed(options.seed)
     train_config = config.train_config
     with strategy.scope():
-        network = _built(model_builder.build_network, config.model, is_training=True)
-        weights = _built(
+        network = built(model_builder.build_network, config.model, is_training=True)
+        weights = built(
             trained_weights.choose,
             network,
             only=train_config.update_trainable_variables,
             freeze=train_config.freeze_variables,
             group=options.train_layers,
         )
-        optimizer = Optimizer(_built(optimizer_builder.build, train_config.optimizer), weights)
+        optimizer = Optimizer(built(optimizer_builder.build, train_config.optimizer), weights)
     state = run_state.fresh_state(network, optimizer)
     keeper = checkpoints.CheckpointDirectory(
         options.model_dir,
@@ -101,7 +99,7 @@ def train(config, options: TrainOptions) -> int:
         keep_every_n_hours=train_config.keep_checkpoint_every_n_hours,
     )
     _find_weights(config, keeper, network, state)
-    _built(distribution.check_same_step, strategy, int(state.step.numpy()))
+    built(distribution.check_same_step, strategy, int(state.step.numpy()))
     best = _best(options)
     if best is not None and best.is_over:
         logging.info("%s", best.why_over())
@@ -140,8 +138,8 @@ def train(config, options: TrainOptions) -> int:
 
 def evaluate(config, options: EvalOptions) -> int:
     """Evaluates the checkpoints of `options.checkpoint_dir` as they come; the exit code."""
-    network = _built(model_builder.build_network, config.model, is_training=False)
-    evaluators = evaluators_of(
+    network = built(model_builder.build_network, config.model, is_training=False)
+    sets = evaluators.evaluators_of(
         config, network, options.model_dir, options, on_train_data=options.on_train_data
     )
     directory = checkpoints.CheckpointDirectory(options.checkpoint_dir)
@@ -151,14 +149,14 @@ def evaluate(config, options: EvalOptions) -> int:
         return next(iter(directory.newest_first()), None)
 
     def evaluate_one(prefix):
-        step = _built(
+        step = built(
             run_state.read_weights,
             prefix,
             network,
             averages=config.eval_config.use_moving_averages,
         )
         logging.info("Evaluating %s, of step %d.", prefix, step)
-        numbers = _numbers_of(evaluators, step)
+        numbers = evaluators.numbers_of(sets, step)
         if best is not None:
             best.take(step, numbers, prefix)
         return step
@@ -177,70 +175,6 @@ def evaluate(config, options: EvalOptions) -> int:
     )
 
 
-def evaluators_of(config, network, model_dir, options, *, on_train_data=False):
-    """One Evaluator for each eval_input_reader, or one for the training data.
-
-    Each has a folder of its own: model_dir/eval/<name of the reader>, or model_dir/eval/<number>
-    where several readers have no name; a single nameless one has model_dir/eval itself, as in TFOD.
-    """
-    readers = [config.train_input_reader] if on_train_data else list(config.eval_input_reader)
-    if not readers:
-        raise RunFailure("The config has no eval_input_reader, so there is nothing to evaluate on.")
-    evaluators = []
-    for number, reader in enumerate(readers):
-        folder = reader.name or (str(number) if len(readers) > 1 else "")
-        evaluators.append(
-            _evaluator(config, network, reader, Path(model_dir) / "eval" / folder, options)
-        )
-    return evaluators
-
-
-def _evaluator(config, network, reader, directory, options):
-    eval_config = config.eval_config
-
-    def build_input():
-        return _built(
-            dataset_builder.build,
-            reader,
-            model_config=config.model,
-            eval_config=eval_config,
-            training=False,
-            batch_size=eval_config.batch_size,
-            seed=options.seed,
-            strict=options.strict,
-            keep_source_pixels=eval_config.num_visualizations > 0,
-        )
-
-    categories = categories_of(reader, network.num_classes)
-    frequencies = label_map_util.get_frequencies(reader.label_map_path)
-    build_metrics = functools.partial(evaluator_builder.build, eval_config, categories, frequencies)
-    _built(build_metrics)  # names it can't score: now, not later
-    limit = eval_config.num_examples if eval_config.HasField("num_examples") else 0
-    return eval_loop.Evaluator(
-        network,
-        build_input,
-        build_metrics,
-        eval_loop.EvalSettings(
-            directory=directory,
-            name=reader.name,
-            max_examples=limit,
-            num_visualizations=eval_config.num_visualizations,
-            min_score_threshold=eval_config.min_score_threshold,
-            max_num_boxes_to_visualize=eval_config.max_num_boxes_to_visualize,
-            seed=options.seed,
-        ),
-        regularization=config.train_config.add_regularization_loss,
-    )
-
-
-def categories_of(reader, num_classes) -> dict[int, str]:
-    """{id: name} of a reader's label map; bare numbers where it has none."""
-    if not reader.label_map_path:
-        return {number: str(number) for number in range(1, num_classes + 1)}
-    index = label_map_util.create_category_index_from_labelmap(reader.label_map_path)
-    return {number: category["name"] for number, category in index.items()}
-
-
 def _evaluation_within(config, options, network, optimizer, best, strategy):
     """What `train_loop.train` calls to evaluate; None where there is nothing to do for it.
 
@@ -251,34 +185,18 @@ def _evaluation_within(config, options, network, optimizer, best, strategy):
     if not distribution.is_chief(strategy):
         over = "Early stopping: the chief has ended the run."
         return lambda *_: over if distribution.for_all_workers(strategy, False) else None
-    evaluators = evaluators_of(config, network, options.model_dir, options)
+    sets = evaluators.evaluators_of(config, network, options.model_dir, options)
     of_averages = config.eval_config.use_moving_averages and optimizer.averages
 
     def run(step, stop, prefix):
         with optimizer.averaged() if of_averages else contextlib.nullcontext():
-            numbers = _numbers_of(evaluators, step, lambda: bool(stop))
+            numbers = evaluators.numbers_of(sets, step, lambda: bool(stop))
         if best is not None and numbers is not None:
             best.take(step, numbers, prefix)
         is_over = best is not None and best.is_over
         return best.why_over() if distribution.for_all_workers(strategy, is_over) else None
 
     return run
-
-
-def _numbers_of(evaluators, step, should_stop=lambda: False):
-    """The numbers of all data sets, or None where a pass was abandoned.
-
-    The first set's stand under their plain names too, every named set's as `NAME:metric`.
-    """
-    together = {}
-    for evaluator in evaluators:
-        numbers = evaluator.evaluate(step, should_stop)
-        if numbers is None:
-            return None
-        together = {**numbers, **together}
-        if evaluator.name:
-            together |= {f"{evaluator.name}:{metric}": n for metric, n in numbers.items()}
-    return together
 
 
 def _best(options):
@@ -306,7 +224,7 @@ def _find_weights(config, keeper, network, state):
     if not source:
         logging.info("No checkpoint in %s: a new run from random weights.", keeper.directory)
         return
-    report = _built(fine_tuning.restore, network, config.train_config)
+    report = built(fine_tuning.restore, network, config.train_config)
     logging.info("A new run from fine_tune_checkpoint %s:\n%s", source, report.summary())
 
 
@@ -342,15 +260,13 @@ def _training_inputs(config, options, strategy, state) -> tuple[Inputs, Iterator
 
 def _training_pipeline(config, options, strategy, step, known_bad, shard_index=0, num_shards=1):
     """The batches of one replica's size from a step on."""
-    return _built(
+    return built(
         dataset_builder.build,
         config.train_input_reader,
         model_config=config.model,
         train_config=config.train_config,
         training=True,
-        batch_size=_built(
-            distribution.batch_of_a_replica, config.train_config.batch_size, strategy
-        ),
+        batch_size=built(distribution.batch_of_a_replica, config.train_config.batch_size, strategy),
         seed=options.seed,
         strict=options.strict,
         skip_batches=distribution.batches_taken(step * options.grad_accum_steps, strategy),
@@ -386,11 +302,3 @@ def _announce(strategy, settings, step, parts):
     )
     if settings.num_steps and step >= settings.num_steps:
         logging.info("Step %d of %d is reached: nothing to train.", step, settings.num_steps)
-
-
-def _built(build, *args, **kwargs):
-    """What a builder makes; its complaints about the config become a RunFailure."""
-    try:
-        return build(*args, **kwargs)
-    except ValueError as error:
-        raise RunFailure(str(error)) from error

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from object_detection.compat import stored_run
 from object_detection.data import report
 from object_detection.protos import pipeline_pb2
-from object_detection.training import jobs
+from object_detection.training import evaluators, jobs
 from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.failures import CheckpointError, RunFailure
 
@@ -216,19 +216,19 @@ def test_evaluation_folders_of_several_readers(tmp_path, asked):
     config = config_of(name="one")
     for name in ("", "three"):
         config.eval_input_reader.add().name = name
-    evaluators = jobs.evaluators_of(
+    found = evaluators.evaluators_of(
         config, tiny_run.TinyNetwork(), tmp_path, jobs.EvalOptions(str(tmp_path), "")
     )
-    folders = [evaluator._settings.directory.relative_to(tmp_path) for evaluator in evaluators]
+    folders = [evaluator._settings.directory.relative_to(tmp_path) for evaluator in found]
     assert [str(folder) for folder in folders] == ["eval/one", "eval/1", "eval/three"]
 
 
 def test_only_an_explicit_num_examples_limits(tmp_path, asked):
     options = jobs.EvalOptions(str(tmp_path), "")
     config = config_of()
-    (plain,) = jobs.evaluators_of(config, tiny_run.TinyNetwork(), tmp_path, options)
+    (plain,) = evaluators.evaluators_of(config, tiny_run.TinyNetwork(), tmp_path, options)
     config.eval_config.num_examples = 3
-    (limited,) = jobs.evaluators_of(config, tiny_run.TinyNetwork(), tmp_path, options)
+    (limited,) = evaluators.evaluators_of(config, tiny_run.TinyNetwork(), tmp_path, options)
     assert (plain._settings.max_examples, limited._settings.max_examples) == (0, 3)
 
 
