@@ -1,6 +1,7 @@
 """Resizing images to the size the model sees.
 
-A resizer is a callable `(image [h, w, 3]) -> (resized [H, W, 3] float32, true_shape [2] int32)`.
+A resizer is a callable `(image [h, w, 3]) -> (resized [H, W, 3] float32, true_shape [2] int32)`. It
+also takes images of one size at once, [B, h, w, 3], which gives [B, H, W, 3] and one true shape.
 Where it pads, `true_shape` is the (height, width) before padding, and the padding lies below and on
 the right. One structure for each message of TFOD's `image_resizer.proto`; sizes may be known only
 when the graph runs.
@@ -101,7 +102,8 @@ class FixedShape:
 
     def __call__(self, image):
         resized = resize(image, self.static_shape, method=self.method, grayscale=self.grayscale)
-        return tf.ensure_shape(resized, [*self.static_shape, 3]), tf.constant(self.static_shape)
+        shape = tf.TensorShape([None] * (resized.shape.rank - 3)).concatenate(self.static_shape)
+        return tf.ensure_shape(resized, shape.concatenate([3])), tf.constant(self.static_shape)
 
 
 @dataclass(frozen=True)
@@ -186,31 +188,34 @@ def resize(image, size, *, method=BILINEAR, grayscale=False, align_corners=False
     """Resizes as TensorFlow 1 did.
 
     Args:
-        image: [h, w, 3] uint8 or float32, values 0..255.
+        image: [h, w, 3] or [B, h, w, 3], uint8 or float32, values 0..255.
         size: (height, width), ints or int32 scalars.
         method: a key of TFOD's ResizeType.
         grayscale: whether to replace the three channels by their luma.
         align_corners: whether the corner pixels of source and result coincide.
 
     Returns:
-        [height, width, 3] float32.
+        [height, width, 3] float32, or [B, height, width, 3].
     """
-    image = tf.cast(image, tf.float32)[tf.newaxis]  # resized faster than uint8
+    image = tf.cast(image, tf.float32)  # resized faster than uint8
+    single = image.shape.rank == 3
     size = tf.cast(tf.stack(size), tf.int32)
-    resized = _RESIZE_OPS[method](images=image, size=size, align_corners=align_corners)
-    return as_float(resized[0], grayscale=grayscale)
+    images = image[tf.newaxis] if single else image
+    resized = _RESIZE_OPS[method](images=images, size=size, align_corners=align_corners)
+    return as_float(resized[0] if single else resized, grayscale=grayscale)
 
 
 def pad(image, size, value=(0.0, 0.0, 0.0)):
-    """Pads [h, w, 3] float32 below and on the right to `size` (height, width) with a colour."""
+    """Pads [..., h, w, 3] float32 below and on the right to `size` (height, width)."""
     height, width = _size_of(image)
     amounts = [[0, size[0] - height], [0, size[1] - width], [0, 0]]
-    padded = tf.pad(image, amounts)
+    batch = image.shape.rank - 3
+    padded = tf.pad(image, [[0, 0]] * batch + amounts)
     if any(value):
         inside = tf.pad(tf.ones([height, width, 1], tf.bool), amounts)
         padded = tf.where(inside, padded, value)
     static = [side if isinstance(side, int) else None for side in size]
-    return tf.ensure_shape(padded, [*static, 3])
+    return tf.ensure_shape(padded, [*[None] * batch, *static, 3])
 
 
 def as_float(image, *, grayscale=False):
@@ -223,6 +228,6 @@ def as_float(image, *, grayscale=False):
 
 
 def _size_of(image):
-    """(height, width) as int32 scalars."""
+    """(height, width) of [..., h, w, 3] as int32 scalars."""
     shape = tf.shape(image)
-    return shape[0], shape[1]
+    return shape[-3], shape[-2]

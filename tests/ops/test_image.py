@@ -129,3 +129,25 @@ def test_conditional_shape_leaves_other_images_alone():
         resized, true_shape = resizer(source)
         np.testing.assert_array_equal(resized, source)
         assert true_shape.numpy().tolist() == [4, 6]
+
+
+@pytest.mark.parametrize(
+    "resizer",
+    [
+        image.KeepAspectRatio(40, 70),
+        image.KeepAspectRatio(40, 60, pad_to_max_dimension=True, pad_value=(9.0, 8.0, 7.0)),
+        image.FixedShape(30, 50, image.BICUBIC, grayscale=True),
+        image.ConditionalShape(24, shrink=True),
+        image.PadToMultiple(32),
+        image.Identity(),
+    ],
+    ids=lambda resizer: type(resizer).__name__,
+)
+def test_images_of_one_size_are_resized_at_once_to_the_same_numbers(resizer):
+    images = np.random.default_rng(0).integers(0, 255, [3, 37, 52, 3], np.uint8)
+    signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
+    batch, true_shape = tf.function(resizer, input_signature=signature)(images)
+    for k, one in enumerate(images):
+        alone, shape = resizer(tf.constant(one))
+        np.testing.assert_array_equal(batch[k], alone)
+        np.testing.assert_array_equal(true_shape, shape)
