@@ -3,14 +3,19 @@
 One module for each kind of input. Each resizes inside the graph, runs the network and gives its
 detections under the contract's names (`compat.outputs`), all float32. The single input is called
 `input_tensor`; a loaded model can be called itself or through its signature `serving_default`.
+Signatures of our own can stand beside that one: see `compact_outputs`.
 """
 
 import tensorflow as tf
 
-from object_detection.compat.outputs import serving_outputs
-from object_detection.structures import Images
+from object_detection.export import batching
+from object_detection.ops import image_masks
 
 SIGNATURE = "serving_default"
+# Further signatures: the masks in another form, and only what a client of these needs.
+MASK_SIGNATURES = {"image": "image_masks", "rle": "rle_masks"}
+IMAGE_MASKS = "detection_masks_reframed"
+RLE_MASKS = "detection_masks_rle"
 
 
 class ServedModel(tf.Module):
@@ -21,79 +26,107 @@ class ServedModel(tf.Module):
         resize: the config's resizer, an `ops.image.Resizer`.
         raw: whether the internal tensors come out too, as in TFOD's Mask R-CNN exports.
         label_map: path of a label map that travels in the SavedModel's `assets`, or None.
+        mask_form: a key of `MASK_SIGNATURES` for a further signature, or None.
+        frozen: whether the weights become constants of the graph (faster to run), now.
     """
 
-    def __init__(self, network, resize, *, raw=False, label_map=None):
+    spec: tf.TensorSpec  # of the one input
+
+    def __init__(self, network, resize, *, raw=False, label_map=None, mask_form=None, frozen=False):
         super().__init__(name="served_model")
-        # Exactly what a SavedModel must carry. The network itself stays out of the attributes:
-        # the loading process need not know Keras.
-        self.weights = [variable.value for variable in network.variables]
+        self._detector = batching.Detector(network, raw=raw)
+        if frozen:
+            self._detector.freeze()
+        # Exactly what a SavedModel must carry. The network itself stays out of the attributes
+        # (a `Detector` is none that TensorFlow follows): the loading process need not know Keras.
+        self.weights = self._detector.variables
         self.label_map = tf.saved_model.Asset(str(label_map)) if label_map else None
         self._resize = lambda image: resize(image)  # a function: nothing for the saver to follow
-        self._outputs = lambda images: serving_outputs(
-            network(images, all_masks=raw), images, raw=raw
-        )
+        self._resize.static_shape = getattr(resize, "static_shape", (None, None))
+        self._mask_form = mask_form
 
-    def detect_alike(self, pixels):
-        """Outputs for a batch of images of one size, [B, h, w, 3] of any number type."""
-        kinds = (
-            tf.TensorSpec([None, None, 3], tf.float32),
-            tf.TensorSpec([2], tf.int32),
-        )
-        resized, true_shape = tf.map_fn(self._resize, pixels, fn_output_signature=kinds)
-        return self._outputs(Images(resized, true_shape))
+    def detect(self, input_tensor):
+        """{name: tensor} and the images' sizes [B, 2] int32."""
+        raise NotImplementedError
 
-    def detect_encoded(self, encoded):
-        """Outputs for a batch of image files, [B] strings: each is resized, then all are padded."""
-        count = tf.shape(encoded)[0]
-        images = tf.TensorArray(tf.float32, count, element_shape=[None, None, 3], infer_shape=False)
-        shapes = tf.TensorArray(tf.int32, count, element_shape=[2])
-        sizes = tf.TensorArray(tf.int32, count, element_shape=[2])
-        for k in tf.range(count):
-            resized, true_shape = self._resize(_decode(encoded[k]))
-            images = images.write(k, resized)
-            shapes = shapes.write(k, true_shape)
-            sizes = sizes.write(k, tf.shape(resized)[:2])
-        largest = tf.reduce_max(sizes.stack(), axis=0)
-        batch = tf.TensorArray(tf.float32, count, element_shape=[None, None, 3])
-        for k in tf.range(count):
-            image = images.read(k)
-            missing = largest - tf.shape(image)[:2]
-            batch = batch.write(k, tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]]))
-        return self._outputs(Images(batch.stack(), shapes.stack()))
+    def signatures(self):
+        """{name: function} of everything that is to be saved as a signature."""
+        # The function, not a concrete one taken from it: then TensorFlow would trace it twice.
+        functions = {SIGNATURE: self.__call__}
+        if self._mask_form is not None:
+            form = self._mask_form
+
+            def compact(input_tensor):
+                return compact_outputs(*self.detect(input_tensor), form)
+
+            function = tf.function(compact, input_signature=[self.spec])
+            functions[MASK_SIGNATURES[form]] = function
+        return functions
+
+    def add_asset(self, name, path):
+        """Lets another file travel in the SavedModel's `assets`."""
+        setattr(self, name, tf.saved_model.Asset(str(path)))
+
+
+def _images_of(dtype):
+    return tf.TensorSpec([None, None, None, 3], dtype, "input_tensor")
+
+
+_STRINGS = tf.TensorSpec([None], tf.string, "input_tensor")
 
 
 class FromImages(ServedModel):
     """Takes a batch of images as uint8. TFOD's takes one only."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
+    spec = _images_of(tf.uint8)
+
+    def detect(self, input_tensor):
+        return batching.detect_alike(self._detector, self._resize, input_tensor)
+
+    @tf.function(input_signature=[spec])
     def __call__(self, input_tensor):
-        return self.detect_alike(input_tensor)
+        return self.detect(input_tensor)[0]
 
 
 class FromFloatImages(ServedModel):
     """Takes a batch of images as float32, values 0..255."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+    spec = _images_of(tf.float32)
+
+    def detect(self, input_tensor):
+        return batching.detect_alike(self._detector, self._resize, input_tensor)
+
+    @tf.function(input_signature=[spec])
     def __call__(self, input_tensor):
-        return self.detect_alike(input_tensor)
+        return self.detect(input_tensor)[0]
 
 
 class FromEncodedImages(ServedModel):
     """Takes a batch of JPEG, PNG, BMP or GIF files, which need not be of one size."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    spec = _STRINGS
+
+    def detect(self, input_tensor):
+        return batching.detect_encoded(self._detector, self._resize, input_tensor)
+
+    @tf.function(input_signature=[spec])
     def __call__(self, input_tensor):
-        return self.detect_encoded(input_tensor)
+        return self.detect(input_tensor)[0]
 
 
 class FromExamples(ServedModel):
     """Takes a batch of serialized tf.Examples; only their `image/encoded` is read."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def __call__(self, input_tensor):
+    spec = _STRINGS
+
+    def detect(self, input_tensor):
         features = {"image/encoded": tf.io.FixedLenFeature([], tf.string, default_value="")}
-        return self.detect_encoded(tf.io.parse_example(input_tensor, features)["image/encoded"])
+        encoded = tf.io.parse_example(input_tensor, features)["image/encoded"]
+        return batching.detect_encoded(self._detector, self._resize, encoded)
+
+    @tf.function(input_signature=[spec])
+    def __call__(self, input_tensor):
+        return self.detect(input_tensor)[0]
 
 
 INPUT_TYPES = {
@@ -118,13 +151,47 @@ def module_for(input_type):
     raise ValueError(f"input_type is {input_type!r}; supported: {', '.join(INPUT_TYPES)}{remark}")
 
 
+def compact_outputs(outputs, sizes, form):
+    """What a client needs that wants masks of the whole image, and no more.
+
+    Args:
+        outputs: of the default signature.
+        sizes: [B, 2] int32 of the images.
+        form: `image` or `rle`.
+
+    Returns:
+        num_detections [B] int32, detection_boxes [B, N, 4], detection_scores [B, N],
+        detection_classes [B, N] int32, image_size [B, 2] int32, and one of
+        detection_masks_reframed: [B, N, H, W] uint8 of 0 and 1, H and W those of the largest image;
+        detection_masks_rle: [B, N] strings, COCO's compressed `counts`; empty in padding.
+    """
+    compact = {name: outputs[name] for name in ("detection_boxes", "detection_scores")}
+    for name in ("num_detections", "detection_classes"):
+        compact[name] = tf.cast(outputs[name], tf.int32)
+    shape = tf.shape(outputs["detection_scores"])
+    valid = tf.range(shape[1]) < compact["num_detections"][:, tf.newaxis]
+    rows = tf.where(valid)
+    detected = (
+        tf.gather_nd(outputs["detection_masks"], rows),
+        tf.gather_nd(outputs["detection_boxes"], rows),
+        tf.gather(sizes, rows[:, 0]),
+    )
+    if form == "rle":
+        codes = image_masks.encode_rows(*detected)
+        compact[RLE_MASKS] = tf.tensor_scatter_nd_update(tf.fill(shape, ""), rows, codes)
+    else:
+        pixels = image_masks.paste_rows(*detected)
+        whole = tf.concat([shape, tf.reduce_max(sizes, axis=0)], 0)
+        pixels = tf.pad(pixels, _missing(tf.shape(pixels), whole))
+        compact[IMAGE_MASKS] = tf.scatter_nd(rows, pixels, tf.cast(whole, tf.int64))
+    return compact | {"image_size": sizes}
+
+
+def _missing(shape, whole):
+    """Padding of [n, h, w] to the last two of `whole`: a row may be of the largest image or not."""
+    return [[0, 0], [0, whole[2] - shape[1]], [0, whole[3] - shape[2]]]
+
+
 def save(module, folder):
     """Writes a served model as a SavedModel."""
-    # The function, not a concrete one taken from it: then TensorFlow would trace it twice.
-    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.__call__})
-
-
-def _decode(encoded):
-    """uint8 [h, w, 3] of an image file; of an animation the first frame."""
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
+    tf.saved_model.save(module, str(folder), signatures=module.signatures())

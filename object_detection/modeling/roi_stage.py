@@ -49,6 +49,7 @@ class DetectionSettings(NamedTuple):
     class_agnostic: bool
     max_classes_per_detection: int
     calibrate: Callable | None = None  # scores [..., C + 1] -> calibrated ones
+    classes: tuple = ()  # the only ones (1..C) that are detected; none named: all
 
 
 class RoiCropper(NamedTuple):
@@ -274,19 +275,7 @@ class RoiStage(keras.layers.Layer):
         decoded = box_coder.decode(output.deltas, proposals.boxes[:, :, tf.newaxis])
         size = tf.cast(true_shape, tf.float32)
         window = tf.concat([tf.zeros_like(size), size], 1)
-        selected = nms.multiclass_nms(
-            decoded,
-            scores[..., 1:],
-            proposals.valid,
-            window,
-            score_threshold=settings.score_threshold,
-            iou_threshold=settings.iou_threshold,
-            max_per_class=settings.max_per_class,
-            max_total=settings.max_total,
-            soft_sigma=settings.soft_nms_sigma,
-            class_agnostic=settings.class_agnostic,
-            max_classes_per_detection=settings.max_classes_per_detection,
-        )
+        selected = self._suppress(decoded, scores[..., 1:], proposals.valid, window)
         best = tf.argmax(output.class_logits[..., 1:], -1, output_type=tf.int32) + 1
         multiclass = tf.gather(scores, selected.index, batch_dims=1)
         return Detections(
@@ -299,6 +288,39 @@ class RoiStage(keras.layers.Layer):
             raw_boxes=boxes.clip(deltas_of_class(decoded, best), window[:, tf.newaxis]),
             raw_scores=scores,
         )
+
+    def _suppress(self, decoded, scores, valid, window):
+        """Non-maximum suppression as the settings have it, `nms.Selected`.
+
+        With a choice of classes the others are as if they were not there, whose place among the
+        `max_total` best others take. Where classes suppress each other they are taken out
+        afterwards.
+
+        Args:
+            decoded: [B, P, C or 1, 4]; scores: [B, P, C]; valid: [B, P]; window: [B, 4].
+        """
+        settings = self.detection
+        columns = [label - 1 for label in settings.classes]
+        chosen = columns and not settings.class_agnostic
+        if chosen:
+            scores = tf.gather(scores, columns, axis=2)
+            decoded = decoded if decoded.shape[2] == 1 else tf.gather(decoded, columns, axis=2)
+        selected = nms.multiclass_nms(
+            decoded,
+            scores,
+            valid,
+            window,
+            score_threshold=settings.score_threshold,
+            iou_threshold=settings.iou_threshold,
+            max_per_class=settings.max_per_class,
+            max_total=settings.max_total,
+            soft_sigma=settings.soft_nms_sigma,
+            class_agnostic=settings.class_agnostic,
+            max_classes_per_detection=settings.max_classes_per_detection,
+        )
+        if chosen:
+            return selected._replace(classes=tf.gather(columns, selected.classes))
+        return nms.of_classes(selected, columns) if columns else selected
 
 
 def deltas_of_class(deltas, classes):

@@ -124,6 +124,20 @@ def multiclass_nms(
     return _clip_and_sort(kept_boxes, kept_scores, kept_classes, index, window, max_total)
 
 
+def of_classes(selected, classes) -> Selected:
+    """A `Selected` without those of other classes than `classes` (0-based); the rest moves up."""
+    kept = selected.valid & tf.reduce_any(selected.classes[..., tf.newaxis] == classes, -1)
+    order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)
+    kept = tf.gather(kept, order, batch_dims=1)
+
+    def pick(values):
+        values = tf.gather(values, order, batch_dims=1)
+        shown = kept[..., tf.newaxis] if values.shape.rank == 3 else kept
+        return tf.where(shown, values, tf.zeros_like(values))
+
+    return Selected(*(pick(x) for x in selected[:4]), valid=kept)
+
+
 def keep_best(boxes, scores, valid, *, iou_threshold, max_output):
     """Marks the boxes that survive suppression.
 

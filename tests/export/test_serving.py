@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from fake_detector import bright_rectangle
+from pycocotools import mask as rle_codec
 
 from object_detection.export import serving
 from object_detection.ops import image as resizers
+from object_detection.ops import masks
 
 TWICE = resizers.KeepAspectRatio(min_dimension=40, max_dimension=200)
 
@@ -163,3 +165,77 @@ def test_weights_in_the_model_follow_the_network(tmp_path):
 def test_other_kinds_of_input_are_refused(input_type, message):
     with pytest.raises(ValueError, match=message):
         serving.module_for(input_type)
+
+
+@pytest.mark.parametrize("input_type", ["image_tensor", "encoded_image_string_tensor"])
+def test_a_batch_without_images_is_told(input_type):
+    empty = (
+        np.zeros([0, 4, 4, 3], np.uint8)
+        if input_type == "image_tensor"
+        else tf.zeros([0], "string")
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="holds no image"):
+        module_of(input_type)(empty)
+
+
+@pytest.mark.parametrize("input_type", ["image_tensor", "tf_example"])
+@pytest.mark.parametrize("form", ["image", "rle"])
+def test_masks_of_whole_images_stand_beside_the_default_signature(input_type, form, tmp_path):
+    images = [picture(), picture(box=(0, 0, 10, 15))]
+    if input_type == "tf_example":
+        images[1] = picture(30, 20, (6, 5, 21, 15))
+    module = module_of(input_type, mask_form=form)
+    serving.save(module, tmp_path / "model")
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    assert set(loaded.signatures) == {"serving_default", serving.MASK_SIGNATURES[form]}
+    default = loaded.signatures["serving_default"](inputs_of(input_type, images))
+    outputs = loaded.signatures[serving.MASK_SIGNATURES[form]](inputs_of(input_type, images))
+    outputs = {name: value.numpy() for name, value in outputs.items()}
+
+    assert "detection_masks" in default and default["num_detections"].dtype == tf.float32
+    assert outputs["num_detections"].dtype == outputs["detection_classes"].dtype == np.int32
+    np.testing.assert_array_equal(outputs["detection_boxes"], default["detection_boxes"])
+    for k, image in enumerate(images):
+        size = list(image.shape[:2])
+        assert outputs["image_size"][k].tolist() == size
+        box, mask = default["detection_boxes"][k, :1], default["detection_masks"][k, :1]
+        wanted = masks.paste(mask, box, *size).numpy()[0] > 0.5
+        if form == "rle":
+            first, second = outputs["detection_masks_rle"][k]
+            assert second == b""
+            got = rle_codec.decode({"size": size, "counts": first})
+        else:
+            first, second = outputs["detection_masks_reframed"][k]
+            assert not second.any() and not first[size[0] :].any() and not first[:, size[1] :].any()
+            got = first[: size[0], : size[1]]
+        np.testing.assert_array_equal(got, wanted)
+        assert got.any()
+
+
+@pytest.mark.parametrize("form", ["image", "rle"])
+def test_masks_of_images_without_a_detection(form):
+    nothing = {
+        "num_detections": tf.zeros([2]),
+        "detection_boxes": tf.zeros([2, 3, 4]),
+        "detection_scores": tf.zeros([2, 3]),
+        "detection_classes": tf.ones([2, 3]),
+        "detection_masks": tf.zeros([2, 3, 8, 8]),
+    }
+    sizes = tf.constant([[4, 6], [5, 3]])
+    outputs = tf.function(lambda: serving.compact_outputs(nothing, sizes, form))()
+    if form == "rle":
+        assert outputs["detection_masks_rle"].numpy().tolist() == [[b""] * 3] * 2
+    else:
+        assert outputs["detection_masks_reframed"].shape == [2, 3, 5, 6]
+
+
+def test_frozen_weights_give_the_same_and_leave_no_variables(tmp_path):
+    batch = inputs_of("image_tensor", [picture()])
+    serving.save(module_of("image_tensor", frozen=True), tmp_path / "model")
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    plain = module_of("image_tensor")(batch)
+    assert not list(loaded.weights)
+    for outputs in (loaded(batch), loaded.signatures["serving_default"](batch)):
+        assert set(outputs) == set(plain)
+        for name, value in plain.items():
+            np.testing.assert_array_equal(outputs[name], value, err_msg=name)

@@ -140,3 +140,29 @@ def test_class_agnostic_suppression_leaves_a_box_its_best_class():
     found = stage_of(detection=detection).detect(output, proposals, [[64, 64]])
     np.testing.assert_allclose(found.scores, [[0.7, 0.4, 0, 0]], rtol=1e-5)
     assert found.classes.numpy().tolist() == [[1, 2, 0, 0]]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_only_the_chosen_classes_are_detected(shared):
+    output, proposals = proposals_and_output(boxes=1 if shared else 2)
+    every = stage_of().detect(output, proposals, [[64, 64]])
+    found = stage_of(detection=SETTINGS._replace(classes=(2,))).detect(
+        output, proposals, [[64, 64]]
+    )
+    ours = every.classes[0].numpy() == 2
+    assert 0 < ours.sum() < len(ours)
+    np.testing.assert_allclose(found.scores[0, : ours.sum()], every.scores[0][ours])
+    np.testing.assert_allclose(found.boxes[0, : ours.sum()], every.boxes[0][ours])
+    assert found.classes[0].numpy().tolist() == [2] * ours.sum() + [0] * (~ours).sum()
+    np.testing.assert_array_equal(found.raw_scores, every.raw_scores)
+
+
+def test_chosen_classes_where_classes_suppress_each_other():
+    output, proposals = proposals_and_output()
+    detection = SETTINGS._replace(class_agnostic=True, classes=(2,))
+    found = stage_of(detection=detection).detect(output, proposals, [[64, 64]])
+    # Of .7 of class 1 and .4 of class 2, in two places, the second is left and moves up.
+    np.testing.assert_allclose(found.scores, [[0.4, 0, 0, 0]], rtol=1e-5)
+    assert found.classes.numpy().tolist() == [[2, 0, 0, 0]]
+    np.testing.assert_allclose(found.boxes[0, 0], proposals.boxes[0, 1])
+    assert found.valid.numpy().tolist() == [[True, False, False, False]]
