@@ -94,6 +94,7 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         keep_source_pixels=run.keep_source_pixels,
         known_bad=run.known_bad,
         crop_masks=input_reader_config.crop_masks,
+        data_service=input_reader_config.data_service if run.training else "",
     )
     return pipeline.build(
         reading.Sources(sources, weights, _read_options(input_reader_config, run, sources)),
@@ -126,6 +127,7 @@ def _read_options(config, run, sources):
         seed=run.seed,
         num_shards=run.num_shards,
         shard_index=run.shard_index,
+        cache_folder=config.cache_folder,
     )
 
 

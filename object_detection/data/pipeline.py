@@ -7,23 +7,20 @@ the run is strict. Order and augmentation depend on the seed alone.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.data import reading, record_files, report
+from object_detection.data import outcomes, reading, record_files, report, service
 from object_detection.data.augment_copy_paste import augmented, number_before
 from object_detection.data.augment_geometry import Augmentation, keep_crops
 from object_detection.data.batching import batch_examples, to_element
-from object_detection.data.decoder import Decoded, Decoder, DecoderOptions
-from object_detection.data.example import Example
+from object_detection.data.decoder import Decoder, DecoderOptions
 from object_detection.data.mask_decoder import Way
 from object_detection.data.python_call import call
 from object_detection.data.report import InputReport
-from object_detection.data.rescue import name_of, rescue
+from object_detection.data.rescue import name_of
 from object_detection.ops.image import Resizer
 
-_NOT_DECODED = "not decoded yet"  # stands where a fault stands
 _END = "end of the data"  # stands where a fault stands, behind the last record
 
 
@@ -31,7 +28,9 @@ _END = "end of the data"  # stands where a fault stands, behind the last record
 class PipelineOptions:
     """What becomes of the records.
 
-    Training cuts boxes at `max_boxes`, so that their shape is static; evaluation keeps all.
+    Training cuts boxes at `max_boxes`, so that their shape is static; evaluation keeps all. With a
+    `data_service` (the address of its dispatcher) records are read and decoded there, in an order
+    that does not come again: `skip_batches` and `known_bad` do nothing then.
     """
 
     batch_size: int
@@ -45,6 +44,7 @@ class PipelineOptions:
     keep_source_pixels: bool = False
     known_bad: Sequence[str] = ()
     crop_masks: bool = False
+    data_service: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,6 @@ class InputPipeline:
             raise
 
 
-class _Outcome(NamedTuple):
-    """A record after decoding: its example, or the reason why there is none."""
-
-    decoded: Decoded
-    fault: tf.Tensor  # string scalar, '' for a good record
-    detail: tf.Tensor  # string scalar
-    repairs: tf.Tensor  # string scalar
-    record: record_files.Record
-    number: tf.Tensor
-
-
 def build(
     sources: reading.Sources,
     decoder_options: DecoderOptions,
@@ -101,14 +90,17 @@ def build(
         )
     )
     read_options = sources.options
-    stream = reading.read(sources, input_report)
-    if options.known_bad:
-        stream = stream.filter(_is_not_among(options.known_bad))
-    skipped = options.skip_batches * options.batch_size
-    lead = min(number_before(options.augmentations), skipped)
-    stream = stream.skip(skipped - lead)
-    outcomes = _decoded(stream, decoder)
-    good = _leave_out_bad(outcomes, decoder, input_report)
+    lead = 0
+    if options.data_service:
+        attempts = service.outcomes(sources, decoder, options.data_service, input_report)
+    else:
+        stream = reading.read(sources, input_report)
+        if options.known_bad:
+            stream = stream.filter(_is_not_among(options.known_bad))
+        skipped = options.skip_batches * options.batch_size
+        lead = min(number_before(options.augmentations), skipped)
+        attempts = outcomes.attempted(stream.skip(skipped - lead), decoder)
+    good = _leave_out_bad(outcomes.settled(attempts, decoder), decoder, input_report)
 
     def begin(outcome):
         example = _with_notes(outcome, input_report)
@@ -154,69 +146,12 @@ def bad_records(input_report):
     )
 
 
-def _decoded(stream, decoder):
-    """`_Outcome` of each `Numbered` record, in order.
-
-    Every record goes by twice: it is decoded in the graph, which an error takes out of the stream,
-    and then is a mark without an example. A mark whose record did not come through is decoded in
-    the slow way, through Python. (A data set of one record with its own fallback would be plainer,
-    but TensorFlow looks all its kernels up anew for each.)
-    """
-    # Traced once for both ways; not inlined: the way not taken is then one step, not hundreds.
-    in_graph = tf.function(
-        decoder,
-        input_signature=[tf.TensorSpec([], tf.string)],
-        autograph=False,
-        experimental_attributes={"_noinline": True},
-    )
-    nothing, none = tf.constant(""), tf.constant(-1, tf.int64)
-
-    def twice(numbered):
-        both = tf.nest.map_structure(lambda value: tf.stack([value, value]), numbered)
-        return both, tf.constant([False, True])
-
-    def attempt(numbered, is_mark):
-        decoded = tf.cond(
-            is_mark,
-            lambda: _no_example(decoder),
-            lambda: in_graph(numbered.record.serialized),
-        )
-        fault = tf.where(is_mark, _NOT_DECODED, nothing)
-        return _Outcome(decoded, fault, nothing, nothing, *numbered)
-
-    def look_back(last_good, outcome):
-        is_good = outcome.fault == ""
-        is_needed = is_good | (outcome.number != last_good)
-        return tf.where(is_good, outcome.number, last_good), (outcome, is_needed)
-
-    def settle(outcome, is_needed):
-        del is_needed
-        is_good = outcome.fault == ""
-        return tf.cond(is_good, lambda: outcome, lambda: _rescued(outcome, decoder, in_graph))
-
-    how = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
-    attempts = stream.map(twice).unbatch().map(attempt, **how).ignore_errors()
-    return attempts.scan(none, look_back).filter(lambda _, is_needed: is_needed).map(settle)
-
-
-def _rescued(outcome, decoder, in_graph):
-    """The `_Outcome` of a record that the graph could not decode."""
-    repaired, fault, detail = tf.numpy_function(
-        lambda data: rescue(data, decoder), [outcome.record.serialized], [tf.string] * 3
-    )
-    for text in (repaired, fault, detail):
-        text.set_shape([])
-    decoded = tf.cond(fault == "", lambda: in_graph(repaired), lambda: _no_example(decoder))
-    detail, repairs = tf.unstack(tf.where(fault == "", ["", detail], [detail, ""]))
-    return outcome._replace(decoded=decoded, fault=fault, detail=detail, repairs=repairs)
-
-
-def _leave_out_bad(outcomes, decoder, input_report):
+def _leave_out_bad(settled, decoder, input_report):
     """Drops the bad ones after noting them; a data set without a good one is an error."""
     nothing = tf.constant("")
     zero = tf.constant(0, tf.int64)
-    end = _Outcome(
-        _no_example(decoder),
+    end = outcomes.Outcome(
+        outcomes.no_example(decoder),
         tf.constant(_END),
         nothing,
         nothing,
@@ -251,7 +186,7 @@ def _leave_out_bad(outcomes, decoder, input_report):
             lambda: call(note, [*outcome.record, outcome.fault, outcome.detail, good]),
         )
 
-    marked = outcomes.concatenate(tf.data.Dataset.from_tensors(end))
+    marked = settled.concatenate(tf.data.Dataset.from_tensors(end))
     counted = marked.scan(zero, count).filter(is_good_or_noted)
     return counted.map(lambda outcome, good: outcome)
 
@@ -289,31 +224,6 @@ def _with_notes(outcome, input_report):
     )
     with tf.control_dependencies([noted]):
         return example._replace(id=tf.identity(example.id))
-
-
-def _no_example(decoder):
-    """A `Decoded` without content, where a record is bad."""
-    none = tf.zeros([0])
-    masks = {}
-    if decoder.options.load_masks:
-        masks = {"masks": tf.zeros([0, 0, 0], tf.uint8)}
-        if decoder.options.mask_way.cut:
-            no_place = {"mask_origin": tf.zeros([0, 2], tf.int32)}
-            masks |= no_place | {"mask_shape": tf.zeros([2], tf.int32)}
-    example = Example(
-        id=tf.constant(""),
-        image=tf.zeros([0, 0, 3], tf.uint8),
-        boxes_normalized=tf.zeros([0, 4]),
-        classes=tf.zeros([0], tf.int32),
-        weights=none,
-        crowd=tf.zeros([0], tf.bool),
-        difficult=tf.zeros([0], tf.bool),
-        area=none,
-        **masks,
-        extras=decoder.empty_extras(),
-        group_of=tf.zeros([0], tf.bool) if decoder.options.load_group_of else None,
-    )
-    return Decoded(example, tf.zeros([len(report.OBJECT_REASONS)], tf.int32), tf.constant(""))
 
 
 def _nothing_usable(input_report):

@@ -7,29 +7,32 @@ import tensorflow as tf
 from object_detection.data.report import InputError
 
 
-def call(function, arguments):
+def call(function, arguments, result=tf.bool):
     """Runs a Python function when the pipeline comes by.
 
     Args:
-        function: called with numpy values; returns a bool. An `InputError` of it ends the pipeline
-            with its sentence alone: raised through TensorFlow it would be logged with tracebacks.
+        function: called with numpy values. An `InputError` of it ends the pipeline with its
+            sentence alone: raised through TensorFlow it would be logged with tracebacks.
         arguments: list of tensors.
+        result: type of what the function returns: `tf.bool`, or `tf.string` of a str.
 
     Returns:
-        bool scalar: what the function returned.
+        Scalar: what the function returned.
     """
+    none = b"" if result == tf.string else False
 
     def run(*values):
         try:
-            return bool(function(*values)), b""
+            found = function(*values)
+            return found.encode() if result == tf.string else bool(found), b""
         except InputError as error:
-            return False, str(error).encode()
+            return none, str(error).encode()
 
-    result, fault = tf.numpy_function(run, arguments, [tf.bool, tf.string])
-    result.set_shape([])
+    found, fault = tf.numpy_function(run, arguments, [result, tf.string])
+    found.set_shape([])
     fault.set_shape([])
     with tf.control_dependencies([tf.cond(fault == "", lambda: True, _cancelled)]):
-        return tf.identity(result)
+        return tf.identity(found)
 
 
 def _cancelled():

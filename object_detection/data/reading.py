@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.data import record_files
+from object_detection.data.local_copies import LocalCopies
 from object_detection.data.python_call import call
 
 _FILES_READ_AT_ONCE = 16  # of remote ones
@@ -22,7 +23,7 @@ class ReadOptions(NamedTuple):
     `num_epochs` 0 reads for ever. Of the records of an epoch every `sample_1_of_n`-th is kept, and
     worker `shard_index` of `num_shards` gets an equal part of them. Records are shuffled while they
     are serialized, and within their epoch, so that every epoch holds every record once (TFOD's
-    buffer runs across epochs).
+    buffer runs across epochs). With a `cache_folder` files are copied there and read from there.
     """
 
     shuffle: bool
@@ -35,6 +36,7 @@ class ReadOptions(NamedTuple):
     seed: int = 0
     num_shards: int = 1
     shard_index: int = 0
+    cache_folder: str = ""
 
 
 class Sources(NamedTuple):
@@ -110,7 +112,8 @@ def buffer_that_fits(buffer_size, paths, limit=_SHUFFLE_BYTES):
 
 def _epochs(files, options, input_report):
     """All epochs of one data set, one after the other."""
-    watch = _EpochWatch(files, input_report)
+    copies = LocalCopies(options.cache_folder) if options.cache_folder else None
+    watch = _EpochWatch(files, input_report, copies)
 
     def one_epoch(epoch):
         with tf.control_dependencies([call(watch.begin_epoch, [epoch])]):
@@ -125,9 +128,7 @@ def _epochs(files, options, input_report):
 
 def _one_epoch(files, epoch, options, watch):
     """The records of one epoch, `epoch` being its number; none beyond the last one."""
-    paths = tf.constant(files)
-    if options.shuffle_files:
-        paths = tf.random.experimental.stateless_shuffle(paths, seed=[options.seed, epoch])
+    paths = shuffled_paths(files, epoch, options)
     if options.num_epochs:
         paths = paths[: tf.where(epoch < options.num_epochs, len(files), 0)]
     readers = max(1, min(options.num_readers, len(files)))
@@ -140,6 +141,19 @@ def _one_epoch(files, epoch, options, watch):
         num_parallel_calls=min(readers, _FILES_READ_AT_ONCE) if is_remote else None,
         deterministic=True if is_remote else None,
     )
+    return shuffled_records(records, epoch, options)
+
+
+def shuffled_paths(files, epoch, options):
+    """The files of an epoch in its order."""
+    paths = tf.constant(files)
+    if options.shuffle_files:
+        paths = tf.random.experimental.stateless_shuffle(paths, seed=[options.seed, epoch])
+    return paths
+
+
+def shuffled_records(records, epoch, options):
+    """The part of an epoch's records that is asked for, in its order."""
     if options.sample_1_of_n > 1:
         records = records.shard(options.sample_1_of_n, 0)
     if options.num_shards > 1:
@@ -158,16 +172,19 @@ def _one_epoch(files, epoch, options, watch):
 class _EpochWatch:
     """Sees the files of a data set end, and ends the run where an epoch gave no record."""
 
-    def __init__(self, files, input_report):
+    def __init__(self, files, input_report, copies):
         self._files = files
         self._report = input_report
+        self._copies = copies
         self._records = 0
         self._lost = set()  # files that cannot be opened any more
 
     def begin_file(self, path):
         is_readable = record_files.is_readable(path, self._report)
         (self._lost.discard if is_readable else self._lost.add)(path)
-        return is_readable
+        if not is_readable:
+            return ""
+        return self._copies.path_of(path) if self._copies else path
 
     def end_file(self, path, records, size):
         self._records += records

@@ -69,21 +69,21 @@ def refuse_all_empty(files, *, field):
         )
 
 
-def read_records(path, can_open, check):
+def read_records(path, begin, check):
     """The intact records of one file, in order; the dataset ends without error at the first fault.
 
     Args:
         path: string scalar tensor.
-        can_open: called in Python before the file is opened, as `can_open(path)`; where it returns
-            False there is no record. TensorFlow itself would try again for ever.
+        begin: called in Python before the file is opened, as `begin(path)`; returns the path to
+            read it at, or "" where it cannot be opened: TensorFlow itself would try for ever.
         check: called in Python when the file ends, as `check(path, records, bytes)` with the number
             of records read and of their bytes; it may raise.
 
     Returns:
         tf.data.Dataset of `Record`.
     """
-    is_open = call(lambda path: can_open(path.decode()), [path])
-    readable = tf.boolean_mask([path], [is_open])
+    opened = call(lambda path: begin(path.decode()), [path], tf.string)
+    readable = tf.boolean_mask([opened], [opened != ""])
     intact = tf.data.TFRecordDataset(readable).ignore_errors()
     end = tf.data.Dataset.from_tensors(("", False))
     marked = intact.map(lambda serialized: (serialized, True)).concatenate(end)
@@ -117,9 +117,14 @@ def is_readable(path, input_report):
         with _open(path) as file:
             file.read(1)
     except (OSError, tf.errors.OpError) as error:
-        input_report.note(report.UNREADABLE_FILE, path, detail=str(error))
+        note_unreadable(path, str(error), input_report)
         return False
     return True
+
+
+def note_unreadable(path, why, input_report):
+    """Notes a file that cannot be opened."""
+    input_report.note(report.UNREADABLE_FILE, path, detail=why)
 
 
 def check_file(path, records, size, input_report):
