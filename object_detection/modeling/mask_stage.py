@@ -110,9 +110,8 @@ class MaskStage(keras.layers.Layer):
         probabilities = tf.scatter_nd(rows, tf.sigmoid(logits), tf.cast(shape, tf.int64))
         valid = detections.valid[..., tf.newaxis, tf.newaxis]
         probabilities = tf.where(valid, probabilities, 0.0)
-        probabilities = tf.ensure_shape(
-            probabilities,
-            [None, detections.valid.shape[1], *self.head.mask_size],
+        probabilities = tf.reshape(
+            probabilities, [-1, detections.valid.shape[1], *self.head.mask_size]
         )
         return detections._replace(masks=probabilities)
 
@@ -142,4 +141,5 @@ def at_least_one_row(rows):
 
     TensorFlow's fused convolutions give an empty batch the wrong number of channels.
     """
-    return tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)], [0, 0]])
+    padded = tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)], [0, 0]])
+    return tf.reshape(padded, [-1, 2])  # two columns, as every converter of the graph can tell

@@ -6,6 +6,8 @@ be above the score threshold. Suppression sees boxes unclipped. The survivors ar
 window, and those left without area are dropped without others taking their place (TFOD).
 """
 
+import contextlib
+import contextvars
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -14,6 +16,7 @@ from object_detection.ops import boxes as box_ops
 from object_detection.structures import Proposals
 
 _DROPPED = -float("inf")  # score of a box that takes no part: above no threshold
+_ELSEWHERE = contextvars.ContextVar("suppression", default=None)
 
 
 class Selected(NamedTuple):
@@ -24,6 +27,22 @@ class Selected(NamedTuple):
     classes: tf.Tensor  # [B, D] int32, 0-based without background; 0 in padding
     index: tf.Tensor  # [B, D] int32, row of the input; 0 in padding
     valid: tf.Tensor  # [B, D] bool
+
+
+@contextlib.contextmanager
+def suppression_by(suppress):
+    """What is traced within leaves suppression to another function, for runtimes without TF's op.
+
+    Args:
+        suppress: (boxes [K, N, 4], scores [K, N], *, max_output M, iou_threshold,
+            score_threshold, soft_sigma=0.0) -> rows [K, M] int32 and their scores [K, M], best
+            first, -inf in padding. Each of the K sets of boxes is suppressed on its own.
+    """
+    token = _ELSEWHERE.set(suppress)
+    try:
+        yield
+    finally:
+        _ELSEWHERE.reset(token)
 
 
 def proposals_nms(
@@ -176,6 +195,9 @@ def _suppress(boxes, scores, *, max_output, **limits):
     Returns:
         Rows [B, M] int32 and their scores [B, M], best first; `_DROPPED` in padding.
     """
+    elsewhere = _ELSEWHERE.get()
+    if elsewhere is not None:
+        return elsewhere(boxes, scores, max_output=max_output, **limits)
     return tf.map_fn(
         lambda image: _suppress_one(*image, max_output=max_output, **limits),
         (boxes, scores),
@@ -194,6 +216,16 @@ def _suppress_by_class(boxes, scores, *, max_output, **limits):
     shape = tf.shape(scores)
     boxes, scores = tf.transpose(boxes, [0, 2, 1, 3]), tf.transpose(scores, [0, 2, 1])
     shared = boxes.shape[1] == 1
+    elsewhere = _ELSEWHERE.get()
+    if elsewhere is not None:
+        boxes = tf.broadcast_to(boxes, [shape[0], shape[2], shape[1], 4])
+        found = elsewhere(
+            tf.reshape(boxes, [-1, shape[1], 4]),
+            tf.reshape(scores, [-1, shape[1]]),
+            max_output=max_output,
+            **limits,
+        )
+        return tuple(tf.reshape(x, [shape[0], shape[2] * max_output]) for x in found)
 
     def suppress(number):
         image, label = number // shape[2], number % shape[2]
