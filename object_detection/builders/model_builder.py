@@ -14,6 +14,7 @@ from object_detection.modeling.conv_block import Hyperparams
 from object_detection.modeling.faster_rcnn import FasterRCNN, FinalFeatures, LossWeights
 from object_detection.modeling.mask_head import MaskHead, MaskSettings
 from object_detection.modeling.mask_stage import MaskStage
+from object_detection.modeling.precision import BFLOAT16, FLOAT32, check, compute_in
 from object_detection.modeling.roi_stage import (
     CropSettings,
     RoiCropper,
@@ -23,27 +24,35 @@ from object_detection.modeling.roi_stage import (
 from object_detection.modeling.rpn import RegionProposalNetwork, RPNSettings
 
 
-def build(model_config, is_training, add_summaries=True):
+def build(model_config, is_training, add_summaries=True, precision=FLOAT32):
     """TFOD's `DetectionModel` face over a network (`.network`).
 
     Args:
         model_config: a `DetectionModel` message.
         is_training: whether live norms may be on.
         add_summaries: accepted for TFOD's callers; summaries are the training loop's.
+        precision: as for `build_network`.
     """
     del add_summaries
-    network = build_network(model_config, is_training)
+    network = build_network(model_config, is_training, precision)
     resizer = image_resizer_builder.build(model_config.faster_rcnn.image_resizer)
     return DetectionModel(network, resizer, is_training=is_training)
 
 
-def build_network(model_config, is_training):
+def build_network(model_config, is_training, precision=FLOAT32):
     """The `FasterRCNN` of a `DetectionModel` message, its variables created.
 
+    Args:
+        model_config: a `DetectionModel` message.
+        is_training: whether live norms may be on.
+        precision: "float32" or "bfloat16", the type of convolutions and matrix products; variables
+            are float32 in either.
+
     Raises:
-        ValueError: a meta-architecture, extractor or combination that is not supported; the
-            message says what is.
+        ValueError: a meta-architecture, extractor, combination or precision that is not supported;
+            the message says what is.
     """
+    check(precision)
     kind = model_config.WhichOneof("model")
     if kind != "faster_rcnn":
         raise ValueError(
@@ -79,7 +88,13 @@ def build_network(model_config, is_training):
         name="faster_rcnn",
     )
     network.build()
+    compute_in(network, precision)
     return network
+
+
+def precision_of(train_config):
+    """The precision that a `TrainConfig` message asks for."""
+    return BFLOAT16 if train_config.use_bfloat16 else FLOAT32
 
 
 def _is_slim(config):

@@ -77,7 +77,7 @@ def final_features(crops, trunk):
         crops: [B, D, s, s, C] or None; trunk: [B, D, s', s', C'] or None.
     """
     outputs = {"cropped_rpn_box_features": crops, "detection_features": trunk}
-    return {name: value for name, value in outputs.items() if value is not None}
+    return {k: tf.cast(v, tf.float32) for k, v in outputs.items() if v is not None}
 
 
 def raw_outputs(inference, images):
@@ -124,7 +124,7 @@ def second_stage_outputs(rois, output, trunk, shape):
         "num_proposals": tf.reduce_sum(tf.cast(rois.valid, tf.int32), 1),
         "refined_box_encodings": merge_first_two(output.deltas),
         "class_predictions_with_background": merge_first_two(output.class_logits),
-        "box_classifier_features": merge_first_two(trunk),
+        "box_classifier_features": tf.cast(merge_first_two(trunk), tf.float32),
     }
 
 
@@ -134,9 +134,9 @@ def feature_maps(features):
     Args:
         features: `Features`.
     """
-    maps = [features.levels[level] for level in sorted(features.levels)]
+    maps = [tf.cast(features.levels[level], tf.float32) for level in sorted(features.levels)]
     return {
-        "rpn_box_predictor_features": list(features.rpn_hidden),
+        "rpn_box_predictor_features": [tf.cast(x, tf.float32) for x in features.rpn_hidden],
         "rpn_features_to_crop": maps,
         "feature_maps": maps,
     }

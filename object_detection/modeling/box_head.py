@@ -33,6 +33,7 @@ class BoxHead(keras.layers.Layer):
             "hyperparams": hyperparams,
             "norm": hyperparams.norm,
             "use_bias": hyperparams.norm is None or hyperparams.use_bias,
+            "keep_float32": True,
         }
         self.classes = DenseBlock(num_classes + 1, name="classes", **dense)
         self.boxes = DenseBlock(4 * self.num_boxes, name="boxes", **dense)
@@ -43,7 +44,7 @@ class BoxHead(keras.layers.Layer):
 
     def call(self, features, training=False, seed=None):
         shape = tf.shape(features)
-        mean = tf.reduce_mean(features, [2, 3])
+        mean = tf.reduce_mean(tf.cast(features, tf.float32), [2, 3])
         flat = tf.reshape(mean, [-1, features.shape[-1]])
         box_input = class_input = flat
         if training and self.dropout:

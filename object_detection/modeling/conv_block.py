@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling import replicas
+from object_detection.modeling.precision import ProductLayer
 
 ACTIVATIONS = {
     None: tf.identity,
@@ -59,7 +60,7 @@ class Hyperparams(NamedTuple):
 DEFAULTS = Hyperparams()
 
 
-class ConvBlock(keras.layers.Layer):
+class ConvBlock(ProductLayer):
     """Convolution + norm + activation.
 
     Args:
@@ -81,7 +82,7 @@ class ConvBlock(keras.layers.Layer):
         convolve: (x, kernel) -> y in place of the plain convolution, for exact rewrites of it.
 
     Returns:
-        [B, H', W', filters] float.
+        [B, H', W', filters] of the type `product_dtype`; norms are computed in float32.
     """
 
     def __init__(
@@ -151,21 +152,31 @@ class ConvBlock(keras.layers.Layer):
 
     def call(self, x, training=False, residual=None, convolve=None):
         convolve = convolve or functools.partial(self._convolve, training=training)
-        kernel = self.whole_kernel()
+        x, kernel = self.rounded(x), self.whole_kernel()
         if self.gain != 1.0:
             kernel = kernel * self.gain
-        if self.norm is None:
-            y = self._add_bias(convolve(x, kernel))
-        elif self.norm.kind == "group":
-            y = self._group_norm(self._add_bias(convolve(x, kernel)))
-        elif self.norm.live and training:
-            y = self._live_batch_norm(self._add_bias(convolve(x, kernel)))
-        else:
+        if self._is_folded(training):
             scale, shift = self.folded_norm()
-            y = tf.nn.bias_add(convolve(x, kernel * scale), shift)
+            y = self.add_bias(convolve(x, self.rounded(kernel * scale)), shift)
+        else:
+            y = convolve(x, self.rounded(kernel))
+            y = y if self.bias is None else self.add_bias(y, self._whole_bias())
+            y = y if self.norm is None else self._normalize(y)
         if residual is not None:
-            y = y + residual
+            y = y + self.rounded(residual)
         return ACTIVATIONS[self.activation](y)
+
+    def _is_folded(self, training):
+        return (
+            self.norm is not None
+            and self.norm.kind != "group"
+            and not (self.norm.live and training)
+        )
+
+    def _normalize(self, y):
+        y = tf.cast(y, tf.float32)
+        y = self._group_norm(y) if self.norm.kind == "group" else self._live_batch_norm(y)
+        return self.rounded(y)
 
     def folded_norm(self):
         """Scale and shift [filters] that equal the frozen norm, the bias included."""
@@ -195,9 +206,6 @@ class ConvBlock(keras.layers.Layer):
         sort_pixels = training and not tf.config.list_logical_devices("GPU")
         convolve = tf.nn.convolution if sort_pixels else tf.nn.conv2d
         return convolve(x, kernel, self.strides, padding, dilations=self.dilation)
-
-    def _add_bias(self, y):
-        return y if self.bias is None else tf.nn.bias_add(y, self._whole_bias())
 
     def _whole_bias(self):
         bias = tf.convert_to_tensor(self.bias)
@@ -283,8 +291,10 @@ class SeparableConvBlock(ConvBlock):
         return tf.add_n([self.hyperparams.penalty(kernel) for kernel in kernels])
 
 
-class DenseBlock(keras.layers.Layer):
+class DenseBlock(ProductLayer):
     """Dense layer [n, C] -> [n, units] with frozen or live batch norm, and activation.
+
+    The result is of the type `product_dtype`; the norm is computed in float32.
 
     TFOD normalizes *after* the activation of the first dense layer of its FPN box head; so the
     order here is dense, activation, norm.
@@ -332,12 +342,13 @@ class DenseBlock(keras.layers.Layer):
             self.norm_layer.build((None, self.units))
 
     def call(self, x, training=False):
-        x = tf.matmul(x, self.kernel)
+        x = tf.matmul(self.rounded(x), self.rounded(self.kernel))
         if self.bias is not None:
-            x = tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
+            x = self.add_bias(x, tf.convert_to_tensor(self.bias))
         x = ACTIVATIONS[self.activation](x)
         if self.norm is not None:
-            x = self.norm_layer(x, training=training and self.norm.live)
+            x = tf.cast(x, tf.float32)
+            x = self.rounded(self.norm_layer(x, training=training and self.norm.live))
         return x
 
     def penalty(self):

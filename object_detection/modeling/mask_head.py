@@ -70,7 +70,7 @@ class MaskHead(keras.layers.Layer):
         self.convs = [
             ConvBlock.of(self.hyperparams, depth, 3, name=f"conv{i + 1}") for i in range(count)
         ]
-        plain = {"norm": None, "activation": None, "use_bias": True}
+        plain = {"norm": None, "activation": None, "use_bias": True, "keep_float32": True}
         self.last = ConvBlock.of(self.hyperparams, masks, 3, name="masks", **plain)
         channels = input_shape[-1]
         for conv in (*self.convs, self.last):
@@ -128,6 +128,7 @@ class MaskHead(keras.layers.Layer):
                 return masks
             chosen = tf.zeros_like(classes) if self.settings.class_agnostic else classes - 1
             return tf.gather(masks, chosen, batch_dims=1)
+        x = self.last.rounded(x)
         return convolution_of_class(x, self.last.kernel, self.last.bias, classes - 1)
 
 
@@ -170,7 +171,8 @@ def resized_convolution(x, kernel, *, size):
     taps = tf.reshape(taps, [channels, 9 * filters])
     products = tf.matmul(tf.reshape(x, [-1, channels]), taps)
     products = tf.reshape(products, [-1, h * w * 9, filters])
-    y = tf.matmul(_resize_and_shift_matrix(h, w, height, width)[np.newaxis], products)
+    matrix = tf.cast(_resize_and_shift_matrix(h, w, height, width)[np.newaxis], x.dtype)
+    y = tf.matmul(matrix, products)
     return tf.reshape(y, [-1, height, width, filters])
 
 

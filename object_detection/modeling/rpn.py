@@ -61,7 +61,7 @@ class RPNHead(keras.layers.Layer):
             activation="relu6",
             name="conv",
         )
-        plain = {"norm": None, "activation": None, "use_bias": True}
+        plain = {"norm": None, "activation": None, "use_bias": True, "keep_float32": True}
         self.objectness = [
             ConvBlock.of(hyperparams, 2 * a, 1, name=f"objectness{i}", **plain)
             for i, a in enumerate(anchors_per_cell)

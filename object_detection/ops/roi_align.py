@@ -71,11 +71,12 @@ def crop_rows(features, boxes, owner, image_shape, size, *, matmul=False, exact_
     trained, where a gradient of ours would only be in the way (of a SavedModel, say).
     """
     boxes = tf.stop_gradient(box_ops.to_normalized(boxes, image_shape[0], image_shape[1]))
-    if matmul:
-        return _crop_fading(features, boxes, owner, size)
-    # TensorFlow crops and answers in float32, whatever the type of the features.
+    # In float32 whatever the type of the features, as TensorFlow crops: in the gradient many crops
+    # add to one pixel.
     pixels = tf.cast(features, tf.float32)
-    if exact_gradient:
+    if matmul:
+        crops = _crop_fading(pixels, boxes, owner, size)
+    elif exact_gradient:
         crops = _crop_with_exact_gradient(size)(pixels, boxes, owner)
         crops = tf.ensure_shape(crops, [boxes.shape[0], size, size, features.shape[-1]])
     else:
