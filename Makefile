@@ -7,7 +7,8 @@ GRPC_VENV ?= .venv-protos
 BEAM_VENV ?= .venv-beam
 RUN = $(abspath $(VENV))/bin/python
 
-.PHONY: help quickstart test test-slow test-beam check lint format protos check-protos matrix clean
+.PHONY: help quickstart test test-slow test-beam check lint format protos check-protos \
+	fields check-fields matrix clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,7 +41,7 @@ format: $(VENV)/.installed ## what ruff can put in order by itself
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
 
-check: lint check-protos test ## everything a change has to pass
+check: lint check-protos check-fields test ## everything a change has to pass
 
 $(GRPC_VENV)/.installed: scripts/make_protos.py
 	$(if $(PYTHON),$(PYTHON),python3) -m venv --clear $(GRPC_VENV)
@@ -52,6 +53,12 @@ protos: $(GRPC_VENV)/.installed ## the generated modules, anew from protos/*.pro
 
 check-protos: $(GRPC_VENV)/.installed ## whether the generated modules are those of protos/*.proto
 	$(GRPC_VENV)/bin/python scripts/make_protos.py --check
+
+fields: $(VENV)/.installed ## docs/fields.md, what becomes of every field of a config, anew
+	$(RUN) scripts/make_field_table.py
+
+check-fields: $(VENV)/.installed ## whether docs/fields.md is that of the code
+	$(RUN) scripts/make_field_table.py --check
 
 matrix: ## imports and fast tests on every supported Python, TensorFlow and protobuf
 	scripts/matrix.sh

@@ -46,10 +46,19 @@ INITIALIZERS = {
     "keras_initializer_by_name": keras.initializers.get,
 }
 
-# TFOD: l2 is weight * sum(x^2) / 2, l1 is weight * sum(|x|).
+
+def _l1(kernel, weight):
+    return weight * tf.reduce_sum(tf.abs(kernel))
+
+
+def _l2(kernel, weight):
+    """As TFOD's: half the sum of squares."""
+    return weight * tf.nn.l2_loss(kernel)
+
+
 REGULARIZERS = {
-    "l1_regularizer": lambda c: lambda kernel: c.weight * tf.reduce_sum(tf.abs(kernel)),
-    "l2_regularizer": lambda c: lambda kernel: c.weight * tf.nn.l2_loss(kernel),
+    "l1_regularizer": lambda config: functools.partial(_l1, weight=config.weight),
+    "l2_regularizer": lambda config: functools.partial(_l2, weight=config.weight),
 }
 
 

@@ -1,5 +1,7 @@
 """`ClassificationLoss` messages -> functions on logits."""
 
+import functools
+
 import tensorflow as tf
 
 from object_detection.builders.pick import pick
@@ -7,12 +9,12 @@ from object_detection.ops import losses
 
 
 def _softmax(config):
-    return lambda logits, onehot: losses.softmax_cross_entropy(logits, onehot, config.logit_scale)
+    return functools.partial(losses.softmax_cross_entropy, logit_scale=config.logit_scale)
 
 
 def _softmax_against_logits(config):
-    return lambda logits, target_logits: losses.softmax_cross_entropy_against_logits(
-        logits, target_logits, config.logit_scale
+    return functools.partial(
+        losses.softmax_cross_entropy_against_logits, logit_scale=config.logit_scale
     )
 
 
@@ -22,10 +24,11 @@ def _sigmoid(config):
 
 
 def _sigmoid_focal(config):
+    gamma = config.gamma
     alpha = config.alpha if config.HasField("alpha") else None
 
     def loss(logits, onehot):
-        return tf.reduce_sum(losses.sigmoid_focal(logits, onehot, config.gamma, alpha), -1)
+        return tf.reduce_sum(losses.sigmoid_focal(logits, onehot, gamma, alpha), -1)
 
     return loss
 

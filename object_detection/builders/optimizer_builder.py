@@ -117,10 +117,10 @@ def _rms_prop(config) -> tuple[RMSProp, schedules.Schedule]:
     `1 / (1 + decay * step)` and leaves the decay of the mean square at 0.9. Kept, since the same
     config must give the same weights; the shrunken rate is the one that the log shows.
     """
-    curve = build_learning_rate(config.learning_rate)
+    curve, decay = build_learning_rate(config.learning_rate), config.decay
     return (
         RMSProp(config.momentum_optimizer_value, config.epsilon),
-        lambda step: curve(step) / (1 + config.decay * tf.cast(step, tf.float32)),
+        lambda step: curve(step) / (1 + decay * tf.cast(step, tf.float32)),
     )
 
 

@@ -20,6 +20,7 @@ def build(config):
             f"max_detections_per_class is {nms.max_detections_per_class}, which is above "
             f"max_total_detections ({nms.max_total_detections}): lower the one or raise the other"
         )
+    agnostic = nms.use_class_agnostic_nms
     calibrate = None
     if config.HasField("calibration_config"):
         calibrate = calibration_builder.build(config.calibration_config)
@@ -31,7 +32,8 @@ def build(config):
         max_per_class=nms.max_detections_per_class,
         max_total=nms.max_total_detections,
         soft_nms_sigma=0.0 if nms.use_hard_nms else nms.soft_nms_sigma,
-        class_agnostic=nms.use_class_agnostic_nms,
-        max_classes_per_detection=nms.max_classes_per_detection,
+        class_agnostic=agnostic,
+        # A box of each class is judged by itself: there it says nothing.
+        max_classes_per_detection=nms.max_classes_per_detection if agnostic else 1,
         calibrate=calibrate,
     )

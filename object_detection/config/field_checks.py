@@ -2,6 +2,7 @@
 
 from object_detection.config import field_use
 from object_detection.config.findings import Finding, Findings, listed, number
+from object_detection.protos import pipeline_pb2
 
 _PACKAGE = "object_detection.protos."
 _NO_EFFECT = "is {value} but has no effect: {reason}"
@@ -31,6 +32,25 @@ def check(config, skip=()) -> Findings:
 def message_name(descriptor):
     """The name of a message within the schema, with the messages it is nested in."""
     return descriptor.full_name.removeprefix(_PACKAGE)
+
+
+def reached(root=None):
+    """{name: descriptor} of every message that a supported config can hold, in order of depth.
+
+    Args:
+        root: descriptor to begin at; by default that of a whole config.
+    """
+    found, todo = {}, [root or pipeline_pb2.TrainEvalPipelineConfig.DESCRIPTOR]
+    while todo:
+        descriptor = todo.pop(0)
+        name = message_name(descriptor)
+        if name in found:
+            continue
+        found[name] = descriptor
+        fields = [field for field in descriptor.fields if field.name in field_use.read_fields(name)]
+        below = [field.message_type for field in fields if field.message_type is not None]
+        todo = [one for one in below if not one.GetOptions().map_entry] + todo
+    return found
 
 
 def is_default(message, field):

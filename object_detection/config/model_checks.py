@@ -2,7 +2,7 @@
 
 import difflib
 
-from object_detection.config import anchor_checks
+from object_detection.config import anchor_checks, hyperparams_checks
 from object_detection.config.findings import (
     Finding,
     Findings,
@@ -46,6 +46,7 @@ def check(model, supported_extractors, *, training) -> Findings:
         found = found.and_also(faults(_second_stage(look, training)))
         found = found.and_also(faults(_predictor(look)))
         found = found.and_also(warnings(_second_stage_oddities(look)))
+    found = found.and_also(hyperparams_checks.check(look))
     return found
 
 

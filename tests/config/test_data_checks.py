@@ -13,6 +13,27 @@ def check(*changes):
     return data_checks.check_readers(config, BOTH).and_also(data_checks.check_evaluation(config))
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_epochs", 3),
+        ("sample_from_datasets_weights", 2),
+        ("drop_remainder", "true"),
+        ("data_service", "grpc://first:5050"),
+    ],
+)
+def test_what_only_training_reads_is_told_of_an_evaluation(field, value):
+    assert sentences(check(f"train_input_reader.{field}={value}")) == ([], [])
+    assert f"eval_input_reader.{field} has no effect on an evaluation" in only_warning(
+        check(f"eval_input_reader.{field}={value}")
+    )
+
+
+def test_an_evaluation_over_one_epoch_is_nothing_to_tell_of():
+    changes = ("eval_input_reader.num_epochs=1", "eval_input_reader.drop_remainder=false")
+    assert sentences(check(*changes)) == ([], [])
+
+
 def test_sound_readers_pass():
     assert sentences(check()) == ([], [])
 

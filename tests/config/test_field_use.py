@@ -17,31 +17,10 @@ from object_detection.builders import (
     preprocessor_builder,
 )
 from object_detection.config import data_checks, field_checks, field_use
-from object_detection.protos import pipeline_pb2
 
 PACKAGE = Path(field_use.__file__).parents[1]
 # Rooms that go by fields: config/ itself only looks at them.
 READERS = ("builders", "training", "export", "prediction", "data", "compat")
-
-
-def reached():
-    """Descriptor of every message that a supported config can hold, by name."""
-    found, queue = {}, [pipeline_pb2.TrainEvalPipelineConfig.DESCRIPTOR]
-    while queue:
-        descriptor = queue.pop()
-        name = field_checks.message_name(descriptor)
-        if name in found:
-            continue
-        found[name] = descriptor
-        read = field_use.read_fields(name)
-        queue += [
-            field.message_type
-            for field in descriptor.fields
-            if field.message_type is not None
-            and field.name in read
-            and not field.message_type.GetOptions().map_entry
-        ]
-    return found
 
 
 def uses_of(name, field):
@@ -49,7 +28,7 @@ def uses_of(name, field):
     key = f"{name}.{field.name}"
     ways = [
         field.name in field_use.read_fields(name),
-        field.name in field_use.IMPLIED.get(name, "").split(),
+        key in field_use.IMPLIED,
         key in field_use.WITHOUT_EFFECT,
         field_checks.is_refused(field, name),
     ]
@@ -59,7 +38,7 @@ def uses_of(name, field):
 def test_every_field_that_can_be_reached_has_one_use():
     odd = {
         f"{name}.{field.name}": uses_of(name, field)
-        for name, descriptor in reached().items()
+        for name, descriptor in field_checks.reached().items()
         for field in descriptor.fields
         if uses_of(name, field) != 1
     }
@@ -67,10 +46,13 @@ def test_every_field_that_can_be_reached_has_one_use():
 
 
 def test_the_table_speaks_of_no_other_field():
-    known = {f"{name}.{field.name}" for name, it in reached().items() for field in it.fields}
-    listed = {*field_use.WITHOUT_EFFECT, *field_use.REFUSED}
-    for table in (field_use.READ, field_use.IMPLIED):
-        listed |= {f"{name}.{field}" for name, fields in table.items() for field in fields.split()}
+    known = {
+        f"{name}.{field.name}" for name, it in field_checks.reached().items() for field in it.fields
+    }
+    listed = {*field_use.WITHOUT_EFFECT, *field_use.REFUSED, *field_use.IMPLIED}
+    listed |= {
+        f"{name}.{field}" for name in field_use.READ for field in field_use.read_fields(name)
+    }
 
     assert listed - known == set()
     assert {key for key, _ in field_use.REFUSED_VALUES} - known == set()
@@ -104,7 +86,7 @@ def test_what_the_table_calls_read_is_named_in_the_code():
     ],
 )
 def test_what_the_table_calls_read_has_a_row_in_its_builder(message, oneof, table):
-    fields = reached()[message].fields
+    fields = field_checks.reached()[message].fields
     members = {
         field.name
         for field in fields

@@ -1,0 +1,142 @@
+"""What a config makes of its parts, as fingerprints: networks, optimizers, inputs, whole runs.
+
+The builders are the real ones. In place of what is slow and of no interest here (layers with their
+variables, TensorFlow's pipelines, the loops) stand recorders of what they are told.
+"""
+
+import contextlib
+from types import SimpleNamespace
+from unittest import mock
+
+import tensorflow as tf
+from fingerprints import ANYTHING, Anything, fingerprint
+
+from object_detection.builders import (
+    dataset_builder,
+    image_resizer_builder,
+    model_builder,
+    optimizer_builder,
+    preprocessor_builder,
+)
+from object_detection.compat import fine_tuning
+from object_detection.training import eval_loop, evaluators, jobs
+
+_PARTS = "FasterRCNN RegionProposalNetwork RoiStage MaskStage MaskHead BoxHead RoiCropper".split()
+_STEPS = (0, 1, 5, 11, 50, 99)  # of learning rates
+
+
+class Told:
+    """Stands for a part of a network: its name and what it was told."""
+
+    box_trunk = None
+
+    def __init__(self, part, *args, **kwargs):
+        self.told = (part, args, kwargs)
+
+    def build(self):
+        """Makes nothing."""
+
+
+def network(config):
+    """Of the network, for training and without, and of the resizer before it."""
+    rows = {
+        name: row._replace(build=lambda spec, name=name: Told(name, spec))
+        for name, row in model_builder.BACKBONES.items()
+    }
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(model_builder, "BACKBONES", rows))
+        stack.enter_context(mock.patch.object(model_builder, "compute_in", ANYTHING))
+        for part in _PARTS:
+            teller = lambda *args, part=part, **kwargs: Told(part, *args, **kwargs)  # noqa: E731
+            stack.enter_context(mock.patch.object(model_builder, part, teller))
+        built = [model_builder.build_network(config.model, training) for training in (True, False)]
+    resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
+    return fingerprint([built, resizer])
+
+
+def optimizer(config):
+    """Of the rule, the rates of some steps and the averages."""
+    plan = optimizer_builder.build(config.train_config.optimizer)
+    rates = [float(plan.learning_rate(tf.constant(step, tf.int64))) for step in _STEPS]
+    return fingerprint([plan.rule, plan.average_decay, rates])
+
+
+def augmentations(config):
+    """Of all steps."""
+    steps = config.train_config.data_augmentation_options
+    return fingerprint(preprocessor_builder.build_all(steps, 100))
+
+
+def runs(config):
+    """Of a training, of an evaluation, of the input of both, and of the weights to start from."""
+    told = []
+    with contextlib.ExitStack() as stack:
+
+        def stand_in(place, name, result=None, *, effect=None, says=True):
+            def call(*args, **kwargs):
+                if says:
+                    told.append((name, fingerprint([args, kwargs])))
+                return effect(*args, **kwargs) if effect else result
+
+            stack.enter_context(mock.patch.object(place, name, call))
+
+        stand_in(dataset_builder.pipeline, "build", ANYTHING)
+        _train(config, stack, stand_in)
+        _evaluate(config, stack, stand_in, told)
+        _fine_tune(config, stand_in)
+    return told
+
+
+def _train(config, stack, stand_in):
+    """With the rest of a run; of its functions, which hold the config, nothing is told."""
+    keeper = Anything(directory="run", restore_newest=lambda state: None)
+    for name in ("_announce", "Optimizer", "Summaries", "run_state", "pipeline_file"):
+        stack.enter_context(mock.patch.object(jobs, name, ANYTHING))
+    for name in ("optimizer_builder", "fine_tuning"):
+        stack.enter_context(mock.patch.object(jobs, name, ANYTHING))
+    stack.enter_context(mock.patch.object(jobs, "distribution", _distribution()))
+    network = SimpleNamespace(num_classes=2)
+    stand_in(jobs.model_builder, "build_network", network)
+    stand_in(jobs.trained_weights, "choose")
+    stand_in(jobs.checkpoints, "CheckpointDirectory", keeper)
+    stand_in(jobs.train_step, "StepSettings")
+    stand_in(jobs.train_step, "build_train_step")
+    stand_in(jobs.train_loop, "LoopSettings")
+    stand_in(jobs.train_loop, "train", says=False)
+    jobs.train(config, jobs.TrainOptions("run"))
+
+
+def _distribution():
+    return Anything(
+        batch_of_a_replica=lambda batch_size, strategy: batch_size,
+        iterate=lambda strategy, build_dataset: build_dataset(0, 1),
+    )
+
+
+def _evaluate(config, stack, stand_in, told):
+    def evaluator(*args, **kwargs):
+        """What the functions make that it is told of counts, not they themselves."""
+        made = [one() if callable(one) else one for one in (*args, *kwargs.values())]
+        told.append(("Evaluator makes", fingerprint(made)))
+        return Anything(evaluate=lambda *_: {}, name="")
+
+    def evaluate_checkpoints(_, newest, evaluate_one, waiting):
+        told.append(("waits", fingerprint(waiting)))
+        evaluate_one("ckpt-1")
+
+    # The text of the whole config, which TensorBoard gets, says nothing of what is gone by.
+    stack.enter_context(mock.patch.object(evaluators, "pipeline_file", ANYTHING, create=True))
+    stand_in(jobs.run_state, "read_weights", 0)
+    stand_in(eval_loop, "evaluate_checkpoints", effect=evaluate_checkpoints, says=False)
+    stand_in(eval_loop, "Evaluator", effect=evaluator, says=False)
+    jobs.evaluate(config, jobs.EvalOptions("run", "run"))
+
+
+def _fine_tune(config, stand_in):
+    """From a detection checkpoint of TF1."""
+    stored = SimpleNamespace(kind="tf1", path="weights")
+    stand_in(fine_tuning, "open_stored", effect=lambda path: contextlib.nullcontext(stored))
+    stand_in(fine_tuning.checkpoint_kinds, "is_classifier", False)
+    stand_in(fine_tuning, "restore_stored")
+    stand_in(fine_tuning.logging, "warning")
+    fine_tuning.restore(None, config.train_config)
