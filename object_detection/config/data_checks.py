@@ -2,6 +2,8 @@
 
 import difflib
 
+from PIL import ImageColor
+
 from object_detection.config import model_checks
 from object_detection.config.findings import Finding, Findings, Look, faults, number, warnings
 from object_detection.metrics import pascal_evaluation
@@ -37,8 +39,6 @@ def check_readers(config, names) -> Findings:
         look = Look(reader, path)
         found = found.and_also(faults(_reader(look)))
         found = found.and_also(_masks(look, masks, path == "train_input_reader"))
-        if path != "train_input_reader":
-            found = found.and_also(warnings(_of_training(look)))
     return found
 
 
@@ -71,21 +71,6 @@ def _paths_and_weights(look):
         yield Finding(
             look.at("sample_from_datasets_weights"), "must be 0 or more, and not all of them 0"
         )
-
-
-def _of_training(look):
-    """Fields of an evaluation's reader that only training goes by."""
-    reader = look.message
-    once = "every evaluation goes over all images once"
-    odd = {
-        "num_epochs": reader.HasField("num_epochs") and reader.num_epochs != 1,
-        "sample_from_datasets_weights": len(reader.sample_from_datasets_weights) > 0,
-        "drop_remainder": reader.HasField("drop_remainder") and reader.drop_remainder,
-        "data_service": bool(reader.data_service),
-    }
-    for name in (name for name, is_set in odd.items() if is_set):
-        why = "it decodes its images itself" if name == "data_service" else once
-        yield Finding(look.at(name), f"has no effect on an evaluation: {why}", "Take it out")
 
 
 def _masks(look, model_has_masks, is_training) -> Findings:
@@ -156,6 +141,13 @@ def evaluation_settings(eval_config):
     for value in eval_config.max_detections:
         if value < 1:
             yield Finding(look.at("max_detections"), f"holds {value}; each must be 1 or more")
+    color = eval_config.groundtruth_box_visualization_color
+    if not _is_color(color):
+        yield Finding(
+            look.at("groundtruth_box_visualization_color"),
+            f'is "{color}", which is no colour',
+            'Give a name that HTML knows, such as "black" or "LightBlue", or "#rrggbb"',
+        )
     names = [area.name for area in eval_config.area_range]
     for area in eval_config.area_range:
         problem = ""
@@ -168,6 +160,14 @@ def evaluation_settings(eval_config):
             )
         if problem:
             yield Finding(look.at("area_range"), problem)
+
+
+def _is_color(text):
+    try:
+        ImageColor.getrgb(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _scored_masks(config, model_has_masks, metric):

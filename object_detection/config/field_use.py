@@ -77,12 +77,13 @@ READ = {
     "ClassIdFunctionApproximations": "class_id_xy_pairs_map",
     "TemperatureScalingCalibration": "scaler",
     "BatchNonMaxSuppression": "score_threshold iou_threshold max_detections_per_class "
-    "max_total_detections use_class_agnostic_nms soft_nms_sigma use_hard_nms",
+    "max_total_detections use_class_agnostic_nms max_classes_per_detection soft_nms_sigma "
+    "use_hard_nms",
     "TrainConfig": "batch_size data_augmentation_options keep_checkpoint_every_n_hours optimizer "
     "gradient_clipping_by_norm fine_tune_checkpoint from_detection_checkpoint num_steps "
     "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
     "fine_tune_checkpoint_type load_all_detection_checkpoint_vars "
-    "fine_tune_checkpoint_version update_trainable_variables",
+    "fine_tune_checkpoint_version update_trainable_variables summarize_gradients",
     **PREPROCESSING,
     "Optimizer": "rms_prop_optimizer momentum_optimizer adam_optimizer adam_w_optimizer "
     "use_moving_average "
@@ -104,6 +105,8 @@ READ = {
     "use_moving_averages eval_instance_masks min_score_threshold max_num_boxes_to_visualize "
     "include_metrics_per_category batch_size super_categories all_metrics_per_category "
     "recall_lower_bound recall_upper_bound skip_predictions_for_unlabeled_class "
+    "visualization_export_dir keep_image_id_for_visualization_export skip_scores skip_labels "
+    "visualize_groundtruth_boxes groundtruth_box_visualization_color retain_original_images "
     "image_classes_field_map_empty_to_ones iou_threshold area_range max_detections",
     "AreaRange": "name min max",
     "InputReader": "label_map_path shuffle num_epochs num_readers load_instance_masks "
@@ -115,19 +118,15 @@ READ = {
 }
 
 IMPLIED = {
-    "Hyperparams.op": "a layer is what its place makes it; a warning tells where this says another",
-    # Targets are read from masks as they are stored, as if they had been resized once or twice.
-    "FasterRcnn.resize_masks": "false: masks are never resized; the targets are the same",
-    "MultiscaleAnchorGenerator.normalize_coordinates": "false: anchors are pixels in any case; "
-    "where it is set to true a warning tells",
-    "TrainConfig.sync_replicas": "true: all replicas make each step together",
-    "TrainConfig.retain_original_images": "true: stored images are kept where something needs them",
-    "TrainConfig.run_fine_tune_checkpoint_dummy_computation": "false: the network has its "
-    "variables before a checkpoint is read",
-    "EvalConfig.retain_original_images": "stored images are kept where pictures are drawn",
-    "InputReader.use_display_name": "true: names and display names are both looked up",
-    "InputReader.input_type": "TF_EXAMPLE; TF_SEQUENCE_EXAMPLE is refused",
-    "InputReader.include_source_id": "true: records are always read with their ids",
+    "Hyperparams": "op",  # the place decides whether a layer is dense or a convolution
+    # Masks stay as they are stored, and targets are read from them as if they had been resized to
+    # the image, once (false) or twice to the same size (true).
+    "FasterRcnn": "resize_masks",
+    "MultiscaleAnchorGenerator": "normalize_coordinates",  # always pixels; see anchor_checks
+    "TrainConfig": "sync_replicas retain_original_images unpad_groundtruth_tensors "
+    "run_fine_tune_checkpoint_dummy_computation",
+    "InputReader": "use_display_name "  # names and display names are both looked up
+    "input_type include_source_id",
 }
 
 # Shapes that a TPU knows beforehand: padding that is taken out again, suppression in tiles, and a
@@ -163,31 +162,20 @@ WITHOUT_EFFECT = {
     "BatchNonMaxSuppression.use_combined_nms": "suppression is one exact pass over all classes",
     "BatchNonMaxSuppression.change_coordinate_frame": "boxes are told in parts of the image in "
     "any case, as in TFOD's second stage",
-    "BatchNonMaxSuppression.max_classes_per_detection": "only with use_class_agnostic_nms, where "
-    "anything but 1 is refused as in TFOD",
     "BatchNonMaxSuppression.use_cpu_nms": "the device is chosen by TensorFlow",
     "TrainConfig.startup_delay_steps": "replicas start together",
     "TrainConfig.replicas_to_aggregate": "the gradients of all replicas are used in every step",
-    "TrainConfig.unpad_groundtruth_tensors": "padding is never counted as an object",
     "TrainConfig.batch_queue_capacity": _OLD,
     "TrainConfig.num_batch_queue_threads": _OLD,
     "TrainConfig.prefetch_queue_capacity": _OLD,
     "TrainConfig.use_bfloat16": "training runs in float32",
-    "TrainConfig.summarize_gradients": "gradients are not summarized",
     "RandomHorizontalFlip.keypoint_flip_permutation": "these models have no keypoints",
     "RandomVerticalFlip.keypoint_flip_permutation": "these models have no keypoints",
     "RandomRotation90.keypoint_rot_permutation": "these models have no keypoints",
     "EvalConfig.save_graph": "there is no graph to save",
-    "EvalConfig.visualization_export_dir": "pictures are written beside the evaluation's events",
     "EvalConfig.eval_master": "evaluation runs in this process",
     "EvalConfig.export_path": "metrics are written as JSON beside the evaluation's events",
     "EvalConfig.ignore_groundtruth": "every evaluation compares with the ground truth",
-    "EvalConfig.skip_scores": "pictures show classes and scores",
-    "EvalConfig.skip_labels": "pictures show classes and scores",
-    "EvalConfig.visualize_groundtruth_boxes": "pictures show prediction and ground truth side by "
-    "side",
-    "EvalConfig.groundtruth_box_visualization_color": "pictures are coloured by class",
-    "EvalConfig.keep_image_id_for_visualization_export": "pictures are named by their image",
     "EvalConfig.retain_original_image_additional_channels": "images have 3 channels",
     "EvalConfig.use_dummy_loss_in_eval": "losses of the evaluation are computed",
     "EvalConfig.keypoint_edge": "these models have no keypoints",

@@ -56,6 +56,11 @@ def parse(text, source=NAME):
     return config
 
 
+def as_text(config):
+    """A config as the text that `save` writes."""
+    return text_format.MessageToString(config, as_utf8=True)
+
+
 def save(config, directory):
     """Writes `config` as text to pipeline.config in `directory`, whole or not at all.
 
@@ -67,7 +72,7 @@ def save(config, directory):
     handle, temporary = tempfile.mkstemp(prefix=NAME + ".", suffix=".tmp", dir=directory)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text_format.MessageToString(config, as_utf8=True))
+            file.write(as_text(config))
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())

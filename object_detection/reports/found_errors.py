@@ -8,15 +8,16 @@ afterwards therefore changes nothing about the others.
 from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as rle_codec
+
+from object_detection.metrics.score_tally import THRESHOLDS, Matching, Tally, match, overlaps
+
+__all__ = ["THRESHOLDS", "Matching", "Tally", "match", "overlaps"]
 
 MISSED, FALSE, DOUBLE = "missed", "false", "double"
 WRONG_CLASS, POOR_MASK = "wrong class", "poor mask"
 ERRORS = (MISSED, FALSE, DOUBLE, WRONG_CLASS, POOR_MASK)
 FOUND = "found"
 BACKGROUND = -1
-THRESHOLDS = np.round(np.arange(0, 1.005, 0.01), 2)  # scores of the F1 curves
-_NOT_QUITE_ONE = 1 - 1e-10  # COCO's largest IoU threshold
 
 
 class Event(NamedTuple):
@@ -27,55 +28,6 @@ class Event(NamedTuple):
     truth: int | None  # index of the object it is about
     iou: float = 0.0  # of the two, of masks where masks are compared
     box_iou: float = 0.0
-
-
-class Matching(NamedTuple):
-    """Which object of its own class each detection has; independent of any score threshold."""
-
-    truth_of: np.ndarray  # [d] int index of the object, -1 without
-    in_crowd: np.ndarray  # [d] bool; counts neither for nor against
-
-
-def overlaps(truth, found, kind):
-    """[d, g] COCO's IoU of `ImageDetections` with `ImageTruth`; of a crowd, the share in it.
-
-    Args:
-        truth, found: masks are RLEs where `kind` is "masks".
-        kind: "boxes" or "masks".
-    """
-    if not len(found.boxes) or not len(truth.boxes):
-        return np.zeros([len(found.boxes), len(truth.boxes)])
-    crowd = truth.flags("crowd").astype(np.uint8).tolist()
-    if kind == "masks":
-        return np.asarray(rle_codec.iou(found.masks, truth.masks, crowd))
-    return np.asarray(rle_codec.iou(_extents(found.boxes), _extents(truth.boxes), crowd))
-
-
-def match(truth, found, iou, threshold):
-    """Matches the detections of one image with objects of their class.
-
-    Args:
-        iou: [d, g] of `overlaps`.
-        threshold: least IoU.
-
-    Returns:
-        `Matching`.
-    """
-    crowd, threshold = truth.flags("crowd"), min(threshold, _NOT_QUITE_ONE)
-    truth_of = np.full(len(found.scores), -1)
-    in_crowd = np.zeros(len(found.scores), bool)
-    same = np.asarray(found.classes)[:, None] == np.asarray(truth.classes)[None]
-    free = ~crowd
-    for k in np.argsort(-np.asarray(found.scores), kind="mergesort"):
-        fits = same[k] & (iou[k] >= threshold)
-        if (fits & free).any():
-            # The last of equals, as COCO's loop leaves it.
-            values = np.where(fits & free, iou[k], -1)
-            truth_of[k] = len(values) - 1 - np.argmax(values[::-1])
-            free[truth_of[k]] = False
-        else:
-            in_crowd[k] = (fits & crowd).any()
-    return Matching(truth_of, in_crowd)
 
 
 def events(truth, found, iou, matching, *, threshold, min_score, box_iou=None):
@@ -152,44 +104,7 @@ def count_into(matrix, place_of, truth, found, happened):
         matrix[row, column] += 1
 
 
-class Tally:
-    """Counts of right and wrong detections of one class, for its F1 at each threshold."""
-
-    def __init__(self):
-        self.objects = 0
-        # How many detections, and how many right ones, score at least each of THRESHOLDS.
-        self._reached = np.zeros(len(THRESHOLDS), np.int64)
-        self._right = np.zeros(len(THRESHOLDS), np.int64)
-
-    def add(self, objects, scores, right):
-        """Adds an image: its number of objects, [d] scores, [d] whether each is right."""
-        self.objects += int(objects)
-        reached = np.asarray(scores, float)[:, None] >= THRESHOLDS[None]
-        self._reached += reached.sum(axis=0)
-        self._right += reached[np.asarray(right, bool)].sum(axis=0)
-
-    def __add__(self, other):
-        """Both together."""
-        both = Tally()
-        both.objects = self.objects + other.objects
-        both._reached = self._reached + other._reached
-        both._right = self._right + other._right
-        return both
-
-    def f1(self):
-        """F1 = 2 TP / (TP + FP + objects) at each of THRESHOLDS; None without objects."""
-        if not self.objects:
-            return None
-        return 2 * self._right / (self._reached + self.objects)
-
-
 def _event(kind, k, place, iou, box_iou):
     if place is None:
         return Event(kind, k, None)
     return Event(kind, k, place, float(iou[k, place]), float(box_iou[k, place]))
-
-
-def _extents(boxes):
-    """COCO's (x, y, width, height) of (ymin, xmin, ymax, xmax) boxes."""
-    ymin, xmin, ymax, xmax = np.asarray(boxes, np.float64).T
-    return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1)

@@ -100,6 +100,13 @@ def _define_our_flags_of_training():
         "batch is kept in model_dir.",
     )
     flags.DEFINE_integer(
+        "input_images_every_n_steps",
+        500,
+        "Steps between two pictures of the input in TensorBoard, with its boxes and masks after "
+        "augmentation; the first is of the first step. --norecord_summaries: none.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
         "max_worker_restarts",
         20,
         "With several workers: how often this process begins again by itself from the newest "
@@ -237,6 +244,7 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
         train_layers=FLAGS.train_layers,
         grad_accum_steps=FLAGS.grad_accum_steps,
         skip_non_finite=FLAGS.on_non_finite == "skip",
+        input_images_every_n_steps=FLAGS.input_images_every_n_steps,
         seed=FLAGS.seed,
         strict=FLAGS.strict,
         **options,

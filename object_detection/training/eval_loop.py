@@ -12,12 +12,14 @@ import tensorflow as tf
 from absl import logging
 
 from object_detection.compat import outputs as tfod_outputs
-from object_detection.metrics.coco_evaluation import CocoEvaluation
+from object_detection.metrics.coco_evaluation import PREFIX, CocoEvaluation
+from object_detection.metrics.score_tally import ScoreTallies
+from object_detection.training.eval_pictures import EvalPictures
 from object_detection.training.failures import NoExamples
 from object_detection.training.inputs import InputPipeline, Inputs
 from object_detection.training.stored_frame import images_of
 from object_detection.training.summaries import Summaries
-from object_detection.utils import visualization_utils
+from object_detection.utils.side_by_side import Style
 
 _SAY_EVERY_SECONDS = 30  # between two lines of a long pass
 
@@ -29,8 +31,11 @@ class EvalSettings(NamedTuple):
     name: str = ""  # of the data set, for the log
     max_examples: int = 0  # 0: all
     num_visualizations: int = 10
-    min_score_threshold: float = 0.5  # of the boxes drawn
-    max_num_boxes_to_visualize: int = 20
+    style: Style = Style()  # of the pictures
+    visualization_export_dir: str = ""  # a second place for pictures, of the detections alone
+    keep_image_id_for_visualization_export: bool = False  # in the names of those
+    curves_per_category: bool = False  # precision-recall curves of each class besides that of all
+    config_text: str = ""  # shown in TensorBoard
     seed: int = 0
 
 
@@ -59,6 +64,7 @@ class Evaluator:
         self._settings = settings
         self._regularization = regularization
         self._step = tf.function(self._evaluate_next)
+        self._has_told = False  # of the config
 
     @property
     def name(self) -> str:
@@ -79,17 +85,16 @@ class Evaluator:
             NoExamples: the data set is empty.
         """
         settings, began = self._settings, time.monotonic()
-        metrics, losses, pictures = self._build_metrics(), _Mean(), []
+        metrics, losses = self._build_metrics(), _Mean()
+        pictures = EvalPictures(settings, metrics.categories)
+        tallies = ScoreTallies(metrics.categories, metrics.kinds)
         inputs = Inputs()
         with inputs.plain_errors():
             for images, named in self._batches(inputs.add(self._build_input()), should_stop):
                 losses.add(named, len(images))
                 for image in images:
-                    metrics.add(
-                        image.image_id, image.truth, image.detections, image.height, image.width
-                    )
-                    if len(pictures) < settings.num_visualizations and image.pixels is not None:
-                        pictures.append((image.image_id, self._picture(image, metrics)))
+                    pictures.add(image)
+                    _score(image, (metrics, tallies), encode="masks" in metrics.kinds)
             if should_stop():
                 logging.info("The evaluation of step %d was abandoned.", step)
                 return None
@@ -97,7 +102,7 @@ class Evaluator:
                 raise NoExamples(f"The evaluation data{_named(settings.name)} holds no example.")
         numbers = {**metrics.evaluate(), **losses.values()}
         seconds = time.monotonic() - began
-        self._publish(step, numbers, pictures)
+        self._publish(step, numbers, pictures, self._curves(tallies, metrics))
         logging.info(
             "Evaluation%s of step %d: %d images in %.1f s (%.2f images/s)\n%s\n%s",
             _named(settings.name),
@@ -134,31 +139,43 @@ class Evaluator:
         regularization = self._network.regularization_loss() if self._regularization else None
         return batch, detections, tfod_outputs.named_losses(losses, regularization)
 
-    def _picture(self, image, metrics):
-        return visualization_utils.draw_side_by_side(
-            image.pixels,
-            image.detections,
-            image.truth,
-            {number: {"id": number, "name": name} for number, name in metrics.categories.items()},
-            self._settings.min_score_threshold,
-            self._settings.max_num_boxes_to_visualize,
-        )
+    def _curves(self, tallies, metrics):
+        """(tag, title, `Tally`) of each precision-recall curve."""
+        classes = metrics.categories if self._settings.curves_per_category else {}
+        for kind in metrics.kinds:
+            measure = f"{PREFIX[kind].rstrip('_')}@.50IOU"
+            yield f"precision_recall/{measure}", f"{measure}, all classes", tallies.of_all(kind)
+            for number, name in classes.items():
+                tally = tallies.of_class(kind, number)
+                yield f"precision_recall/{measure}/{name}", f"{measure}, {name}", tally
 
-    def _publish(self, step, numbers, pictures):
-        directory = self._settings.directory
-        folder = directory / f"images-{step}"
+    def _publish(self, step, numbers, pictures, curves):
+        settings = self._settings
+        folder = settings.directory / f"images-{step}"
         folder.mkdir(parents=True, exist_ok=True)
-        summaries = Summaries(directory)
+        summaries = Summaries(settings.directory)
         summaries.scalars(numbers, step)
-        for k, (image_id, picture) in enumerate(pictures):
-            summaries.image(f"eval_side_by_side_{k}_0", picture[None], step)
-            name = "".join(c if c.isalnum() or c in "-_." else "_" for c in image_id)[-80:]
-            visualization_utils.save_image_array_as_png(picture, str(folder / f"{k}_{name}.png"))
+        for tag, title, tally in curves:
+            if tally.objects:
+                summaries.curve(tag, tally.counts(), title, step)
+        if settings.config_text and not self._has_told:
+            self._has_told = True
+            summaries.code("pipeline.config", settings.config_text, step)
+        pictures.write(summaries, folder, step)
         summaries.close()
-        write_metrics(directory / f"metrics-{step}.json", step, numbers)
+        write_metrics(settings.directory / f"metrics-{step}.json", step, numbers)
         logging.info(
             "Wrote %s and %d pictures in %s.", f"metrics-{step}.json", len(pictures), folder
         )
+
+
+def _score(image, takers, encode):
+    """Gives an image to the metrics and the tallies, its masks encoded once for both."""
+    truth, found = image.truth, image.detections
+    if encode:
+        truth, found = truth.encoded(), found.encoded(image.height, image.width)
+    for taker in takers:
+        taker.add(image.image_id, truth, found, image.height, image.width)
 
 
 def write_metrics(path: Path, step: int, numbers: dict) -> None:

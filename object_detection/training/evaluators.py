@@ -1,12 +1,14 @@
 """The evaluations that a config asks for: one for each of its data sets, and their numbers."""
 
 import functools
+import os
 from pathlib import Path
 
 from object_detection.builders import dataset_builder, evaluator_builder
+from object_detection.config import pipeline_file
 from object_detection.training import eval_loop
 from object_detection.training.failures import RunFailure, built
-from object_detection.utils import label_map_util
+from object_detection.utils import label_map_util, side_by_side
 
 
 def evaluators_of(config, network, model_dir, options, *, on_train_data=False):
@@ -22,12 +24,12 @@ def evaluators_of(config, network, model_dir, options, *, on_train_data=False):
     for number, reader in enumerate(readers):
         folder = reader.name or (str(number) if len(readers) > 1 else "")
         evaluators.append(
-            _evaluator(config, network, reader, Path(model_dir) / "eval" / folder, options)
+            _evaluator(config, network, reader, folder, Path(model_dir) / "eval", options)
         )
     return evaluators
 
 
-def _evaluator(config, network, reader, directory, options):
+def _evaluator(config, network, reader, folder, directory, options):
     eval_config = config.eval_config
 
     def build_input():
@@ -40,7 +42,7 @@ def _evaluator(config, network, reader, directory, options):
             batch_size=eval_config.batch_size,
             seed=options.seed,
             strict=options.strict,
-            keep_source_pixels=eval_config.num_visualizations > 0,
+            keep_source_pixels=_draws(eval_config),
         )
 
     categories = categories_of(reader, network.num_classes)
@@ -53,15 +55,44 @@ def _evaluator(config, network, reader, directory, options):
         build_input,
         build_metrics,
         eval_loop.EvalSettings(
-            directory=directory,
+            directory=directory / folder,
             name=reader.name,
             max_examples=limit,
             num_visualizations=eval_config.num_visualizations,
-            min_score_threshold=eval_config.min_score_threshold,
-            max_num_boxes_to_visualize=eval_config.max_num_boxes_to_visualize,
+            style=_style(eval_config),
+            visualization_export_dir=_export_dir(eval_config, folder),
+            keep_image_id_for_visualization_export=(
+                eval_config.keep_image_id_for_visualization_export
+            ),
+            curves_per_category=(
+                eval_config.include_metrics_per_category or eval_config.all_metrics_per_category
+            ),
+            config_text=pipeline_file.as_text(config),
             seed=options.seed,
         ),
         regularization=config.train_config.add_regularization_loss,
+    )
+
+
+def _draws(eval_config):
+    """Whether pictures are made, for which the stored images are needed."""
+    return eval_config.num_visualizations > 0 and eval_config.retain_original_images
+
+
+def _export_dir(eval_config, folder):
+    """Where pictures are exported to; '' for nowhere."""
+    wanted = eval_config.visualization_export_dir
+    return os.path.join(wanted, folder) if wanted else ""
+
+
+def _style(eval_config):
+    return side_by_side.Style(
+        min_score_threshold=eval_config.min_score_threshold,
+        max_num_boxes_to_visualize=eval_config.max_num_boxes_to_visualize,
+        skip_scores=eval_config.skip_scores,
+        skip_labels=eval_config.skip_labels,
+        visualize_groundtruth_boxes=eval_config.visualize_groundtruth_boxes,
+        groundtruth_box_visualization_color=eval_config.groundtruth_box_visualization_color,
     )
 
 

@@ -22,6 +22,7 @@ from object_detection.training import (
     distribution,
     eval_loop,
     evaluators,
+    input_pictures,
     run_state,
     train_loop,
     train_step,
@@ -35,6 +36,7 @@ from object_detection.training.optimizer import Optimizer
 from object_detection.training.summaries import Summaries
 
 _IMAGES_IN_SUMMARY = 3  # TFOD's train_input_images
+_GRADIENTS_EVERY = 100  # steps between two summaries of them, as in TFOD 1.x
 
 
 class TrainOptions(NamedTuple):
@@ -50,7 +52,8 @@ class TrainOptions(NamedTuple):
     train_layers: str = "all"  # one of layer_groups.GROUPS
     grad_accum_steps: int = 1  # batches of train_config.batch_size that make one step
     skip_non_finite: bool = False  # a step whose gradient is NaN or infinite; else the run ends
-    record_summaries: bool = True
+    record_summaries: bool = True  # pictures of the input; numbers are written in any case
+    input_images_every_n_steps: int = 500
     num_workers: int = 1
     seed: int = 0
     strict: bool = False
@@ -83,7 +86,7 @@ def train(config, options: TrainOptions) -> int:
     random.seed(options.seed)
     train_config = config.train_config
     with strategy.scope():
-        network = built(model_builder.build_network, config.model, is_training=True)
+        network = _network(config, is_training=True)
         weights = built(
             trained_weights.choose,
             network,
@@ -120,6 +123,8 @@ def train(config, options: TrainOptions) -> int:
     )
     _announce(strategy, settings, int(state.step.numpy()), options.grad_accum_steps)
     summaries = Summaries(Path(options.model_dir) / "train" if chief else None)
+    summaries.code("pipeline.config", pipeline_file.as_text(config), int(state.step.numpy()))
+    names = built(evaluators.categories_of, config.train_input_reader, network.num_classes)
     with inputs.plain_errors():
         return train_loop.train(
             train_step.build_train_step(network, optimizer, step_settings, strategy),
@@ -132,13 +137,15 @@ def train(config, options: TrainOptions) -> int:
                 before_save=lambda: state.bad_records.assign("\n".join(inputs.bad_records())),
                 keep_batch=lambda step: _keep_batch(config, options, strategy, inputs, step),
                 evaluate=_evaluation_within(config, options, network, optimizer, best, strategy),
+                draw_inputs=lambda batch: input_pictures.draw(batch, names),
+                weight_names=list(optimizer.weights),
             ),
         )
 
 
 def evaluate(config, options: EvalOptions) -> int:
     """Evaluates the checkpoints of `options.checkpoint_dir` as they come; the exit code."""
-    network = built(model_builder.build_network, config.model, is_training=False)
+    network = _network(config, is_training=False)
     sets = evaluators.evaluators_of(
         config, network, options.model_dir, options, on_train_data=options.on_train_data
     )
@@ -239,6 +246,8 @@ def _step_settings(train_config, options):
         bias_grad_multiplier=train_config.bias_grad_multiplier,
         seed=options.seed,
         images_for_summary=_IMAGES_IN_SUMMARY if options.record_summaries else 0,
+        images_every=options.input_images_every_n_steps,
+        gradients_every=_GRADIENTS_EVERY if train_config.summarize_gradients else 0,
         accumulate_steps=options.grad_accum_steps,
         skip_non_finite=options.skip_non_finite,
     )

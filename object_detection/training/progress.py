@@ -4,9 +4,10 @@ import sys
 import time
 from typing import NamedTuple
 
-import psutil
 from absl import logging
 from tqdm import tqdm
+
+from object_detection.training import memory
 
 # How TFOD's long loss names read in a line.
 _SHORT = {
@@ -116,7 +117,7 @@ class Progress:
         )
         if self._num_steps:
             parts.append(f"ETA {clock(self._pace * max(self._num_steps - step, 0))}")
-        parts.append(f"memory {psutil.Process().memory_info().rss / 2**20:.0f} MB")
+        parts.append(f"memory {memory.of_process():.0f} MB")
         return " | ".join(parts)
 
 

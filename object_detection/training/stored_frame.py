@@ -26,8 +26,8 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
     The resized frame of an image is its true shape: what was padded below and on the right of it
     has no counterpart in the stored image.
     """
-    batch = _to_numpy(batch._replace(truth=mask_ops.in_full(batch.truth)))
-    detections = _to_numpy(detections)
+    batch = to_numpy(batch._replace(truth=mask_ops.in_full(batch.truth)))
+    detections = to_numpy(detections)
     images = []
     for k, (height, width) in enumerate(batch.source_shape.tolist()):
         scale = np.array([height, width], np.float32) / batch.images.true_shape[k]
@@ -81,10 +81,10 @@ def _detections_of(detections, k, scale) -> ImageDetections:
     )
 
 
-def _to_numpy(structure):
+def to_numpy(structure):
     """The same NamedTuple with arrays instead of tensors, at every depth."""
     if structure is None:
         return None
     if hasattr(structure, "_fields"):
-        return type(structure)(*(_to_numpy(member) for member in structure))
+        return type(structure)(*(to_numpy(member) for member in structure))
     return structure.numpy()

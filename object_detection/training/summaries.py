@@ -6,6 +6,7 @@ package tensorboard, which TensorFlow no longer brings along; only looking at th
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -24,6 +25,11 @@ class Summaries:
         self._writer = None
         if directory is not None:
             self._guarded(self._open, directory)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is written goes anywhere."""
+        return self._writer is not None
 
     def scalars(self, values: dict, step: int) -> None:
         """Writes numbers under their names."""
@@ -45,6 +51,38 @@ class Summaries:
             tf.summary.write(name, tensor, step, _metadata("images"))
 
         self._write(write)
+
+    def text(self, name: str, text: str, step: int) -> None:
+        """Writes text in Markdown."""
+        self._write(lambda: tf.summary.write(name, tf.constant(text), step, _metadata("text")))
+
+    def code(self, name: str, text: str, step: int) -> None:
+        """Writes text that is shown as it stands, in letters of one width."""
+        # Markdown's older form of code, which no text can end, as it could end a fence of marks.
+        self.text(name, "".join(f"    {line}\n" for line in text.splitlines()), step)
+
+    def histogram(self, name: str, edges, counts, step: int) -> None:
+        """Writes a distribution: [k + 1] ascending edges, [k] counts of the values in between."""
+        rows = np.stack([edges[:-1], edges[1:], counts], axis=1).astype(np.float64)
+        entry = _metadata("histograms")
+        self._write(lambda: tf.summary.write(name, tf.constant(rows), step, entry))
+
+    def curve(self, name: str, counts, title: str, step: int) -> None:
+        """Writes a precision-recall curve.
+
+        Args:
+            counts: [n, 3] of the right detections, of the wrong ones and of the objects missed
+                among those that score at least 0, 1 / (n - 1), 2 / (n - 1) ... 1.
+            title: what it is called on the page.
+        """
+        right, wrong, missed = np.asarray(counts, np.float64).T
+        rows = [right, wrong, np.zeros_like(right), missed]  # none is rightly not found
+        rows += [right / np.maximum(right + wrong, 1), right / np.maximum(right + missed, 1)]
+        tensor = tf.constant(np.stack(rows), tf.float32)
+        # PrCurvePluginData of TensorBoard: field 2 is the number of thresholds.
+        content = b"\x10" + _varint(len(right))
+        entry = _metadata("pr_curves", content, title)
+        self._write(lambda: tf.summary.write(name, tensor, step, entry))
 
     def flush(self) -> None:
         """Brings what was written to the disk."""
@@ -74,10 +112,21 @@ class Summaries:
             logging.error("TensorBoard summaries stop here, the run goes on: %s", error)
 
 
-def _metadata(plugin: str):
-    """What tells TensorBoard how to show an entry: `scalars` or `images`."""
+def _metadata(plugin: str, content: bytes = b"", title: str = ""):
+    """What tells TensorBoard which of its pages shows an entry, and how."""
     kinds = {"scalars": "DATA_CLASS_SCALAR", "images": "DATA_CLASS_BLOB_SEQUENCE"}
-    return tf.compat.v1.SummaryMetadata(
-        plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin),
-        data_class=kinds[plugin],
+    metadata = tf.compat.v1.SummaryMetadata
+    return metadata(
+        plugin_data=metadata.PluginData(plugin_name=plugin, content=content),
+        data_class=kinds.get(plugin, "DATA_CLASS_TENSOR"),
+        display_name=title,
     )
+
+
+def _varint(number: int) -> bytes:
+    """A number >= 0 as protobuf writes it: 7 bits a byte, the lowest first."""
+    digits = []
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*digits, number])

@@ -1,13 +1,16 @@
 """The training loop, in one piece: step, look, tell, save, evaluate, until done or stopped."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from object_detection.structures import Batch
+from object_detection.training import memory, train_step
 from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.failures import (
     CheckpointError,
@@ -21,7 +24,6 @@ from object_detection.training.progress import Progress
 from object_detection.training.run_state import RunState
 from object_detection.training.summaries import Summaries
 
-_IMAGES_EVERY = 500  # steps between two pictures of the input in TensorBoard
 _FAILED_SAVES = 3  # so many in a row end the run
 _SKIPPED_STEPS = 10  # so many in a row end a run that skips steps with a non-finite gradient
 _SILENT_STEPS = 200  # so many in a row without a loss's say are worth a word
@@ -65,11 +67,15 @@ class Hooks(NamedTuple):
             was given, for inspection, and says where.
         evaluate: called with the step, the stop request and the checkpoint's prefix where an
             evaluation is due, always just after a save. A sentence that it returns ends the run.
+        draw_inputs: called with the images that a step hands back; pictures [n, H, W, 3] of them.
+        weight_names: of the gradients that a step hands back.
     """
 
     before_save: Callable[[], object] = lambda: None
     keep_batch: Callable[[int], Path | None] = lambda step: None
     evaluate: Callable[[int, StopRequest, Path | None], str | None] | None = None
+    draw_inputs: Callable[[Batch], np.ndarray] | None = None
+    weight_names: Sequence[str] = ()
 
 
 def train(
@@ -120,7 +126,11 @@ def train(
                 step += 1
                 state.step.assign(step)
                 if losses is not None:
-                    _record(step, losses, result, progress, summaries)
+                    window = progress.add(step, losses, float(result.learning_rate))
+                    progress.pause()
+                    _record(step, window, result, summaries, settings.batch_size)
+                    _show(step, result, summaries, hooks)
+                    progress.resume()
                 last = step == settings.num_steps
                 due = last or (settings.evaluate_every_n and step % settings.evaluate_every_n == 0)
                 if stop or due or step % settings.checkpoint_every_n == 0:
@@ -266,18 +276,43 @@ def _what_is_broken(broken, losses, result, step):
     )
 
 
-def _record(step, losses, result, progress, summaries):
-    rate = float(result.learning_rate)
-    window = progress.add(step, losses, rate)
-    if window is not None:
-        summaries.scalars(
-            {
-                **window.losses,
-                "learning_rate": rate,
-                "steps_per_sec": window.steps_per_second,
-                "gradient_norm": float(result.gradient_norm),
+def _record(step, window, result, summaries, batch_size):
+    """Writes the numbers of the steps since the last line, where a line was due."""
+    if window is None:
+        return
+    summaries.scalars(
+        {
+            **window.losses,
+            "learning_rate": window.learning_rate,
+            "steps_per_sec": window.steps_per_second,
+            "images_per_sec": window.steps_per_second * batch_size,
+            "gradient_norm": float(result.gradient_norm),
+            **memory.in_use(),
+        },
+        step,
+    )
+
+
+def _show(step, result, summaries, hooks):
+    """Writes what a step hands back now and then: its first images, its gradients."""
+    if not summaries.is_open:
+        return
+    if result.shown is not None and hooks.draw_inputs and result.shown.image_id.shape[0]:
+        summaries.image("train_input_images", hooks.draw_inputs(result.shown), step)
+    if result.gradients is None or not result.gradients.norms.shape[0]:
+        return
+    norms, clipped_norm, histograms = (part.numpy() for part in result.gradients)
+    summaries.scalars(
+        {
+            "global_norm/gradient_norm": float(result.gradient_norm),
+            "global_norm/clipped_gradient_norm": float(clipped_norm),
+            **{
+                f"gradient_norm/{n}": norm
+                for n, norm in zip(hooks.weight_names, norms, strict=True)
             },
-            step,
-        )
-    if result.images is not None and step % _IMAGES_EVERY == 1:
-        summaries.image("train_input_images", result.images, step)
+        },
+        step,
+    )
+    for name, (least, largest, *counts) in zip(hooks.weight_names, histograms, strict=True):
+        edges = np.linspace(least, largest, train_step.HISTOGRAM_BUCKETS + 1)
+        summaries.histogram(f"gradients/{name}", edges, counts, step)

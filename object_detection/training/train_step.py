@@ -5,7 +5,10 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.compat import outputs as tfod_outputs
+from object_detection.structures import Batch, Images
 from object_detection.training.optimizer import Optimizer
+
+HISTOGRAM_BUCKETS = 30
 
 
 class StepSettings(NamedTuple):
@@ -15,9 +18,19 @@ class StepSettings(NamedTuple):
     add_regularization_loss: bool = True
     bias_grad_multiplier: float = 0.0  # 0: bias gradients are taken as they are
     seed: int = 0
-    images_for_summary: int = 0  # how many of the batch's images the step hands back
+    images_for_summary: int = 0  # how many of the batch's images a step hands back ...
+    images_every: int = 500  # ... the first step and each so many steps after it
+    gradients_every: int = 0  # likewise the norms and histograms of the gradients; 0: never
     accumulate_steps: int = 1  # batches whose mean gradient makes one update
     skip_non_finite: bool = False  # leave the weights alone where the gradient is NaN or infinite
+
+
+class GradientSummary(NamedTuple):
+    """The gradients that a step used, clipped, of n weights; n is 0 where none is due."""
+
+    norms: tf.Tensor  # [n] float32; 0 of a weight that the losses do not depend on
+    clipped_norm: tf.Tensor  # float32 scalar: of all together
+    histograms: tf.Tensor  # [n, 2 + HISTOGRAM_BUCKETS] float64: least, largest, counts in between
 
 
 class StepResult(NamedTuple):
@@ -27,7 +40,9 @@ class StepResult(NamedTuple):
     learning_rate: tf.Tensor  # float32 scalar
     gradient_norm: tf.Tensor  # float32 scalar: of the whole batch's gradient, before clipping
     image_ids: tf.Tensor  # [B] string, of all replicas of this process
-    images: tf.Tensor | None  # [n, H, W, 3] uint8
+    # The first images with their objects, pixels in uint8; without a row where none is due.
+    shown: Batch | None = None
+    gradients: GradientSummary | None = None
 
 
 class _Share(NamedTuple):
@@ -36,7 +51,7 @@ class _Share(NamedTuple):
     losses: dict
     gradients: list  # one for each weight; None where the losses do not depend on it
     image_ids: tf.Tensor
-    images: tf.Tensor | None
+    shown: Batch | None
 
 
 def build_train_step(network, optimizer: Optimizer, settings: StepSettings, strategy):
@@ -52,9 +67,13 @@ def build_train_step(network, optimizer: Optimizer, settings: StepSettings, stra
         gradients = _of_the_whole_batch(share.gradients, context)
         gradients = _scale_biases(gradients, optimizer.weights, settings.bias_grad_multiplier)
         gradients, norm = _clip(gradients, settings.gradient_clipping_by_norm)
+        summary = None
+        if settings.gradients_every:
+            due = tf.equal(step % settings.gradients_every, 0)
+            summary = tf.cond(due, lambda: _summary_of(gradients), lambda: _summary_of([]))
         only_if = tf.math.is_finite(norm) if settings.skip_non_finite else None
         rate = optimizer.apply(gradients, step, only_if=only_if)
-        return StepResult(share.losses, rate, norm, share.image_ids, share.images)
+        return StepResult(share.losses, rate, norm, share.image_ids, share.shown, summary)
 
     def replica_step(batch, step):
         return update(share(batch, step, 0), step)
@@ -90,11 +109,11 @@ def _share_function(network, optimizer, settings):
             total = named[tfod_outputs.TOTAL_LOSS] / (replicas * settings.accumulate_steps)
         gradients = tape.gradient(total, list(optimizer.weights.values()))
         gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        images = None
+        shown = None
         if settings.images_for_summary and not part:
-            shown = batch.images.pixels[: settings.images_for_summary]
-            images = tf.cast(tf.clip_by_value(shown, 0.0, 255.0), tf.uint8)
-        return _Share(named, gradients, batch.image_id, images)
+            due = tf.equal(step % settings.images_every, 0)
+            shown = _first_of(batch, tf.where(due, settings.images_for_summary, 0))
+        return _Share(named, gradients, batch.image_id, shown)
 
     return share
 
@@ -118,7 +137,7 @@ def _accumulating(share, update, optimizer, parts, strategy):
         for total, gradient in zip(sums, found.gradients, strict=True):
             if gradient is not None:
                 total.assign_add(gradient)
-        return found._replace(gradients=[])
+        return found._replace(gradients=None)
 
     def finish(batch, step, part):
         found = share(batch, step, part)
@@ -141,7 +160,7 @@ def _accumulating(share, update, optimizer, parts, strategy):
                 for name in last.losses
             },
             image_ids=tf.concat([each.image_ids for each in found], axis=0),
-            images=found[0].images,
+            shown=found[0].shown,
         )
 
     return tf.function(step_of_all)
@@ -155,16 +174,50 @@ def _seen_by_all(result, strategy):
     def local(value):
         return strategy.experimental_local_results(value)
 
+    def first(value):
+        return None if value is None else local(value)[0]
+
     one = {
-        name: tf.concat(local(value), axis=0) if name == "image_ids" else local(value)[0]
+        name: tf.concat(local(value), axis=0)
+        if name == "image_ids"
+        else tf.nest.map_structure(first, value)
         for name, value in result._asdict().items()
-        if name not in ("losses", "gradients") and value is not None
+        if name != "losses"
     }
     losses = {
         name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
         for name, value in result.losses.items()
     }
     return result._replace(losses=losses, **one)
+
+
+def _first_of(batch, count):
+    """The first images of a batch with their objects, pixels as bytes; no copy where none."""
+    few = tf.nest.map_structure(lambda part: None if part is None else part[:count], batch)
+    pixels = tf.cast(tf.clip_by_value(few.images.pixels, 0.0, 255.0), tf.uint8)
+    return few._replace(images=Images(pixels, few.images.true_shape))
+
+
+def _summary_of(gradients):
+    """`GradientSummary` of the gradients of all weights; None stands for zeros."""
+    rows = [tf.zeros([1]) if gradient is None else gradient for gradient in gradients]
+    empty = tf.zeros([0, 2 + HISTOGRAM_BUCKETS], tf.float64)
+    return GradientSummary(
+        norms=tf.stack([tf.cast(tf.norm(row), tf.float32) for row in rows])
+        if rows
+        else tf.zeros([0]),
+        clipped_norm=tf.cast(tf.linalg.global_norm(rows), tf.float32) if rows else tf.zeros([]),
+        histograms=tf.stack([_histogram(row) for row in rows]) if rows else empty,
+    )
+
+
+def _histogram(values):
+    """[2 + HISTOGRAM_BUCKETS] float64: the least and the largest value, and how many lie where."""
+    least, largest = tf.reduce_min(values), tf.reduce_max(values)
+    # Buckets need a width, also where all values are equal.
+    end = tf.maximum(largest, least + tf.maximum(tf.abs(least), 1e-30) * 1e-6)
+    counts = tf.histogram_fixed_width(values, [least, end], HISTOGRAM_BUCKETS)
+    return tf.concat([tf.cast([least, end], tf.float64), tf.cast(counts, tf.float64)], axis=0)
 
 
 def _of_the_whole_batch(gradients, context):

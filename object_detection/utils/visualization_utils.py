@@ -1,7 +1,7 @@
 """Boxes, masks, class names and scores drawn over images, with numpy and PIL alone.
 
 The functions that TFOD's users call keep their names and their (many) arguments; those ending in
-`_array` change the image in place, as theirs do. `draw_objects` and `draw_side_by_side` are ours.
+`_array` change the image in place, as theirs do. `draw_objects` and `draw_named_objects` are ours.
 Boxes are (ymin, xmin, ymax, xmax). A colour is a name or '#rrggbb' as PIL reads it.
 """
 
@@ -34,7 +34,8 @@ def draw_objects(
         labels: n texts; '' draws none.
         colors: n colours.
         masks: n bool [h, w] or None each, or a function that gives the mask of object k (so that
-            they need not all be held at once), or None. Filled at `mask_alpha`, outlined in full.
+            they need not all be held at once), or None. A mask may also be (pixels bool [h', w'],
+            top, left), the part of it around the object. Filled at `mask_alpha`, outlined in full.
         line_thickness: of boxes and outlines in pixels; 0 draws no boxes; None suits the image.
         legend: {text: colour} for the upper left corner, or None.
     """
@@ -47,13 +48,17 @@ def draw_objects(
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         for k in np.argsort(-areas, kind="stable"):  # small ones last, so that none is buried
             mask = masks(k) if callable(masks) else masks[k]
-            if mask is not None and mask.any():
-                _paint_mask(painted, mask, colors[k], mask_alpha, max(1, line_thickness // 2))
+            if mask is None:
+                continue
+            inside, top, left = mask if isinstance(mask, tuple) else (mask, 0, 0)
+            part = painted[top : top + inside.shape[0], left : left + inside.shape[1]]
+            if inside.any():
+                _paint_mask(part, inside, colors[k], mask_alpha, max(1, line_thickness // 2))
     picture = Image.fromarray(painted)
     pen = ImageDraw.Draw(picture)
     for box, color in zip(boxes, colors, strict=True):
         _outline_box(pen, box, color, line_thickness)
-    font, taken = _font_for(shortest), []
+    font, taken = font_for(shortest), []
     for row, (text, color) in enumerate(sorted((legend or {}).items())):
         _write_label(pen, np.array([1.5 * font.size * (row + 1), 4] * 2), text, color, font, taken)
     for box, label, color in zip(boxes, labels, colors, strict=True):
@@ -62,46 +67,7 @@ def draw_objects(
     return np.array(picture)
 
 
-def draw_side_by_side(image, detections, truth, category_index, min_score=0.5, max_boxes=20):
-    """One picture with a model's detections on the left and the ground truth on the right.
-
-    Small images are enlarged so that labels can be read.
-
-    Args:
-        image: uint8 [h, w, 3].
-        detections: has boxes [d, 4] pixels, scores, classes, and `full_mask(k, h, w)`.
-        truth: has boxes [g, 4] pixels, classes, crowd or None, and `full_mask(k, h, w)`.
-        category_index: {id: {"name": ...}} or {id: name}.
-        min_score, max_boxes: the best detections from this score on are drawn, at most so many.
-            All of the ground truth is drawn.
-
-    Returns:
-        uint8 [H, W, 3].
-    """
-    scores = np.asarray(detections.scores)
-    best = np.argsort(-scores, kind="stable")[:max_boxes]
-    best = [int(k) for k in best if scores[k] >= min_score]
-    crowd = np.zeros(len(truth.boxes), bool) if truth.crowd is None else truth.crowd
-    halves = (
-        (f"prediction: {len(best)}", detections, best, [_percent(scores[k]) for k in best]),
-        (
-            f"ground truth: {len(crowd)}",
-            truth,
-            range(len(crowd)),
-            ["(crowd)" if is_crowd else "" for is_crowd in crowd],
-        ),
-    )
-    drawn = []
-    for title, objects, chosen, remarks in halves:
-        half = draw_named_objects(image, objects, chosen, remarks, category_index)
-        strip = Image.new("RGB", (half.shape[1], 20), "white")
-        ImageDraw.Draw(strip).text((4, 2), title, fill="black", font=_font(13))
-        drawn += [np.concatenate([np.array(strip), half], axis=0)]
-    gap = np.full([drawn[0].shape[0], 4, 3], 255, np.uint8)
-    return np.concatenate([drawn[0], gap, drawn[1]], axis=1)
-
-
-def draw_named_objects(image, objects, chosen, remarks, category_index):
+def draw_named_objects(image, objects, chosen, remarks, category_index, *, with_names=True):
     """A copy of an image with the chosen objects in it, enlarged where it is small.
 
     Classes have their own colours; in a label map of one class the objects have. Where objects
@@ -110,27 +76,35 @@ def draw_named_objects(image, objects, chosen, remarks, category_index):
 
     Args:
         image: uint8 [h, w, 3].
-        objects: has boxes [n, 4] pixels, classes, and `full_mask(k, h, w)` -> bool [h, w] or None.
+        objects: has boxes [n, 4] pixels, classes, and `full_mask(k, h, w)` -> bool [h, w] or None,
+            or `crop(k)` -> (pixels bool [h', w'], top, left) or None.
         chosen: indices of the objects to draw.
         remarks: a text for each chosen one, written behind its class name.
         category_index: {id: {"name": ...}} or {id: name}.
+        with_names: whether class names are written.
     """
     height, width = image.shape[:2]
     large, factor = _magnify(image)
     boxes = np.asarray(objects.boxes, np.float32).reshape(-1, 4)[list(chosen)] * factor
-    names = [_name(objects.classes[k], category_index) for k in chosen]
+    names = [_name(objects.classes[k], category_index) if with_names else "" for k in chosen]
     single = len(category_index) == 1
     colors = [color_of(n if single else objects.classes[k]) for n, k in enumerate(chosen)]
     labels = [f"{name} {text}".strip() for name, text in zip(names, remarks, strict=True)]
     legend = {}
     if len(names) > _CROWDED:
-        font = _font_for(min(large.shape[:2]))
+        font = font_for(min(large.shape[:2]))
         for n, box in enumerate(boxes):
-            if font.getlength(labels[n]) > box[3] - box[1]:
+            if names[n] and font.getlength(labels[n]) > box[3] - box[1]:
                 labels[n] = remarks[n]
                 legend[names[n]] = "white" if single else colors[n]
 
     def mask_of(place):
+        if hasattr(objects, "crop"):
+            crop = objects.crop(chosen[place])
+            if crop is None:
+                return None
+            pixels, top, left = crop
+            return pixels.repeat(factor, 0).repeat(factor, 1), top * factor, left * factor
         mask = objects.full_mask(chosen[place], height, width)
         return mask if mask is None else mask.repeat(factor, axis=0).repeat(factor, axis=1)
 
@@ -217,7 +191,7 @@ def draw_bounding_box_on_image(
     _outline_box(pen, box, color, thickness)
     taken = []
     for text in display_str_list:
-        _write_label(pen, box, str(text), color, _font_for(min(image.size)), taken)
+        _write_label(pen, box, str(text), color, font_for(min(image.size)), taken)
 
 
 def draw_bounding_box_on_image_array(
@@ -331,13 +305,14 @@ def _percent(score):
 
 
 @functools.lru_cache(maxsize=32)
-def _font(size):
+def font_of(size):
+    """The font of all labels at a size in pixels."""
     return ImageFont.load_default(size)
 
 
-def _font_for(shortest):
+def font_for(shortest):
     """The font that suits an image whose shorter side has so many pixels."""
-    return _font(min(24, max(10, round(shortest / 42))))
+    return font_of(min(24, max(10, round(shortest / 42))))
 
 
 def _paint_mask(image, mask, color, alpha, border=0):

@@ -75,6 +75,55 @@ def test_pictures_go_to_files_and_to_tensorboard(tmp_path):
     assert "DetectionMasks_Precision/mAP@.50IOU" in tags and "Loss/total_loss" in tags
 
 
+def test_detections_alone_go_to_the_export_folder(tmp_path):
+    folder = tmp_path / "exported"
+    options = {"num_visualizations": 2, "visualization_export_dir": str(folder)}
+    evaluator(tmp_path / "a", **options).evaluate(7)
+    evaluator(tmp_path / "b", keep_image_id_for_visualization_export=True, **options).evaluate(8)
+    names = sorted(path.name for path in folder.iterdir())
+    plain = ["export-image-0.png", "export-image-1.png"]
+    assert names == [
+        "export-image-0-image0_0.png",
+        plain[0],
+        "export-image-1-image0_1.png",
+        plain[1],
+    ]
+    picture = tf.io.decode_png((folder / plain[0]).read_bytes())
+    assert picture.shape == (12 * 42, 16 * 42, 3)
+
+
+def test_an_export_folder_that_can_not_be_made_ends_nothing(tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    watcher = evaluator(tmp_path, visualization_export_dir=str(tmp_path / "file" / "pictures"))
+    assert watcher.evaluate(7) is not None
+    assert "visualization_export_dir: " in caplog.text
+
+
+def test_curves_and_the_config_go_to_tensorboard(tmp_path):
+    watcher = evaluator(tmp_path, curves_per_category=True, config_text="model {\n}\n")
+    for step in (7, 8):
+        watcher.evaluate(step)
+    found = {}
+    for path in sorted(tmp_path.glob("events.*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((event.step, value))
+    ((step, config),) = found["pipeline.config"]
+    assert step == 7 and b"    model {" in tf.make_ndarray(config.tensor).item()
+    curves = [tag for tag in found if tag.startswith("precision_recall/")]
+    assert sorted(curves) == [
+        f"precision_recall/Detection{kind}@.50IOU{name}"
+        for kind in ("Boxes", "Masks")
+        for name in ("", "/cat", "/dog")
+    ]
+    (_, (step, value)) = found["precision_recall/DetectionMasks@.50IOU/dog"]
+    right, wrong, _, missed, precision, recall = tf.make_ndarray(value.tensor)
+    # Three batches of two images with a dog each, all found with a score just below 0.9.
+    assert step == 8 and right.tolist() == [6] * 90 + [0] * 11
+    assert not wrong.any() and missed.tolist() == [0] * 90 + [6] * 11
+    assert precision.tolist() == recall.tolist() == [1] * 90 + [0] * 11
+
+
 def test_no_pictures_where_none_are_asked_for(tmp_path):
     evaluator(tmp_path, num_visualizations=0).evaluate(7)
     assert not list((tmp_path / "images-7").iterdir())

@@ -141,7 +141,6 @@ def fake_step(losses, gradient_norm=1.0):
             tf.constant(0.5),
             tf.constant(gradient_norm),
             tf.constant([b"cat.jpg", b"dog.jpg"]),
-            None,
         )
 
     return step
@@ -281,12 +280,15 @@ def test_losses_and_rate_go_to_tensorboard(tmp_path):
     made = tiny_run.parts()
     summaries = Summaries(tmp_path / "train")
     train_loop.train(
-        tiny_run.step_of(made, images_for_summary=3),
+        tiny_run.step_of(made, images_for_summary=3, gradients_every=3),
         iter(tiny_run.dataset()),
         made.state,
         train_loop.LoopSettings(num_steps=4, batch_size=2, log_every_n_steps=2),
         checkpoints=None,
         summaries=summaries,
+        hooks=train_loop.Hooks(
+            draw_inputs=lambda batch: batch.images.pixels, weight_names=list(made.optimizer.weights)
+        ),
     )
     summaries.close()
     events = tags_of(tmp_path / "train")
@@ -297,12 +299,21 @@ def test_losses_and_rate_go_to_tensorboard(tmp_path):
         "Loss/total_loss",
         "learning_rate",
         "steps_per_sec",
+        "images_per_sec",
         "gradient_norm",
+        "memory/process_MB",
     }
-    assert set(events) == scalars | {"train_input_images"}
+    weights = ["first/kernel", "first/bias", "norm/gamma", "norm/beta"]
+    gradients = {f"gradients/{name}" for name in weights}
+    gradients |= {f"gradient_norm/{name}" for name in weights}
+    gradients |= {"global_norm/gradient_norm", "global_norm/clipped_gradient_norm"}
+    assert set(events) == scalars | gradients | {"train_input_images"}
+    assert {step for tag in gradients for step, _ in events[tag]} == {1, 4}
     assert [step for step, _ in events["Loss/total_loss"]] == [2, 4]
     # Warm-up from 0.01 to 0.1 in 5 steps: the second update, at step 1, has 0.01 + 0.09 / 5.
     assert events["learning_rate"][0][1] == pytest.approx(0.028)
+    (_, pace), (_, images) = events["steps_per_sec"][-1], events["images_per_sec"][-1]
+    assert images == pytest.approx(2 * pace)
     assert len(events["train_input_images"]) == 1
 
 

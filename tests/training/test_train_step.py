@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
+from object_detection.training import train_step
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -83,9 +85,41 @@ def test_the_randomness_is_that_of_seed_and_step():
 
 def test_images_come_back_as_bytes_of_at_most_so_many():
     _, result = one_step(images_for_summary=1)
-    assert result.images.dtype == tf.uint8
-    assert result.images.shape == (1, 6, 8, 3)
-    assert one_step()[1].images is None
+    assert result.shown.images.pixels.dtype == tf.uint8
+    assert result.shown.images.pixels.shape == (1, 6, 8, 3)
+    assert result.shown.truth.masks.shape == (1, 3, 12, 16)
+    assert result.shown.image_id.numpy().tolist() == [b"image0_0"]
+    assert one_step()[1].shown is None
+
+
+@pytest.mark.parametrize(("step", "rows"), [(0, 1), (1, 0), (3, 1)])
+def test_images_and_gradients_come_back_at_steps_that_are_due(step, rows):
+    _, result = one_step(step, images_for_summary=1, images_every=3, gradients_every=3)
+    assert result.shown.image_id.shape == (rows,)
+    assert result.shown.images.pixels.shape[0] == result.shown.truth.boxes.shape[0] == rows
+    assert result.gradients.norms.shape == (4 * rows,)
+    assert result.gradients.histograms.shape == (4 * rows, 32)
+
+
+def test_the_summary_of_gradients_is_of_those_used():
+    _, plain = one_step(gradients_every=1)
+    norm = float(plain.gradient_norm)
+    assert float(tf.linalg.norm(plain.gradients.norms)) == pytest.approx(norm, rel=1e-5)
+    assert float(plain.gradients.clipped_norm) == pytest.approx(norm, rel=1e-5)
+
+    _, clipped = one_step(gradients_every=1, gradient_clipping_by_norm=norm / 2)
+    assert float(clipped.gradients.clipped_norm) == pytest.approx(norm / 2, rel=1e-5)
+    half = plain.gradients.norms.numpy() / 2
+    np.testing.assert_allclose(clipped.gradients.norms.numpy(), half, rtol=1e-5)
+    least, largest, *counts = clipped.gradients.histograms.numpy()[0]
+    assert least < largest and sum(counts) == 9  # the kernel's weights
+
+
+def test_a_histogram_holds_every_value_once():
+    for values in ([-1.0, 0.0, 0.5, 2.0], [3.0, 3.0], [0.0], [-1e-12, -1e-12]):
+        least, largest, *counts = train_step._histogram(tf.constant(values)).numpy()
+        assert (least, largest) == pytest.approx((min(values), max(values)), rel=1e-5, abs=1e-20)
+        assert sum(counts) == len(values)
 
 
 def without_noise(monkeypatch):
@@ -116,7 +150,7 @@ def test_the_gradients_of_three_batches_are_those_of_all_their_images(monkeypatc
     for name, value in results[0].losses.items():
         np.testing.assert_allclose(results[1].losses[name], value, rtol=1e-5)
     assert results[1].image_ids.numpy().tolist() == results[0].image_ids.numpy().tolist()
-    assert results[1].images.shape == (1, 6, 8, 3)
+    assert results[1].shown.images.pixels.shape == (0, 6, 8, 3)
     for key, value in values[0].items():
         np.testing.assert_allclose(values[1][key], value, rtol=1e-4, atol=1e-6, err_msg=key)
 
@@ -177,6 +211,7 @@ def train(strategy, folder, clipping, parts=1):
     settings = train_step.StepSettings(
         gradient_clipping_by_norm=clipping,
         images_for_summary=3,
+        gradients_every=1,
         accumulate_steps=parts,
         skip_non_finite=parts > 1,
     )
@@ -184,6 +219,7 @@ def train(strategy, folder, clipping, parts=1):
     for number in range(3):
         result = step(iterator, tf.constant(number, tf.int64))
     assert result.image_ids.shape == (4,), result.image_ids
+    assert result.shown.image_id.shape == (0,) and result.gradients.norms.shape == (4,)
     keeper = checkpoints.CheckpointDirectory(folder)
     keeper.save(made.state)
     keeper.restore_newest(made.state)

@@ -94,7 +94,7 @@ def test_labels_stay_inside_and_apart():
     picture = Image.fromarray(grey())
     pen = draw.ImageDraw.Draw(picture)
     for box in boxes:
-        draw._write_label(pen, box, "cat 99%", "red", draw._font(10), taken)
+        draw._write_label(pen, box, "cat 99%", "red", draw.font_of(10), taken)
 
     for x, y, wide, high in taken:
         assert x >= 0 and y >= 0 and x + wide <= 80 and y + high <= 60
@@ -207,35 +207,6 @@ def test_png_files(tmp_path):
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "a.png")), image)
     again = Image.open(io.BytesIO(draw.encode_image_array_as_png_str(image)))
     np.testing.assert_array_equal(np.array(again), image)
-
-
-def test_side_by_side_shows_the_best_and_all_of_the_truth():
-    mask = np.zeros([60, 80], bool)
-    mask[20:40, 20:40] = True
-    found = Objects(
-        np.array([[20, 20, 40, 40], [0, 60, 10, 80]], np.float32),
-        np.array([1, 2]),
-        np.array([0.9, 0.3]),
-        masks=np.stack([mask, mask]),
-    )
-    truth = Objects(found.boxes, found.classes, crowd=np.array([False, True]))
-    picture = draw.draw_side_by_side(grey(), found, truth, INDEX)
-
-    # 512 // 60 = 8 times the size, twice and a gap of 4; a title of 20 on top.
-    assert picture.shape == (20 + 8 * 60, 2 * 8 * 80 + 4, 3)
-    left, right = picture[20:, :640], picture[20:, 644:]
-    cat, dog = (ImageColor.getrgb(draw.color_of(k)) for k in (1, 2))
-    assert tuple(left[20 * 8, 20 * 8]) == cat and tuple(right[20 * 8, 20 * 8]) == cat
-    assert left[30 * 8, 30 * 8].tolist() != [100, 100, 100]  # the mask
-    assert right[30 * 8, 30 * 8].tolist() == [100, 100, 100]  # no mask there
-    assert not (left == dog).all(axis=2).any()  # scored below .5
-    assert (right == dog).all(axis=2).any()
-
-
-def test_side_by_side_of_nothing():
-    nothing = Objects(np.zeros([0, 4]), np.zeros(0), np.zeros(0))
-
-    assert draw.draw_side_by_side(grey(600, 700), nothing, nothing, INDEX).shape == (620, 1404, 3)
 
 
 def test_in_a_crowd_wide_names_move_to_a_legend(monkeypatch):

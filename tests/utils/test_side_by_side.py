@@ -1,0 +1,106 @@
+"""Detections beside the truth."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import ImageColor
+
+from object_detection.utils import side_by_side
+from object_detection.utils import visualization_utils as draw
+from object_detection.utils.side_by_side import Style
+
+INDEX = {1: {"id": 1, "name": "cat"}, 2: {"id": 2, "name": "dog"}}
+
+
+class Objects(NamedTuple):
+    boxes: np.ndarray
+    classes: np.ndarray
+    scores: np.ndarray | None = None
+    crowd: np.ndarray | None = None
+    masks: np.ndarray | None = None
+
+    def full_mask(self, index, height, width):
+        return None if self.masks is None else self.masks[index]
+
+
+def grey(height=60, width=80):
+    return np.full([height, width, 3], 100, np.uint8)
+
+
+def test_side_by_side_shows_the_best_and_all_of_the_truth():
+    mask = np.zeros([60, 80], bool)
+    mask[20:40, 20:40] = True
+    found = Objects(
+        np.array([[20, 20, 40, 40], [0, 60, 10, 80]], np.float32),
+        np.array([1, 2]),
+        np.array([0.9, 0.3]),
+        masks=np.stack([mask, mask]),
+    )
+    truth = Objects(found.boxes, found.classes, crowd=np.array([False, True]))
+    picture = side_by_side.draw_side_by_side(grey(), found, truth, INDEX)
+
+    # 512 // 60 = 8 times the size, twice and a gap of 4; a title of 20 on top.
+    assert picture.shape == (20 + 8 * 60, 2 * 8 * 80 + 4, 3)
+    left, right = picture[20:, :640], picture[20:, 644:]
+    cat, dog = (ImageColor.getrgb(draw.color_of(k)) for k in (1, 2))
+    assert tuple(left[20 * 8, 20 * 8]) == cat and tuple(right[20 * 8, 20 * 8]) == cat
+    assert left[30 * 8, 30 * 8].tolist() != [100, 100, 100]  # the mask
+    assert right[30 * 8, 30 * 8].tolist() == [100, 100, 100]  # no mask there
+    assert not (left == dog).all(axis=2).any()  # scored below .5
+    assert (right == dog).all(axis=2).any()
+
+
+def test_side_by_side_of_nothing():
+    nothing = Objects(np.zeros([0, 4]), np.zeros(0), np.zeros(0))
+
+    assert side_by_side.draw_side_by_side(grey(600, 700), nothing, nothing, INDEX).shape == (
+        620,
+        1404,
+        3,
+    )
+
+
+FOUND = Objects(
+    np.array([[20, 20, 40, 40], [0, 60, 10, 80]], np.float32),
+    np.array([1, 2]),
+    np.array([0.9, 0.6]),
+)
+TRUTH = Objects(np.array([[30, 10, 50, 30]], np.float32), np.array([2]))
+
+
+@pytest.mark.parametrize(
+    ("style", "labels"),
+    [
+        ({}, ["cat 90%", "dog 60%"]),
+        ({"skip_scores": True}, ["cat", "dog"]),
+        ({"skip_labels": True}, ["90%", "60%"]),
+        ({"skip_scores": True, "skip_labels": True}, ["", ""]),
+        ({"min_score_threshold": 0.7}, ["cat 90%"]),
+        ({"max_num_boxes_to_visualize": 1}, ["cat 90%"]),
+        ({"max_num_boxes_to_visualize": 0}, ["cat 90%", "dog 60%"]),
+    ],
+)
+def test_what_is_written_beside_detections(monkeypatch, style, labels):
+    seen, plain = [], draw.draw_objects
+
+    def note(image, boxes, labels, *args, **options):
+        seen.append(labels)
+        return plain(image, boxes, labels, *args, **options)
+
+    monkeypatch.setattr(draw, "draw_objects", note)
+    _, count = side_by_side.draw_detections(grey(), FOUND, TRUTH, INDEX, Style(**style))
+
+    assert (seen, count) == ([labels], len(labels))
+
+
+def test_true_boxes_among_the_detections_have_the_color_asked_for():
+    style = Style(visualize_groundtruth_boxes=True, groundtruth_box_visualization_color="#010203")
+    plain, _ = side_by_side.draw_detections(grey(), FOUND, TRUTH, INDEX)
+    drawn, _ = side_by_side.draw_detections(grey(), FOUND, TRUTH, INDEX, style)
+
+    rows, columns = np.nonzero((drawn != plain).any(axis=2))
+    assert (drawn[rows, columns] == [1, 2, 3]).all()
+    # 512 // 60 = 8 times the size.
+    assert (rows.min(), rows.max() + 1) == (30 * 8, 50 * 8)
+    assert (columns.min(), columns.max() + 1) == (10 * 8, 30 * 8)
