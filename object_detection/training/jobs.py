@@ -86,7 +86,7 @@ def train(config, options: TrainOptions) -> int:
     random.seed(options.seed)
     train_config = config.train_config
     with strategy.scope():
-        network = _network(config, is_training=True)
+        network = built(model_builder.build_network, config.model, is_training=True)
         weights = built(
             trained_weights.choose,
             network,
@@ -145,7 +145,7 @@ def train(config, options: TrainOptions) -> int:
 
 def evaluate(config, options: EvalOptions) -> int:
     """Evaluates the checkpoints of `options.checkpoint_dir` as they come; the exit code."""
-    network = _network(config, is_training=False)
+    network = built(model_builder.build_network, config.model, is_training=False)
     sets = evaluators.evaluators_of(
         config, network, options.model_dir, options, on_train_data=options.on_train_data
     )
