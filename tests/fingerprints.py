@@ -30,6 +30,9 @@ class Anything:
     def __int__(self):
         return 0
 
+    def __iter__(self):
+        return iter(())
+
 
 ANYTHING = Anything()
 

@@ -39,6 +39,8 @@ def check_readers(config, names) -> Findings:
         look = Look(reader, path)
         found = found.and_also(faults(_reader(look)))
         found = found.and_also(_masks(look, masks, path == "train_input_reader"))
+        if path != "train_input_reader":
+            found = found.and_also(warnings(_of_training(look)))
     return found
 
 
@@ -71,6 +73,21 @@ def _paths_and_weights(look):
         yield Finding(
             look.at("sample_from_datasets_weights"), "must be 0 or more, and not all of them 0"
         )
+
+
+def _of_training(look):
+    """Fields of an evaluation's reader that only training goes by."""
+    reader = look.message
+    once = "every evaluation goes over all images once"
+    odd = {
+        "num_epochs": reader.HasField("num_epochs") and reader.num_epochs != 1,
+        "sample_from_datasets_weights": len(reader.sample_from_datasets_weights) > 0,
+        "drop_remainder": reader.HasField("drop_remainder") and reader.drop_remainder,
+        "data_service": bool(reader.data_service),
+    }
+    for name in (name for name, is_set in odd.items() if is_set):
+        why = "it decodes its images itself" if name == "data_service" else once
+        yield Finding(look.at(name), f"has no effect on an evaluation: {why}", "Take it out")
 
 
 def _masks(look, model_has_masks, is_training) -> Findings:

@@ -77,8 +77,7 @@ READ = {
     "ClassIdFunctionApproximations": "class_id_xy_pairs_map",
     "TemperatureScalingCalibration": "scaler",
     "BatchNonMaxSuppression": "score_threshold iou_threshold max_detections_per_class "
-    "max_total_detections use_class_agnostic_nms max_classes_per_detection soft_nms_sigma "
-    "use_hard_nms",
+    "max_total_detections use_class_agnostic_nms soft_nms_sigma use_hard_nms",
     "TrainConfig": "batch_size data_augmentation_options keep_checkpoint_every_n_hours optimizer "
     "gradient_clipping_by_norm fine_tune_checkpoint from_detection_checkpoint num_steps "
     "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
@@ -118,15 +117,18 @@ READ = {
 }
 
 IMPLIED = {
-    "Hyperparams": "op",  # the place decides whether a layer is dense or a convolution
-    # Masks stay as they are stored, and targets are read from them as if they had been resized to
-    # the image, once (false) or twice to the same size (true).
-    "FasterRcnn": "resize_masks",
-    "MultiscaleAnchorGenerator": "normalize_coordinates",  # always pixels; see anchor_checks
-    "TrainConfig": "sync_replicas retain_original_images unpad_groundtruth_tensors "
-    "run_fine_tune_checkpoint_dummy_computation",
-    "InputReader": "use_display_name "  # names and display names are both looked up
-    "input_type include_source_id",
+    "Hyperparams.op": "a layer is what its place makes it; a warning tells where this says another",
+    # Targets are read from masks as they are stored, as if they had been resized once or twice.
+    "FasterRcnn.resize_masks": "false: masks are never resized; the targets are the same",
+    "MultiscaleAnchorGenerator.normalize_coordinates": "false: anchors are pixels in any case; "
+    "where it is set to true a warning tells",
+    "TrainConfig.sync_replicas": "true: all replicas make each step together",
+    "TrainConfig.retain_original_images": "true: stored images are kept where something needs them",
+    "TrainConfig.run_fine_tune_checkpoint_dummy_computation": "false: the network has its "
+    "variables before a checkpoint is read",
+    "InputReader.use_display_name": "true: names and display names are both looked up",
+    "InputReader.input_type": "TF_EXAMPLE; TF_SEQUENCE_EXAMPLE is refused",
+    "InputReader.include_source_id": "true: records are always read with their ids",
 }
 
 # Shapes that a TPU knows beforehand: padding that is taken out again, suppression in tiles, and a
@@ -162,9 +164,12 @@ WITHOUT_EFFECT = {
     "BatchNonMaxSuppression.use_combined_nms": "suppression is one exact pass over all classes",
     "BatchNonMaxSuppression.change_coordinate_frame": "boxes are told in parts of the image in "
     "any case, as in TFOD's second stage",
+    "BatchNonMaxSuppression.max_classes_per_detection": "only with use_class_agnostic_nms, where "
+    "anything but 1 is refused as in TFOD",
     "BatchNonMaxSuppression.use_cpu_nms": "the device is chosen by TensorFlow",
     "TrainConfig.startup_delay_steps": "replicas start together",
     "TrainConfig.replicas_to_aggregate": "the gradients of all replicas are used in every step",
+    "TrainConfig.unpad_groundtruth_tensors": "padding is never counted as an object",
     "TrainConfig.batch_queue_capacity": _OLD,
     "TrainConfig.num_batch_queue_threads": _OLD,
     "TrainConfig.prefetch_queue_capacity": _OLD,
