@@ -62,6 +62,8 @@ def read_remarks(path=REMARKS):
             message = line.strip("[]")
         elif line.strip() and not line.startswith("#"):
             field, _, words = line.partition(": ")
+            if f"{message}.{field}" in remarks:
+                raise SystemExit(f"{path.name} speaks of {message}.{field} twice")
             remarks[f"{message}.{field}"] = words
     return remarks
 
