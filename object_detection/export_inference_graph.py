@@ -1,10 +1,10 @@
-"""Exports with the flags of TFOD's TF1 exporter: see --help.
+"""Exports with the flags of TFOD's TF1 exporter, and writes what that writes: see --help.
 
     --pipeline_config_path=pipeline.config --trained_checkpoint_prefix=run/model.ckpt-1000
     --output_directory=exported
 
-It is `exporter_main_v2.py` under its older name, and writes what that writes: saved_model/,
-checkpoint/ and pipeline.config. A frozen_inference_graph.pb is not among them.
+frozen_inference_graph.pb with TFOD's tensor names (`image_tensor:0`, `detection_boxes:0`, ...),
+model.ckpt.*, checkpoint, pipeline.config, and saved_model/ whose one input is called `inputs`.
 """
 
 import os
@@ -15,31 +15,41 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
 
 from absl import app, flags, logging  # noqa: E402
 
+from object_detection.export import command_flags  # noqa: E402
 from object_detection.training import commands  # noqa: E402
 
 FLAGS = flags.FLAGS
-_SIDE_INPUTS = ("side_input_shapes", "side_input_types", "side_input_names")
 
 
 def define_flags():
-    """TFOD's flags."""
+    """TFOD's flags and ours."""
     flags.DEFINE_string(
         "input_type",
         "image_tensor",
-        "What the exported model takes: image_tensor, encoded_image_string_tensor or tf_example.",
+        "What the exported model takes: image_tensor, float_image_tensor, "
+        "encoded_image_string_tensor or tf_example.",
     )
     flags.DEFINE_string("pipeline_config_path", None, "The model's pipeline.config.")
     flags.DEFINE_string("trained_checkpoint_prefix", None, "The checkpoint, TF1's or TF2's.")
     flags.DEFINE_string("output_directory", None, "Where the export goes.")
-    flags.DEFINE_string("input_shape", None, "Without effect: images of any size are taken.")
+    flags.DEFINE_list(
+        "input_shape",
+        [],
+        "Shape of the graph's input, such as 1,600,600,3; -1 where any size is taken. Default: "
+        "images of any size, any number of them.",
+    )
     flags.DEFINE_string("config_override", "", "Text of the config's own format to be merged.")
     flags.DEFINE_boolean(
-        "write_inference_graph", False, "Without effect: no graph file is written."
+        "write_inference_graph", False, "Also write the graph with its variables, as text."
     )
-    flags.DEFINE_string("additional_output_tensor_names", None, "Not supported.")
-    flags.DEFINE_boolean("use_side_inputs", False, "Not supported.")
-    for name in _SIDE_INPUTS:
-        flags.DEFINE_string(name, "", "Not supported.")
+    flags.DEFINE_list(
+        "additional_output_tensor_names",
+        [],
+        "Further tensors that the frozen graph gives: TFOD's internal ones by their names, such as "
+        "proposal_boxes or rpn_box_encodings.",
+    )
+    command_flags.define_side_inputs()
+    command_flags.define()
     flags.mark_flags_as_required(
         ["pipeline_config_path", "trained_checkpoint_prefix", "output_directory"]
     )
@@ -47,36 +57,51 @@ def define_flags():
 
 def door():
     """Exports as the flags say; the exit code."""
-    if FLAGS.additional_output_tensor_names:
+    refused = command_flags.side_inputs_of(FLAGS)
+    if refused:
         return commands.refuse(
-            "additional_output_tensor_names",
-            "exports name no tensors; `exporter_main_v2 --export_raw` gives TFOD's inner ones.",
+            refused.removeprefix("--"),
+            "side inputs (use_side_inputs is not supported) belong to Context R-CNN; Faster and "
+            "Mask R-CNN take images only.",
         )
-    for name in ("input_shape", "write_inference_graph"):
-        if FLAGS[name].present and FLAGS[name].value:
-            logging.warning("--%s has no effect: %s", name, FLAGS[name].help)
     import tensorflow as tf
 
-    from object_detection import exporter_lib_v2
     from object_detection.config import pipeline_file
     from object_detection.config.errors import ConfigError
+    from object_detection.export import frozen_graph
+    from object_detection.training import distribution
 
+    distribution.let_gpu_memory_grow()  # the process that verifies wants some too
     config = pipeline_file.load(FLAGS.pipeline_config_path, override_text=FLAGS.config_override)
+    commands.checked(config, door="export", reads=(), source=FLAGS.pipeline_config_path)
     try:
-        exporter_lib_v2.export_inference_graph(
-            FLAGS.input_type,
+        folder, label_map = frozen_graph.export(
             config,
             FLAGS.trained_checkpoint_prefix,
             FLAGS.output_directory,
-            use_side_inputs=FLAGS.use_side_inputs or any(FLAGS[n].value for n in _SIDE_INPUTS),
+            command_flags.options_of(FLAGS, input_type=FLAGS.input_type),
+            frozen_graph.GraphOptions(
+                input_shape=_shape(FLAGS.input_shape),
+                write_inference_graph=FLAGS.write_inference_graph,
+                additional_outputs=tuple(FLAGS.additional_output_tensor_names),
+            ),
         )
     except (ValueError, OSError, tf.errors.OpError) as fault:
         raise ConfigError(str(fault)) from fault
+    if label_map is None:
+        logging.warning("No label map could be read, so none travels with the model.")
     print(
-        f"Exported to {FLAGS.output_directory}: saved_model/, checkpoint/ckpt-0 and "
-        "pipeline.config; a frozen_inference_graph.pb is not written"
+        f"Exported to {folder}: frozen_inference_graph.pb, saved_model/, model.ckpt.* and "
+        "pipeline.config"
     )
     return 0
+
+
+def _shape(sides):
+    try:
+        return tuple(int(side) for side in sides)
+    except ValueError:
+        raise ValueError(f"input_shape is {','.join(sides)}; it takes four whole numbers") from None
 
 
 def main():

@@ -34,6 +34,5 @@ def export_inference_graph(
     commands.checked(pipeline_config, door="export", reads=(), source="pipeline_config")
     from object_detection.export import exporter
 
-    exporter.export(
-        pipeline_config, trained_checkpoint_dir, output_directory, input_type=input_type
-    )
+    options = exporter.ExportOptions(input_type=input_type)
+    exporter.export(pipeline_config, trained_checkpoint_dir, output_directory, options)

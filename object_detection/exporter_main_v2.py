@@ -16,11 +16,12 @@ _INPUT_TYPES = (
     "tf_example",
     "image_and_boxes_tensor",
 )
-_SIDE_INPUTS = ("side_input_shapes", "side_input_types", "side_input_names")
 
 
 def define_flags():
-    """TFOD's flags, and one of ours."""
+    """TFOD's flags and ours."""
+    from object_detection.export import command_flags
+
     flags.DEFINE_enum(
         "input_type",
         "image_tensor",
@@ -42,10 +43,9 @@ def define_flags():
         "Changes the config: either text of its own format to be merged, or a dotted field=value. "
         "May be given more than once.",
     )
-    flags.DEFINE_boolean("use_side_inputs", False, "For models with side inputs; none here has.")
-    for name in _SIDE_INPUTS:
-        flags.DEFINE_string(name, "", "Goes with use_side_inputs.")
+    command_flags.define_side_inputs()
     flags.DEFINE_boolean("export_raw", False, "Also give out the internal tensors, as TFOD does.")
+    command_flags.define()
     flags.mark_flags_as_required(
         ["pipeline_config_path", "trained_checkpoint_dir", "output_directory"]
     )
@@ -55,13 +55,17 @@ def main(arguments):
     """Exports as the flags say; returns the exit code."""
     del arguments
     given = flags.FLAGS
-    if given.use_side_inputs or any(given[name].value for name in _SIDE_INPUTS):
+    from object_detection.export import command_flags
+    from object_detection.training import commands, quiet
+
+    refused = command_flags.side_inputs_of(given)
+    if refused:
         logging.error(
             "use_side_inputs is not supported: Faster and Mask R-CNN take images only (side "
-            "inputs belong to Context R-CNN). Leave the flag and the side_input_* flags out."
+            "inputs belong to Context R-CNN). Leave out %s.",
+            refused,
         )
         return 1
-    from object_detection.training import commands, quiet
 
     if not given["verbosity"].present:
         logging.set_verbosity(logging.INFO)
@@ -70,14 +74,15 @@ def main(arguments):
     import tensorflow as tf
 
     from object_detection.export import exporter
+    from object_detection.training import distribution
 
+    distribution.let_gpu_memory_grow()  # the process that verifies wants some too
     try:
         folder, label_map = exporter.export(
             load_config(given.pipeline_config_path, given.config_override),
             given.trained_checkpoint_dir,
             given.output_directory,
-            input_type=given.input_type,
-            raw=given.export_raw,
+            command_flags.options_of(given, input_type=given.input_type, raw=given.export_raw),
         )
     except (ValueError, OSError, tf.errors.OpError) as fault:
         logging.error("%s", fault)

@@ -5,72 +5,79 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from object_detection.builders import image_resizer_builder, model_builder
-from object_detection.compat import checkpoint_map, checkpoint_reader, checkpoint_writer
+from object_detection.compat import checkpoint_map, checkpoint_writer
 from object_detection.config import pipeline_file
-from object_detection.export import serving
+from object_detection.export import model_info, preparation, serving
+from object_detection.export.options import ExportOptions
 
 PARTS = ("saved_model", "checkpoint", "pipeline.config")
-LABEL_MAP = "label_map.pbtxt"
+FROZEN_GRAPH = "frozen_inference_graph.pb"
+# What an export of TFOD 1.x has beside these; the files of its checkpoint are `model.ckpt.*`.
+GRAPH_PARTS = (
+    FROZEN_GRAPH,
+    "inference_graph.pbtxt",
+    "model.ckpt.data-00000-of-00001",
+    "model.ckpt.index",
+    "model.ckpt.meta",
+)
+DEFAULTS = ExportOptions()
+label_map_of = preparation.label_map_of
 
 
-def export(config, checkpoint, output_directory, *, input_type="image_tensor", raw=False):
+def export(config, checkpoint, output_directory, options=DEFAULTS):
     """Writes saved_model/, checkpoint/ckpt-0 and pipeline.config, all or nothing.
 
-    The label map that the config names travels in saved_model/assets, where it can be read.
+    The label map that the config names, and a description of the model (model_info.json), travel in
+    saved_model/assets. Before the export takes its place it is loaded in a process of its own and
+    compared with the checkpoint's model, unless `options.verify` is off.
 
     Args:
         config: TrainEvalPipelineConfig.
         checkpoint: a training folder, or whatever else `compat.checkpoint_reader` restores.
         output_directory: made if need be; an earlier export in it is replaced, other files stay.
-        input_type: a key of `serving.INPUT_TYPES`.
-        raw: also give out the internal tensors that TFOD's Mask R-CNN exports carry.
+        options: `ExportOptions`.
 
     Returns:
         The folder, and the label map that was put in (None where none could be read).
 
     Raises:
-        ValueError: an input type or model that is not supported, a folder that can't take the
-            export, or a checkpoint that does not fit.
+        ValueError: options or a model that are not supported, a folder that can't take the export,
+            or a checkpoint that does not fit.
+        VerificationError: a ValueError: the written model answers otherwise than the checkpoint's.
     """
-    module_class = serving.module_for(input_type)
+    serving.module_for(options.input_type)
     output = Path(output_directory)
-    _check_target(output)
-    network = model_builder.build_network(config.model, is_training=False)
-    checkpoint_reader.restore(
-        network,
-        str(checkpoint),
-        # What is evaluated is what is exported, as in TFOD.
-        moving_averages=config.eval_config.use_moving_averages,
-    )
-    resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
-    source = label_map_of(config)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with _partial_folder(output) as partial:
-        label_map = None
-        if source is not None:  # under one name, whatever its own
-            label_map = partial / LABEL_MAP
-            shutil.copyfile(source, label_map)
-        module = module_class(network, resizer, raw=raw, label_map=label_map)
-        serving.save(module, partial / "saved_model")
-        _write_checkpoint(network, config.model, partial / "checkpoint")
+    check_target(output)
+    model = preparation.restore(config, checkpoint, options)
+    with partial_folder(output) as partial:
+        _write_checkpoint(model.network, config.model, partial / "checkpoint")
+        served = preparation.served(model, partial)
+        serving.save(served.module, partial / "saved_model")
         pipeline_file.save(config, str(partial))
-        _move_into_place(partial, output)
-    return output, source
+        finish(model, served, partial)
+        move_into_place(partial, output)
+    return output, model.label_map
 
 
-def label_map_of(config):
-    """The first label map that the config's readers name and that is a file, or None."""
-    readers = [*config.eval_input_reader, config.train_input_reader]
-    named = [Path(reader.label_map_path) for reader in readers if reader.label_map_path]
-    return next((path for path in named if path.is_file()), None)
+def finish(model, served, partial, frozen_graph=None):
+    """Verifies what was written in `partial`, and notes in its description that it was.
+
+    Args:
+        model: `preparation.Export`.
+        served: `preparation.Served`.
+        partial: folder with saved_model/.
+        frozen_graph: path of a frozen graph that was written too, or None.
+    """
+    report = preparation.verify(model, served, partial / "saved_model", frozen_graph)
+    path = partial / "saved_model" / "assets" / model_info.NAME
+    model_info.write(path, served.info | {"verification": report})
 
 
-def _check_target(output):
-    """Raises where `output` cannot become an export folder."""
+def check_target(output):
+    """Raises ValueError where `output` cannot become an export folder."""
     if output.exists() and not output.is_dir():
         raise ValueError(f"--output_directory {output} is a file.")
-    if (output / "checkpoint").is_file():
+    if (output / "checkpoint").is_file() and not (output / FROZEN_GRAPH).is_file():
         raise ValueError(
             f"--output_directory {output} is a training folder (it holds checkpoints of its own); "
             f"choose another, for example {output / 'export'}."
@@ -95,8 +102,9 @@ def _write_checkpoint(network, model_config, folder):
 
 
 @contextlib.contextmanager
-def _partial_folder(output):
+def partial_folder(output):
     """A folder beside `output`, on the same disk, that is gone in the end whatever happens."""
+    output.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.partial-", dir=output.parent))
     try:
         yield folder
@@ -104,18 +112,24 @@ def _partial_folder(output):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _move_into_place(partial, output):
+def move_into_place(partial, output):
     """Puts the finished parts into `output`; what stood there is put back if a move fails."""
     output.mkdir(exist_ok=True)
     former = partial / "former"
     former.mkdir()
+    parts = [part for part in (*PARTS, *GRAPH_PARTS) if (partial / part).exists()]
+    # Of an earlier export nothing stays, of either kind.
+    stale = []
+    if (output / FROZEN_GRAPH).exists():
+        stale = [part for part in GRAPH_PARTS if part not in parts]
     moved = []
     try:
-        for part in PARTS:
+        for part in (*stale, *parts):
             if (output / part).exists():
                 (output / part).rename(former / part)
             moved.append(part)
-            (partial / part).rename(output / part)
+            if part in parts:
+                (partial / part).rename(output / part)
     except OSError:
         for part in moved:
             if (former / part).exists():

@@ -6,6 +6,8 @@ detections under the contract's names (`compat.outputs`), all float32. The singl
 Signatures of our own can stand beside that one: see `compact_outputs`.
 """
 
+import functools
+
 import tensorflow as tf
 
 from object_detection.export import batching
@@ -16,39 +18,51 @@ SIGNATURE = "serving_default"
 MASK_SIGNATURES = {"image": "image_masks", "rle": "rle_masks"}
 IMAGE_MASKS = "detection_masks_reframed"
 RLE_MASKS = "detection_masks_rle"
+MASK_OUTPUTS = (IMAGE_MASKS, RLE_MASKS)
+IMAGE_SIZE = "image_size"
+_OTHER_DEFAULTS = ("num_detections", "cropped_rpn_box_features")
+COMPACT = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
 
 
 class ServedModel(tf.Module):
     """What the four kinds of input share.
 
     Args:
-        network: `FasterRCNN`, its weights restored.
+        network: `FasterRCNN`, its weights restored; or a `batching.Detector` of it.
         resize: the config's resizer, an `ops.image.Resizer`.
         raw: whether the internal tensors come out too, as in TFOD's Mask R-CNN exports.
         label_map: path of a label map that travels in the SavedModel's `assets`, or None.
         mask_form: a key of `MASK_SIGNATURES` for a further signature, or None.
-        frozen: whether the weights become constants of the graph (faster to run), now.
     """
 
     spec: tf.TensorSpec  # of the one input
 
-    def __init__(self, network, resize, *, raw=False, label_map=None, mask_form=None, frozen=False):
+    def __init__(self, network, resize, *, raw=False, label_map=None, mask_form=None):
         super().__init__(name="served_model")
-        self._detector = batching.Detector(network, raw=raw)
-        if frozen:
-            self._detector.freeze()
+        is_detector = isinstance(network, batching.Detector)
+        self.detector = network if is_detector else batching.Detector(network, raw=raw)
         # Exactly what a SavedModel must carry. The network itself stays out of the attributes
         # (a `Detector` is none that TensorFlow follows): the loading process need not know Keras.
-        self.weights = self._detector.variables
+        self.weights = self.detector.variables
         self.label_map = tf.saved_model.Asset(str(label_map)) if label_map else None
         self._resize = lambda image: resize(image)  # a function: nothing for the saver to follow
         self._resize.static_shape = getattr(resize, "static_shape", (None, None))
         self._mask_form = mask_form
 
     def detect(self, input_tensor):
-        """{name: tensor} and the images' sizes [B, 2] int32."""
-        raise NotImplementedError
+        """{name: tensor} and the images' sizes [B, 2] int32; here of images of one size."""
+        return batching.detect_alike(self.detector, self._resize, input_tensor)
 
+    @property
+    def default_names(self):
+        """The outputs that are there without TFOD's internal tensors."""
+        return [
+            name
+            for name in self.detector.specs
+            if name.startswith(("detection_", "raw_detection_")) or name in _OTHER_DEFAULTS
+        ]
+
+    @functools.cached_property
     def signatures(self):
         """{name: function} of everything that is to be saved as a signature."""
         # The function, not a concrete one taken from it: then TensorFlow would trace it twice.
@@ -80,9 +94,6 @@ class FromImages(ServedModel):
 
     spec = _images_of(tf.uint8)
 
-    def detect(self, input_tensor):
-        return batching.detect_alike(self._detector, self._resize, input_tensor)
-
     @tf.function(input_signature=[spec])
     def __call__(self, input_tensor):
         return self.detect(input_tensor)[0]
@@ -92,9 +103,6 @@ class FromFloatImages(ServedModel):
     """Takes a batch of images as float32, values 0..255."""
 
     spec = _images_of(tf.float32)
-
-    def detect(self, input_tensor):
-        return batching.detect_alike(self._detector, self._resize, input_tensor)
 
     @tf.function(input_signature=[spec])
     def __call__(self, input_tensor):
@@ -107,7 +115,7 @@ class FromEncodedImages(ServedModel):
     spec = _STRINGS
 
     def detect(self, input_tensor):
-        return batching.detect_encoded(self._detector, self._resize, input_tensor)
+        return batching.detect_encoded(self.detector, self._resize, input_tensor)
 
     @tf.function(input_signature=[spec])
     def __call__(self, input_tensor):
@@ -122,7 +130,7 @@ class FromExamples(ServedModel):
     def detect(self, input_tensor):
         features = {"image/encoded": tf.io.FixedLenFeature([], tf.string, default_value="")}
         encoded = tf.io.parse_example(input_tensor, features)["image/encoded"]
-        return batching.detect_encoded(self._detector, self._resize, encoded)
+        return batching.detect_encoded(self.detector, self._resize, encoded)
 
     @tf.function(input_signature=[spec])
     def __call__(self, input_tensor):
@@ -184,7 +192,7 @@ def compact_outputs(outputs, sizes, form):
         whole = tf.concat([shape, tf.reduce_max(sizes, axis=0)], 0)
         pixels = tf.pad(pixels, _missing(tf.shape(pixels), whole))
         compact[IMAGE_MASKS] = tf.scatter_nd(rows, pixels, tf.cast(whole, tf.int64))
-    return compact | {"image_size": sizes}
+    return compact | {IMAGE_SIZE: sizes}
 
 
 def _missing(shape, whole):
@@ -194,4 +202,4 @@ def _missing(shape, whole):
 
 def save(module, folder):
     """Writes a served model as a SavedModel."""
-    tf.saved_model.save(module, str(folder), signatures=module.signatures())
+    tf.saved_model.save(module, str(folder), signatures=module.signatures)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import made_records
 import pytest
+import tensorflow as tf
 from tiny_models import PYRAMID
 
 ROOT = Path(__file__).parents[2]
@@ -19,8 +20,8 @@ SUCCESSORS = [
     (
         "export_tflite_graph_tf2",
         ["--trained_checkpoint_dir=run"],
-        "object_detection.exporter_main_v2 --pipeline_config_path=PIPELINE_CONFIG "
-        "--trained_checkpoint_dir=run --output_directory=OUTPUT_DIR",
+        "object_detection.export_tflite --pipeline_config_path=PIPELINE_CONFIG "
+        "--trained_checkpoint_dir=run --output=OUTPUT_DIR/model.tflite",
     ),
 ]
 WORKING = [
@@ -94,9 +95,9 @@ def test_help_comes_before_tensorflow_is_loaded(tmp_path, script):
             "export_inference_graph",
             [
                 *("--pipeline_config_path=a", "--trained_checkpoint_prefix=b"),
-                *("--output_directory=c", "--additional_output_tensor_names=d"),
+                *("--output_directory=c", "--side_input_names=d"),
             ],
-            "--additional_output_tensor_names: exports name no tensors",
+            "--side_input_names: side inputs (use_side_inputs is not supported)",
         ),
     ],
 )
@@ -142,6 +143,10 @@ def test_the_way_of_the_old_tutorials(tmp_path):
     flags += ["--output_directory=out", "--input_shape=1,64,80,3"]
     done = run("export_inference_graph", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "--input_shape has no effect" in done.stderr
-    assert "frozen_inference_graph.pb is not written" in done.stdout
+    assert "frozen_inference_graph.pb" in done.stdout
     assert (tmp_path / "out/saved_model/saved_model.pb").is_file()
+    graph = tf.compat.v1.GraphDef.FromString(
+        (tmp_path / "out/frozen_inference_graph.pb").read_bytes()
+    )
+    (source,) = (node for node in graph.node if node.name == "image_tensor")
+    assert [side.size for side in source.attr["shape"].shape.dim] == [1, 64, 80, 3]

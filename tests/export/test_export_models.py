@@ -1,12 +1,20 @@
 """Real networks of one, two and three stages, exported."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_models
+from google.protobuf import text_format
 
 from object_detection.builders import image_resizer_builder, model_builder
+from object_detection.compat import checkpoint_map
 from object_detection.config import pipeline_file
-from object_detection.export import serving
+from object_detection.export import exporter, preparation, serving
+from object_detection.export.options import ExportOptions
+from object_detection.ops.image import KeepAspectRatio
+from object_detection.protos import pipeline_pb2
 
 CONFIG = """
 model { faster_rcnn {
@@ -95,3 +103,48 @@ def test_outputs_of_every_number_of_stages(stages, raw, names, tmp_path):
     assert boxes.min() >= 0 and boxes.max() <= 1
     if stages == 3:
         assert outputs["detection_masks"].shape == [2, 8, 14, 14]
+
+
+@pytest.mark.slow
+def test_files_of_several_sizes_are_answered_as_each_would_be_alone(tmp_path):
+    network = tiny_models.network_of(is_training=False)
+    module = serving.FromEncodedImages(network, KeepAspectRatio(64, 96))
+    generator = np.random.default_rng(0)
+    sizes = [(40, 60), (64, 64), (40, 60), (90, 30)]
+    images = [generator.integers(0, 255, [*size, 3], np.uint8) for size in sizes]
+    files = [tf.io.encode_png(image).numpy() for image in images]
+
+    together = module(tf.constant(files))
+    pixels = serving.FromImages(module.detector, KeepAspectRatio(64, 96))
+    for k, image in enumerate(images):
+        for alone in (module(tf.constant(files[k : k + 1])), pixels(image[np.newaxis])):
+            assert set(alone) == set(together)
+            for name, value in alone.items():
+                np.testing.assert_allclose(together[name][k], value[0], atol=1e-5, err_msg=name)
+    assert tuple(together["detection_masks"].shape) == (4, 12, 14, 14)
+
+
+@pytest.mark.slow
+def test_what_is_asked_for_is_exported_and_verified(tmp_path):
+    """The fresh process' answer is compared with that of the whole network, cut in numpy."""
+    config = pipeline_pb2.TrainEvalPipelineConfig()
+    text_format.Parse(tiny_models.PYRAMID, config.model)
+    network = tiny_models.network_of(is_training=False)
+    checkpoint_map.checkpoint_of(network).write(str(tmp_path / "run" / "ckpt-1"))
+    (tmp_path / "run" / "checkpoint").write_text('model_checkpoint_path: "ckpt-1"\n')
+    options = ExportOptions(
+        masks="rle", score_threshold=0.2, max_detections=7, classes=("1", "3"), optimize=True
+    )
+    exporter.export(config, tmp_path / "run", tmp_path / "export", options)
+
+    model = tf.saved_model.load(str(tmp_path / "export" / "saved_model"))
+    outputs = model(np.full([1, 50, 60, 3], 90, np.uint8))
+    assert outputs["detection_masks"].shape == [1, 7, 14, 14]
+    assert set(np.unique(outputs["detection_classes"])) <= {1, 3}
+    info = json.loads((tmp_path / "export/saved_model/assets/model_info.json").read_text())
+    assert info["detected_classes"] == [1, 3] and info["optimized"]
+    assert info["thresholds"]["score"] == 0.2 and info["thresholds"]["max_detections"] == 7
+    assert set(info["signatures"]) == {"serving_default", "rle_masks"}
+    again = preparation.restore(config, tmp_path / "export", ExportOptions()).network
+    for ours, theirs in zip(again.variables, network.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)  # checkpoint/ is not folded

@@ -9,7 +9,7 @@ import tensorflow as tf
 from fake_detector import bright_rectangle
 from pycocotools import mask as rle_codec
 
-from object_detection.export import serving
+from object_detection.export import batching, serving
 from object_detection.ops import image as resizers
 from object_detection.ops import masks
 
@@ -231,7 +231,9 @@ def test_masks_of_images_without_a_detection(form):
 
 def test_frozen_weights_give_the_same_and_leave_no_variables(tmp_path):
     batch = inputs_of("image_tensor", [picture()])
-    serving.save(module_of("image_tensor", frozen=True), tmp_path / "model")
+    detector = batching.Detector(bright_rectangle())
+    detector.freeze()
+    serving.save(serving.FromImages(detector, TWICE), tmp_path / "model")
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     plain = module_of("image_tensor")(batch)
     assert not list(loaded.weights)

@@ -1,0 +1,96 @@
+"""Which differences between two answers count."""
+
+import numpy as np
+import pytest
+
+from object_detection.export import verification
+from object_detection.export.options import ExportOptions
+
+
+def answer(scores=(0.9, 0.6, 0.3), **changes):
+    """Detections side by side."""
+    count = len(scores)
+    left = np.arange(count, dtype=np.float32) / 10
+    outputs = {
+        "num_detections": np.float32([count]),
+        "detection_scores": np.float32([scores]),
+        "detection_classes": np.float32([[1, 2, 1, 2][:count]]),
+        "detection_boxes": np.stack([left, left, left + 0.2, left + 0.3], -1)[np.newaxis],
+        "detection_masks": np.full([1, count, 4, 4], 0.7, np.float32),
+        "raw_detection_scores": np.float32([[[0.1, 0.9, 0.0], [0.4, 0.0, 0.6]]]),
+    }
+    return outputs | changes
+
+
+def compared(got, wanted=None, **kwargs):
+    verification.compare(
+        {"serving_default": got}, wanted or answer(), verification.FLOAT32, **kwargs
+    )
+
+
+def test_the_same_in_another_order_is_the_same():
+    one = answer()
+    turned = {k: v[:, ::-1] if k.startswith("detection_") else v for k, v in one.items()}
+    compared(turned)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"detection_scores": np.float32([[0.9, 0.61, 0.3]])}, "1 of 3 detections are not there"),
+        ({"detection_scores": np.float32([[0.9, 0.6, 0.4]])}, "1 of 3 detections"),
+        ({"detection_classes": np.float32([[1, 1, 1]])}, "1 of 3 detections"),
+        (
+            {"detection_masks": np.full([1, 3, 4, 4], 0.71, np.float32)},
+            "masks differ by up to 0.01",
+        ),
+        ({"num_detections": np.float32([2])}, "2 detections instead of 3"),
+        ({"detection_boxes": np.full([1, 3, 4], np.nan, np.float32)}, "is not finite"),
+        ({"raw_detection_scores": np.zeros([1, 2, 3], np.float32)}, "proposals' scores differ"),
+        ({"raw_detection_scores": np.zeros([1, 5, 3], np.float32)}, "5 proposals instead of 2"),
+    ],
+)
+def test_differences_are_told(changes, message):
+    with pytest.raises(verification.VerificationError, match=message):
+        compared(answer(**changes))
+
+
+def test_an_output_that_is_not_there():
+    got = answer()
+    del got["detection_masks"]
+    with pytest.raises(verification.VerificationError, match="lacks detection_masks"):
+        compared(got)
+
+
+def test_what_ties_with_the_last_may_be_another():
+    wanted = answer((0.9, 0.3, 0.3))
+    other = answer((0.9, 0.3, 0.30001))
+    other["detection_boxes"][0, 2] = [0.5, 0.5, 0.9, 0.9]
+    compared(other, wanted)
+    other["detection_scores"][0, 2] = 0.4
+    with pytest.raises(verification.VerificationError):
+        compared(other, wanted)
+
+
+def test_more_of_the_chosen_classes_are_right():
+    with pytest.raises(verification.VerificationError, match="3 detections instead of 2"):
+        compared(answer(), answer((0.9, 0.6)))
+    compared(answer(), answer((0.9, 0.6)), more_allowed=True)
+
+
+def test_what_options_leave_of_an_answer():
+    chosen = ExportOptions(score_threshold=0.3, max_detections=2, masks="none")
+    left = verification.narrowed(answer((0.9, 0.6, 0.5, 0.3)), chosen, (2,))
+    assert left["num_detections"].tolist() == [1]
+    np.testing.assert_allclose(left["detection_scores"], [[0.6]])
+    assert "detection_masks" not in left
+
+
+def test_agreement_in_numbers():
+    got = answer((0.88, 0.6, 0.3))
+    got["detection_boxes"] = got["detection_boxes"].copy()
+    got["detection_boxes"][0, 1] += 0.1
+    found = verification.agreement(got, answer())
+    assert found == {
+        "detections": 3, "found_again": 2, "mean_box_iou": 1.0, "largest_score_change": 0.02
+    }  # fmt: skip
