@@ -82,7 +82,7 @@ READ = {
     "gradient_clipping_by_norm fine_tune_checkpoint from_detection_checkpoint num_steps "
     "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
     "fine_tune_checkpoint_type load_all_detection_checkpoint_vars "
-    "fine_tune_checkpoint_version update_trainable_variables summarize_gradients",
+    "fine_tune_checkpoint_version update_trainable_variables summarize_gradients use_bfloat16",
     **PREPROCESSING,
     "Optimizer": "rms_prop_optimizer momentum_optimizer adam_optimizer adam_w_optimizer "
     "use_moving_average "
@@ -173,7 +173,6 @@ WITHOUT_EFFECT = {
     "TrainConfig.batch_queue_capacity": _OLD,
     "TrainConfig.num_batch_queue_threads": _OLD,
     "TrainConfig.prefetch_queue_capacity": _OLD,
-    "TrainConfig.use_bfloat16": "training runs in float32",
     "RandomHorizontalFlip.keypoint_flip_permutation": "these models have no keypoints",
     "RandomVerticalFlip.keypoint_flip_permutation": "these models have no keypoints",
     "RandomRotation90.keypoint_rot_permutation": "these models have no keypoints",

@@ -60,6 +60,13 @@ def _define_our_flags():
         "Changes the config: either a dotted field=value, such as train_config.batch_size=2, or "
         "text of the config's own format to be merged. May be given more than once.",
     )
+    flags.DEFINE_enum(
+        "precision",
+        None,
+        ["float32", "bfloat16"],
+        "The type in which convolutions and matrix products are computed, instead of what "
+        "train_config.use_bfloat16 says. Weights and checkpoints are float32 in either.",
+    )
     flags.DEFINE_integer("seed", 0, "Makes weights, sampling and data order repeatable.")
     flags.DEFINE_boolean(
         "deterministic",
@@ -178,6 +185,8 @@ def load_config(door: str, reads: tuple[str, ...], change: Change | None = None)
         change(config)
     if FLAGS.num_train_steps is not None:
         config.train_config.num_steps = FLAGS.num_train_steps
+    if FLAGS.precision is not None:
+        config.train_config.use_bfloat16 = FLAGS.precision == "bfloat16"
     return checked(config, door=door, reads=reads, source=FLAGS.pipeline_config_path)
 
 

@@ -86,7 +86,7 @@ def train(config, options: TrainOptions) -> int:
     random.seed(options.seed)
     train_config = config.train_config
     with strategy.scope():
-        network = built(model_builder.build_network, config.model, is_training=True)
+        network = _network(config, is_training=True)
         weights = built(
             trained_weights.choose,
             network,
@@ -145,7 +145,7 @@ def train(config, options: TrainOptions) -> int:
 
 def evaluate(config, options: EvalOptions) -> int:
     """Evaluates the checkpoints of `options.checkpoint_dir` as they come; the exit code."""
-    network = built(model_builder.build_network, config.model, is_training=False)
+    network = _network(config, is_training=False)
     sets = evaluators.evaluators_of(
         config, network, options.model_dir, options, on_train_data=options.on_train_data
     )
@@ -204,6 +204,13 @@ def _evaluation_within(config, options, network, optimizer, best, strategy):
         return best.why_over() if distribution.for_all_workers(strategy, is_over) else None
 
     return run
+
+
+def _network(config, *, is_training):
+    precision = model_builder.precision_of(config.train_config)
+    return built(
+        model_builder.build_network, config.model, is_training=is_training, precision=precision
+    )
 
 
 def _best(options):

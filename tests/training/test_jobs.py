@@ -52,9 +52,11 @@ def asked(monkeypatch):
             pipeline.report.note(report.NO_IMAGE, "train.record: record 3")
         return pipeline
 
-    monkeypatch.setattr(
-        jobs.model_builder, "build_network", lambda model, is_training: tiny_run.TinyNetwork()
-    )
+    def build_network(model, is_training, precision):
+        assert precision == "float32"
+        return tiny_run.TinyNetwork()
+
+    monkeypatch.setattr(jobs.model_builder, "build_network", build_network)
     monkeypatch.setattr(jobs.dataset_builder, "build", build_dataset)
     return calls
 

@@ -1,0 +1,110 @@
+"""Runs in bfloat16: asked for by config or flag; checkpoints are the same in either precision."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_models
+from google.protobuf import text_format
+
+from object_detection.builders import model_builder, optimizer_builder
+from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.config import preflight
+from object_detection.modeling.precision import BFLOAT16, FLOAT32, compute_in
+from object_detection.protos import optimizer_pb2, pipeline_pb2
+from object_detection.training import commands, jobs, run_state
+from object_detection.training.failures import RunFailure
+from object_detection.training.optimizer import Optimizer
+
+OPTIMIZER = """
+momentum_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.02 } } }
+moving_average_decay: 0.9
+"""
+
+
+def _state_of(network):
+    weights = {
+        path: variable.value
+        for path, variable in variables_by_path(network).items()
+        if variable.trainable
+    }
+    plan = optimizer_builder.build(text_format.Parse(OPTIMIZER, optimizer_pb2.Optimizer()))
+    return run_state.fresh_state(network, Optimizer(plan, weights))
+
+
+def _config(text):
+    return text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
+
+
+@pytest.mark.parametrize(
+    ("field", "flag", "expected"),
+    [("", None, FLOAT32), ("true", None, BFLOAT16), ("", BFLOAT16, BFLOAT16)]
+    + [("true", FLOAT32, FLOAT32), ("false", BFLOAT16, BFLOAT16)],
+)
+def test_the_flag_goes_before_the_field(tmp_path, monkeypatch, field, flag, expected):
+    path = tmp_path / "pipeline.config"
+    text = f"use_bfloat16: {field}" if field else ""
+    path.write_text(f"train_config {{ batch_size: 1 {text} }}")
+    monkeypatch.setattr(commands, "checked", lambda config, **_: config)
+    named = {"pipeline_config_path": str(path), "config_override": [], "num_train_steps": None}
+    monkeypatch.setattr(commands, "FLAGS", SimpleNamespace(**named, precision=flag))
+
+    config = commands.load_config("train", ())
+
+    assert model_builder.precision_of(config.train_config) == expected
+
+
+@pytest.mark.parametrize("door", ["train", "evaluate"])
+def test_training_and_evaluation_build_what_the_config_says(tmp_path, monkeypatch, door):
+    asked = []
+
+    def build_network(model, is_training, precision):
+        asked.append((is_training, precision))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(jobs.model_builder, "build_network", build_network)
+    options = jobs.TrainOptions(str(tmp_path))
+    if door == "evaluate":
+        options = jobs.EvalOptions(str(tmp_path), str(tmp_path))
+    with pytest.raises(RunFailure, match="enough"):
+        getattr(jobs, door)(_config("train_config { use_bfloat16: true }"), options)
+
+    assert asked == [(door == "train", BFLOAT16)]
+
+
+def test_the_field_is_no_longer_warned_of():
+    findings = preflight.check(
+        _config("train_config { use_bfloat16: true }"),
+        door="train",
+        supported_extractors=("any",),
+        reads=(),
+    )
+    assert not [text for text in (*findings.warnings, *findings.faults) if "bfloat16" in text]
+
+
+def test_a_checkpoint_of_one_precision_is_one_of_the_other(tmp_path):
+    networks = {precision: tiny_models.network_of() for precision in (FLOAT32, BFLOAT16)}
+    states = {}
+    for number, (precision, network) in enumerate(networks.items()):
+        compute_in(network, precision)
+        states[precision] = _state_of(network)
+        generator = np.random.default_rng(number)
+        for key, variable in run_state.entries_of(states[precision]).items():
+            if key not in ("step", "bad_records"):
+                assert variable.dtype == tf.float32
+                # Numbers with more digits than bfloat16 has.
+                variable.assign(generator.normal(size=variable.shape))
+        run_state.write(tmp_path / precision, states[precision])
+    written = {
+        precision: {key: v.numpy() for key, v in run_state.entries_of(state).items()}
+        for precision, state in states.items()
+    }
+    assert any(key.startswith("optimizer/momentum/") for key in written[FLOAT32])
+
+    run_state.read(tmp_path / FLOAT32, states[BFLOAT16])
+    run_state.read(tmp_path / BFLOAT16, states[FLOAT32])
+
+    for precision, other in ((FLOAT32, BFLOAT16), (BFLOAT16, FLOAT32)):
+        for key, variable in run_state.entries_of(states[precision]).items():
+            np.testing.assert_array_equal(variable.numpy(), written[other][key], err_msg=key)
