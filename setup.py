@@ -21,6 +21,7 @@ setup(
         "object_detection.data": ["*.c"],  # compiled at its first use
         "object_detection.protos": ["*.pyi"],
         "object_detection.reports": ["*.html", "*.css", "*.js"],  # of the pages it writes
+        "object_detection.serving": ["*.html", "*.css", "*.js"],  # of the page at its root
     },
     install_requires=[
         # One TensorFlow an environment: see README, "Installation". `tensorflow` is the one name
@@ -37,20 +38,38 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.20"],
+        # Frames of videos and webcams; headless, for nothing opens a window.
+        "video": ["opencv-python-headless>=4.10"],
         "fast-eval": ["hotcoco>=1.3,<2"],  # pycocotools' numbers in a fraction of the time
+        # The server. Starlette is what FastAPI stands on; the bodies are images and TensorFlow
+        # Serving's JSON, for which FastAPI has nothing to add. gRPC comes with TensorFlow.
+        "serve": [
+            "starlette>=0.40",
+            "uvicorn>=0.30",
+            "orjson>=3.10",  # masks as nested lists in a tenth of the standard library's time
+            "prometheus-client>=0.20",
+        ],
         # Conversion of sets that one machine is too slow for (--runner). 2.70: the first that takes
         # protobuf 6.31; Beam has not come to protobuf 7 and Pillow 13, so that an environment with
         # this extra holds the 6 and the 12.
         "beam": ["apache-beam>=2.70"],
+        # export_onnx; 1.17: the first tf2onnx for protobuf 6 and numpy 2. onnxruntime checks the file.
+        "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],
         # xdist: tests trace graphs most of their time, on one core each.
         # playwright: drives a Chromium of the machine; its own browsers are not needed.
         # hotcoco: its numbers are held against those of pycocotools.
+        # The rest: as `serve`.
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff==0.17.5",
             "playwright>=1.50",
             "hotcoco>=1.3,<2",
+            "opencv-python-headless>=4.10",
+            "starlette>=0.40",
+            "uvicorn>=0.30",
+            "orjson>=3.10",
+            "prometheus-client>=0.20",
         ],
     },
 )

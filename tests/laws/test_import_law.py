@@ -10,7 +10,7 @@ from source_tree import PACKAGE, ROOT, imports_of_package, parsed, sources
 
 # From the ground up. Rooms of one floor do not import each other.
 FLOORS = (
-    {"structures"},
+    {"structures", "client"},
     {"ops"},
     {"modeling"},
     {"compat"},
@@ -19,10 +19,12 @@ FLOORS = (
     {"builders"},
     {"training", "export"},
     {"prediction", "reports"},
-    {"model_lib_v2", "exporter_lib_v2"},
+    {"model_lib_v2", "exporter_lib_v2", "serving"},
     {"model_main", "model_main_tf2", "exporter_main_v2", "predict", "browse_data", "evaluate"}
+    | {"serve"}
     | {"dataset_tools", "export_inference_graph", "legacy"},
-    {"model_tpu_main", "export_tflite_graph_tf2", "inference", "augmentation_sheet"},
+    {"model_tpu_main", "export_tflite_graph_tf2", "inference", "augmentation_sheet"}
+    | {"export_onnx", "export_tflite"},
 )
 DOORS = set().union(*FLOORS[-3:])
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,0 +1,23 @@
+"""Asks a model server for detections, with numpy and the standard library alone.
+
+No TensorFlow here, so that a camera, a phone's backend or a notebook can use it. Drawing needs
+Pillow, the gRPC protocol `grpcio`; both are imported where they are used.
+
+    from object_detection.client import Client
+
+    for found in Client("http://127.0.0.1:8501").score("photo.jpg", prob=0.5):
+        print(found.label, found.score, found.box, found.mask().sum())
+"""
+
+from object_detection.client.detections import Detection
+from object_detection.client.masks import decode_rle, paste_mask, unmold_mask
+from object_detection.client.rest import Client, ServerError
+
+__all__ = [
+    "Client",
+    "Detection",
+    "ServerError",
+    "decode_rle",
+    "paste_mask",
+    "unmold_mask",
+]

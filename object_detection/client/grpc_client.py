@@ -1,0 +1,106 @@
+"""TensorFlow Serving's gRPC protocol; needs `grpcio`."""
+
+import numpy as np
+
+from object_detection.client import wire
+from object_detection.client.detections import from_outputs
+from object_detection.client.rest import ServerError, encoded
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+_LARGEST = 256 << 20  # bytes of a message
+
+
+class GrpcClient:
+    """One server, ours or TensorFlow Serving.
+
+    Args:
+        address: such as "127.0.0.1:8500".
+        model: its name.
+        timeout: seconds to wait for an answer.
+        input_name: of the model's input; "inputs" for exports of TFOD's TF1 exporter.
+    """
+
+    def __init__(self, address, model="model", *, timeout=60, input_name="input_tensor"):
+        import grpc
+
+        self._grpc = grpc
+        options = [
+            ("grpc.max_receive_message_length", _LARGEST),
+            ("grpc.max_send_message_length", _LARGEST),
+        ]
+        self._channel = grpc.insecure_channel(address, options)
+        self._model, self._timeout, self._input = model, timeout, input_name
+        self._predict = self._method(PREDICT, wire.PredictResponse)
+        self._status = self._method(STATUS, wire.GetModelStatusResponse)
+
+    def predict(self, inputs, *, outputs=(), version=None, signature_name=""):
+        """The model's outputs {name: array}.
+
+        Args:
+            inputs: uint8 [B, h, w, 3], or a list of encoded images for models that take these.
+            outputs: names of those wanted; none for all.
+            version: of the model; None takes the newest.
+            signature_name: of the model; "" takes the default one.
+
+        Raises:
+            ServerError: the request was refused; its text says why.
+        """
+        request = wire.PredictRequest()
+        request.model_spec.name = self._model
+        request.model_spec.signature_name = signature_name
+        if version is not None:
+            request.model_spec.version.value = version
+        if not isinstance(inputs, np.ndarray):
+            inputs = np.array([encoded(image) for image in inputs], object)
+        wire.put_array(request.inputs[self._input], inputs)
+        request.output_filter.extend(outputs)
+        answer = self._call(self._predict, request)
+        return {name: wire.array_of(value) for name, value in answer.outputs.items()}
+
+    def detect(self, inputs, *, min_score=0.0, names=None):
+        """A list of `Detection`s for each image.
+
+        Args:
+            inputs: as in `predict`.
+            min_score: what scores less is left out.
+            names: {class id: name}.
+        """
+        outputs = self.predict(inputs)
+        rows = (
+            {name: value[k] for name, value in outputs.items()}
+            for k in range(len(outputs["num_detections"]))
+        )
+        return [from_outputs(row, names or {}, min_score) for row in rows]
+
+    def status(self):
+        """[(version, state)] of the model; state 30 is available."""
+        request = wire.GetModelStatusRequest()
+        request.model_spec.name = self._model
+        answer = self._call(self._status, request)
+        return [(row.version, row.state) for row in answer.model_version_status]
+
+    def close(self):
+        """Closes the connection."""
+        self._channel.close()
+
+    def __enter__(self):
+        """Itself."""
+        return self
+
+    def __exit__(self, *_):
+        """Closes the connection."""
+        self.close()
+
+    def _method(self, name, answer):
+        return self._channel.unary_unary(
+            name,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
+
+    def _call(self, method, request):
+        try:
+            return method(request, timeout=self._timeout)
+        except self._grpc.RpcError as fault:
+            raise ServerError(f"{fault.code().name}: {fault.details()}") from None

@@ -1,0 +1,105 @@
+"""The process: an HTTP server that listens, waits no longer than it should, and ends in order."""
+
+import asyncio
+import signal
+import socket
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_HEAD_SECONDS = 10.0  # from the first byte of a request, or the connection, to the last header
+_KEEP_SECONDS = 20  # that a connection may be idle between two requests
+
+
+class PatientProtocol(H11Protocol):
+    """Hangs up on who opens a connection, or begins a request, and does not go on."""
+
+    head_seconds = _HEAD_SECONDS
+    _alarm = None
+
+    def connection_made(self, transport):
+        """Waits for a request from now on."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data):
+        """Waits on while a request's head is not whole."""
+        if self._alarm is None and self.conn.their_state is h11.IDLE:
+            self._wait_for_head()
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+
+    def on_response_complete(self):
+        """Between requests uvicorn's own clock runs."""
+        super().on_response_complete()
+        self._stop_waiting()
+
+    def connection_lost(self, exc):
+        """Waits for nothing any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self):
+        loop = asyncio.get_running_loop()
+        self._alarm = loop.call_later(self.head_seconds, self._hang_up)
+
+    def _stop_waiting(self):
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _hang_up(self):
+        self._alarm = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which ends with 0 after a signal that it obeyed.
+
+    Args:
+        app: of `app.build`.
+        listener: a bound socket.
+        grace: seconds that requests have to finish when the server is told to end.
+        max_connections: at the same time; more are answered 503.
+    """
+
+    def __init__(self, app, listener, *, grace=30, max_connections=1000):
+        self._listener = listener
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=PatientProtocol,
+                ws="none",
+                lifespan="on",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_SECONDS,
+                timeout_graceful_shutdown=grace,
+                limit_concurrency=max_connections,
+            )
+        )
+
+    def run_until_told(self):
+        """Serves until SIGTERM or SIGINT, then finishes what was begun."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn raises the signal once more at its end, for whoever listened before it.
+            signal.signal(number, lambda *_: None)
+        self.run(sockets=[self._listener])
+
+
+def listen(host, port):
+    """A socket bound to an address; port 0 takes a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener

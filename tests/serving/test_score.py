@@ -1,0 +1,91 @@
+"""azoda's scoring protocol, and the client that its notebook has."""
+
+import numpy as np
+import pytest
+from asking import ask, post, refusal
+from made_models import file_of, picture
+from PIL import Image
+
+from object_detection.client import decode_rle, unmold_mask
+
+
+@pytest.mark.parametrize("model", ["pixels", "one", "files", "examples"])
+def test_the_answer_is_what_azodas_client_reads(server, model):
+    status, found = post(server, f"/score?prob=0.5&model={model}", file_of(picture()))
+
+    assert status == 200 and len(found) == 1
+    assert set(found[0]) == {"class", "label", "confidence", "bounding_box", "mask"}
+    assert found[0]["class"] == 2 and found[0]["label"] == "Bright one"
+    assert found[0]["confidence"] == 0.75
+    assert found[0]["bounding_box"] == [0.25, 0.25, 0.75, 0.75]
+    mask = np.array(found[0]["mask"])
+    assert mask.shape == (8, 8) and mask[:, :4].all() and not mask[:, 4:].any()
+    full = unmold_mask(mask, (5, 10, 15, 30), (20, 40, 3))
+    assert full[5:15, 10:19].all() and full.sum() == pytest.approx(100, abs=20)
+
+
+def test_only_what_scores_more_than_prob(server):
+    assert post(server, "/score?prob=0.75", file_of(picture())) == (200, [])
+
+
+@pytest.mark.parametrize("prob", ["", "?prob=", "?prob=x", "?prob=2", "?prob=nan", "?prob=-0.1"])
+def test_prob_is_required(server, prob):
+    status, told = refusal(server, f"/score{prob}", file_of(picture()))
+
+    assert status == 400 and "/score?prob=0.5" in told
+
+
+def test_get_is_not_allowed(server):
+    status, headers, _ = ask(server, "GET", "/score?prob=0.5")
+
+    assert status == 405 and headers["allow"] == "POST"
+
+
+def test_compact_masks(server):
+    accept = {"Accept": "application/json; masks=rle"}
+    found = post(server, "/score?prob=0.5", file_of(picture()), accept)[1]
+
+    mask = decode_rle(found[0]["mask"])
+    assert mask.shape == (20, 40) and mask[5:14, 10:19].all() and not mask[:, 21:].any()
+    accept = {"Accept": "application/json; masks=none"}
+    assert "mask" not in post(server, "/score?prob=0.5", file_of(picture()), accept)[1][0]
+
+
+@pytest.mark.parametrize("model", ["pixels", "files", "examples"])
+def test_photographs_are_answered_upright(server, model):
+    """As people see them, and browsers, whatever the model takes."""
+    image = Image.fromarray(np.rot90(picture(box=(0, 0, 10, 20))).copy())
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    encoded = file_of(image, "PNG", exif=exif)
+
+    found = post(server, f"/score?prob=0.5&model={model}", encoded)[1]
+
+    assert found[0]["bounding_box"] == [0, 0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("model", ["pixels", "files"])
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [("L", "PNG"), ("RGBA", "PNG"), ("P", "GIF"), ("CMYK", "JPEG"), ("RGB", "WEBP"), ("1", "TIFF")],
+)
+def test_kinds_of_images(server, model, mode, form):
+    image = Image.fromarray(picture()).convert(mode)
+
+    status, found = post(server, f"/score?prob=0.5&model={model}", file_of(image, form))
+
+    assert status == 200
+    np.testing.assert_allclose(found[0]["bounding_box"], [0.25, 0.25, 0.75, 0.75], atol=0.06)
+
+
+def test_sixteen_bits(server):
+    grey = picture()[..., 0].astype(np.uint16) * 257
+    encoded = file_of(Image.fromarray(grey))
+
+    for model in ("pixels", "files"):
+        found = post(server, f"/score?prob=0.5&model={model}", encoded)[1]
+        assert found[0]["bounding_box"] == [0.25, 0.25, 0.75, 0.75]
+
+
+def test_unknown_model(server):
+    assert refusal(server, "/score?prob=0.5&model=../etc", file_of(picture()))[0] == 404
