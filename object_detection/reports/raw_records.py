@@ -42,15 +42,15 @@ def read(files, input_report, *, keep_every=1):
         (serialized bytes, path, index in its file).
     """
 
-    def can_open(path):
-        return record_files.is_readable(path, input_report)
+    def begin(path):
+        return path if record_files.is_readable(path, input_report) else ""
 
     def check(path, records, size):
         record_files.check_file(path, records, size, input_report)
         return True
 
     dataset = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).flat_map(
-        lambda path: record_files.read_records(path, can_open, check)
+        lambda path: record_files.read_records(path, begin, check)
     )
     for record in dataset.shard(keep_every, 0).prefetch(2):
         yield record.serialized.numpy(), record.path.numpy().decode(), int(record.index)

@@ -9,10 +9,15 @@ import sys
 import numpy as np
 import pytest
 from fake_detector import bright_rectangle
+from google.protobuf import text_format
 from made_records import box_mask, image_bytes, record, write
+from tiny_models import PYRAMID, network_of
 
+from object_detection.compat.checkpoint_map import checkpoint_of
+from object_detection.config import pipeline_file
 from object_detection.export import serving
 from object_detection.ops import image as resizers
+from object_detection.protos import pipeline_pb2
 
 LABEL_MAP = 'item { id: 1 name: "cat" }\nitem { id: 2 name: "dog" }\n'
 SIZE = (40, 60)
@@ -134,6 +139,57 @@ def test_coco_json_and_saved_model_with_other_class_ids(folder):
 
     assert done.returncode == 0, done.stderr
     check(folder, "four")
+
+
+@pytest.fixture(scope="module")
+def network(folder):
+    """A small Mask R-CNN for the two classes, with a checkpoint in run/ and a config beside it."""
+    config = pipeline_pb2.TrainEvalPipelineConfig()
+    text_format.Parse(PYRAMID.replace("num_classes: 3", "num_classes: 2"), config.model)
+    config.eval_input_reader.add(label_map_path=str(folder / "label_map.pbtxt"))
+    network = network_of("faster_rcnn { num_classes: 2 }")
+    (folder / "run").mkdir()
+    checkpoint_of(network).write(str(folder / "run" / "ckpt-3"))
+    (folder / "run" / "checkpoint").write_text('model_checkpoint_path: "ckpt-3"\n')
+    pipeline_file.save(config, str(folder / "run"))
+    (folder / "run" / "pipeline.config").rename(folder / "mine.config")
+    return network
+
+
+@pytest.mark.slow
+def test_records_and_checkpoint(folder, network):
+    done = evaluate(
+        "--records=val.record-*",
+        "--label_map_path=label_map.pbtxt",
+        "--checkpoint=run",
+        "--pipeline_config_path=mine.config",
+        "--output_dir=six",
+        cwd=folder,
+    )
+
+    assert done.returncode == 0, done.stderr
+    resizer = resizers.KeepAspectRatio(64, 96)
+    direct = serving.module_for("image_tensor")(network, resizer)(picture()[np.newaxis])
+    wanted = direct["detection_scores"].numpy()[0][: int(direct["num_detections"][0])]
+    found = json.loads((folder / "six" / "detections.json").read_text(encoding="utf-8"))
+    scores = [one["score"] for one in found if one["image_id"] == found[0]["image_id"]]
+    np.testing.assert_allclose(sorted(scores), sorted(wanted), atol=1e-5)
+    assert len(scores) > 0
+    assert set(numbers(folder / "six")) == set(numbers(folder / "two"))
+    figures = json.loads((folder / "six" / "metrics.json").read_text(encoding="utf-8"))
+    assert "detections: run" in figures["origin"]
+    assert (folder / "six" / "report.html").read_text(encoding="utf-8").startswith("<!")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_without_its_config_is_one_sentence(folder, network):
+    done = evaluate(
+        "--annotations_file=truth.json", "--checkpoint=run", "--output_dir=seven", cwd=folder
+    )
+
+    assert done.returncode == 1
+    assert "run are weights without their pipeline.config" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_images_that_are_not_there_are_named(folder):
