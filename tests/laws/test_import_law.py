@@ -21,7 +21,7 @@ FLOORS = (
     {"prediction", "reports"},
     {"model_lib_v2", "exporter_lib_v2", "serving"},
     {"model_main", "model_main_tf2", "exporter_main_v2", "predict", "browse_data", "evaluate"}
-    | {"serve"}
+    | {"serve", "data_service"}
     | {"dataset_tools", "export_inference_graph", "legacy"},
     {"model_tpu_main", "export_tflite_graph_tf2", "inference", "augmentation_sheet"}
     | {"export_onnx", "export_tflite"},
