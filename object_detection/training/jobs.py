@@ -1,6 +1,7 @@
 """From a config to a run: builds the parts, joins them, and hands them to the loops."""
 
 import contextlib
+import functools
 import os
 import random
 from collections.abc import Iterator
@@ -112,15 +113,7 @@ def train(config, options: TrainOptions) -> int:
         pipeline_file.save(config, options.model_dir)
     inputs, iterator = _training_inputs(config, options, strategy, state)
     step_settings = _step_settings(train_config, options)
-    settings = train_loop.LoopSettings(
-        num_steps=train_config.num_steps,
-        batch_size=train_config.batch_size * options.grad_accum_steps,
-        skip_non_finite=options.skip_non_finite,
-        several_workers=options.num_workers > 1,
-        checkpoint_every_n=options.checkpoint_every_n,
-        log_every_n_steps=options.log_every_n_steps,
-        evaluate_every_n=options.eval_every_n_steps,
-    )
+    settings = _loop_settings(train_config, options)
     _announce(strategy, settings, int(state.step.numpy()), options.grad_accum_steps)
     summaries = Summaries(Path(options.model_dir) / "train" if chief else None)
     summaries.code("pipeline.config", pipeline_file.as_text(config), int(state.step.numpy()))
@@ -137,6 +130,7 @@ def train(config, options: TrainOptions) -> int:
                 before_save=lambda: state.bad_records.assign("\n".join(inputs.bad_records())),
                 keep_batch=lambda step: _keep_batch(config, options, strategy, inputs, step),
                 evaluate=_evaluation_within(config, options, network, optimizer, best, strategy),
+                agree=functools.partial(distribution.for_all_workers, strategy),
                 draw_inputs=lambda batch: input_pictures.draw(batch, names),
                 weight_names=list(optimizer.weights),
             ),
@@ -244,6 +238,18 @@ def _find_weights(config, keeper, network, state):
 
 def _folder_of(prefix):
     return os.path.realpath(prefix if os.path.isdir(prefix) else os.path.dirname(prefix) or ".")
+
+
+def _loop_settings(train_config, options):
+    return train_loop.LoopSettings(
+        num_steps=train_config.num_steps,
+        batch_size=train_config.batch_size * options.grad_accum_steps,
+        skip_non_finite=options.skip_non_finite,
+        several_workers=options.num_workers > 1,
+        checkpoint_every_n=options.checkpoint_every_n,
+        log_every_n_steps=options.log_every_n_steps,
+        evaluate_every_n=options.eval_every_n_steps,
+    )
 
 
 def _step_settings(train_config, options):

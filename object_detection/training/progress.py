@@ -1,5 +1,6 @@
 """What a run tells the person who waits for it: one line every so many steps, and a bar."""
 
+import contextlib
 import sys
 import time
 from typing import NamedTuple
@@ -95,6 +96,15 @@ class Progress:
     def resume(self):
         """Starts the clock again."""
         self._running_since = time.monotonic()
+
+    @contextlib.contextmanager
+    def paused(self):
+        """Around what is no training."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
 
     def close(self):
         """Takes the bar away."""

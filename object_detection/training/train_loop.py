@@ -1,6 +1,8 @@
 """The training loop, in one piece: step, look, tell, save, evaluate, until done or stopped."""
 
+import contextlib
 import math
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -67,6 +69,8 @@ class Hooks(NamedTuple):
             was given, for inspection, and says where.
         evaluate: called with the step, the stop request and the checkpoint's prefix where an
             evaluation is due, always just after a save. A sentence that it returns ends the run.
+        agree: called before every step with whether this process was told to stop; whether any was.
+            All workers get the same answer, and leave together.
         draw_inputs: called with the images that a step hands back; pictures [n, H, W, 3] of them.
         weight_names: of the gradients that a step hands back.
     """
@@ -74,6 +78,7 @@ class Hooks(NamedTuple):
     before_save: Callable[[], object] = lambda: None
     keep_batch: Callable[[int], Path | None] = lambda step: None
     evaluate: Callable[[int, StopRequest, Path | None], str | None] | None = None
+    agree: Callable[[bool], bool] = bool
     draw_inputs: Callable[[Batch], np.ndarray] | None = None
     weight_names: Sequence[str] = ()
 
@@ -90,6 +95,8 @@ def train(
 ) -> int:
     """Runs steps until `settings.num_steps`, or until Ctrl-C or SIGTERM; saves at the end.
 
+    Of several workers one that is told to stop is enough: all save and leave at the same step.
+
     Args:
         step_function: from `train_step.build_train_step`.
         iterator: over the batches that come after those already used.
@@ -97,7 +104,8 @@ def train(
         checkpoints: where to save; None keeps nothing.
 
     Returns:
-        The exit code: 0, or 128 + the signal that ended the run.
+        The exit code: 0, or 128 + the signal that ended the run (SIGTERM where another worker
+        got it).
 
     Raises:
         NonFiniteLoss, NoExamples, OutOfMemory, WorkerLost, CheckpointError: with all that the user
@@ -115,9 +123,14 @@ def train(
         batch_size=settings.batch_size,
         every=settings.log_every_n_steps,
     )
+    leaving = False
     with StopRequest() as stop:
         try:
-            while not stop and (settings.num_steps == 0 or step < settings.num_steps):
+            while settings.num_steps == 0 or step < settings.num_steps:
+                with _lost_workers(step, saver, settings):
+                    leaving = hooks.agree(bool(stop))
+                if leaving:
+                    break
                 result = _run_step(step_function, iterator, step, saver, settings)
                 if result is None:
                     saver.save(must_succeed=True)
@@ -127,32 +140,45 @@ def train(
                 state.step.assign(step)
                 if losses is not None:
                     window = progress.add(step, losses, float(result.learning_rate))
-                    progress.pause()
-                    _record(step, window, result, summaries, settings.batch_size)
-                    _show(step, result, summaries, hooks)
-                    progress.resume()
+                    with progress.paused():
+                        _record(step, window, result, summaries, settings.batch_size)
+                        _show(step, result, summaries, hooks)
                 last = step == settings.num_steps
                 due = last or (settings.evaluate_every_n and step % settings.evaluate_every_n == 0)
-                if stop or due or step % settings.checkpoint_every_n == 0:
-                    progress.pause()
-                    saver.save(must_succeed=last or bool(stop))
-                    if due and hooks.evaluate is not None and not stop:
-                        over = hooks.evaluate(step, stop, saver.newest)
-                        if over:
-                            logging.info("%s", over)
-                            break
-                    progress.resume()
+                if due or step % settings.checkpoint_every_n == 0:
+                    with progress.paused():
+                        saver.save(must_succeed=last)
+                        over = _evaluate(step, stop, saver, settings, hooks) if due else None
+                    if over:
+                        logging.info("%s", over)
+                        break
+            if leaving:
+                _leave(step, stop, saver, hooks)
         finally:
             progress.close()
             summaries.flush()
-    if stop:
-        logging.info(
-            "Stopped by %s at step %d; saved as %s. The same command goes on from here.",
-            stop.name,
-            step,
-            saver.newest,
-        )
-    return stop.exit_code
+    return stop.exit_code or (128 + signal.SIGTERM if leaving else 0)
+
+
+def _evaluate(step, stop, saver, settings, hooks):
+    """Why the run is over after an evaluation; None where it goes on."""
+    # Of several workers all have to come here, also the one that is told to stop.
+    if hooks.evaluate is None or (stop and not settings.several_workers):
+        return None
+    return hooks.evaluate(step, stop, saver.newest)
+
+
+def _leave(step, stop, saver, hooks):
+    """Saves what is not saved yet, and waits for the worker that does."""
+    if saver.saved_step != step:
+        saver.save(must_succeed=True)
+    hooks.agree(True)
+    logging.info(
+        "Stopped by %s at step %d; saved as %s. The same command goes on from here.",
+        stop.name if stop else "another worker, which was told to",
+        step,
+        saver.newest,
+    )
 
 
 class _Saver:
@@ -161,6 +187,7 @@ class _Saver:
     def __init__(self, checkpoints, state, before_save):
         self._checkpoints, self._state, self._before_save = checkpoints, state, before_save
         self._failures = 0
+        self.saved_step = int(state.step.numpy())  # what the run began with needs no saving
         self.newest = None
         if checkpoints is not None:
             self.newest = next(iter(checkpoints.newest_first()), None)
@@ -178,18 +205,15 @@ class _Saver:
             logging.error("%s Training goes on; the next save tries again.", error)
             return
         self._failures = 0
+        self.saved_step = int(self._state.step.numpy())
         logging.info("Saved %s at step %d.", self.newest, int(self._state.step.numpy()))
 
 
 def _run_step(step_function, iterator, step, saver, settings):
     """The step's result, or None where the data has come to its end."""
     try:
-        return step_function(iterator, tf.constant(step, tf.int64))
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-        if not settings.several_workers:
-            raise
-        saver.save(must_succeed=False)
-        raise WorkerLost(_another_is_gone(step, error)) from error
+        with _lost_workers(step, saver, settings):
+            return step_function(iterator, tf.constant(step, tf.int64))
     except tf.errors.OutOfRangeError as error:
         if step == 0:
             raise NoExamples(
@@ -200,6 +224,22 @@ def _run_step(step_function, iterator, step, saver, settings):
     except tf.errors.ResourceExhaustedError as error:
         first = (error.message or "").strip().splitlines()[:1]
         raise OutOfMemory(f"{OUT_OF_MEMORY_ADVICE}\n({''.join(first)[:300]})") from error
+
+
+@contextlib.contextmanager
+def _lost_workers(step, saver, settings):
+    """Around what workers do together: where one of them is gone, saves and says so.
+
+    Raises:
+        WorkerLost: another worker does not answer.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if not settings.several_workers:
+            raise
+        saver.save(must_succeed=False)
+        raise WorkerLost(_another_is_gone(step, error)) from error
 
 
 def _another_is_gone(step, error):

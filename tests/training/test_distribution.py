@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -85,7 +87,7 @@ def test_workers_must_agree_with_their_environment(monkeypatch, text, message):
 
 
 WORKER = """
-import sys, time
+import functools, sys, time
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -112,11 +114,13 @@ def slowed(iterator, number):
 iterator = distribution.iterate(
     strategy, lambda index, count: tiny_run.dataset(100 * index + start))
 try:
-    train_loop.train(
+    code = train_loop.train(
         slowed if pause else step, iterator, made.state,
         train_loop.LoopSettings(
             int(num_steps), batch_size=4, checkpoint_every_n=5, several_workers=True),
-        checkpoints=keeper if distribution.is_chief(strategy) else None, summaries=Summaries(None))
+        checkpoints=keeper if distribution.is_chief(strategy) else None, summaries=Summaries(None),
+        hooks=train_loop.Hooks(agree=functools.partial(distribution.for_all_workers, strategy)))
+    print("CODE", code, int(made.state.step.numpy()))
 except failures.WorkerLost as error:
     rejoin.start_again(error, 3)
 # The norm's statistics are each worker's own; the chief's are saved.
@@ -151,18 +155,29 @@ def start_worker(index, addresses, folder, num_steps, pause=0.0):
 
 
 def ends_of(workers):
-    """What each of them prints, (results, log), once all have ended well."""
+    """What each of them prints, (output, log), once all have ended well."""
     ends = []
     try:
         for process in workers:
             out, log = process.communicate(timeout=240)
             assert process.returncode == 0, log[-3000:]
-            ends.append(([line for line in out.splitlines() if line.startswith("RESULT")], log))
+            ends.append((out, log))
     finally:
         for process in workers:
             process.kill()
             process.communicate()
     return ends
+
+
+def results_of(end):
+    """The weights that a worker printed."""
+    return [line for line in end[0].splitlines() if line.startswith("RESULT")]
+
+
+def wait_for(path, seconds=240):
+    until = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 def step_in(folder):
@@ -178,8 +193,8 @@ def test_two_workers_train_and_resume_as_one(tmp_path):
         first, second = ends_of(
             [start_worker(index, addresses, tmp_path, num_steps) for index in range(2)]
         )
-        assert len(first[0]) == 4
-        assert first[0] == second[0]
+        assert len(results_of(first)) == 4
+        assert results_of(first) == results_of(second)
     assert step_in(tmp_path) == 6
 
 
@@ -187,20 +202,35 @@ def test_two_workers_train_and_resume_as_one(tmp_path):
 def test_a_worker_that_is_killed_and_started_again_is_joined_by_the_other(tmp_path):
     addresses = two_addresses()
     chief, other = (start_worker(index, addresses, tmp_path, 30, 0.2) for index in range(2))
-    until = time.monotonic() + 120
-    while not (tmp_path / "ckpt-2.index").exists() and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_for(tmp_path / "ckpt-2.index")
     other.kill()
     other.communicate()
     time.sleep(2)
 
     again = start_worker(1, addresses, tmp_path, 30, 0.2)
-    (of_chief, log), (of_other, _) = ends_of([chief, again])
+    of_chief, of_other = ends_of([chief, again])
 
-    assert "Another worker is gone at step" in log
-    assert "Starting again from the newest checkpoint (1 of at most 3 times)" in log
-    assert of_chief == of_other
+    assert "Another worker is gone at step" in of_chief[1]
+    assert "Starting again from the newest checkpoint (1 of at most 3 times)" in of_chief[1]
+    assert results_of(of_chief) == results_of(of_other)
     assert step_in(tmp_path) == 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [0, 1])
+def test_one_worker_that_is_told_to_stop_takes_the_other_along(tmp_path, told):
+    addresses = two_addresses()
+    workers = [start_worker(index, addresses, tmp_path, 10_000, 0.1) for index in range(2)]
+    wait_for(tmp_path / "ckpt-2.index")
+    workers[told].send_signal(signal.SIGTERM)
+    ends = ends_of(workers)
+
+    codes = [re.search(r"CODE (\d+) (\d+)", out).groups() for out, _ in ends]
+    assert codes[0] == codes[1] and codes[0][0] == "143"
+    assert step_in(tmp_path) == int(codes[0][1]) > 0
+    assert "Stopped by SIGTERM at step" in ends[told][1]
+    assert "Stopped by another worker, which was told to at step" in ends[1 - told][1]
+    assert "gone" not in ends[0][1] + ends[1][1]
 
 
 def test_workers_that_resume_at_different_steps_are_stopped():

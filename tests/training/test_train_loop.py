@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -347,3 +348,39 @@ def test_time_spent_on_saving_is_no_training_time(tmp_path, monkeypatch, caplog)
         )
     rates = [float(rate) for rate in re.findall(r"\(([\d.]+) s/step\)", caplog.text)]
     assert len(rates) == 2 and max(rates) < 0.1
+
+
+def test_a_worker_leaves_with_the_others(tmp_path, caplog):
+    asked, answers = [], iter([False, False, True, True])
+
+    def agree(wanted):
+        asked.append(wanted)
+        return next(answers)
+
+    made = tiny_run.parts()
+    with caplog.at_level("INFO", logger="absl"):
+        code = train_loop.train(
+            fake_step({"Loss/total_loss": 1.0}),
+            None,
+            made.state,
+            train_loop.LoopSettings(num_steps=9, batch_size=2, several_workers=True),
+            checkpoints=CheckpointDirectory(tmp_path),
+            summaries=Summaries(None),
+            hooks=train_loop.Hooks(agree=agree),
+        )
+    assert code == 128 + signal.SIGTERM
+    # Before each step, and once more when all is saved.
+    assert asked == [False, False, False, True]
+    assert "Stopped by another worker, which was told to at step 2" in caplog.text
+    stored = tiny_run.parts()
+    CheckpointDirectory(tmp_path).restore_newest(stored.state)
+    assert int(stored.state.step.numpy()) == 2
+
+
+@pytest.mark.parametrize(("several", "calls"), [(True, [3]), (False, [])])
+def test_a_worker_that_is_to_stop_still_meets_the_others_at_an_evaluation(several, calls):
+    met = []
+    settings = train_loop.LoopSettings(9, 2, several_workers=several)
+    hooks = train_loop.Hooks(evaluate=lambda step, stop, prefix: met.append(step))
+    train_loop._evaluate(3, True, SimpleNamespace(newest=None), settings, hooks)
+    assert met == calls
