@@ -1,17 +1,22 @@
-"""Draws what an exported model finds in images: `python -m object_detection.predict --help`."""
+"""Finds objects in images, videos and webcams: `python -m object_detection.predict --help`.
 
-import glob
+    --saved_model=exported/saved_model --images='photos/*.jpg' --output=drawn
+    --saved_model=exported --images=large.tif --mode=sliding_window --window=512 --overlap=128 ...
+    --saved_model=exported --video=film.mp4 --output=drawn         (--video=0: the first webcam)
+
+Writes a picture and a JSON file for each image; --format chooses other files.
+"""
+
 import os
 import sys
-import time
-from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from absl import app, flags, logging  # noqa: E402
 
-IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+FORMATS = ("json", "png", "heatmap", "coco", "labelme", "csv", "supervisely")
+MODES = ("full_image", "roi", "bboxes", "sliding_window")
 
 
 def define_flags():
@@ -29,11 +34,58 @@ def define_flags():
     flags.DEFINE_multi_string(
         "images", None, "Images: a file, a folder or a pattern in quotes ('photos/**/*.jpg')."
     )
-    flags.DEFINE_string("output", None, "Folder for one PNG and one JSON file for each image.")
+    flags.DEFINE_string(
+        "video", None, "Instead of --images: a video's path or address, or a webcam's number."
+    )
+    flags.DEFINE_integer("max_frames", None, "End a --video after so many frames.", 1)
+    flags.DEFINE_string("output", None, "Folder for what is written.")
     flags.DEFINE_string("label_map", None, "Label map; without it the one in the model is taken.")
     flags.DEFINE_float("min_score", 0.5, "Leave out what scores less.", 0.0, 1.0)
+    flags.DEFINE_alias("confidence_threshold", "min_score")
     flags.DEFINE_integer("max_detections", None, "Keep at most so many an image.", 1)
-    flags.mark_flags_as_required(["saved_model", "images", "output"])
+    flags.DEFINE_integer(
+        "min_image_size", None, "Pixels of the shorter side that the model sees; see the docs.", 1
+    )
+    flags.DEFINE_integer("batch_size", 8, "Images of one size that the model gets at once.", 1)
+    flags.DEFINE_list("classes", None, "Keep these classes only, by name.")
+    flags.DEFINE_string("class_suffix", "", "Text to put behind every class name.")
+    define_output_flags()
+    define_mode_flags()
+    flags.mark_flags_as_required(["saved_model", "output"])
+
+
+def define_output_flags():
+    """The flags that say what is written."""
+    flags.DEFINE_multi_enum("format", ["json", "png"], FORMATS, "What to write; may be repeated.")
+    flags.DEFINE_enum(
+        "json_masks", "rle", ("rle", "polygon", "none"), "How --format=json holds masks."
+    )
+    flags.DEFINE_float(
+        "polygon_tolerance", 0.5, "Pixels that polygons may lie off a mask's border.", 0.0
+    )
+    flags.DEFINE_integer("masks_per_dim", 2, "Rows and columns of --format=heatmap.", 1)
+    flags.DEFINE_string(
+        "coco_json", None, "For --format=coco: the json whose image and category ids are used."
+    )
+
+
+def define_mode_flags():
+    """The flags that say what of an image the model sees."""
+    flags.DEFINE_enum("mode", "full_image", MODES, "What of each image the model sees.")
+    flags.DEFINE_list(
+        "roi", None, "For --mode=roi: cut off at left,top,right,bottom, as 10% or 40px."
+    )
+    flags.DEFINE_string(
+        "boxes_file", None, "For --mode=bboxes: a COCO json or a CSV with the boxes of each image."
+    )
+    flags.DEFINE_list("boxes_classes", None, "Of --boxes_file only boxes of these classes.")
+    flags.DEFINE_list(
+        "padding", ["0"], "For --mode=bboxes: one border or left,top,right,bottom, as 10% or 40px."
+    )
+    flags.DEFINE_list(
+        "window", ["512"], "For --mode=sliding_window: pixels of its side, or height,width."
+    )
+    flags.DEFINE_list("overlap", ["128"], "Pixels that windows share, or vertical,horizontal.")
 
 
 def main(arguments):
@@ -41,104 +93,32 @@ def main(arguments):
     from object_detection.training import commands, quiet
 
     given = flags.FLAGS
+    patterns = [*(given.images or ()), *arguments[1:]]
+    if bool(patterns) == (given.video is not None):
+        raise app.UsageError("give either --images or --video")
     if not given["verbosity"].present:
         logging.set_verbosity(logging.INFO)
     quiet.start_tensorflow()
     commands.say_who_we_are()
     import tensorflow as tf
 
-    from object_detection.prediction.predictor import Predictor
+    from object_detection.prediction import command
 
     try:
-        files = find_images([*given.images, *arguments[1:]])
-        predictor = Predictor(
-            given.saved_model,
-            label_map=given.label_map,
-            min_score=given.min_score,
-            max_detections=given.max_detections,
-            pipeline_config=given.pipeline_config_path,
-        )
-        failed, found, seconds = predict_all(predictor, files, Path(given.output))
+        if given.video is not None:
+            return command.predict_video(given)
+        return command.predict_images(given, patterns)
     except (ValueError, OSError, tf.errors.OpError) as fault:
         logging.error("%s", fault)
         logging.debug("Raised here:", exc_info=True)
         return 1
-    done = len(files) - len(failed)
-    rate = f", {seconds / done:.2f} s each" if done else ""
-    print(f"{done} images, {found} objects{rate}: pictures and JSON in {given.output}")
-    if failed:
-        print(f"{len(failed)} images could not be read:", file=sys.stderr)
-        for fault in failed:
-            print(f"  {fault}", file=sys.stderr)
-    return 1 if failed else 0
 
 
 def find_images(patterns):
-    """The image files that files, folders and patterns name, each once, sorted.
+    """The image files that files, folders and patterns name: see `image_files.find`."""
+    from object_detection.prediction import image_files
 
-    Raises:
-        ValueError: a pattern that matches nothing.
-    """
-    files = set()
-    for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            matches = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_ENDINGS]
-        elif path.is_file():
-            matches = [path]
-        else:
-            matches = [Path(p) for p in glob.glob(pattern, recursive=True)]
-            matches = [p for p in matches if p.is_file()]
-        if not matches:
-            kind = "folder has no images" if path.is_dir() else "pattern matches no file"
-            raise ValueError(f"--images {pattern}: this {kind}.")
-        files.update(matches)
-    return sorted(files)
-
-
-def predict_all(predictor, files, output):
-    """Writes a picture and a JSON file for each image.
-
-    Returns:
-        What was wrong with the unreadable ones, the number of objects found, and the seconds that
-        prediction itself took.
-
-    Raises:
-        ValueError: a picture would overwrite one of the images.
-    """
-    from tqdm import tqdm
-
-    from object_detection.prediction import pixels, results
-
-    names = results.output_names(files)
-    sources = {file.resolve() for file in files}
-    for name in names:
-        if (output / f"{name}.png").resolve() in sources:
-            raise ValueError(
-                f"--output {output}: {name}.png would overwrite an image of --images; choose "
-                "another folder."
-            )
-    output.mkdir(parents=True, exist_ok=True)
-    failed, found, seconds = [], 0, 0.0
-    for file, name in zip(tqdm(files, unit="image", desc="predict"), names, strict=True):
-        try:
-            image = pixels.read(file)
-        except pixels.UnreadableImage as fault:
-            failed.append(str(fault))
-            continue
-        start = time.perf_counter()
-        prediction = predictor.predict(image)
-        seconds += time.perf_counter() - start
-        found += len(prediction)
-        results.write(
-            output,
-            name,
-            image,
-            prediction,
-            image_file=file,
-            category_index=predictor.category_index,
-        )
-    return failed, found, seconds
+    return image_files.find(patterns)
 
 
 def run():

@@ -68,7 +68,7 @@ def _detect_all():
         for pattern in patterns
         for file in record_files.find_files(pattern, field="--input_tfrecord_paths")
     ]
-    predictor = Predictor(FLAGS.inference_graph, pipeline_config=FLAGS.pipeline_config_path)
+    predictor = Predictor(FLAGS.inference_graph, 0.0, pipeline_config=FLAGS.pipeline_config_path)
     found, lost, number = [], [], 0
     with tf.io.TFRecordWriter(FLAGS.output_tfrecord_path) as writer:
         for number, serialized in enumerate(tf.data.TFRecordDataset(files), start=1):
@@ -100,7 +100,8 @@ def _detect(predictor, serialized, writer, place, lost):
         lost.append(f"{place} has no image that can be read")
         return None
     seen = predictor.predict(image)
-    detections = ImageDetections(seen.boxes, seen.scores, seen.classes, seen.box_masks)
+    masks = seen.rles() if seen.box_masks is None else seen.box_masks
+    detections = ImageDetections(seen.boxes, seen.scores, seen.classes, masks)
     detections = detections.encoded(seen.height, seen.width)
     size = (seen.height, seen.width)
     writer.write(

@@ -4,11 +4,42 @@ The numbers are those of `masks.paste`. A whole image's mask is built only where
 encoding needs none: it reads the runs off the crop.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from pycocotools import mask as rle_codec
 
 # Least height or width of a box, as a fraction of the image (TFOD).
 _LEAST_EXTENT = 1e-4
+
+
+class MaskCrop(NamedTuple):
+    """The part of an image's mask that can be object; all around it is none."""
+
+    pixels: np.ndarray  # [h, w] bool, inside the image
+    top: int  # row and column of the image that the first pixel lies at
+    left: int
+
+    def full(self, height, width):
+        """The whole mask, bool [height, width]."""
+        mask = np.zeros((height, width), bool)
+        mask[self.window] = self.pixels
+        return mask
+
+    @property
+    def window(self):
+        """(rows, columns) of the image that the crop covers, as slices."""
+        height, width = self.pixels.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    def tight(self):
+        """The same without rows and columns at its sides that hold no object."""
+        rows = np.flatnonzero(self.pixels.any(axis=1))
+        columns = np.flatnonzero(self.pixels.any(axis=0))
+        if not len(rows):
+            return MaskCrop(self.pixels[:0, :0], self.top, self.left)
+        pixels = self.pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return MaskCrop(pixels, self.top + int(rows[0]), self.left + int(columns[0]))
 
 
 def paste_mask(mask, box, height, width):
@@ -38,9 +69,25 @@ def encode_mask(mask, box, height, width, threshold=0.5):
     Returns:
         {"size": [height, width], "counts": bytes}.
     """
+    return encode_crop(crop_mask(mask, box, height, width, threshold), height, width)
+
+
+def crop_mask(mask, box, height, width, threshold=0.5):
+    """`paste_mask(...) > threshold` as a `MaskCrop`, which takes no more memory than the box."""
     crop, top, left = _paste_crop(mask, box, height, width)
-    counts = _runs(crop > threshold, top, left, height, width)
+    return MaskCrop(crop > threshold, int(top), int(left))
+
+
+def encode_crop(crop, height, width):
+    """The COCO run-length code of the mask of an image whose `MaskCrop` is given."""
+    counts = _runs(crop.pixels, crop.top, crop.left, height, width)
     return rle_codec.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+
+
+def decode_crop(code):
+    """A COCO run-length code as a tight `MaskCrop`."""
+    pixels = rle_codec.decode(code).astype(bool)
+    return MaskCrop(pixels, 0, 0).tight()
 
 
 def encode_masks(masks, boxes, height, width, threshold=0.5):

@@ -9,6 +9,9 @@ from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.compat import checkpoint_reader, stored_config
 from object_detection.config import pipeline_file
 from object_detection.export import exporter, serving
+from object_detection.ops import image
+
+_LONGEST = 3.0  # times the shorter side, where the config bounds no longer side
 
 
 class BuiltModel(NamedTuple):
@@ -18,12 +21,14 @@ class BuiltModel(NamedTuple):
     label_map: Path | None  # path of the one that the config names, where it can be read
 
 
-def build(weights, pipeline_config=None) -> BuiltModel:
+def build(weights, pipeline_config=None, min_image_size=None) -> BuiltModel:
     """Builds the network of a config and gives it its weights.
 
     Args:
         weights: see `compat.checkpoint_files.open_stored`.
         pipeline_config: path of the config; None takes the one that lies with the weights.
+        min_image_size: pixels of the shorter side of what the network sees, instead of what the
+            config's resizer makes; None leaves that as it is.
 
     Raises:
         ValueError: no weights or no config there, or they do not fit each other.
@@ -43,5 +48,24 @@ def build(weights, pipeline_config=None) -> BuiltModel:
         network, str(weights), moving_averages=config.eval_config.use_moving_averages
     )
     resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
+    if min_image_size is not None:
+        resizer = with_shorter_side(resizer, min_image_size)
     module = serving.module_for("image_tensor")(network, resizer)
     return BuiltModel(module, exporter.label_map_of(config))
+
+
+def with_shorter_side(resizer, shorter):
+    """A resizer that gives images a shorter side of so many pixels, their aspect ratio kept.
+
+    The longer side is bounded as far above it as `resizer` bounds it; three times where it does
+    not, so that a strip of an image does not grow without end.
+    """
+    ratio = _LONGEST
+    if isinstance(resizer, image.KeepAspectRatio):
+        ratio = resizer.max_dimension / resizer.min_dimension
+    return image.KeepAspectRatio(
+        min_dimension=shorter,
+        max_dimension=max(shorter, round(shorter * ratio)),
+        method=getattr(resizer, "method", image.BILINEAR),
+        grayscale=getattr(resizer, "grayscale", False),
+    )

@@ -57,7 +57,7 @@ class FromModel:
 
     def __init__(self, model, categories, *, pipeline_config=None):
         self.origin = str(model)
-        self._predictor = Predictor(model, pipeline_config=pipeline_config)
+        self._predictor = Predictor(model, 0.0, pipeline_config=pipeline_config)
         self._ids, self._notes = translation(self._predictor.categories, categories)
 
     def __call__(self, image):
@@ -67,7 +67,8 @@ class FromModel:
             return None
         found = self._predictor.predict(pixels)
         classes = np.array([self._ids.get(int(k), int(k)) for k in found.classes], np.int64)
-        return ImageDetections(found.boxes, found.scores, classes, found.box_masks)
+        masks = found.rles() if found.box_masks is None else found.box_masks
+        return ImageDetections(found.boxes, found.scores, classes, masks)
 
     def notes(self):
         """What of model and ground truth does not belong together."""

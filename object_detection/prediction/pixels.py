@@ -1,9 +1,14 @@
 """Images of any common kind as the uint8 RGB that the models take."""
 
+import io
 import os
+import warnings
 
 import numpy as np
 from PIL import Image, ImageOps
+
+# Of an image file, for a small file can hold an image larger than memory. 536 MB as RGB.
+MAX_PIXELS = 178_956_970
 
 
 class UnreadableImage(ValueError):
@@ -17,27 +22,56 @@ def read(image):
     in training; of 16 bits the upper 8 are kept, as there.
 
     Args:
-        image: a path, a PIL image (both are turned as their EXIF orientation says), or an array
-            [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] of uint8 or uint16 in 0..255 or 0..65535, of
-            bool, or of float in 0..255.
+        image: a path, the bytes of an image file, a PIL image (all are turned as their EXIF
+            orientation says), or an array [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] of uint8 or
+            uint16 in 0..255 or 0..65535, of bool, or of float in 0..255.
 
     Raises:
-        UnreadableImage: no such file, not an image, cut off, or an array of another kind.
+        UnreadableImage: no such file, not an image, cut off, of more than `MAX_PIXELS` pixels, or
+            an array of another kind.
     """
     if isinstance(image, (str, os.PathLike)):
-        try:
-            with Image.open(image) as opened:
-                return _of_pil(opened)
-        except UnreadableImage as fault:
-            raise UnreadableImage(f"{os.fspath(image)}: {fault}") from None
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as fault:
-            raise UnreadableImage(f"{os.fspath(image)}: {fault}") from fault
+        return _of_file(image, os.fspath(image))
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return _of_file(io.BytesIO(image), f"an image file of {len(image)} bytes")
     if isinstance(image, Image.Image):
         return _of_pil(image)
     return _of_array(np.asarray(image))
 
 
+def enlarge(image, shorter):
+    """uint8 [h, w, 3] with a shorter side of so many pixels, bilinear; no smaller than it was."""
+    height, width = image.shape[:2]
+    factor = max(1.0, shorter / min(height, width))
+    size = round(width * factor), round(height * factor)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def _of_file(file, name):
+    try:
+        with warnings.catch_warnings():
+            # MAX_PIXELS says what is too large; half of it is no reason to warn.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file) as opened:
+                return _of_pil(opened)
+    except UnreadableImage as fault:
+        raise UnreadableImage(f"{name}: {fault}") from None
+    except Image.UnidentifiedImageError as fault:
+        raise UnreadableImage(f"{name}: not an image of a format that Pillow knows") from fault
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as fault:
+        raise UnreadableImage(f"{name}: {fault}") from fault
+
+
 def _of_pil(image):
+    width, height = image.size
+    if not width or not height:
+        raise UnreadableImage(f"the image is {width} x {height}: it has no pixel")
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(
+            f"the image says that it is {width} x {height}, {width * height / 1e6:.0f} million "
+            f"pixels; up to {MAX_PIXELS / 1e6:.0f} million are read. Cut it up, or if it is to be "
+            "trusted raise object_detection.prediction.pixels.MAX_PIXELS"
+        )
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         return _of_array(np.asarray(image))

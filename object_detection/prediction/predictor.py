@@ -1,214 +1,338 @@
-"""An exported model for Python: image in, boxes, names, scores and masks out."""
+"""A trained model for Python: image in, boxes, names, scores and masks out."""
 
-import dataclasses
-import functools
-from collections.abc import Sequence
-from pathlib import Path
+import os
 
 import numpy as np
-import tensorflow as tf
 
-from object_detection.ops import paste
-from object_detection.prediction import built_model, pixels
-from object_detection.utils import label_map_util
+from object_detection.prediction import (
+    batches,
+    heat_maps,
+    image_files,
+    loaded_model,
+    model_outputs,
+    pixels,
+    region_results,
+    results,
+    video,
+)
+from object_detection.prediction.loaded_model import find_saved_model  # noqa: F401
+from object_detection.prediction.modes import FullImage, GivenBoxes, SlidingWindow
+from object_detection.prediction.prediction import Prediction, unmold_mask
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a model found in one image, the best first."""
-
-    boxes: np.ndarray  # [d, 4] float32 (ymin, xmin, ymax, xmax) pixels of the image
-    scores: np.ndarray  # [d] float32 0..1
-    classes: np.ndarray  # [d] int32, ids of the label map
-    names: Sequence[str]  # d names from the label map; "class 3" where it has none
-    height: int  # of the image, upright
-    width: int
-    box_masks: np.ndarray | None = None  # [d, M, M] probabilities inside each box
-
-    def __len__(self):
-        """How many objects were found."""
-        return len(self.boxes)
-
-    def full_mask(self, index, height=None, width=None):
-        """The mask of one object as bool [height, width] (the image's), None without masks."""
-        if self.box_masks is None:
-            return None
-        size = (height or self.height, width or self.width)
-        return paste.paste_mask(self.box_masks[index], self.boxes[index], *size) > 0.5
-
-    def full_masks(self):
-        """All masks as bool [d, height, width], None without masks. Large; prefer `rles`."""
-        if self.box_masks is None:
-            return None
-        masks = np.zeros([len(self.boxes), self.height, self.width], bool)
-        for k in range(len(masks)):
-            masks[k] = self.full_mask(k)
-        return masks
-
-    def rles(self):
-        """All masks at the image's size as COCO RLEs (`counts` in bytes), None without masks."""
-        if self.box_masks is None:
-            return None
-        return paste.encode_masks(self.box_masks, self.boxes, self.height, self.width)
+CONFIDENCE_THRESHOLD = 0.7
+_PIECES_THRESHOLD = 0.5  # share of the threshold from which on pieces of an object are joined
 
 
 class Predictor:
     """Runs a SavedModel, ours or one that TFOD exported; or weights in any other form.
 
     Args:
-        saved_model: the folder with saved_model.pb, or an export with `saved_model/` in it. Else
-            weights as `compat.checkpoint_files.open_stored` takes them (a checkpoint, a frozen
-            graph, a zoo archive), whose network is built from their config.
+        model: the folder with saved_model.pb, or an export with `saved_model/` in it. Else weights
+            as `compat.checkpoint_files.open_stored` takes them (a checkpoint, a frozen graph, a
+            zoo archive), whose network is built from their config. Or what is called with uint8
+            [B, h, w, 3] and gives outputs under TFOD's names, such as a model already loaded.
+        confidence_threshold: detections that score less are left out, 0..1; 0.7 unless told.
+        min_image_size: pixels of the shorter side of what the model sees. For weights it takes the
+            place of the config's resizer, aspect ratio kept; for a SavedModel smaller images are
+            enlarged, which is refused where its config resizes all images itself. None leaves
+            images to the model.
         label_map: path of a label map, or {id: name}. None takes the one in the model's assets,
             a label_map.pbtxt beside it, or of weights the one that their config names; without
             any, classes are named by their number.
-        min_score: detections below are left out.
-        max_detections: at most so many of the best are kept; None keeps all.
-        warm_up: run the model once at the start, so that the first image does not wait.
         pipeline_config: path of the config of weights; None takes the one that lies with them.
+        mode: what of an image the model sees: `FullImage()`, `RegionOfInterest(...)`,
+            `GivenBoxes(...)` or `SlidingWindow(...)` of `prediction.modes`. None: all.
+        classes: names or ids of the classes that are kept; None keeps all.
+        class_suffix: text that is put behind every class name.
+        max_detections: at most so many of the best are kept in an image; None keeps all.
+        batch_size: images (or windows) of one size that the model is given at once, at most.
+        warm_up: run the model once at the start, so that the first image does not wait.
+        min_score: another name of `confidence_threshold`.
 
     Raises:
-        ValueError: no such model, or one with other inputs or outputs.
+        ValueError: no such model, or one with other inputs or outputs; a class that the label map
+            does not have; a number out of its range.
     """
 
     def __init__(
         self,
-        saved_model,
+        model,
+        confidence_threshold=None,
+        min_image_size=None,
         *,
         label_map=None,
-        min_score=0.0,
-        max_detections=None,
-        warm_up=True,
         pipeline_config=None,
+        mode=None,
+        classes=None,
+        class_suffix="",
+        max_detections=None,
+        batch_size=8,
+        warm_up=True,
+        min_score=None,
     ):
-        self.min_score = min_score
+        self.confidence_threshold = _threshold(confidence_threshold, min_score)
+        for name, value in (
+            ("min_image_size", min_image_size),
+            ("max_detections", max_detections),
+            ("batch_size", batch_size),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.mode = FullImage() if mode is None else mode
         self.max_detections = max_detections
-        folder = find_saved_model(saved_model)
-        if folder is None or pipeline_config is not None:
-            built = built_model.build(saved_model, pipeline_config)
-            self._model = built.module
-            self._function = self._model.__call__
-            self._input = tf.TensorSpec([None, None, None, 3], tf.uint8, "input_tensor")
-            folder, label_map = Path(saved_model), label_map or built.label_map
-        else:
-            self._model = tf.saved_model.load(str(folder))
-            self._function, self._input = _serving_function(self._model, folder)
-        self.categories = _categories(label_map, folder)
+        self.batch_size = batch_size
+        self.class_suffix = class_suffix
+        self._model = loaded_model.load(
+            model,
+            label_map=label_map,
+            pipeline_config=pipeline_config,
+            min_image_size=min_image_size,
+        )
+        self._enlarge_to = None if self._model.resizes else min_image_size
+        self.categories = self._model.categories
+        self._classes = _class_ids(classes, self.categories)
         if warm_up:
-            self.predict(np.zeros([256, 256, 3], np.uint8))
+            self.warm_up()
+
+    @property
+    def min_score(self):
+        """Another name of `confidence_threshold`."""
+        return self.confidence_threshold
+
+    @min_score.setter
+    def min_score(self, score):
+        self.confidence_threshold = score
 
     @property
     def category_index(self):
         """{id: {"id": id, "name": name}}, as TFOD's drawing functions take it."""
-        return {k: {"id": k, "name": name} for k, name in self.categories.items()}
+        return {k: {"id": k, "name": self._name(k)} for k in self.categories}
 
-    def predict(self, image):
+    def warm_up(self, height=256, width=256):
+        """Runs the model on a black image, which does what only the first image needs."""
+        self._detect([np.zeros([height, width, 3], np.uint8)], 1.0)
+
+    def predict(self, image, boxes=None):
         """Finds objects in one image.
 
         Args:
-            image: a path, a PIL image or an array; see `pixels.read`.
+            image: a path, the bytes of an image file, a PIL image or an array; see `pixels.read`.
+            boxes: for the mode `GivenBoxes`: [n, (ymin, xmin, ymax, xmax)] pixels of this image.
 
         Returns:
             `Prediction` in pixels of the upright image.
+
+        Raises:
+            pixels.UnreadableImage: an image that cannot be used (a `ValueError`).
+        """
+        return self._predict_read(pixels.read(image), boxes)
+
+    def predict_batch(self, images):
+        """Finds objects in several images, those of one size at once.
+
+        Args:
+            images: a sequence as `predict` takes them, of any sizes.
+
+        Returns:
+            A list of `Prediction`.
+
+        Raises:
+            ValueError: a single array of one image, or nothing at all.
+        """
+        if _is_one_image(images):
+            raise ValueError("predict_batch takes several images; give a single one to predict")
+        images = list(images)
+        if not images:
+            raise ValueError("an empty batch: give at least one image")
+        return list(self.predict_many(images))
+
+    def predict_many(self, images):
+        """Finds objects in any number of images, read as they are needed.
+
+        Args:
+            images: an iterable as `predict` takes them.
+
+        Yields:
+            A `Prediction` for each, in their order; a few images are read ahead, so that those of
+            one size reach the model together.
+        """
+        read = (pixels.read(image) for image in images)
+        if not isinstance(self.mode, FullImage):  # whose regions make batches of their own
+            yield from map(self._predict_read, read)
+            return
+        yield from batches.by_size(read, self._detect_full, self._batch_size)
+
+    def predict_folder(self, folder, *, progress=True):
+        """Finds objects in all images of a folder, with a progress bar.
+
+        Args:
+            folder: a folder, a file, or a pattern such as 'photos/**/*.jpg'.
+            progress: whether to show the bar.
+
+        Yields:
+            (path, `Prediction`) sorted by path.
+
+        Raises:
+            ValueError: no image is there; `pixels.UnreadableImage`: one that cannot be used.
+        """
+        from tqdm import tqdm
+
+        files = image_files.find([folder])
+        bar = tqdm(files, unit="image", desc="predict", disable=not progress)
+        with bar:
+            for file, prediction in zip(files, self.predict_many(files), strict=True):
+                bar.update()
+                yield file, prediction
+
+    def predict_video(self, source, *, max_frames=None):
+        """Finds objects in the frames of a video or of a webcam (extra `video`: OpenCV).
+
+        Args:
+            source: path or address of a video, the number of a webcam (0 is the first), or the
+                frames that `video.frames` opened.
+            max_frames: end after so many.
+
+        Yields:
+            (frame uint8 [h, w, 3], `Prediction`); of a webcam or a stream one by one as they come.
+
+        Raises:
+            ValueError: it cannot be opened, or OpenCV is not installed.
+        """
+        frames = source if isinstance(source, video.Frames) else video.frames(source, max_frames)
+        if frames.is_live:
+            for frame in frames:
+                yield frame, self._predict_read(frame)
+            return
+        waiting = []
+
+        def noted():
+            for frame in frames:
+                waiting.append(frame)
+                yield frame
+
+        for prediction in self.predict_many(noted()):
+            yield waiting.pop(0), prediction
+
+    def draw(self, image, prediction=None):
+        """A copy of an image with boxes, masks, names and scores; small ones enlarged.
+
+        Args:
+            image: as `predict` takes it.
+            prediction: what was found in it; None finds it now.
+
+        Returns:
+            uint8 [H, W, 3].
         """
         image = pixels.read(image)
+        prediction = self._predict_read(image) if prediction is None else prediction
+        return results.draw(image, prediction, self.category_index)
+
+    def draw_heat_maps(self, image, prediction=None, masks_per_dim=2):
+        """The mask probabilities of the best objects, `masks_per_dim` x `masks_per_dim` of them.
+
+        Args:
+            image, prediction: as for `draw`.
+            masks_per_dim: how many stand side by side, and below each other.
+
+        Returns:
+            uint8 [h, w, 3] of the image's size.
+
+        Raises:
+            ValueError: the model gives no masks.
+        """
+        image = pixels.read(image)
+        prediction = self._predict_read(image) if prediction is None else prediction
+        return heat_maps.montage(image, prediction, masks_per_dim)
+
+    unmold_mask = staticmethod(unmold_mask)
+
+    @property
+    def _batch_size(self):
+        return min(self.batch_size, self._model.largest_batch or self.batch_size)
+
+    def _predict_read(self, image, boxes=None):
+        """The `Prediction` of uint8 [h, w, 3] in the mode."""
         height, width = image.shape[:2]
-        outputs = self._run(image)
-        count = int(outputs["num_detections"][0])
-        scores = outputs["detection_scores"][0, :count].numpy()
-        kept = np.flatnonzero(scores >= self.min_score)[: self.max_detections]
-        boxes = outputs["detection_boxes"][0].numpy()[kept]
-        if "detection_classes" in outputs:
-            classes = outputs["detection_classes"][0].numpy()[kept].astype(np.int32)
-        else:  # a model of one stage proposes regions without a class
-            classes = np.ones(len(kept), np.int32)
-        masks = outputs.get("detection_masks")
-        return Prediction(
-            boxes=boxes * np.array([height, width, height, width], np.float32),
-            scores=scores[kept],
-            classes=classes,
-            names=tuple(self.categories.get(int(k), f"class {k}") for k in classes),
-            height=height,
-            width=width,
-            box_masks=None if masks is None else masks[0].numpy()[kept],
+        regions = self.mode.regions(height, width, boxes)
+        if isinstance(self.mode, FullImage):
+            return self._detect_full([image])[0]
+        joins = isinstance(self.mode, SlidingWindow) and len(regions) > 1
+        threshold = self.confidence_threshold * (_PIECES_THRESHOLD if joins else 1.0)
+        cuts = (region.cut(image) for region in regions)
+        found = batches.by_size(
+            cuts, lambda parts: self._detect(parts, threshold), self._batch_size
         )
+        placed = [
+            region_results.placed(each, region, height, width)
+            for each, region in zip(found, regions, strict=True)
+        ]
+        if joins:
+            prediction = region_results.merged(placed, regions, self.confidence_threshold)
+        else:
+            prediction = region_results.side_by_side(placed, height, width)
+        if not isinstance(self.mode, GivenBoxes):
+            prediction = region_results.without_regions(prediction)
+        return prediction.select(slice(self.max_detections))
 
-    def _run(self, image):
-        """The model's outputs for uint8 [h, w, 3], whatever it takes."""
-        if self._input.dtype != tf.string:
-            batch = tf.cast(image[np.newaxis], self._input.dtype)
-            return self._function(**{self._input.name: batch})
-        return self._function(**{self._input.name: self._wrap(image)})
+    def _detect_full(self, images):
+        found = self._detect(images, self.confidence_threshold)
+        return [prediction.select(slice(self.max_detections)) for prediction in found]
 
-    @functools.cached_property
-    def _takes_examples(self):
-        """Whether a model that takes strings wants tf.Examples; a signature does not tell."""
-        probe = tf.constant([_example(_png(np.zeros([32, 32, 3], np.uint8)))])
-        try:
-            self._function(**{self._input.name: probe})
-        except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
-            return False  # (TensorFlow's message may quote the bytes and then fails to decode)
-        return True
+    def _detect(self, images, threshold):
+        """The `Prediction` of each of several uint8 [h, w, 3] of one size."""
+        height, width = images[0].shape[:2]
+        seen = images
+        if self._enlarge_to and min(height, width) < self._enlarge_to:
+            seen = [pixels.enlarge(image, self._enlarge_to) for image in images]
+        outputs = self._model(np.stack(seen))
+        return [
+            model_outputs.prediction_of(
+                outputs,
+                place,
+                (height, width),
+                seen[place].shape[:2],
+                threshold=threshold,
+                classes=self._classes,
+                name_of=self._name,
+            )
+            for place in range(len(images))
+        ]
 
-    def _wrap(self, image):
-        encoded = _png(image)
-        return tf.constant([_example(encoded) if self._takes_examples else encoded])
-
-
-def find_saved_model(path):
-    """The folder with saved_model.pb at or in `path`, or None."""
-    for folder in (Path(path), Path(path) / "saved_model"):
-        if (folder / "saved_model.pb").is_file():
-            return folder
-    return None
-
-
-def _categories(label_map, folder):
-    """{id: name} from what the caller gave or what came with the model."""
-    if isinstance(label_map, dict):
-        return {int(k): name for k, name in label_map.items()}
-    if label_map is None:
-        beside = [folder / "label_map.pbtxt", folder.parent / "label_map.pbtxt"]
-        found = [*sorted((folder / "assets").glob("*.pbtxt")), *(p for p in beside if p.is_file())]
-        if not found:
-            return {}
-        label_map = found[0]
-    items = label_map_util.load_labelmap(str(label_map)).item
-    return {item.id: item.display_name or item.name for item in items}
+    def _name(self, number):
+        return self.categories.get(int(number), f"class {int(number)}") + self.class_suffix
 
 
-def _serving_function(model, folder):
-    """The default signature and the spec of its one input."""
-    signature = model.signatures.get("serving_default")
-    if signature is None:
-        names = ", ".join(model.signatures) or "none"
-        raise ValueError(f"{folder} has no signature serving_default; it has: {names}.")
-    inputs = list(signature.structured_input_signature[1].items())
-    if len(inputs) != 1:
-        names = ", ".join(name for name, _ in inputs)
-        raise ValueError(
-            f"{folder} takes {len(inputs)} inputs ({names}); one image is all there is."
-        )
-    missing = {"num_detections", "detection_boxes", "detection_scores"} - set(
-        signature.structured_outputs
-    )
-    if missing:
-        raise ValueError(
-            f"{folder} is no detection model: it does not give {', '.join(sorted(missing))}."
-        )
-    name, spec = inputs[0]
-    return signature, tf.TensorSpec(spec.shape, spec.dtype, name)
+def _threshold(confidence_threshold, min_score):
+    if confidence_threshold is not None and min_score is not None:
+        raise ValueError("confidence_threshold and min_score are one thing: give one of them")
+    given = confidence_threshold if min_score is None else min_score
+    given = CONFIDENCE_THRESHOLD if given is None else given
+    if not 0 <= given <= 1:
+        raise ValueError(f"confidence_threshold must lie between 0 and 1, got {given}")
+    return float(given)
 
 
-def _example(encoded):
-    """A serialized tf.Example that holds a PNG file."""
-    features = {"image/encoded": encoded, "image/format": b"png"}
-    features = {
-        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-        for key, value in features.items()
-    }
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+def _is_one_image(images):
+    """Whether somebody gives one image where several are meant."""
+    if isinstance(images, np.ndarray):
+        return images.ndim < 3 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
+    return isinstance(images, (str, bytes, os.PathLike))
 
 
-def _png(image):
-    return tf.io.encode_png(image).numpy()
+def _class_ids(classes, categories):
+    """The ids that `classes` (names or ids) choose, None for all."""
+    if classes is None:
+        return None
+    if isinstance(classes, (str, int)):
+        classes = [classes]
+    ids = {name: number for number, name in categories.items()}
+    chosen = []
+    for each in classes:
+        if isinstance(each, str) and each not in ids:
+            known = ", ".join(map(repr, ids)) or "none: give label_map"
+            raise ValueError(f"the model has no class {each!r}; its classes are {known}")
+        chosen.append(ids[each] if isinstance(each, str) else int(each))
+    return np.array(chosen, np.int64)
+
+
+__all__ = ["Prediction", "Predictor", "find_saved_model", "unmold_mask"]

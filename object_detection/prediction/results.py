@@ -1,20 +1,33 @@
-"""A prediction as a picture and as a JSON file."""
+"""A prediction as a picture, as JSON and as entries of a COCO result file."""
 
 import json
 from pathlib import Path
 
+import numpy as np
+
+from object_detection.metrics import coco_results
+from object_detection.metrics.images import ImageDetections
 from object_detection.utils import visualization_utils
 
+MASK_FORMS = ("rle", "polygon", "none")
 
-def as_json(prediction, image_file):
+
+def as_json(prediction, image_file, masks="rle", tolerance=0.0):
     """What the JSON file of one image holds, as plain Python.
 
     Masks are COCO RLEs at the image's size, their `counts` text, as pycocotools.mask.decode takes
     them. `masks` is null for a model that has none.
+
+    Args:
+        prediction: a `Prediction`.
+        image_file: its name, or None.
+        masks: 'rle'; 'polygon', which puts COCO polygons under `polygons` instead; or 'none'.
+        tolerance: of the polygons, in pixels.
     """
-    masks = prediction.rles()
-    return {
-        "image": str(image_file),
+    if masks not in MASK_FORMS:
+        raise ValueError(f"masks is {masks!r}; allowed: {', '.join(MASK_FORMS)}")
+    entry = {
+        "image": None if image_file is None else str(image_file),
         "height": prediction.height,
         "width": prediction.width,
         "box_format": "ymin, xmin, ymax, xmax in pixels",
@@ -22,20 +35,42 @@ def as_json(prediction, image_file):
         "scores": [round(float(v), 6) for v in prediction.scores],
         "classes": [int(v) for v in prediction.classes],
         "names": list(prediction.names),
-        "masks": None
-        if masks is None
-        else [
-            {"size": [int(v) for v in mask["size"]], "counts": mask["counts"].decode("ascii")}
-            for mask in masks
-        ],
     }
+    if prediction.regions is not None:
+        entry["regions"] = [int(v) for v in prediction.regions]
+    if masks == "rle":
+        codes = prediction.rles()
+        entry["masks"] = None if codes is None else [as_text(code) for code in codes]
+    elif masks == "polygon":
+        entry["polygons"] = prediction.polygons(tolerance)
+    return entry
+
+
+def as_text(code):
+    """A COCO RLE as JSON holds it: its `counts` as text."""
+    return {"size": [int(v) for v in code["size"]], "counts": code["counts"].decode("ascii")}
+
+
+def coco_entries(prediction, image_id, category_ids=None):
+    """What was found in an image as entries of a COCO result file.
+
+    Args:
+        prediction: a `Prediction`.
+        image_id: as in the ground truth; a text that is a whole number becomes one.
+        category_ids: {class id: category id of the ground truth}; None: they are the same.
+    """
+    classes = prediction.classes
+    if category_ids is not None:
+        classes = np.array([category_ids[int(k)] for k in classes], np.int64)
+    found = ImageDetections(prediction.boxes, prediction.scores, classes, prediction.rles())
+    return coco_results.entries_of(image_id, found, prediction.height, prediction.width)
 
 
 def draw(image, prediction, category_index):
     """A copy of the image (uint8 [h, w, 3]) with the prediction over it; small ones enlarged."""
     index = dict(category_index)
     for number, name in zip(prediction.classes, prediction.names, strict=True):
-        index.setdefault(int(number), {"id": int(number), "name": name})
+        index[int(number)] = {"id": int(number), "name": name}
     remarks = [f"{round(100 * float(score))}%" for score in prediction.scores]
     return visualization_utils.draw_named_objects(
         image, prediction, range(len(prediction)), remarks, index

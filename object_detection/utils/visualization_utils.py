@@ -21,6 +21,8 @@ STANDARD_COLORS = (
 _AGNOSTIC_COLOR = "darkorange"
 _MAGNIFIED_SIDE = 512  # pixels of the shorter side that small images are enlarged to, at most
 _CROWDED = 8  # objects from which on wide labels lose their class name
+_SWARMING = 100  # objects from which on what is still wider than its object goes too
+_LARGE_OBJECT = 1 / 16  # of the shorter side: where objects are smaller, so are lines and letters
 
 
 def draw_objects(
@@ -39,11 +41,11 @@ def draw_objects(
         line_thickness: of boxes and outlines in pixels; 0 draws no boxes; None suits the image.
         legend: {text: colour} for the upper left corner, or None.
     """
-    shortest = min(image.shape[:2])
-    if line_thickness is None:
-        line_thickness = max(1, round(shortest / 300))
     painted = image.copy()
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    scale = _scale_of(image, boxes)
+    if line_thickness is None:
+        line_thickness = max(1, round(scale / 300))
     if masks is not None:
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         for k in np.argsort(-areas, kind="stable"):  # small ones last, so that none is buried
@@ -58,7 +60,7 @@ def draw_objects(
     pen = ImageDraw.Draw(picture)
     for box, color in zip(boxes, colors, strict=True):
         _outline_box(pen, box, color, line_thickness)
-    font, taken = font_for(shortest), []
+    font, taken = font_for(scale), []
     for row, (text, color) in enumerate(sorted((legend or {}).items())):
         _write_label(pen, np.array([1.5 * font.size * (row + 1), 4] * 2), text, color, font, taken)
     for box, label, color in zip(boxes, labels, colors, strict=True):
@@ -92,11 +94,13 @@ def draw_named_objects(image, objects, chosen, remarks, category_index, *, with_
     labels = [f"{name} {text}".strip() for name, text in zip(names, remarks, strict=True)]
     legend = {}
     if len(names) > _CROWDED:
-        font = font_for(min(large.shape[:2]))
+        font = font_for(_scale_of(large, boxes))
         for n, box in enumerate(boxes):
             if names[n] and font.getlength(labels[n]) > box[3] - box[1]:
                 labels[n] = remarks[n]
                 legend[names[n]] = "white" if single else colors[n]
+            if len(names) > _SWARMING and font.getlength(labels[n]) > box[3] - box[1]:
+                labels[n] = ""
 
     def mask_of(place):
         if hasattr(objects, "crop"):
@@ -279,6 +283,14 @@ def save_image_array_as_png(image, output_path):
 def color_of(number):
     """The colour of a class, or of any other number."""
     return STANDARD_COLORS[int(number) % len(STANDARD_COLORS)]
+
+
+def _scale_of(image, boxes):
+    """The shorter side that lines and letters are made for: the image's, less for small objects."""
+    shortest = min(image.shape[:2])
+    sides = boxes[np.isfinite(boxes).all(axis=1)]
+    sides = np.sqrt(np.maximum(0, (sides[:, 2] - sides[:, 0]) * (sides[:, 3] - sides[:, 1])))
+    return min(shortest, np.median(sides) / _LARGE_OBJECT) if len(sides) else shortest
 
 
 def _magnify(image):

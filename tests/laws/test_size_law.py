@@ -12,6 +12,7 @@ EXCEPTIONS = {
     "object_detection/model_lib_v2.py": "TFOD's signatures, whose names users pass",
     "object_detection/ops/nms.py:multiclass_nms": "a keyword for each field of post-processing",
     "object_detection/modeling/conv_block.py:__init__": "a keyword for each part of the unit",
+    "object_detection/prediction/predictor.py:__init__": "a keyword for each thing users set",
 }
 
 

@@ -1,5 +1,8 @@
 """Images of every kind become upright uint8 RGB."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -96,3 +99,39 @@ def test_files_that_are_no_image(tmp_path, content):
 
     with pytest.raises(pixels.UnreadableImage, match=r"a\.png"):
         pixels.read(path)
+
+
+def test_the_bytes_of_a_file(tmp_path):
+    Image.fromarray(RAMP).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    np.testing.assert_array_equal(pixels.read(content)[..., 0], RAMP)
+    with pytest.raises(pixels.UnreadableImage, match="image file of 4 bytes: not an image"):
+        pixels.read(b"none")
+
+
+def chunk(kind, content):
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
+def test_more_pixels_than_memory_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.png"
+    header = struct.pack(">II5B", 60_000, 60_000, 8, 2, 0, 0, 0)  # of 10 GB of pixels
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""))
+    with pytest.raises(pixels.UnreadableImage, match=r"bomb.png: .*pixels"):
+        pixels.read(path)
+    monkeypatch.setattr(pixels, "MAX_PIXELS", 100)
+    with pytest.raises(pixels.UnreadableImage, match="20 x 10, 0 million pixels"):
+        pixels.read(Image.new("RGB", (20, 10)))
+
+
+def test_very_wide_and_very_small_images():
+    assert pixels.read(Image.new("L", (20_000, 3))).shape == (3, 20_000, 3)
+    assert pixels.read(np.zeros([1, 1], np.uint8)).shape == (1, 1, 3)
+    with pytest.raises(pixels.UnreadableImage, match="0 x 5: it has no pixel"):
+        pixels.read(Image.new("RGB", (0, 5)))
+
+
+def test_enlarging_keeps_the_aspect_ratio():
+    assert pixels.enlarge(np.zeros([10, 25, 3], np.uint8), 40).shape == (40, 100, 3)
+    assert pixels.enlarge(np.zeros([10, 25, 3], np.uint8), 4).shape == (10, 25, 3)

@@ -14,7 +14,7 @@ from pycocotools import mask as rle_codec
 from object_detection import predict
 from object_detection.export import serving
 from object_detection.ops import image as resizers
-from object_detection.prediction import results
+from object_detection.prediction import command, results
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -108,7 +108,7 @@ def test_an_image_is_never_overwritten(tmp_path):
     before = (tmp_path / "a.png").read_bytes()
 
     with pytest.raises(ValueError, match=r"a\.png would overwrite an image"):
-        predict.predict_all(None, [tmp_path / "a.png"], tmp_path)
+        command.check_output([tmp_path / "a.png"], tmp_path, ["png"])
     assert (tmp_path / "a.png").read_bytes() == before
 
 

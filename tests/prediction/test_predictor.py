@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from bright_segmenter import BrightSegmenter
 from fake_detector import bright_rectangle
 from PIL import Image
 
@@ -89,6 +90,64 @@ def test_limits(export):
     assert len(Predictor(export, min_score=0.75).predict(picture())) == 1
     empty = Predictor(export, min_score=0.76, warm_up=False).predict(picture())
     assert empty.full_masks().shape == (0, 40, 60) and empty.rles() == []
+
+
+def test_the_threshold_has_two_names():
+    model = BrightSegmenter()
+    assert Predictor(model, warm_up=False).confidence_threshold == 0.7
+    assert Predictor(model, 0.3, warm_up=False).min_score == 0.3
+    predictor = Predictor(model, min_score=0.2, warm_up=False)
+    assert predictor.confidence_threshold == 0.2
+    predictor.min_score = 0.9
+    assert predictor.confidence_threshold == 0.9
+    with pytest.raises(ValueError, match="one thing: give one"):
+        Predictor(model, 0.3, min_score=0.2)
+    for options in ({"min_score": 1.5}, {"batch_size": 0}, {"min_image_size": 0}):
+        with pytest.raises(ValueError, match="between 0 and 1|at least 1"):
+            Predictor(model, **options)
+
+
+def test_images_are_enlarged_for_the_model(export, tmp_path):
+    model = BrightSegmenter()
+    predictor = Predictor(model, 0.5, min_image_size=80, warm_up=False)
+    found = predictor.predict(picture())
+    assert model.shapes_seen == [(1, 80, 120)]
+    np.testing.assert_allclose(found.boxes, [[10, 12, 30, 42]] * 3, atol=0.5)
+    assert found.full_masks().shape == (3, 40, 60)
+    np.testing.assert_allclose(found.full_masks()[0].sum(), 600, rtol=0.05)
+
+    config = export / "pipeline.config"
+    config.write_text("model { faster_rcnn { image_resizer { fixed_shape_resizer {} } } }")
+    try:
+        with pytest.raises(ValueError, match="no effect on .*fixed_shape_resizer.*Give its weigh"):
+            Predictor(export, min_image_size=80)
+    finally:
+        config.unlink()
+
+
+def test_a_folder_of_images(tmp_path):
+    for name in "ab":
+        Image.fromarray(picture()).save(tmp_path / f"{name}.png")
+    predictor = Predictor(BrightSegmenter(), warm_up=False)
+    found = dict(predictor.predict_folder(tmp_path, progress=False))
+    assert [path.name for path in found] == ["a.png", "b.png"]
+    assert all(len(each) == 3 for each in found.values())
+    with pytest.raises(ValueError, match="matches no file"):
+        list(predictor.predict_folder(tmp_path / "none"))
+
+
+def test_drawings(tmp_path):
+    predictor = Predictor(BrightSegmenter(exact=False), warm_up=False, label_map={1: "red"})
+    image = picture()
+    drawn = predictor.draw(image)
+    assert drawn.shape == (480, 720, 3) and image.max() == 255
+    np.testing.assert_array_equal(predictor.draw(image, predictor.predict(image)), drawn)
+    assert predictor.draw_heat_maps(image, masks_per_dim=2).shape == (40, 60, 3)
+
+
+def test_a_model_at_hand_that_is_none():
+    with pytest.raises(ValueError, match="the model given is no detection model"):
+        Predictor(lambda images: {"y": images})
 
 
 def test_where_names_come_from(export, tmp_path):

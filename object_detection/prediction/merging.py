@@ -1,0 +1,279 @@
+"""What was found in overlapping windows put together: an object that several saw comes out once.
+
+Two windows see the same pixels where they overlap. Of one object, whole or cut by a border, both
+find the same part there, so that two findings of one class are one object where their masks agree
+within the overlap. Pieces are then laid side by side, each pixel by the window in which it lies
+deepest: there the model has seen most of what is around it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from object_detection.ops.paste import MaskCrop
+
+AGREEMENT = 0.5  # least overlap (IoU) of two findings within what both windows see
+INSIDE = 0.7  # share of a cut piece that lies in another finding, to be a part of it
+WHOLE = 0.9  # share of all pixels of an object that one finding has to have to stand for all
+NEAR_BORDER = 0.02  # of a window's side: what comes so near to its border may go on behind it
+LEAST_NEAR = 2  # pixels
+
+
+class Finding(NamedTuple):
+    """One object in one window."""
+
+    box: np.ndarray  # [4] (ymin, xmin, ymax, xmax) pixels of the image
+    score: float
+    kind: int  # class id
+    mask: MaskCrop | None  # None: the model gives boxes only
+    window: int  # place of the window it was found in
+
+
+def merge(findings, windows, height, width):
+    """Makes one finding of those that are the same object.
+
+    Args:
+        findings: a list of `Finding`; those of one window are different objects, or pieces that
+            the window's border makes of one.
+        windows: the `Region` of each window.
+        height, width: of the image.
+
+    Returns:
+        A list of `Finding`, the best first; `window` is that of the best of its pieces.
+    """
+    pieces = [_Piece(each, windows[each.window], (height, width)) for each in findings]
+    of_window = [[] for _ in windows]
+    for number, piece in enumerate(pieces):
+        of_window[piece.finding.window].append(number)
+    pairs = sorted(_pairs(pieces, of_window, windows), key=lambda pair: (-pair[0], *pair[1:]))
+    objects = [_one_of(group) for group in _groups(pieces, pairs)]
+    objects.sort(key=lambda each: -each.finding.score)
+    return [each.finding for each in _without_remains(objects)]
+
+
+class _Piece:
+    """A finding with what merging asks of it.
+
+    Attributes:
+        mask: a tight `MaskCrop`; of a model without masks the whole box.
+        near: pixels from a border of the window that count as at it, (rows, columns).
+        cuts: of each side of the window, whether the image goes on behind it.
+        is_cut: whether the object may go on there.
+        windows: the windows it was seen in.
+    """
+
+    def __init__(self, finding, region, size):
+        self.finding, self.region, self.windows = finding, region, {finding.window}
+        self.mask = (finding.mask or _filled(finding.box, size)).tight()
+        self.near = tuple(
+            int(max(LEAST_NEAR, NEAR_BORDER * side)) for side in (region.height, region.width)
+        )
+        self.cuts = np.array(
+            [region.top > 0, region.left > 0, region.bottom < size[0], region.right < size[1]]
+        )
+        distances = np.abs(np.asarray(finding.box, np.float64) - np.array(region))
+        self.is_cut = bool((self.cuts & (distances <= self.near * 2)).any())
+
+    def part_in(self, area):
+        """The mask within an area (top, left, bottom, right), bool of the area's size."""
+        part = np.zeros((area[2] - area[0], area[3] - area[1]), bool)
+        rows, columns = self.mask.window
+        top, bottom = max(area[0], rows.start), min(area[2], rows.stop)
+        left, right = max(area[1], columns.start), min(area[3], columns.stop)
+        if top < bottom and left < right:
+            part[top - area[0] : bottom - area[0], left - area[1] : right - area[1]] = (
+                self.mask.pixels[
+                    top - rows.start : bottom - rows.start,
+                    left - columns.start : right - columns.start,
+                ]
+            )
+        return part
+
+    def depth(self, area):
+        """Pixels from each of an area to the nearest border that cuts, negative outside."""
+        far = 1e9
+        ends = np.where(self.cuts, np.array(self.region), [-far, -far, far, far])
+        y, x = np.arange(area[0], area[2]), np.arange(area[1], area[3])
+        y = np.minimum(y - ends[0], ends[2] - 1 - y)
+        x = np.minimum(x - ends[1], ends[3] - 1 - x)
+        return np.minimum(y[:, np.newaxis], x)
+
+
+def _filled(box, size):
+    """A box as a mask, for models without masks."""
+    top, left, bottom, right = np.clip(np.rint(box), 0, [*size, *size]).astype(int).tolist()
+    return MaskCrop(np.ones((max(0, bottom - top), max(0, right - left)), bool), top, left)
+
+
+def _pairs(pieces, of_window, windows):
+    """(agreement, a, b) of pieces in two windows that are the same object."""
+    places = np.array(windows)
+    for first, place in enumerate(places):
+        low = np.maximum(place[:2], places[first + 1 :, :2])
+        high = np.minimum(place[2:], places[first + 1 :, 2:])
+        # What both see; where they only meet a mere line, of which a corner is no part.
+        meeting = (high >= low).all(axis=1) & (high > low).any(axis=1)
+        for other in np.flatnonzero(meeting) if of_window[first] else ():
+            second = first + 1 + int(other)
+            area = (*low[other].tolist(), *high[other].tolist())
+            others = _reaching(pieces, of_window[second], area)
+            for a in _reaching(pieces, of_window[first], area):
+                for b in others:
+                    agreement = _agreement(pieces[a], pieces[b], area)
+                    if agreement:
+                        yield agreement, a, b
+
+
+def _reaching(pieces, numbers, area):
+    """Those with pixels in or near an area, which may be a mere line."""
+    found = []
+    for number in numbers:
+        piece = pieces[number]
+        (rows, columns), (y, x) = piece.mask.window, piece.near
+        if rows.start < area[2] + y and rows.stop > area[0] - y:
+            if columns.start < area[3] + x and columns.stop > area[1] - x:
+                found.append(number)
+    return found
+
+
+def _agreement(one, other, area):
+    """How far two pieces are the same within an area; 0 where they are not the same object."""
+    if one.finding.kind != other.finding.kind:
+        return 0.0
+    if area[0] == area[2] or area[1] == area[3]:
+        here, there = _along_border(one, area), _along_border(other, area)
+    else:
+        ends, others = _extent(one.mask), _extent(other.mask)
+        if ends[0] >= others[2] or others[0] >= ends[2]:
+            return 0.0
+        if ends[1] >= others[3] or others[1] >= ends[3]:
+            return 0.0
+        low = [max(area[k], min(ends[k], others[k])) for k in (0, 1)]
+        high = [min(area[k], max(ends[k], others[k])) for k in (2, 3)]
+        here, there = one.part_in((*low, *high)), other.part_in((*low, *high))
+    shared = int((here & there).sum())
+    if not shared:
+        return 0.0
+    sizes = int(here.sum()), int(there.sum())
+    overlap = shared / (sum(sizes) - shared)
+    # One window may see as two arms what the other sees whole: each arm is a part of it.
+    is_part = one.is_cut and other.is_cut and shared / min(sizes) >= INSIDE
+    return overlap if overlap >= AGREEMENT or is_part else 0.0
+
+
+def _along_border(piece, line):
+    """Where a piece touches the line at which its window and the next one meet, bool [n]."""
+    top, left, bottom, right = line
+    (y, x), region = piece.near, piece.region
+    if top == bottom:
+        strip = (top - y, left, top, right) if region.bottom == top else (top, left, top + y, right)
+        return piece.part_in(strip).any(axis=0)
+    strip = (top, left - x, bottom, left) if region.right == left else (top, left, bottom, left + x)
+    return piece.part_in(strip).any(axis=1)
+
+
+def _groups(pieces, pairs):
+    """Lists of pieces of one object each, joined from the pairs that agree best on.
+
+    Objects that one window tells apart stay apart, whatever another makes of them: of one window
+    only pieces that its border cuts and that do not lie on each other can be one object.
+    """
+    group_of = list(range(len(pieces)))
+    members = {number: [number] for number in group_of}
+    for _, a, b in pairs:
+        one, other = group_of[a], group_of[b]
+        if one == other or _are_told_apart(pieces, members[one], members[other]):
+            continue
+        for number in members[other]:
+            group_of[number] = one
+        members[one] += members.pop(other)
+    return [[pieces[number] for number in numbers] for numbers in members.values()]
+
+
+def _are_told_apart(pieces, group, others):
+    for a in group:
+        for b in others:
+            one, other = pieces[a], pieces[b]
+            if one.windows == other.windows:
+                (rows, columns), pixels = one.mask.window, one.mask.pixels
+                area = (rows.start, columns.start, rows.stop, columns.stop)
+                both_cut = one.is_cut and other.is_cut
+                if not both_cut or (other.part_in(area) & pixels).any():
+                    return True
+    return False
+
+
+def _one_of(group):
+    """The pieces of one object as one `_Piece`."""
+    best = max(group, key=lambda piece: piece.finding.score)
+    if len(group) == 1:
+        return best
+    windows = set().union(*(piece.windows for piece in group))
+    top, left = (min(getattr(piece.mask, side) for piece in group) for side in ("top", "left"))
+    ends = [piece.mask.window for piece in group]
+    bottom, right = max(rows.stop for rows, _ in ends), max(columns.stop for _, columns in ends)
+    mask = MaskCrop(_laid_together(group, (top, left, bottom, right)), top, left).tight()
+    whole = [piece for piece in group if not piece.is_cut]
+    if whole:
+        chosen = max(whole, key=lambda piece: piece.finding.score)
+        if chosen.mask.pixels.sum() >= WHOLE * mask.pixels.sum():
+            chosen.finding = chosen.finding._replace(score=best.finding.score)
+            chosen.windows = windows
+            return chosen
+    boxes = np.stack([piece.finding.box for piece in group])
+    box = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+    has_mask = best.finding.mask is not None
+    best.finding = best.finding._replace(box=box, mask=mask if has_mask else None)
+    best.mask, best.windows, best.is_cut = mask, windows, False
+    return best
+
+
+def _laid_together(group, area):
+    """The pixels of an object within an area, each by the window in which it lies deepest."""
+    pixels = np.zeros((area[2] - area[0], area[3] - area[1]), bool)
+    deepest = np.full(pixels.shape, -1.0)
+    by_window = {}
+    for piece in group:  # pieces of one window say together what it sees
+        by_window.setdefault(piece.finding.window, []).append(piece)
+    for pieces in by_window.values():
+        depth = pieces[0].depth(area)
+        deeper = depth > deepest
+        seen = np.logical_or.reduce([piece.part_in(area) for piece in pieces])
+        pixels[deeper] = seen[deeper]
+        deepest = np.maximum(deepest, depth)
+    return pixels
+
+
+def _without_remains(objects):
+    """Objects without pieces of others and without doubles, the best first.
+
+    A border may leave so little of an object that what is found there agrees with nothing: a cut
+    piece that lies inside another finding of its class goes.
+    """
+    if not objects:
+        return []
+    ends = np.array([_extent(each.mask) for each in objects])
+    sizes = np.array([each.mask.pixels.sum() for each in objects])
+    kept = np.ones(len(objects), bool)
+    # From the last on: the worse of two goes, unless the better one is the cut piece.
+    for k in range(len(objects) - 1, -1, -1):
+        piece = objects[k]
+        near = (ends[:, :2] < ends[k, 2:]).all(axis=1) & (ends[:, 2:] > ends[k, :2]).all(axis=1)
+        near[k] = False
+        for other in np.flatnonzero(near & kept):
+            against = objects[other]
+            if against.finding.kind != piece.finding.kind or against.windows <= piece.windows:
+                continue  # what one window tells apart stays apart
+            shared = int((against.part_in(tuple(ends[k].tolist())) & piece.mask.pixels).sum())
+            is_remains = piece.is_cut and shared >= INSIDE * sizes[k] and sizes[other] > sizes[k]
+            is_double = shared >= AGREEMENT * (sizes[k] + sizes[other] - shared)
+            is_double &= other < k and not piece.windows & against.windows
+            if shared and (is_remains or is_double):
+                kept[k] = False
+                break
+    return [each for each, is_kept in zip(objects, kept, strict=True) if is_kept]
+
+
+def _extent(mask):
+    rows, columns = mask.window
+    return rows.start, columns.start, rows.stop, columns.stop

@@ -1,0 +1,115 @@
+"""Frames of videos and webcams, and videos written, with OpenCV (extra `video`)."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+_RATE = 25.0  # frames a second, where the source does not say
+
+
+def is_webcam(source):
+    """Whether a source is the number of a webcam."""
+    return isinstance(source, (int, np.integer)) or str(source).isdecimal()
+
+
+def frames(source, max_frames=None):
+    """The frames of a video, one after the other.
+
+    Args:
+        source: path or address (rtsp://..., http://...) of a video, or the number of a webcam.
+        max_frames: end after so many.
+
+    Returns:
+        `Frames`.
+
+    Raises:
+        ValueError: it cannot be opened, or OpenCV is not installed.
+    """
+    return Frames(source, max_frames)
+
+
+class Frames:
+    """An iterator of uint8 [h, w, 3] RGB.
+
+    Attributes:
+        rate: frames a second.
+        count: how many there are; None where that is not known.
+        is_live: whether they come as time passes, of a webcam or over the network.
+    """
+
+    def __init__(self, source, max_frames):
+        cv2 = _opencv()
+        self._cv2, self._left = cv2, max_frames
+        webcam = is_webcam(source)
+        self.is_live = webcam or "://" in str(source)
+        if not self.is_live and not Path(source).is_file():
+            raise ValueError(f"there is no video {source}")
+        self._capture = cv2.VideoCapture(int(source) if webcam else os.fspath(source))
+        if not self._capture.isOpened():
+            what = f"webcam {source}" if webcam else f"{source} as a video"
+            raise ValueError(f"OpenCV cannot open {what}")
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if 0 < rate < 1000 else _RATE
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.count = count if count > 0 else None
+        if max_frames is not None:
+            self.count = min(max_frames, self.count or max_frames)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._left == 0:
+            self.close()
+        is_read, frame = self._capture.read() if self._capture.isOpened() else (False, None)
+        if not is_read:
+            self.close()
+            raise StopIteration
+        self._left = None if self._left is None else self._left - 1
+        if frame.ndim == 2:
+            return np.repeat(frame[..., np.newaxis], 3, axis=2)
+        return np.ascontiguousarray(frame[..., 2::-1])  # OpenCV has blue first
+
+    def close(self):
+        """Lets go of the file or the webcam."""
+        self._capture.release()
+
+
+class VideoFile:
+    """Writes frames of one size as an MP4.
+
+    Args:
+        path: of the file.
+        rate: frames a second.
+    """
+
+    def __init__(self, path, rate):
+        self._cv2, self._path, self._rate, self._writer = _opencv(), str(path), rate, None
+
+    def add(self, frame):
+        """Writes uint8 [h, w, 3] RGB; raises ValueError where no video can be written."""
+        if self._writer is None:
+            code = self._cv2.VideoWriter_fourcc(*"mp4v")
+            size = frame.shape[1], frame.shape[0]
+            self._writer = self._cv2.VideoWriter(self._path, code, self._rate, size)
+            if not self._writer.isOpened():
+                raise ValueError(f"OpenCV cannot write a video of {size[0]} x {size[1]} to "
+                                 f"{self._path}")  # fmt: skip
+        self._writer.write(np.ascontiguousarray(frame[..., ::-1]))
+
+    def close(self):
+        """Ends the file."""
+        if self._writer is not None:
+            self._writer.release()
+
+
+def _opencv():
+    try:
+        import cv2
+    except ImportError:
+        raise ValueError(
+            "videos and webcams need OpenCV: pip install opencv-python-headless (the extra "
+            "`video` of this package)"
+        ) from None
+    return cv2

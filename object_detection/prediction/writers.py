@@ -1,0 +1,287 @@
+"""Predictions of many images as files: pictures, JSON, COCO results, labelme, CSV, Supervisely.
+
+A writer gets image after image with `add` and ends with `close`.
+"""
+
+import base64
+import csv
+import io
+import json
+import os
+import shutil
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from object_detection.prediction import heat_maps, results
+from object_detection.utils import visualization_utils
+
+
+class Pictures:
+    """NAME.png: the image with what was found drawn over it."""
+
+    def __init__(self, folder, category_index):
+        self._folder, self._index = Path(folder), category_index
+
+    def add(self, name, file, image, prediction):
+        """Writes one picture."""
+        del file
+        picture = results.draw(image, prediction, self._index)
+        visualization_utils.save_image_array_as_png(picture, self._folder / f"{name}.png")
+
+    def close(self):
+        """Nothing is left to write."""
+
+
+class HeatMaps:
+    """NAME.heat.png: the mask probabilities of the best objects, `per_dim` x `per_dim` of them."""
+
+    def __init__(self, folder, per_dim=2):
+        self._folder, self._per_dim = Path(folder), per_dim
+
+    def add(self, name, file, image, prediction):
+        """Writes one picture; raises ValueError for a model without masks."""
+        del file
+        picture = heat_maps.montage(image, prediction, self._per_dim)
+        visualization_utils.save_image_array_as_png(picture, self._folder / f"{name}.heat.png")
+
+    def close(self):
+        """Nothing is left to write."""
+
+
+class Json:
+    """NAME.json, as `results.as_json` describes it."""
+
+    def __init__(self, folder, masks="rle", tolerance=0.0):
+        self._folder, self._masks, self._tolerance = Path(folder), masks, tolerance
+
+    def add(self, name, file, image, prediction):
+        """Writes one file."""
+        del image
+        entry = results.as_json(prediction, file, self._masks, self._tolerance)
+        _write_json(self._folder / f"{name}.json", entry)
+
+    def close(self):
+        """Nothing is left to write."""
+
+
+class Coco:
+    """coco_results.json, one list for all images, as pycocotools' `loadRes` and `evaluate` read it.
+
+    Args:
+        folder: where it goes.
+        truth: content of the COCO json whose image and category ids are used, or None: an image
+            is known by its file's name without ending (a number where it is one) and a category by
+            its id in the label map.
+    """
+
+    def __init__(self, folder, truth=None):
+        self._path, self._entries, self._names = Path(folder) / "coco_results.json", [], {}
+        self._images = self._categories = None
+        if truth is not None:
+            self._images = {}
+            for image in truth.get("images", ()):
+                self._images[image["file_name"]] = image["id"]
+                self._images.setdefault(Path(image["file_name"]).name, image["id"])
+            self._categories = {c["name"]: c["id"] for c in truth.get("categories", ())}
+
+    def add(self, name, file, image, prediction):
+        """Notes one image; raises ValueError where the COCO json does not have it or a class."""
+        del name, image
+        image_id, ids = Path(file).stem, None
+        if self._images is not None:
+            image_id = self._image_id(Path(file))
+            ids = {}
+            for number, title in zip(prediction.classes.tolist(), prediction.names, strict=True):
+                if title not in self._categories:
+                    known = ", ".join(map(repr, self._categories))
+                    raise ValueError(f"the COCO json has no category {title!r}; it has {known}")
+                ids[number] = self._categories[title]
+        elif self._names.setdefault(image_id, file) != file:
+            raise ValueError(
+                f"{file} and {self._names[image_id]} would both be image {image_id!r} of the COCO "
+                "results; give the json that numbers the images (--coco_json)"
+            )
+        self._entries += results.coco_entries(prediction, image_id, ids)
+
+    def _image_id(self, file):
+        for depth in range(len(file.parts), 0, -1):  # the longest end of the path that it knows
+            found = self._images.get("/".join(file.parts[-depth:]))
+            if found is not None:
+                return found
+        raise ValueError(f"the COCO json has no image {file.name!r}")
+
+    def close(self):
+        """Writes the file."""
+        lines = ",\n".join(json.dumps(entry) for entry in self._entries)
+        self._path.write_text(f"[\n{lines}\n]\n" if lines else "[]\n", encoding="utf-8")
+
+
+class Labelme:
+    """labelme/NAME.json for the labelme program: polygons to go on editing.
+
+    Parts of one object share a `group_id`. An object with holes, which no polygon of labelme has,
+    is a shape of type `mask`; an object without mask is a rectangle.
+    """
+
+    def __init__(self, folder, tolerance=0.5):
+        self._folder, self._tolerance = Path(folder) / "labelme", tolerance
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, name, file, image, prediction):
+        """Writes one file."""
+        shapes = []
+        for k in range(len(prediction)):
+            common = {
+                "label": prediction.names[k],
+                "description": "",
+                "score": round(float(prediction.scores[k]), 4),
+                "flags": {},
+            }
+            figures = self._figures(prediction, k)
+            group = k if len(figures) > 1 else None
+            shapes += [{**common, "group_id": group, **figure} for figure in figures]
+        path = os.path.relpath(Path(file).resolve(), self._folder.resolve())
+        content = {
+            "version": "5.4.0",
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": path.replace(os.sep, "/"),
+            "imageData": None,
+            "imageHeight": image.shape[0],
+            "imageWidth": image.shape[1],
+        }
+        _write_json(self._folder / f"{name}.json", content)
+
+    def _figures(self, prediction, k):
+        if not prediction.has_masks:
+            ymin, xmin, ymax, xmax = (round(float(v), 2) for v in prediction.boxes[k])
+            return [{"points": [[xmin, ymin], [xmax, ymax]], "shape_type": "rectangle"}]
+        parts = prediction.outlines(k, self._tolerance)
+        if any(part.holes for part in parts):
+            crop = prediction.crop(k).tight()
+            rows, columns = crop.window
+            corners = [[columns.start, rows.start], [columns.stop - 1, rows.stop - 1]]
+            encoded = base64.b64encode(_png(crop.pixels)).decode("ascii")
+            return [{"points": corners, "shape_type": "mask", "mask": encoded}]
+        return [
+            {"points": np.round(part.exterior, 2).tolist(), "shape_type": "polygon"}
+            for part in parts
+        ]
+
+    def close(self):
+        """Nothing is left to write."""
+
+
+class Csv:
+    """detections.csv: a row an object, in pixels, polygons in COCO's form (holes are filled)."""
+
+    COLUMNS = "filename,xmin,ymin,xmax,ymax,segmentation,class,confidence".split(",")
+
+    def __init__(self, folder, tolerance=0.5):
+        self._file = open(Path(folder) / "detections.csv", "w", newline="", encoding="utf-8")
+        self._rows, self._tolerance = csv.writer(self._file), tolerance
+        self._rows.writerow(self.COLUMNS)
+
+    def add(self, name, file, image, prediction):
+        """Writes the rows of one image; one without a class where nothing was found."""
+        del name, image
+        polygons = prediction.polygons(self._tolerance)
+        for k, (ymin, xmin, ymax, xmax) in enumerate(prediction.boxes.tolist()):
+            box = [round(v, 2) for v in (xmin, ymin, xmax, ymax)]
+            outline = "" if polygons is None else json.dumps(polygons[k])
+            score = round(float(prediction.scores[k]), 4)
+            self._rows.writerow([str(file), *box, outline, prediction.names[k], score])
+        if not len(prediction):
+            self._rows.writerow([str(file), *[""] * 7])
+
+    def close(self):
+        """Ends the file."""
+        self._file.close()
+
+
+class Supervisely:
+    """supervisely/: a project that Supervisely imports, with bitmaps (rectangles without masks).
+
+    Each object has the tag `confidence`. Images are copied; those that their EXIF orientation
+    turns are written upright, for Supervisely goes by the pixels as stored.
+    """
+
+    DATASET = "predictions"
+
+    def __init__(self, folder, categories):
+        self._project = Path(folder) / "supervisely"
+        self._images, self._annotations = (
+            self._project / self.DATASET / part for part in ("img", "ann")
+        )
+        for part in (self._images, self._annotations):
+            part.mkdir(parents=True, exist_ok=True)
+        self._classes = dict.fromkeys(categories, "bitmap")
+
+    def add(self, name, file, image, prediction):
+        """Writes the annotation and the image."""
+        self._classes.update(dict.fromkeys(prediction.names, "bitmap"))
+        if not prediction.has_masks:
+            self._classes = dict.fromkeys(self._classes, "rectangle")
+        stored = Path(file)
+        title = name if name.lower().endswith(stored.suffix.lower()) else name + stored.suffix
+        if _is_turned(stored):
+            title = Path(title).stem + ".png"
+            visualization_utils.save_image_array_as_png(image, self._images / title)
+        else:
+            shutil.copyfile(stored, self._images / title)
+        objects = [supervisely_object(prediction, k) for k in range(len(prediction))]
+        size = {"height": image.shape[0], "width": image.shape[1]}
+        content = {"description": "", "size": size, "tags": [], "objects": objects}
+        _write_json(self._annotations / f"{title}.json", content)
+
+    def close(self):
+        """Writes meta.json."""
+        classes = [
+            {"title": title, "shape": shape, "color": visualization_utils.color_of(k)}
+            for k, (title, shape) in enumerate(self._classes.items())
+        ]
+        tag = {"name": "confidence", "value_type": "any_number", "color": "#ffca28"}
+        meta = {"classes": classes, "tags": [tag], "projectType": "images"}
+        _write_json(self._project / "meta.json", meta)
+
+
+def supervisely_object(prediction, k):
+    """Object `k` of a prediction as Supervisely's annotations hold it."""
+    found = {
+        "classTitle": prediction.names[k],
+        "description": "",
+        "tags": [{"name": "confidence", "value": round(float(prediction.scores[k]), 4)}],
+    }
+    crop = prediction.crop(k)
+    if crop is not None and crop.pixels.any():
+        crop = crop.tight()
+        data = base64.b64encode(zlib.compress(_png(crop.pixels))).decode("ascii")
+        bitmap = {"data": data, "origin": [crop.left, crop.top]}
+        return {**found, "geometryType": "bitmap", "bitmap": bitmap}
+    limits = np.array([prediction.height, prediction.width] * 2)
+    top, left, bottom, right = np.clip(np.rint(prediction.boxes[k]), 0, limits).astype(int).tolist()
+    # Its rectangles end with their last pixel.
+    corners = [[left, top], [max(left, right - 1), max(top, bottom - 1)]]
+    points = {"exterior": corners, "interior": []}
+    return {**found, "geometryType": "rectangle", "points": points}
+
+
+def _png(mask):
+    """A mask as a PNG of two colours, the first of which is transparent."""
+    picture = Image.fromarray(mask.astype(np.uint8)).convert("P")
+    picture.putpalette([0, 0, 0, 255, 255, 255])
+    with io.BytesIO() as file:
+        picture.save(file, "PNG", transparency=0, bits=1)
+        return file.getvalue()
+
+
+def _is_turned(file):
+    with Image.open(file) as image:
+        return image.getexif().get(0x0112, 1) != 1
+
+
+def _write_json(path, content):
+    path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
