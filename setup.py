@@ -66,7 +66,6 @@ setup(
             "playwright>=1.50",
             "hotcoco>=1.3,<2",
             "opencv-python-headless>=4.10",
-            "opencv-python-headless>=4.10",
             "starlette>=0.40",
             "uvicorn>=0.30",
             "orjson>=3.10",
