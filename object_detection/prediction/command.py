@@ -24,6 +24,7 @@ def predict_images(given, patterns):
     if given.mode == "bboxes":
         boxes = boxes_of(given.boxes_file, given.boxes_classes)
     predictor = _predictor(given, mode)
+    predictor.progress = True
     output = Path(given.output)
     check_output(files, output, given.format)
     output.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+from tqdm import tqdm
 
 from object_detection.prediction import (
     batches,
@@ -49,6 +50,10 @@ class Predictor:
         warm_up: run the model once at the start, so that the first image does not wait.
         min_score: another name of `confidence_threshold`.
 
+    Attributes:
+        categories: {id: name} of the label map.
+        progress: whether a bar tells how many regions of an image are done (False at first).
+
     Raises:
         ValueError: no such model, or one with other inputs or outputs; a class that the label map
             does not have; a number out of its range.
@@ -82,6 +87,7 @@ class Predictor:
         self.max_detections = max_detections
         self.batch_size = batch_size
         self.class_suffix = class_suffix
+        self.progress = False
         self._model = loaded_model.load(
             model,
             label_map=label_map,
@@ -175,8 +181,6 @@ class Predictor:
         Raises:
             ValueError: no image is there; `pixels.UnreadableImage`: one that cannot be used.
         """
-        from tqdm import tqdm
-
         files = image_files.find([folder])
         bar = tqdm(files, unit="image", desc="predict", disable=not progress)
         with bar:
@@ -258,7 +262,10 @@ class Predictor:
             return self._detect_full([image])[0]
         joins = isinstance(self.mode, SlidingWindow) and len(regions) > 1
         threshold = self.confidence_threshold * (_PIECES_THRESHOLD if joins else 1.0)
-        cuts = (region.cut(image) for region in regions)
+        bar = tqdm(
+            regions, unit="region", leave=False, disable=not self.progress or len(regions) < 2
+        )
+        cuts = (region.cut(image) for region in bar)
         found = batches.by_size(
             cuts, lambda parts: self._detect(parts, threshold), self._batch_size
         )
@@ -328,6 +335,8 @@ def _class_ids(classes, categories):
     ids = {name: number for number, name in categories.items()}
     chosen = []
     for each in classes:
+        if isinstance(each, str) and each not in ids and each.isdecimal():
+            each = int(each)  # as a command's flag gives an id
         if isinstance(each, str) and each not in ids:
             known = ", ".join(map(repr, ids)) or "none: give label_map"
             raise ValueError(f"the model has no class {each!r}; its classes are {known}")

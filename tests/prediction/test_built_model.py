@@ -7,6 +7,7 @@ from fake_detector import bright_rectangle
 
 from object_detection.compat.checkpoint_map import checkpoint_of
 from object_detection.config import pipeline_file
+from object_detection.ops import image
 from object_detection.prediction import built_model
 from object_detection.prediction.predictor import Predictor
 
@@ -65,3 +66,20 @@ def test_a_config_in_an_archive_is_named_in_its_errors(weights, tmp_path):
     with pytest.raises(ValueError, match=r"export.tar.gz \(zoo/pipeline.config\)"):
         Predictor(tmp_path / "export.tar.gz")
     assert pipeline_file.NAME == "pipeline.config"
+
+
+def test_the_shorter_side_can_be_set(weights):
+    predictor = Predictor(weights, 0.5, min_image_size=80)  # the picture's is 40
+    found = predictor.predict(picture())
+    np.testing.assert_allclose(found.boxes, [[10, 12, 30, 42]], atol=0.6)
+
+
+def test_a_resizer_with_another_shorter_side():
+    keep = image.KeepAspectRatio(600, 1024, method=image.BICUBIC)
+    other = built_model.with_shorter_side(keep, 300)
+    assert (other.min_dimension, other.max_dimension) == (300, 512)  # 1024 / 600 * 300
+    assert other.method == image.BICUBIC
+    free = built_model.with_shorter_side(image.Identity(), 200)
+    assert (free.min_dimension, free.max_dimension) == (200, 600)
+    fixed = built_model.with_shorter_side(image.FixedShape(64, 64, image.AREA), 32)
+    assert [int(side) for side in fixed.true_shape(100, 50)] == [64, 32]

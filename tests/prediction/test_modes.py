@@ -116,7 +116,7 @@ def test_classes_and_their_suffix():
     labels = {1: "red", 2: "green", 3: "blue"}
     found = predict(None, label_map=labels, classes=["green"], class_suffix="_net")
     assert found.names == ("green_net",) and found.classes.tolist() == [2]
-    assert predict(None, classes=1).names == ("class 1",)
+    assert predict(None, classes=1).names == predict(None, classes=["1"]).names == ("class 1",)
     assert len(predict(None, label_map=labels, classes=["blue", "red"])) == 1
     with pytest.raises(ValueError, match="no class 'pink'; its classes are 'red', 'green', 'blue'"):
         predict(None, label_map=labels, classes="pink")
