@@ -110,7 +110,7 @@ def _define_our_flags_of_training():
         "input_images_every_n_steps",
         500,
         "Steps between two pictures of the input in TensorBoard, with its boxes and masks after "
-        "augmentation; the first is of the first step. --norecord_summaries: none.",
+        "augmentation; the first is of the first step. --record_summaries=false: none.",
         lower_bound=1,
     )
     flags.DEFINE_integer(

@@ -15,7 +15,10 @@ def in_use() -> dict[str, float]:
     """Summary tag -> MB: of the process; of each GPU now, and at most since the run began."""
     found = {"memory/process_MB": of_process()}
     for number in range(len(tf.config.list_logical_devices("GPU"))):
-        info = tf.config.experimental.get_memory_info(f"GPU:{number}")
+        try:
+            info = tf.config.experimental.get_memory_info(f"GPU:{number}")
+        except (ValueError, tf.errors.OpError):  # an allocator that keeps no count
+            continue
         found[f"memory/gpu{number}_MB"] = info["current"] / _MB
         found[f"memory/gpu{number}_peak_MB"] = info["peak"] / _MB
     return found
