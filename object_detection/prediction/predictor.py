@@ -21,7 +21,7 @@ from object_detection.prediction.modes import FullImage, GivenBoxes, SlidingWind
 from object_detection.prediction.prediction import Prediction, unmold_mask
 
 CONFIDENCE_THRESHOLD = 0.7
-_PIECES_THRESHOLD = 0.5  # share of the threshold from which on pieces of an object are joined
+_PIECES_THRESHOLD = 0.25  # share of the threshold from which on pieces of an object are joined
 
 
 class Predictor:
