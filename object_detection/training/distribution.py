@@ -1,5 +1,6 @@
 """Which devices and processes a run is spread over, and how its batch is divided among them."""
 
+import functools
 import json
 import os
 
@@ -107,8 +108,19 @@ def for_all_workers(strategy: tf.distribute.Strategy, flag: bool) -> bool:
     resolver = strategy.cluster_resolver
     if resolver is None or _num_workers(resolver.cluster_spec().as_dict()) < 2:
         return flag
-    raised = strategy.run(lambda: tf.constant(float(flag)))
-    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, raised, axis=None)) > 0
+    return float(_sum_of(strategy)(tf.constant(float(flag)))) > 0
+
+
+@functools.lru_cache(maxsize=1)
+def _sum_of(strategy):
+    """A number of each worker -> their sum; compiled, as it is asked for at every step."""
+
+    @tf.function
+    def total(number):
+        shares = strategy.run(lambda: tf.identity(number))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
+
+    return total
 
 
 def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
