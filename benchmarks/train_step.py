@@ -2,11 +2,13 @@
 
     python benchmarks/train_step.py [--config FILE] [--height 640 --width 640] [--batch 1]
                                     [--steps 5] [--objects 7]
+                                    [--precision float32|bfloat16|both]
 
 Without --config it is Mask R-CNN on ResNet-50 C4 with 90 classes, 300 proposals, 64 rois a step
 and 33 x 33 masks from four convolutions: the model that is usually compared. The batch is random
 pixels with elliptic objects; the optimizer is SGD with momentum. Prints the median of the steps
-after two for warming up, and the process' peak memory.
+after two for warming up, and the process' peak memory. With --precision both two models step in
+turns, and the ratio of their times is printed.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from object_detection.builders import model_builder
+from object_detection.modeling.precision import PRECISIONS
 from object_detection.protos import model_pb2
 from object_detection.structures import GroundTruth, Images
 
@@ -112,6 +115,41 @@ def tame(network):
 
 def main():
     """Builds, steps, prints."""
+    options = options_of_command_line()
+    names = PRECISIONS if options.precision == "both" else (options.precision,)
+    if options.config:
+        from object_detection.config import pipeline_file
+
+        config = pipeline_file.load(options.config).model
+    else:
+        config = text_format.Parse(RESNET50_C4_MASKS, model_pb2.DetectionModel())
+    images, truth = random_batch(
+        options.batch,
+        options.height,
+        options.width,
+        options.objects,
+        config.faster_rcnn.num_classes,
+    )
+    steps, seconds = {}, {name: [] for name in names}
+    for name in names:
+        tf.keras.utils.set_random_seed(0)
+        network = model_builder.build_network(config, is_training=True, precision=name)
+        tame(network)
+        steps[name] = train_step_of(network)
+    for number in range(options.steps + 2):
+        for name, step in steps.items():  # in turns, so that a busy machine slows both
+            start = time.perf_counter()
+            loss = float(step(images, truth, tf.constant([0, number])))
+            seconds[name].append(time.perf_counter() - start)
+            print(
+                f"{name} step {number}: {seconds[name][-1]:.2f} s, loss {loss:.4f}",
+                flush=True,
+            )
+    report(options, seconds)
+
+
+def options_of_command_line():
+    """The options, see the top."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", help="a pipeline.config; its model is timed")
     parser.add_argument("--height", type=int, default=640)
@@ -119,31 +157,34 @@ def main():
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--objects", type=int, default=7)
     parser.add_argument("--steps", type=int, default=5)
-    options = parser.parse_args()
-    if options.config:
-        from object_detection.config import pipeline_file
+    parser.add_argument(
+        "--precision",
+        choices=(*PRECISIONS, "both"),
+        default=PRECISIONS[0],
+        help="of convolutions and matrix products; both: two models in turns, and their ratio",
+    )
+    return parser.parse_args()
 
-        config = pipeline_file.load(options.config).model
-    else:
-        config = text_format.Parse(RESNET50_C4_MASKS, model_pb2.DetectionModel())
-    network = model_builder.build_network(config, is_training=True)
-    tame(network)
-    images, truth = random_batch(
-        options.batch, options.height, options.width, options.objects, network.num_classes
-    )
-    step, seconds = train_step_of(network), []
-    for number in range(options.steps + 2):
-        start = time.perf_counter()
-        loss = float(step(images, truth, tf.constant([0, number])))
-        seconds.append(time.perf_counter() - start)
-        print(f"step {number}: {seconds[-1]:.2f} s, loss {loss:.4f}", flush=True)
+
+def report(options, seconds):
+    """Prints medians, the ratio of two precisions and the peak memory."""
+    medians = {}
+    for name, all_of_them in seconds.items():
+        timed = all_of_them[2:]
+        medians[name] = statistics.median(timed)
+        print(
+            f"{options.height}x{options.width} batch {options.batch} {name}: median "
+            f"{medians[name]:.2f} s a step (min {min(timed):.2f}, max {max(timed):.2f}, "
+            f"first {all_of_them[0]:.1f})"
+        )
+    if len(medians) > 1:
+        best = {name: min(all_of_them[2:]) for name, all_of_them in seconds.items()}
+        print(
+            f"float32 / bfloat16: {medians['float32'] / medians['bfloat16']:.2f} of the medians, "
+            f"{best['float32'] / best['bfloat16']:.2f} of the fastest"
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    timed = seconds[2:]
-    print(
-        f"{options.height}x{options.width} batch {options.batch}: median "
-        f"{statistics.median(timed):.2f} s a step (min {min(timed):.2f}, max {max(timed):.2f}, "
-        f"first {seconds[0]:.1f}), peak memory {peak:.0f} MB"
-    )
+    print(f"peak memory {peak:.0f} MB{' of both together' if len(medians) > 1 else ''}")
 
 
 if __name__ == "__main__":
