@@ -25,8 +25,8 @@ def export_inference_graph(
         side_input_shapes, side_input_types, side_input_names: go with use_side_inputs.
 
     Raises:
-        ValueError: side inputs, faults of the config, an input type that is not supported, or a
-            checkpoint that does not fit.
+        ValueError: side inputs, faults of the config, an input type that is not supported, a
+            checkpoint that does not fit, or a written model that answers otherwise than its.
     """
     del side_input_shapes, side_input_types, side_input_names
     if use_side_inputs:

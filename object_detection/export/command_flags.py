@@ -2,13 +2,13 @@
 
 from absl import flags
 
-from object_detection.export.options import MASK_FORMS, ExportOptions
+from object_detection.export.options import MASK_FORMS, PRECISIONS, ExportOptions
 
 SIDE_INPUTS = ("side_input_shapes", "side_input_types", "side_input_names")
 
 
-def define():
-    """Defines them; called once, by the command that runs."""
+def define(values=flags.FLAGS):
+    """Defines them in absl's `values`; called once, by the command that runs."""
     flags.DEFINE_enum(
         "masks",
         "box",
@@ -16,26 +16,53 @@ def define():
         "box: detection_masks inside each box, as TFOD gives them. image or rle: beside that, a "
         "signature image_masks or rle_masks with uint8 masks of the whole image, or with COCO's "
         "run-length codes. none: no masks, which are then not computed.",
+        flag_values=values,
     )
     flags.DEFINE_float(
-        "score_threshold", None, "Leave out detections whose score is not above this."
+        "score_threshold",
+        None,
+        "Leave out detections whose score is not above this.",
+        flag_values=values,
     )
-    flags.DEFINE_integer("max_detections", None, "Keep at most so many of the best of an image.")
+    flags.DEFINE_integer(
+        "max_detections",
+        None,
+        "Keep at most so many of the best of an image.",
+        flag_values=values,
+    )
     flags.DEFINE_list(
-        "classes", [], "Detect only these classes: ids or names of the label map, by commas."
+        "classes",
+        [],
+        "Detect only these classes: ids or names of the label map, by commas.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        list(PRECISIONS),
+        "What convolutions and matrix products are computed in. auto takes the faster on this "
+        "machine; what bfloat16 costs in accuracy on the test image is said.",
+        flag_values=values,
     )
     flags.DEFINE_boolean(
         "optimize",
         False,
         "Fold norms into the convolutions and write the weights as constants: faster, the same "
         "numbers but for rounding; checkpoint/ keeps the trained weights.",
+        flag_values=values,
     )
     flags.DEFINE_boolean(
         "verify",
         True,
         "Load what was written in a new process and compare its answer with the checkpoint's.",
+        flag_values=values,
     )
-    flags.DEFINE_string("test_image", None, "Verify with this image instead of a drawn one.")
+    flags.DEFINE_string(
+        "test_image",
+        None,
+        "Verify with this image instead of a drawn one.",
+        flag_values=values,
+    )
 
 
 def define_side_inputs():
@@ -60,6 +87,7 @@ def options_of(given, *, input_type, raw=False):
         score_threshold=given.score_threshold,
         max_detections=given.max_detections,
         classes=tuple(given.classes),
+        precision=given.precision,
         optimize=given.optimize,
         verify=given.verify,
         test_image=given.test_image,

@@ -78,6 +78,14 @@ def class_ids(chosen, num_classes, label_map):
     return tuple(sorted(found))
 
 
+def changes_the_network(options):
+    """Whether an export computes anything else than the checkpoint's model."""
+    untouched = ExportOptions()
+    changing = ("score_threshold", "max_detections", "classes", "precision", "optimize")
+    changed = [name for name in changing if getattr(options, name) != getattr(untouched, name)]
+    return bool(changed) or options.masks == "none"
+
+
 def narrow(network, options, ids):
     """Lets a network find no more than the options ask for; what is not asked for is not computed.
 

@@ -15,6 +15,7 @@ from absl import logging
 from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.compat import checkpoint_reader
 from object_detection.export import batching, folding, model_info, options, serving, verification
+from object_detection.modeling import precision
 
 LABEL_MAP = "label_map.pbtxt"
 _TIMED_RUNS = 3
@@ -103,9 +104,7 @@ def served(export, folder):
         asked = verification.question(chosen.input_type, chosen.test_image)
         whole = verification.answer(detector, resizer, asked.image)
         expected = Expected(asked, verification.narrowed(whole, chosen, export.ids))
-    plain = options.ExportOptions(chosen.input_type, chosen.raw)
-    changed = ("masks", "score_threshold", "max_detections", "classes", "precision", "optimize")
-    if any(getattr(chosen, name) != getattr(plain, name) for name in changed):
+    if options.changes_the_network(chosen):
         options.narrow(network, chosen, export.ids)
         if chosen.optimize:
             logging.info("%d norms folded into their convolutions", folding.fold(network))
@@ -136,13 +135,10 @@ def served(export, folder):
 
 def _in_precision(network, resizer, chosen, expected):
     """The network's `Detector` in the precision that is asked for, and the options with it."""
-    names = ("float32", "bfloat16") if chosen.precision == "auto" else (chosen.precision,)
+    names = precision.PRECISIONS if chosen.precision == "auto" else (chosen.precision,)
     detectors, seconds = {}, {}
     for name in names:
-        if chosen.precision != "float32":
-            from object_detection.modeling import precision
-
-            precision.compute_in(network, name)
+        precision.compute_in(network, name)
         detectors[name] = batching.Detector(network, raw=chosen.raw)
         if chosen.optimize:
             detectors[name].freeze()
@@ -188,7 +184,7 @@ def verify(export, served_model, folder, frozen_graph=None):
         return {"verified": False}
     found = verification.ask_files(folder, expected.asked, frozen_graph)
     wanted, tolerance, report = expected.wanted, verification.FLOAT32, {}
-    if info["precision"] == "bfloat16":
+    if info["precision"] == precision.BFLOAT16:
         own = verification.answer(module.detector, export.resizer, expected.asked.image)
         report["bfloat16_beside_float32"] = verification.agreement(own, wanted)
         print(f"bfloat16 beside float32 on the test image: {report['bfloat16_beside_float32']}")

@@ -172,10 +172,11 @@ def compare(signatures, wanted, tolerance, more_allowed=False):
 
 def _differences(got, wanted, tolerance, more_allowed):
     """What is different, as texts."""
-    missing = {k for k in wanted if k not in got and not k.startswith("raw_")}
+    contract = ("detection_", "num_detections", "raw_detection_scores")
+    missing = {k for k in wanted if k not in got and k.startswith(contract)}
     if missing:
         return [f"it lacks {', '.join(sorted(missing))}"]
-    numbers = {k: v for k, v in got.items() if v.dtype.kind == "f"}
+    numbers = {k: v for k, v in got.items() if k.startswith(contract) and v.dtype.kind == "f"}
     faults = [f"{k} is not finite" for k, v in numbers.items() if not np.isfinite(v).all()]
     count, found = (int(x["num_detections"][0]) for x in (wanted, got))
     spare = int(_TIES * count)

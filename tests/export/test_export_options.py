@@ -57,3 +57,11 @@ def test_names_need_a_label_map():
 def test_what_does_not_fit_is_told(chosen, stages, message):
     with pytest.raises(ValueError, match=message):
         options.check(ExportOptions(**chosen), model(stages))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "changes"),
+    [({}, False), ({"masks": "rle"}, False), ({"masks": "none"}, True), ({"optimize": True}, True)],
+)
+def test_which_options_change_the_network(chosen, changes):
+    assert options.changes_the_network(ExportOptions(**chosen)) == changes

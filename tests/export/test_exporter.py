@@ -13,6 +13,7 @@ from object_detection.compat import checkpoint_map
 from object_detection.config import pipeline_file
 from object_detection.export import exporter, frozen_graph, preparation, verification
 from object_detection.export.options import ExportOptions
+from object_detection.ops.image import Identity
 from object_detection.protos import pipeline_pb2
 
 
@@ -272,3 +273,17 @@ def test_a_graph_of_tfods_names(fake_network, tmp_path):
     # An export of the other kind in its place leaves nothing of it.
     export(config_with(), run, folder)
     assert sorted(path.name for path in folder.iterdir()) == sorted(exporter.PARTS)
+
+
+def test_tensors_that_a_graph_has_not_got_are_told(fake_network, tmp_path):
+    graph_options = frozen_graph.GraphOptions(additional_outputs=("anchors:0",))
+    module = frozen_graph.serving.FromImages(bright_rectangle(), Identity())
+    with pytest.raises(ValueError, match="anchors is not in the graph"):
+        frozen_graph._trace(module, None, ExportOptions(), graph_options.additional_outputs)
+
+
+@pytest.mark.parametrize("shape", [(600, 600, 3), (1, 600, 600, 4), (1, 0, 600, 3)])
+def test_shapes_that_are_none_of_images(shape, tmp_path):
+    graph_options = frozen_graph.GraphOptions(input_shape=shape)
+    with pytest.raises(ValueError, match="batch, height, width and 3"):
+        frozen_graph.export(config_with(), "run", tmp_path / "new", ExportOptions(), graph_options)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import flags
 from test_export_models import CONFIG
 
 from object_detection import exporter_main_v2
@@ -13,6 +14,8 @@ from object_detection.builders import model_builder
 from object_detection.compat import checkpoint_map
 from object_detection.config import pipeline_file
 from object_detection.config.errors import ConfigError
+from object_detection.export import command_flags
+from object_detection.export.options import ExportOptions
 from object_detection.prediction.predictor import Predictor
 
 REPOSITORY = Path(__file__).parents[2]
@@ -77,6 +80,16 @@ def test_changes_of_the_config(tmp_path):
     assert model.first_stage_nms_iou_threshold == pytest.approx(0.6)
 
 
+def test_flags_become_options():
+    values = flags.FlagValues()
+    command_flags.define(values)
+    values(["export", "--masks=rle", "--classes=cat,3", "--score_threshold=.4", "--noverify"])
+    options = command_flags.options_of(values, input_type="tf_example", raw=True)
+    assert options == ExportOptions(
+        "tf_example", True, masks="rle", classes=("cat", "3"), score_threshold=0.4, verify=False
+    )
+
+
 @pytest.mark.slow
 def test_a_whole_export(tmp_path):
     (tmp_path / "labels.pbtxt").write_text("item { id: 1 name: 'cat' }")
@@ -90,6 +103,7 @@ def test_a_whole_export(tmp_path):
         "--config_override=model { faster_rcnn { first_stage_max_proposals: 6 } }",
         "--config_override=model.faster_rcnn.num_classes=3",
         f"--config_override=train_input_reader {{ label_map_path: '{tmp_path}/labels.pbtxt' }}",
+        *("--max_detections=5", "--classes=cat", "--masks=rle", "--optimize"),
     )
 
     assert done.returncode == 0, done.stderr
@@ -99,4 +113,5 @@ def test_a_whole_export(tmp_path):
     predictor = Predictor(tmp_path / "export")
     assert predictor.categories == {1: "cat"}
     prediction = predictor.predict(np.full([50, 60, 3], 90, np.uint8))
-    assert len(prediction) <= 8 and (prediction.height, prediction.width) == (50, 60)
+    assert len(prediction) <= 5 and set(prediction.names) <= {"cat"}
+    assert (prediction.height, prediction.width) == (50, 60)
