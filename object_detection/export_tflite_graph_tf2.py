@@ -13,9 +13,10 @@ def main():
     """Says what to run; the exit code."""
     return successor.tell(
         "export_tflite_graph_tf2.py",
-        "TFOD exports SSD and CenterNet so, never Faster or Mask R-CNN; export a SavedModel.",
-        "python -m object_detection.exporter_main_v2 --pipeline_config_path={pipeline_config_path} "
-        "--trained_checkpoint_dir={trained_checkpoint_dir} --output_directory={output_directory}",
+        "TFOD exports SSD and CenterNet so, never Faster or Mask R-CNN.",
+        "python -m object_detection.export_tflite --pipeline_config_path={pipeline_config_path} "
+        "--trained_checkpoint_dir={trained_checkpoint_dir} "
+        "--output={output_directory}/model.tflite",
         pipeline_config_path="PIPELINE_CONFIG",
         trained_checkpoint_dir="CHECKPOINT_DIR",
         output_directory="OUTPUT_DIR",

@@ -1,0 +1,183 @@
+"""A detector's graph in operations that other runtimes have too.
+
+Not all readers of ONNX, nor TensorFlow Lite's built-in operations, know TensorFlow's CropAndResize,
+its old resizing and its loops over images. What stands here computes the same numbers from reads of
+single cells, for a whole batch at once.
+"""
+
+import contextlib
+
+import tensorflow as tf
+
+from object_detection.modeling.roi_stage import RoiCropper
+from object_detection.ops import boxes as box_ops
+from object_detection.ops import image as image_ops
+
+METHODS = (image_ops.BILINEAR, image_ops.NEAREST_NEIGHBOR)
+
+
+@contextlib.contextmanager
+def portable_crops(network):
+    """What is traced of a network within cuts its rois out portably."""
+    stage = network.roi_stage
+    if stage is None:
+        yield
+        return
+    former = stage.cropper
+    stage.cropper = PortableCropper(former.settings)
+    try:
+        yield
+    finally:
+        stage.cropper = former
+
+
+class PortableCropper(RoiCropper):
+    """`RoiCropper` without CropAndResize."""
+
+    def crop_rows(self, features, boxes_px, owner, image_shape, size, training=False):
+        """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32."""
+        del training
+        maps = [features[level] for level in sorted(features)]
+        levels = self._levels(features, boxes_px, image_shape)
+        boxes = box_ops.to_normalized(boxes_px, image_shape[0], image_shape[1])
+        return crop(maps, boxes, owner, levels, size, fading=self.settings.matmul)
+
+
+def crop(maps, boxes, owner, levels, size, *, fading):
+    """Crops of boxes, each from its own map, all with the same reads.
+
+    Args:
+        maps: list of [B, h, w, C].
+        boxes: [n, 4], normalized.
+        owner: [n] int32, the image of each box.
+        levels: [n] int32, the map of each box.
+        size: int S.
+        fading: whether to compute `ops.roi_align.crop_matmul` instead of its `crop`.
+
+    Returns:
+        [n, S, S, C] in the maps' type.
+    """
+    shapes = tf.stack([tf.shape(cells)[:3] for cells in maps])  # [L, (B, h, w)]
+    first = tf.cumsum(tf.reduce_prod(shapes, axis=1), exclusive=True)
+    cells = tf.concat([tf.reshape(x, [-1, x.shape[-1]]) for x in maps], axis=0)
+    own = tf.gather(shapes, levels)
+    height, width = own[:, 1:2], own[:, 2:3]
+    origin = tf.gather(first, levels)[:, tf.newaxis] + owner[:, tf.newaxis] * height * width
+    taps = _fading_taps if fading else _taps
+    columns = taps(boxes[:, 1:2], boxes[:, 3:4], width, size)
+    crops = 0.0
+    for row, row_weight in taps(boxes[:, 0:1], boxes[:, 2:3], height, size):
+        line = (origin + row * width)[:, :, tf.newaxis]
+        for column, column_weight in columns:
+            weight = row_weight[:, :, tf.newaxis] * column_weight[:, tf.newaxis]
+            reading = tf.gather(cells, line + column[:, tf.newaxis])
+            crops += reading * tf.cast(weight, cells.dtype)[..., tf.newaxis]
+    return tf.ensure_shape(crops, [None, size, size, maps[0].shape[-1]])
+
+
+def resize_batch(resizer, pixels):
+    """What a resizer does, to a batch of images of one size.
+
+    Args:
+        resizer: one of the structures of `ops.image`.
+        pixels: [B, h, w, 3] of any number type.
+
+    Returns:
+        `resized` [B, H, W, 3] float32 and `true_shape` [B, 2] int32.
+
+    Raises:
+        ValueError: a `resize_method` that is not among `METHODS`.
+    """
+    shape = tf.shape(pixels)
+    size = resizer.true_shape(shape[1], shape[2])
+    method = getattr(resizer, "method", None)
+    x = tf.cast(pixels, tf.float32)
+    if method is not None:
+        aligned = isinstance(resizer, image_ops.ConditionalShape)
+        x = _resize_axis(x, 2, size[1], method, aligned)
+        x = _resize_axis(x, 1, size[0], method, aligned)
+    x = image_ops.as_float(x, grayscale=getattr(resizer, "grayscale", False))
+    x = _pad_batch(resizer, x, size)
+    return x, tf.broadcast_to(tf.stack(size), [shape[0], 2])
+
+
+def _pad_batch(resizer, x, size):
+    """[B, H, W, 3] padded below and on the right as the resizer pads."""
+    if isinstance(resizer, image_ops.PadToMultiple):
+        padded = tuple(-(-side // resizer.multiple) * resizer.multiple for side in size)
+        value = (0.0, 0.0, 0.0)
+    elif getattr(resizer, "pad_to_max_dimension", False):
+        padded, value = resizer.static_shape, resizer.pad_value
+    else:
+        return tf.ensure_shape(x, [None, *resizer.static_shape, 3])
+    amounts = [[0, 0], [0, padded[0] - size[0]], [0, padded[1] - size[1]], [0, 0]]
+    x = tf.pad(x - value, amounts) + value if any(value) else tf.pad(x, amounts)
+    return tf.ensure_shape(x, [None, *resizer.static_shape, 3])
+
+
+def _resize_axis(x, axis, target, method, align_corners):
+    """TensorFlow 1's resize of one axis of [B, h, w, 3] to `target` pixels."""
+    if method not in METHODS:
+        raise ValueError(
+            f"resize_method is {method}; other runtimes read {' and '.join(METHODS)} exactly: "
+            "train with one of these, or resize outside and set identity_resizer"
+        )
+    length = tf.shape(x)[axis]
+    source, wanted = tf.cast(length, tf.float32), tf.cast(target, tf.float32)
+    scale = source / wanted
+    if align_corners:
+        scale = tf.where(wanted > 1.0, (source - 1.0) / tf.maximum(wanted - 1.0, 1.0), scale)
+    position = tf.range(wanted) * scale
+    if method == image_ops.NEAREST_NEIGHBOR:
+        # TensorFlow rounds halves up here, not to even.
+        position = tf.floor(position + 0.5) if align_corners else tf.floor(position)
+        return tf.gather(x, tf.minimum(tf.cast(position, tf.int32), length - 1), axis=axis)
+    below = tf.floor(position)
+    low = tf.cast(below, tf.int32)
+    before = tf.gather(x, tf.minimum(low, length - 1), axis=axis)
+    after = tf.gather(x, tf.minimum(low + 1, length - 1), axis=axis)
+    share = tf.reshape(position - below, [-1, 1, 1] if axis == 1 else [-1, 1])
+    return before + (after - before) * share
+
+
+def _taps(low, high, length, size):
+    """What the points of a crop read along one axis: TensorFlow's CropAndResize.
+
+    Args:
+        low, high: [n, 1] ends of the boxes as fractions of the axis.
+        length: [n, 1] int32, number of cells.
+        size: int S, number of points; a single one lies in the middle.
+
+    Returns:
+        Twice a pair: cell [n, S] int32 in 0..length - 1, and its weight [n, S]; points outside
+        the map weigh nothing.
+    """
+    last = tf.cast(length - 1, tf.float32)
+    if size > 1:
+        step = (high - low) * last / (size - 1)
+        point = low * last + tf.range(size, dtype=tf.float32) * step
+    else:
+        point = 0.5 * (low + high) * last
+    exists = (point >= 0.0) & (point <= last)
+    point = tf.where(exists, point, 0.0)
+    before = tf.floor(point)
+    cell, share = tf.cast(before, tf.int32), point - before
+    after = tf.minimum(cell + 1, length - 1)  # beyond the last its share is 0
+    return (
+        (cell, tf.where(exists, 1.0 - share, 0.0)),
+        (after, tf.where(exists, share, 0.0)),
+    )
+
+
+def _fading_taps(low, high, length, size):
+    """`_taps` of TFOD's `use_matmul_crop_and_resize`: a reading fades to 0 within one cell."""
+    last = tf.cast(length - 1, tf.float32)
+    low, high = low * last, high * last
+    step = tf.range(size, dtype=tf.float32) / (size - 1) if size > 1 else tf.constant([0.5])
+    point = low + step * (high - low)
+    before = tf.floor(point)
+    taps = []
+    for cell, weight in ((before, before + 1.0 - point), (before + 1.0, point - before)):
+        exists = (cell >= 0.0) & (cell <= last)
+        taps.append((tf.cast(tf.where(exists, cell, 0.0), tf.int32), tf.where(exists, weight, 0.0)))
+    return tuple(taps)

@@ -1,0 +1,59 @@
+"""A small model in TensorFlow Lite, and what other runtimes are refused; ONNX: see the parity."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_models import network_of
+
+from object_detection.export import onnx_model, tflite_model
+from object_detection.export.agreement import agreement
+from object_detection.export.portable_command import drawn_picture
+from object_detection.export.portable_model import Form, Restored, reference_outputs
+from object_detection.ops import image
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the converters
+RESIZER = image.KeepAspectRatio(64, 96)
+SIZE = (50, 70)
+AT_THE_BORDER = 1
+
+
+def _restored(overrides=""):
+    return Restored(network_of(overrides, is_training=False), RESIZER)
+
+
+def _check(restored, run, size, batch=1):
+    pictures = np.stack([drawn_picture(*size)[:, :: 1 - 2 * k] for k in range(batch)])
+    found = run(pictures)
+    for k in range(batch):
+        wanted = reference_outputs(restored, tf.constant(pictures[k]))
+        assert set(found) == set(wanted)
+        assert all(found[name].shape[1:] == wanted[name].shape[1:] for name in wanted)
+        result = agreement(wanted, {name: value[k : k + 1] for name, value in found.items()})
+        assert result.wanted > 0
+        # A proposal on the image's border may read its last row of features or not.
+        assert result.found == result.wanted <= result.paired + AT_THE_BORDER, str(result)
+        assert result.masks is None or result.masks < 1e-3, str(result)
+
+
+def test_onnx_of_a_pyramid_is_refused():
+    with pytest.raises(ValueError, match="pyramid.*export_tflite"):
+        onnx_model.convert(_restored(), Form())
+
+
+@pytest.mark.slow
+def test_tflite_has_built_in_operations_only(tmp_path):
+    restored = _restored()
+    path, form = tmp_path / "model.tflite", Form(size=SIZE, batch=1)
+    whole = tflite_model.convert(restored, form)
+    path.write_bytes(whole)
+
+    _check(restored, tflite_model.interpreter(path), SIZE)
+    assert len(tflite_model.convert(restored, form, weights="float16")) < 0.6 * len(whole)
+
+
+def test_soft_nms_is_refused():
+    for module in (onnx_model, tflite_model):
+        with pytest.raises(ValueError, match="Soft-NMS"):
+            module.suppress(
+                None, None, max_output=1, iou_threshold=0.5, score_threshold=0.0, soft_sigma=0.5
+            )
