@@ -245,33 +245,28 @@ def _laid_together(group, area):
 
 
 def _without_remains(objects):
-    """Objects without pieces of others and without doubles, the best first.
+    """Objects without what lies, cut by a border, inside another one of the class.
 
-    A border may leave so little of an object that what is found there agrees with nothing: a cut
-    piece that lies inside another finding of its class goes.
+    A border may leave so little of an object that what is found there agrees with nothing.
     """
-    if not objects:
-        return []
-    ends = np.array([_extent(each.mask) for each in objects])
+    ends = np.array([_extent(each.mask) for each in objects]).reshape(-1, 4)
     sizes = np.array([each.mask.pixels.sum() for each in objects])
-    kept = np.ones(len(objects), bool)
-    # From the last on: the worse of two goes, unless the better one is the cut piece.
-    for k in range(len(objects) - 1, -1, -1):
-        piece = objects[k]
+    kept = []
+    for k, piece in enumerate(objects):
         near = (ends[:, :2] < ends[k, 2:]).all(axis=1) & (ends[:, 2:] > ends[k, :2]).all(axis=1)
-        near[k] = False
-        for other in np.flatnonzero(near & kept):
-            against = objects[other]
-            if against.finding.kind != piece.finding.kind or against.windows <= piece.windows:
-                continue  # what one window tells apart stays apart
-            shared = int((against.part_in(tuple(ends[k].tolist())) & piece.mask.pixels).sum())
-            is_remains = piece.is_cut and shared >= INSIDE * sizes[k] and sizes[other] > sizes[k]
-            is_double = shared >= AGREEMENT * (sizes[k] + sizes[other] - shared)
-            is_double &= other < k and not piece.windows & against.windows
-            if shared and (is_remains or is_double):
-                kept[k] = False
-                break
-    return [each for each, is_kept in zip(objects, kept, strict=True) if is_kept]
+        near &= sizes > sizes[k]
+        others = [objects[other] for other in np.flatnonzero(near)] if piece.is_cut else ()
+        if not any(_holds(other, piece) for other in others):
+            kept.append(piece)
+    return kept
+
+
+def _holds(other, piece):
+    """Whether a piece lies inside another finding, and more than its own window tells so."""
+    if other.finding.kind != piece.finding.kind or other.windows <= piece.windows:
+        return False
+    shared = (other.part_in(_extent(piece.mask)) & piece.mask.pixels).sum()
+    return bool(shared >= INSIDE * piece.mask.pixels.sum())
 
 
 def _extent(mask):

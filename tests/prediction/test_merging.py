@@ -151,11 +151,14 @@ def test_objects_that_one_window_tells_apart_stay_apart():
 
 
 def test_what_little_a_border_leaves_is_no_object():
-    whole = finding((10, 42, 30, 90), 1)
+    whole = finding((10, 45, 30, 90), 1)
     remains = finding((26, 52, 30, 60), 0)  # a corner of it, at the border of the left window
     assert len(merged(whole, remains)) == 1
     elsewhere = finding((40, 52, 44, 60), 0)
     assert len(merged(whole, elsewhere)) == 2
+    assert len(merged(whole, finding((26, 52, 30, 60), 0, kind=2))) == 2
+    inside = finding((15, 48, 20, 56), 1, 0.5)  # of the same window, which tells the two apart
+    assert len(merged(whole, inside)) == 2
 
 
 def test_two_arms_of_what_the_other_sees_whole():
