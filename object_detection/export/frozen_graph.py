@@ -71,7 +71,8 @@ def export(config, checkpoint, output_directory, options, graph_options=DEFAULTS
     keys = checkpoint_keys(model.network)
     trained = {path: v.numpy() for path, v in variables_by_path(model.network).items()}
     with exporter.partial_folder(output) as partial:
-        served = preparation.served(model, partial)
+        fixed = [*spec.shape, None, None][:3]  # of strings the batch alone
+        served = preparation.served(model, partial, fixed)
         traced = _trace(served.module, spec, options, graph_options.additional_outputs)
         _write_checkpoint(model.network, keys, trained, traced, partial)
         if not graph_options.write_inference_graph:

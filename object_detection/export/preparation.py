@@ -86,7 +86,7 @@ def label_map_of(config):
     return next((path for path in named if path.is_file()), None)
 
 
-def served(export, folder):
+def served(export, folder, shape=(None, None, None)):
     """The module to be saved, and what it has to answer.
 
     The network is changed as the options say: call this after everything that needs the whole one.
@@ -94,6 +94,7 @@ def served(export, folder):
     Args:
         export: from `restore`.
         folder: where the files that become assets are put.
+        shape: (batch, height, width) that the written model takes, None where any is taken.
 
     Returns:
         `Served`.
@@ -101,7 +102,7 @@ def served(export, folder):
     chosen, network, resizer = export.options, export.network, export.resizer
     detector, expected = batching.Detector(network, raw=chosen.raw), None
     if chosen.verify:
-        asked = verification.question(chosen.input_type, chosen.test_image)
+        asked = verification.question(chosen.input_type, chosen.test_image, shape)
         whole = verification.answer(detector, resizer, asked.image)
         expected = Expected(asked, verification.narrowed(whole, chosen, export.ids))
     if options.changes_the_network(chosen):

@@ -124,14 +124,20 @@ def test_files_of_several_sizes_are_answered_as_each_would_be_alone(tmp_path):
     assert tuple(together["detection_masks"].shape) == (4, 12, 14, 14)
 
 
-@pytest.mark.slow
-def test_what_is_asked_for_is_exported_and_verified(tmp_path):
-    """The fresh process' answer is compared with that of the whole network, cut in numpy."""
+def _trained(folder):
+    """A config, and its network whose checkpoint lies in `folder`."""
     config = pipeline_pb2.TrainEvalPipelineConfig()
     text_format.Parse(tiny_models.PYRAMID, config.model)
     network = tiny_models.network_of(is_training=False)
-    checkpoint_map.checkpoint_of(network).write(str(tmp_path / "run" / "ckpt-1"))
-    (tmp_path / "run" / "checkpoint").write_text('model_checkpoint_path: "ckpt-1"\n')
+    checkpoint_map.checkpoint_of(network).write(str(folder / "ckpt-1"))
+    (folder / "checkpoint").write_text('model_checkpoint_path: "ckpt-1"\n')
+    return config, network
+
+
+@pytest.mark.slow
+def test_what_is_asked_for_is_exported_and_verified(tmp_path):
+    """The fresh process' answer is compared with that of the whole network, cut in numpy."""
+    config, network = _trained(tmp_path / "run")
     options = ExportOptions(
         masks="rle", score_threshold=0.2, max_detections=7, classes=("1", "3"), optimize=True
     )
@@ -148,3 +154,24 @@ def test_what_is_asked_for_is_exported_and_verified(tmp_path):
     again = preparation.restore(config, tmp_path / "export", ExportOptions()).network
     for ours, theirs in zip(again.variables, network.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)  # checkpoint/ is not folded
+
+
+@pytest.mark.slow
+def test_bfloat16_and_the_faster_of_both(tmp_path, capsys):
+    config, _ = _trained(tmp_path / "run")
+    infos = []
+    for precision, optimize in (("bfloat16", True), ("auto", False)):
+        options = ExportOptions(precision=precision, optimize=optimize)
+        exporter.export(config, tmp_path / "run", tmp_path / precision, options)
+        path = tmp_path / precision / "saved_model/assets/model_info.json"
+        infos.append(json.loads(path.read_text()))
+    told = capsys.readouterr().out
+
+    assert infos[0]["precision"] == "bfloat16"
+    assert infos[0]["verification"]["bfloat16_beside_float32"]["detections"] >= 0
+    assert infos[1]["precision"] in ("float32", "bfloat16")
+    assert "bfloat16 beside float32 on the test image" in told
+    assert f"{infos[1]['precision']} is exported" in told
+    image = np.random.default_rng(0).integers(0, 255, [1, 50, 60, 3], np.uint8)
+    model = tf.saved_model.load(str(tmp_path / "bfloat16" / "saved_model"))
+    assert {value.dtype for value in model(image).values()} == {tf.float32}
