@@ -6,7 +6,7 @@ It starts the server in a process of its own at a free port of the loopback. The
 
 load: the model alone in this process with batches of --batch images, then the server with twice as
       many clients, each waiting for its answer, in turns so that both see the same machine: images
-      a second and p99.
+      a second, p99, and CPU time, which says what serving adds on a machine that others use too.
 mixed: --requests good and bad ones in random order: what they were answered with, wrong answers,
       memory.
 size: bytes of one answer with 100 detections and 33 x 33 masks, in every form. Needs no model.
@@ -62,6 +62,12 @@ class Server:
         self.process = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
         self.port = int(re.search(r":(\d+)/", self.process.stdout.readline())[1])
 
+    def cpu(self):
+        """Seconds of all its threads so far."""
+        import psutil
+
+        return sum(psutil.Process(self.process.pid).cpu_times()[:2])
+
     def memory(self):
         """Megabytes of the process that are in memory."""
         import psutil
@@ -80,26 +86,29 @@ def load(server, given):
 
     function = tf.saved_model.load(given.saved_model).signatures["serving_default"]
     image = picture(given)
+    given.images -= given.images % given.batch
     batch = tf.constant(np.stack([image] * given.batch))
     name = next(iter(function.structured_input_signature[1]))
 
     def alone():
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         for _ in range(given.images // given.batch):
             function(**{name: batch})
-        return given.images // given.batch * given.batch / (time.perf_counter() - start)
+        costs["alone"].append((time.process_time() - cpu) / given.images)
+        return given.images / (time.perf_counter() - start)
 
     body = file_of(image)
     forms = {"rle": "application/json; masks=rle", "box": "application/json"}
-    rates, waits = {"alone": [], **{form: [] for form in forms}}, {form: [] for form in forms}
-    alone()
+    rates, costs = ({kind: [] for kind in ("alone", *forms)} for _ in range(2))
+    waits = {form: [] for form in forms}
     for turn in range(given.turns + 1):
         rates["alone"].append(alone())
         for form, accept in forms.items():
             jobs = [("POST", "/score?prob=0.0", body, accept)] * given.images
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), server.cpu()
             answers = asyncio.run(ask_all(server.port, jobs, clients=2 * given.batch))
             rates[form].append(given.images / (time.perf_counter() - start))
+            costs[form].append((server.cpu() - cpu) / given.images)
             if any(status != 200 for status, _, _ in answers):
                 raise SystemExit(
                     f"refused: {[text for code, text, _ in answers if code != 200][0]}"
@@ -107,7 +116,11 @@ def load(server, given):
             if turn:
                 waits[form] += [seconds for _, _, seconds in answers]
     alone_rate = statistics.median(rates["alone"][1:])
-    print(f"the model alone, batches of {given.batch}: {alone_rate:.2f} images a second")
+    own = statistics.median(costs["alone"][1:])
+    print(
+        f"the model alone, batches of {given.batch}: {alone_rate:.2f} images a second, "
+        f"{own:.4f} s of CPU an image"
+    )
     for form in forms:
         shares = [mine / own for mine, own in zip(rates[form], rates["alone"], strict=True)][1:]
         p50, p99 = np.percentile(waits[form], [50, 99])
@@ -116,7 +129,8 @@ def load(server, given):
             f"{statistics.median(rates[form][1:]):.2f} images a second, "
             f"{100 * statistics.median(shares):.1f} % of it (turns: "
             f"{', '.join(f'{100 * share:.1f}' for share in shares)}); "
-            f"p50 {p50:.3f} s, p99 {p99:.3f} s"
+            f"p50 {p50:.3f} s, p99 {p99:.3f} s; the server's CPU "
+            f"{statistics.median(costs[form][1:]):.4f} s an image"
         )
 
 
