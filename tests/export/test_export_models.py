@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.compat import checkpoint_map
 from object_detection.config import pipeline_file
-from object_detection.export import exporter, preparation, serving
+from object_detection.export import exporter, fresh_run, frozen_graph, preparation, serving
 from object_detection.export.options import ExportOptions
 from object_detection.ops.image import KeepAspectRatio
 from object_detection.protos import pipeline_pb2
@@ -175,3 +175,23 @@ def test_bfloat16_and_the_faster_of_both(tmp_path, capsys):
     image = np.random.default_rng(0).integers(0, 255, [1, 50, 60, 3], np.uint8)
     model = tf.saved_model.load(str(tmp_path / "bfloat16" / "saved_model"))
     assert {value.dtype for value in model(image).values()} == {tf.float32}
+
+
+@pytest.mark.slow
+def test_a_frozen_graph_gives_further_tensors_and_has_the_shape_asked_for(tmp_path):
+    config, network = _trained(tmp_path / "run")
+    wanted = frozen_graph.GraphOptions(
+        input_shape=(1, 50, -1, 3), additional_outputs=("proposal_boxes:0", "anchors")
+    )
+    export = tmp_path / "export"
+    frozen_graph.export(config, tmp_path / "run", export, ExportOptions(), wanted)
+
+    image = np.full([1, 50, 60, 3], 90, np.uint8)
+    outputs = fresh_run.run_frozen(str(export / "frozen_inference_graph.pb"), image)
+    assert outputs["proposal_boxes"].shape == (1, 20, 4) and outputs["anchors"].shape[1] == 4
+    assert "rpn_box_encodings" not in outputs and outputs["detection_masks"].ndim == 4
+    signature = tf.saved_model.load(str(export / "saved_model")).signatures["serving_default"]
+    assert signature.structured_input_signature[1]["inputs"].shape == [1, 50, None, 3]
+    again = preparation.restore(config, export, ExportOptions()).network
+    for ours, theirs in zip(again.variables, network.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
