@@ -10,7 +10,15 @@ import tensorflow as tf
 from reference import REFERENCE, needs_reference
 
 from object_detection.config import pipeline_file
-from object_detection.export import exporter
+from object_detection.export import (
+    batching,
+    exporter,
+    folding,
+    fresh_run,
+    frozen_graph,
+    preparation,
+    serving,
+)
 from object_detection.export.options import ExportOptions
 
 CASES = (
@@ -51,24 +59,36 @@ def case(request, tmp_path_factory):
     shutil.rmtree(folder)
 
 
+def _image(number):
+    with np.load(REFERENCE / "reference" / "parity" / "images.npz") as images:
+        return images[f"image{number}"]
+
+
 def _answer(case, number):
     """Outputs for an image and what TFOD's `postprocess` gave for it, both without padding."""
-    name, model, expected, _ = case
-    with np.load(REFERENCE / "reference" / "parity" / "images.npz") as images:
-        outputs = model(tf.constant(images[f"image{number}"])[tf.newaxis])
+    outputs = case[1](tf.constant(_image(number))[tf.newaxis])
+    return _beside_tfods(case, number, outputs)
+
+
+def _beside_tfods(case, number, outputs, row=0):
+    name, _, expected, _ = case
+    outputs = {k: np.asarray(v) for k, v in outputs.items()}
     prefix = f"image{number}/post/"
     wanted = {k.removeprefix(prefix): v for k, v in expected.items() if k.startswith(prefix)}
     count = int(wanted["num_detections"][0])
-    assert int(outputs["num_detections"][0]) == count, name
+    assert int(outputs["num_detections"][row]) == count, name
     rows = [k for k in wanted if k.startswith("detection_") and k != "detection_anchor_indices"]
     assert set(rows) - {"detection_classes"} <= set(outputs)
-    return {k: outputs[k].numpy()[0, :count] for k in rows if k in outputs}, {
+    return {k: outputs[k][row, :count] for k in rows if k in outputs}, {
         k: wanted[k][0, :count] for k in rows
     }
 
 
-def _pairs(got, wanted):
-    """For each expected detection the number of ours with its class, its box and its score."""
+def _pairs(got, wanted, excused=0):
+    """For each expected detection the number of ours with its class, its box and its score.
+
+    None stands for one that is another; there are at most `excused`.
+    """
     pairs = []
     for k, box in enumerate(wanted["detection_boxes"]):
         off = np.abs(got["detection_boxes"] - box).max(1)
@@ -76,8 +96,12 @@ def _pairs(got, wanted):
         if "detection_classes" in wanted:  # TFOD's are 0-based there
             other = got["detection_classes"] != wanted["detection_classes"][k] + 1
             off = np.where(other, np.inf, off)
-        assert off.min() <= 1e-4, f"no detection of ours is number {k}: off by {off.min()}"
-        pairs.append(off.argmin())
+        if off.min() <= 1e-4 or not excused:
+            assert off.min() <= 1e-4, f"no detection of ours is number {k}: off by {off.min()}"
+            pairs.append(off.argmin())
+        else:
+            excused -= 1
+            pairs.append(None)
     return pairs
 
 
@@ -85,10 +109,15 @@ def _pairs(got, wanted):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
 def test_detections_of_the_exported_model(case, number):
-    got, wanted = _answer(case, number)
+    _compare(case, *_answer(case, number))
+
+
+def _compare(case, got, wanted, excused=0):
     if case[0].startswith("i_"):
         got.pop("detection_classes", None)
-    pairs = _pairs(got, wanted)
+    pairs = _pairs(got, wanted, excused)
+    wanted = {k: v[[pair is not None for pair in pairs]] for k, v in wanted.items()}
+    pairs = [pair for pair in pairs if pair is not None]
 
     assert len(set(pairs)) == len(pairs)
     assert ("detection_masks" in got) == ("detection_masks" in wanted)
@@ -98,6 +127,63 @@ def test_detections_of_the_exported_model(case, number):
     if "detection_masks" in wanted:
         off = np.abs(got["detection_masks"][pairs] - wanted["detection_masks"]).max((1, 2))
         assert (off > 1e-3).sum() <= AT_THE_BORDER, np.sort(off)[-5:]
+
+
+def _files(input_type, images):
+    """Strings for the kinds of input that take them."""
+    encoded = [tf.io.encode_png(image).numpy() for image in images]
+    if input_type == "encoded_image_string_tensor":
+        return np.array(encoded, object)
+    examples = []
+    for one in encoded:
+        value = tf.train.Feature(bytes_list=tf.train.BytesList(value=[one]))
+        features = tf.train.Features(feature={"image/encoded": value})
+        examples.append(tf.train.Example(features=features).SerializeToString())
+    return np.array(examples, object)
+
+
+@needs_reference
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", ["a_tf2_mask_resnet50", "c_tf1_mask_resnet50_atrous"], indirect=True
+)
+def test_every_kind_of_input_of_both_exporters_optimized(case, tmp_path):
+    """Norms folded and weights constant, TFOD's numbers stay within the same tolerances.
+
+    The two images differ in size; as files they make one request.
+    """
+    config = pipeline_file.load(REFERENCE / "reference" / "parity" / case[0] / "pipeline.config")
+    model = preparation.restore(config, case[3].parent / "ckpt", ExportOptions())
+    assert folding.fold(model.network) > 50
+    detector = batching.Detector(model.network)
+    detector.freeze()
+    images = [_image(0), _image(1)]
+    for input_type, module_class in serving.INPUT_TYPES.items():
+        module = module_class(detector, model.resizer)
+        serving.save(module, tmp_path / input_type)
+        signature = tf.saved_model.load(str(tmp_path / input_type)).signatures["serving_default"]
+        spec = frozen_graph._input_spec(module.spec, input_type, ())
+        traced = frozen_graph._trace(module, spec, ExportOptions(), ())
+        frozen_graph._write_frozen(traced, tmp_path / f"{input_type}.pb")
+        if module.spec.dtype == tf.string:
+            requests = [(_files(input_type, images), [0, 1])]
+        else:
+            requests = [(image[np.newaxis], [k]) for k, image in enumerate(images)]
+        for request, numbers in requests:
+            request = (
+                request
+                if request.dtype == object
+                else request.astype(module.spec.dtype.as_numpy_dtype)
+            )
+            answers = [
+                signature(input_tensor=tf.constant(request)),
+                fresh_run.run_frozen(str(tmp_path / f"{input_type}.pb"), request),
+            ]
+            for row, number in enumerate(numbers):
+                for outputs in answers:
+                    answer = _beside_tfods(case, number, outputs, row)
+                    # Rounding is another: a proposal on the border may read another row.
+                    _compare(case, *answer, excused=AT_THE_BORDER)
 
 
 @needs_reference
