@@ -84,7 +84,9 @@ def test_training_as_the_config_says(files):
     assert batches[0].truth.boxes.shape == (5, 7, 4)  # train_config goes before the reader
     # Columns 0.2..0.5 are mirrored to 0.5..0.8 of 20.
     np.testing.assert_allclose(batches[0].truth.boxes[0, 0], [4, 10, 12, 16], rtol=1e-6)
-    assert batches[0].truth.masks.shape == (5, 1, 8, 10)
+    truth = batches[0].truth  # masks as crops: rows 2..5 and columns 5..7 of 8 x 10
+    assert truth.masks.shape == (5, 1, 4, 3) and truth.mask_shape.numpy().tolist() == [[8, 10]] * 5
+    assert truth.mask_origin.numpy().tolist() == [[[2, 5]]] * 5
     assert len(set(ids(batches))) == 10
     assert ids(batches) != sorted(ids(batches))
     assert pipeline.report.name == "mine"

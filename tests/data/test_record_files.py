@@ -19,9 +19,9 @@ def path(tmp_path):
     return write(tmp_path / "made.record", RECORDS)
 
 
-def read(path, check=lambda *found: None, can_open=lambda path: True):
+def read(path, check=lambda *found: None, begin=lambda path: path):
     dataset = tf.data.Dataset.from_tensors(path).flat_map(
-        lambda path: record_files.read_records(path, can_open, check)
+        lambda path: record_files.read_records(path, begin, check)
     )
     return [(r.serialized.numpy(), int(r.index), r.path.numpy().decode()) for r in dataset]
 
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_opened_is_named_and_has_no_record(path, caplog):
     got = read(
         path,
         lambda *args: record_files.check_file(*args, found),
-        lambda path: record_files.is_readable(path, found),
+        lambda path: path if record_files.is_readable(path, found) else "",
     )
     assert got == []
     assert found.counts() == {report.UNREADABLE_FILE: 1}

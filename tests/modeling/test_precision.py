@@ -213,7 +213,7 @@ def test_a_cpu_without_fast_bfloat16_is_told(flags, is_told, tmp_path, monkeypat
     monkeypatch.setattr(precision, "cpu_flags", lambda: read(tmp_path / "cpuinfo"))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     monkeypatch.setattr(logging.get_absl_logger(), "propagate", True)
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         compute_in(ConvBlock(1, 1), BFLOAT16)
 
     assert ("slower than float32" in caplog.text) == is_told
