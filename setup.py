@@ -53,7 +53,7 @@ setup(
         # protobuf 6.31; Beam has not come to protobuf 7 and Pillow 13, so that an environment with
         # this extra holds the 6 and the 12.
         "beam": ["apache-beam>=2.70"],
-        # export_onnx; 1.17: the first tf2onnx for protobuf 6 and numpy 2. onnxruntime checks the file.
+        # export_onnx; 1.17: the first tf2onnx for protobuf 6 and numpy 2. onnxruntime checks files.
         "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],
         # xdist: tests trace graphs most of their time, on one core each.
         # playwright: drives a Chromium of the machine; its own browsers are not needed.

@@ -63,6 +63,7 @@ def attempted(stream, decoder):
 
 def settled(attempts, decoder):
     """The `attempted` outcomes, where those not decoded were tried again or have their fault."""
+
     def settle(outcome):
         is_good = outcome.fault == ""
         return tf.cond(is_good, lambda: outcome, lambda: _rescued(outcome, decoder))
