@@ -30,14 +30,8 @@ def convert(restored, form, *, opset=OPSET, names=None):
         onnx.ModelProto; inputs and outputs bear the SavedModel's names.
 
     Raises:
-        ValueError: tf2onnx is not installed, or the model can't be converted: one with a feature
-            pyramid comes out with other numbers, and is refused.
+        ValueError: tf2onnx is not installed, or the model can't be converted.
     """
-    if len(restored.network.channels) > 1:
-        raise ValueError(
-            "Models with a feature pyramid are not converted to ONNX: what comes out does not "
-            "agree with TensorFlow. Serve the SavedModel, or take export_tflite with --input_size."
-        )
     tf2onnx = _tf2onnx()
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)  # it tells of every node it folds
     model = PortableModel(restored, suppress, form)

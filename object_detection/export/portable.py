@@ -104,7 +104,8 @@ def resize_batch(resizer, pixels):
 def _pad_batch(resizer, x, size):
     """[B, H, W, 3] padded below and on the right as the resizer pads."""
     if isinstance(resizer, image_ops.PadToMultiple):
-        padded = tuple(-(-side // resizer.multiple) * resizer.multiple for side in size)
+        step = resizer.multiple
+        padded = tuple((side + step - 1) // step * step for side in size)
         value = (0.0, 0.0, 0.0)
     elif getattr(resizer, "pad_to_max_dimension", False):
         padded, value = resizer.static_shape, resizer.pad_value

@@ -1,4 +1,4 @@
-"""A small model in TensorFlow Lite, and what other runtimes are refused; ONNX: see the parity."""
+"""A small model as ONNX and in TensorFlow Lite, and what other runtimes are refused."""
 
 import numpy as np
 import pytest
@@ -35,9 +35,23 @@ def _check(restored, run, size, batch=1):
         assert result.masks is None or result.masks < 1e-3, str(result)
 
 
-def test_onnx_of_a_pyramid_is_refused():
-    with pytest.raises(ValueError, match="pyramid.*export_tflite"):
-        onnx_model.convert(_restored(), Form())
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("overrides", "resizer", "size", "batch"),
+    [
+        ("", RESIZER, SIZE, 2),
+        ("faster_rcnn { number_of_stages: 2 }", RESIZER, (33, 90), 1),
+        ("", image.PadToMultiple(48), SIZE, 1),
+    ],
+    ids=["masks", "boxes", "padded"],
+)
+def test_onnx_gives_the_detections(tmp_path, overrides, resizer, size, batch):
+    pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    restored = Restored(network_of(overrides, is_training=False), resizer)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx_model.convert(restored, Form()).SerializeToString())
+    _check(restored, onnx_model.session(path), size, batch)
 
 
 @pytest.mark.slow

@@ -98,5 +98,7 @@ def pad_to_multiple(pixels, multiple):
     """Zeros at the bottom and on the right of [B, H, W, C] up to a multiple of `multiple`."""
     if multiple <= 1:
         return pixels
-    height, width = tf.shape(pixels)[1], tf.shape(pixels)[2]
-    return tf.pad(pixels, [[0, 0], [0, -height % multiple], [0, -width % multiple], [0, 0]])
+    shape = tf.shape(pixels)
+    # Of positive numbers only: ONNX's remainder of negative ones is another.
+    down, right = ((multiple - side % multiple) % multiple for side in (shape[1], shape[2]))
+    return tf.pad(pixels, [[0, 0], [0, down], [0, right], [0, 0]])
