@@ -200,6 +200,7 @@ def _roi_stage(config, extractor, is_training):
             matmul=config.use_matmul_crop_and_resize,
             paper_levels=config.fpn_paper_levels,
             true_boxes=config.crop_masks_at_true_boxes,
+            unstretched=config.fpn_unstretched_crops,
         )
     )
     head = BoxHead(

@@ -27,7 +27,7 @@ READ = {
     "second_stage_mask_prediction_loss_weight second_stage_classification_loss "
     "use_matmul_crop_and_resize clip_anchors_to_image hard_example_miner "
     "output_final_box_features output_final_box_rpn_features fpn_paper_levels "
-    "add_groundtruth_to_proposals crop_masks_at_true_boxes",
+    "add_groundtruth_to_proposals crop_masks_at_true_boxes fpn_unstretched_crops",
     "FasterRcnnFeatureExtractor": "type first_stage_features_stride batch_norm_trainable "
     "conv_hyperparams override_base_feature_extractor_hyperparams pad_to_multiple fpn",
     "FeaturePyramidNetworks": "min_level max_level additional_layer_depth",

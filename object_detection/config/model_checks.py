@@ -362,8 +362,8 @@ def _without_pyramid(look):
         names = ()  # they go into the base network, which every extractor has
     names = (*names, "pad_to_multiple", "fpn")
     paths = [look.at(f"feature_extractor.{name}") for name in names if extractor.HasField(name)]
-    if look.message.fpn_paper_levels:
-        paths.append(look.at("fpn_paper_levels"))
+    ours = ("fpn_paper_levels", "fpn_unstretched_crops")
+    paths += [look.at(name) for name in ours if getattr(look.message, name)]
     if paths:
         others = f" (nor have {listed(paths[1:])})" if len(paths) > 1 else ""
         problem = f'has no effect: "{extractor.type}" is no feature pyramid{others}'

@@ -26,6 +26,7 @@ class CropSettings(NamedTuple):
     matmul: bool  # use_matmul_crop_and_resize
     paper_levels: bool  # our fpn_paper_levels
     true_boxes: bool = False  # our crop_masks_at_true_boxes
+    unstretched: bool = False  # our fpn_unstretched_crops
 
 
 class SamplingSettings(NamedTuple):
@@ -57,6 +58,9 @@ class RoiCropper(NamedTuple):
 
     With TFOD's rule every level of the pyramid may be read and the level hangs on the image's
     size; with `paper_levels` it is equation 1 of the FPN paper (224 px boxes from level 4).
+
+    A pyramid is computed of the image padded to `pad_to_multiple`, but TFOD takes its maps for
+    those of the image without that padding, and so crops stretched regions; not so `unstretched`.
     """
 
     settings: CropSettings
@@ -74,6 +78,8 @@ class RoiCropper(NamedTuple):
         maps = [features[level] for level in sorted(features)]
         levels = self._levels(features, boxes_px, image_shape)
         how = {"matmul": self.settings.matmul, "exact_gradient": training}
+        if self.settings.unstretched and len(maps) > 1:
+            image_shape = tf.shape(maps[0])[1:3] * 2 ** min(features)  # that the maps cover
         if len(maps) == 1:
             return roi_align.crop_rows(maps[0], boxes_px, owner, image_shape, size, **how)
         return roi_align.crop_pyramid_rows(maps, boxes_px, owner, levels, image_shape, size, **how)

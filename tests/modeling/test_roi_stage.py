@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from tiny_models import truth_of
 
+from object_detection.modeling import roi_stage
 from object_detection.modeling.roi_stage import DetectionSettings, RoiStage, SamplingSettings
 from object_detection.ops.losses import HardExampleMiner
 from object_detection.structures import BoxOutput, Proposals, Rois
@@ -166,3 +167,22 @@ def test_chosen_classes_where_classes_suppress_each_other():
     assert found.classes.numpy().tolist() == [[2, 0, 0, 0]]
     np.testing.assert_allclose(found.boxes[0, 0], proposals.boxes[0, 1])
     assert found.valid.numpy().tolist() == [[True, False, False, False]]
+
+
+@pytest.mark.parametrize("unstretched", [False, True])
+def test_crops_of_a_padded_pyramid(unstretched):
+    """An image of 40 x 64, padded to 64 x 64: maps that hold the rows of their cells."""
+    rows = {level: tf.range(64 >> level, dtype=tf.float32) * 2.0**level for level in (2, 3)}
+    features = {
+        level: tf.tile(row[tf.newaxis, :, tf.newaxis, tf.newaxis], [1, 1, 64 >> level, 1])
+        for level, row in rows.items()
+    }
+    settings = roi_stage.CropSettings(3, 1, 1, False, True, unstretched=unstretched)
+    boxes = tf.constant([[10.0, 0.0, 30.0, 32.0]])
+
+    crops = roi_stage.RoiCropper(settings).crop_rows(features, boxes, [0], (40, 64), 3)
+
+    # A crop's rows are y / height * (64 / 4 - 1) cells of 4 pixels.
+    height = 64 if unstretched else 40
+    wanted = np.array([10.0, 20.0, 30.0]) / height * 15 * 4
+    np.testing.assert_allclose(crops[0, :, 0, 0], wanted, rtol=1e-6)
