@@ -126,7 +126,12 @@ def _compare(case, got, wanted, excused=0):
         np.testing.assert_allclose(scores, wanted["detection_multiclass_scores"], atol=1e-4)
     if "detection_masks" in wanted:
         off = np.abs(got["detection_masks"][pairs] - wanted["detection_masks"]).max((1, 2))
-        assert (off > 1e-3).sum() <= AT_THE_BORDER, np.sort(off)[-5:]
+        if excused:  # as many as there are boxes that end on the border
+            boxes = wanted["detection_boxes"]
+            off = off[((boxes > 1e-5) & (boxes < 1 - 1e-5)).all(axis=1)]
+            assert off.size > 0 and off.max() <= 1e-3, np.sort(off)[-5:]
+        else:
+            assert (off > 1e-3).sum() <= AT_THE_BORDER, np.sort(off)[-5:]
 
 
 def _files(input_type, images):
