@@ -12,6 +12,7 @@ import tensorflow as tf
 from object_detection.modeling.roi_stage import RoiCropper
 from object_detection.ops import boxes as box_ops
 from object_detection.ops import image as image_ops
+from object_detection.ops import roi_align
 
 METHODS = (image_ops.BILINEAR, image_ops.NEAREST_NEIGHBOR)
 
@@ -34,12 +35,9 @@ def portable_crops(network):
 class PortableCropper(RoiCropper):
     """`RoiCropper` without CropAndResize."""
 
-    def crop_rows(self, features, boxes_px, owner, image_shape, size, training=False):
-        """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32."""
+    def _crop_maps(self, maps, boxes_px, owner, levels, shape, size, training):
         del training
-        maps = [features[level] for level in sorted(features)]
-        levels = self._levels(features, boxes_px, image_shape)
-        boxes = box_ops.to_normalized(boxes_px, image_shape[0], image_shape[1])
+        boxes = box_ops.to_normalized(boxes_px, shape[0], shape[1])
         return crop(maps, boxes, owner, levels, size, fading=self.settings.matmul)
 
 
@@ -63,7 +61,7 @@ def crop(maps, boxes, owner, levels, size, *, fading):
     own = tf.gather(shapes, levels)
     height, width = own[:, 1:2], own[:, 2:3]
     origin = tf.gather(first, levels)[:, tf.newaxis] + owner[:, tf.newaxis] * height * width
-    taps = _fading_taps if fading else _taps
+    taps = roi_align.fading_taps if fading else roi_align.taps
     columns = taps(boxes[:, 1:2], boxes[:, 3:4], width, size)
     crops = 0.0
     for row, row_weight in taps(boxes[:, 0:1], boxes[:, 2:3], height, size):
@@ -139,46 +137,3 @@ def _resize_axis(x, axis, target, method, align_corners):
     after = tf.gather(x, tf.minimum(low + 1, length - 1), axis=axis)
     share = tf.reshape(position - below, [-1, 1, 1] if axis == 1 else [-1, 1])
     return before + (after - before) * share
-
-
-def _taps(low, high, length, size):
-    """What the points of a crop read along one axis: TensorFlow's CropAndResize.
-
-    Args:
-        low, high: [n, 1] ends of the boxes as fractions of the axis.
-        length: [n, 1] int32, number of cells.
-        size: int S, number of points; a single one lies in the middle.
-
-    Returns:
-        Twice a pair: cell [n, S] int32 in 0..length - 1, and its weight [n, S]; points outside
-        the map weigh nothing.
-    """
-    last = tf.cast(length - 1, tf.float32)
-    if size > 1:
-        step = (high - low) * last / (size - 1)
-        point = low * last + tf.range(size, dtype=tf.float32) * step
-    else:
-        point = 0.5 * (low + high) * last
-    exists = (point >= 0.0) & (point <= last)
-    point = tf.where(exists, point, 0.0)
-    before = tf.floor(point)
-    cell, share = tf.cast(before, tf.int32), point - before
-    after = tf.minimum(cell + 1, length - 1)  # beyond the last its share is 0
-    return (
-        (cell, tf.where(exists, 1.0 - share, 0.0)),
-        (after, tf.where(exists, share, 0.0)),
-    )
-
-
-def _fading_taps(low, high, length, size):
-    """`_taps` of TFOD's `use_matmul_crop_and_resize`: a reading fades to 0 within one cell."""
-    last = tf.cast(length - 1, tf.float32)
-    low, high = low * last, high * last
-    step = tf.range(size, dtype=tf.float32) / (size - 1) if size > 1 else tf.constant([0.5])
-    point = low + step * (high - low)
-    before = tf.floor(point)
-    taps = []
-    for cell, weight in ((before, before + 1.0 - point), (before + 1.0, point - before)):
-        exists = (cell >= 0.0) & (cell <= last)
-        taps.append((tf.cast(tf.where(exists, cell, 0.0), tf.int32), tf.where(exists, weight, 0.0)))
-    return tuple(taps)

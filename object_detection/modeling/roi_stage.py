@@ -77,12 +77,16 @@ class RoiCropper(NamedTuple):
         """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32."""
         maps = [features[level] for level in sorted(features)]
         levels = self._levels(features, boxes_px, image_shape)
-        how = {"matmul": self.settings.matmul, "exact_gradient": training}
         if self.settings.unstretched and len(maps) > 1:
             image_shape = tf.shape(maps[0])[1:3] * 2 ** min(features)  # that the maps cover
+        return self._crop_maps(maps, boxes_px, owner, levels, image_shape, size, training)
+
+    def _crop_maps(self, maps, boxes_px, owner, levels, shape, size, training):
+        """`crop_rows`, each box from its own of the maps, which cover an image of `shape`."""
+        how = {"matmul": self.settings.matmul, "exact_gradient": training}
         if len(maps) == 1:
-            return roi_align.crop_rows(maps[0], boxes_px, owner, image_shape, size, **how)
-        return roi_align.crop_pyramid_rows(maps, boxes_px, owner, levels, image_shape, size, **how)
+            return roi_align.crop_rows(maps[0], boxes_px, owner, shape, size, **how)
+        return roi_align.crop_pyramid_rows(maps, boxes_px, owner, levels, shape, size, **how)
 
     def crop_rows_and_pool(self, features, boxes_px, owner, image_shape, training=False):
         """`crop_rows` at `initial_crop_size`, max-pooled as the config says: [n, s, s, C]."""

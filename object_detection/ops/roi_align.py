@@ -224,9 +224,9 @@ def _spread(upstream, boxes, owner, shape, size):
         [B, h, w, C].
     """
     pixels, weights = [], []
-    for row, row_weight in _native_taps(boxes[:, 0], boxes[:, 2], shape[1], size):
+    for row, row_weight in taps(boxes[:, 0:1], boxes[:, 2:3], shape[1], size):
         line = (owner[:, tf.newaxis] * shape[1] + row) * shape[2]
-        for column, column_weight in _native_taps(boxes[:, 1], boxes[:, 3], shape[2], size):
+        for column, column_weight in taps(boxes[:, 1:2], boxes[:, 3:4], shape[2], size):
             pixels.append(line[:, :, tf.newaxis] + column[:, tf.newaxis])
             weights.append(row_weight[:, :, tf.newaxis] * column_weight[:, tf.newaxis])
     pixel = tf.reshape(tf.stack(pixels), [-1])
@@ -243,14 +243,24 @@ def _spread(upstream, boxes, owner, shape, size):
     return tf.reshape(tf.raw_ops.SparseMatrixMatMul(a=matrix, b=points), shape)
 
 
-def _native_taps(low, high, length, size):
-    """`_taps` of TensorFlow's crop, rounded as it rounds: points outside the map weigh nothing."""
+def taps(low, high, length, size):
+    """What the points of a crop read along one axis: TensorFlow's CropAndResize, rounded as it is.
+
+    Args:
+        low, high: [n, 1] ends of the boxes as fractions of the axis.
+        length: number of cells of the feature map, int32: one, or [n, 1].
+        size: int S, number of points; a single one lies in the middle.
+
+    Returns:
+        Twice a pair: cell [n, S] int32 in 0..length - 1, and its weight [n, S]; points outside
+        the map weigh nothing.
+    """
     last = tf.cast(length - 1, tf.float32)
     if size > 1:
         step = (high - low) * last / (size - 1)
-        point = (low * last)[:, tf.newaxis] + tf.range(size, dtype=tf.float32) * step[:, tf.newaxis]
+        point = low * last + tf.range(size, dtype=tf.float32) * step
     else:
-        point = (0.5 * (low + high) * last)[:, tf.newaxis]
+        point = 0.5 * (low + high) * last
     exists = (point >= 0.0) & (point <= last)
     point = tf.where(exists, point, 0.0)
     before = tf.floor(point)
@@ -267,33 +277,25 @@ def _crop_fading(features, boxes, owner, size):
     shape = tf.shape(features)
     pixels = tf.reshape(features, [-1, features.shape[-1]])
     crops = 0.0
-    for row, row_weight in _taps(boxes[:, 0], boxes[:, 2], shape[1], size):
+    for row, row_weight in fading_taps(boxes[:, 0:1], boxes[:, 2:3], shape[1], size):
         line = (owner[:, tf.newaxis] * shape[1] + row) * shape[2]
-        for column, column_weight in _taps(boxes[:, 1], boxes[:, 3], shape[2], size):
+        for column, column_weight in fading_taps(boxes[:, 1:2], boxes[:, 3:4], shape[2], size):
             weight = row_weight[:, :, tf.newaxis] * column_weight[:, tf.newaxis]
             reading = tf.gather(pixels, line[:, :, tf.newaxis] + column[:, tf.newaxis])
             crops += reading * tf.cast(weight, features.dtype)[..., tf.newaxis]
     return crops
 
 
-def _taps(low, high, length, size):
-    """What the points of a crop read along one axis.
-
-    Args:
-        low, high: [n] ends of the boxes as fractions of the axis.
-        length: number of cells of the feature map.
-        size: int S, number of points; a single one lies in the middle.
-
-    Returns:
-        Twice a pair: cell [n, S] int32 in 0..length - 1, and its weight [n, S].
-    """
+def fading_taps(low, high, length, size):
+    """`taps` of `use_matmul_crop_and_resize`: a reading fades to 0 within one cell."""
     last = tf.cast(length - 1, tf.float32)
-    low, high = low[:, tf.newaxis] * last, high[:, tf.newaxis] * last
+    low, high = low * last, high * last
     step = tf.range(size, dtype=tf.float32) / (size - 1) if size > 1 else tf.constant([0.5])
     point = low + step * (high - low)
     before = tf.floor(point)
-    taps = []
+    found = []
     for cell, weight in ((before, before + 1.0 - point), (before + 1.0, point - before)):
         exists = (cell >= 0.0) & (cell <= last)
-        taps.append((tf.cast(tf.where(exists, cell, 0.0), tf.int32), tf.where(exists, weight, 0.0)))
-    return taps
+        cell = tf.cast(tf.where(exists, cell, 0.0), tf.int32)
+        found.append((cell, tf.where(exists, weight, 0.0)))
+    return found

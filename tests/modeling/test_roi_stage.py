@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from tiny_models import truth_of
 
+from object_detection.export.portable import PortableCropper
 from object_detection.modeling import roi_stage
 from object_detection.modeling.roi_stage import DetectionSettings, RoiStage, SamplingSettings
 from object_detection.ops.losses import HardExampleMiner
@@ -169,8 +170,9 @@ def test_chosen_classes_where_classes_suppress_each_other():
     assert found.valid.numpy().tolist() == [[True, False, False, False]]
 
 
+@pytest.mark.parametrize("cropper", [roi_stage.RoiCropper, PortableCropper])
 @pytest.mark.parametrize("unstretched", [False, True])
-def test_crops_of_a_padded_pyramid(unstretched):
+def test_crops_of_a_padded_pyramid(unstretched, cropper):
     """An image of 40 x 64, padded to 64 x 64: maps that hold the rows of their cells."""
     rows = {level: tf.range(64 >> level, dtype=tf.float32) * 2.0**level for level in (2, 3)}
     features = {
@@ -180,7 +182,7 @@ def test_crops_of_a_padded_pyramid(unstretched):
     settings = roi_stage.CropSettings(3, 1, 1, False, True, unstretched=unstretched)
     boxes = tf.constant([[10.0, 0.0, 30.0, 32.0]])
 
-    crops = roi_stage.RoiCropper(settings).crop_rows(features, boxes, [0], (40, 64), 3)
+    crops = cropper(settings).crop_rows(features, boxes, tf.constant([0]), (40, 64), 3)
 
     # A crop's rows are y / height * (64 / 4 - 1) cells of 4 pixels.
     height = 64 if unstretched else 40
