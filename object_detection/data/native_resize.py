@@ -1,4 +1,4 @@
-"""Bilinear resizing of whole batches in C: TensorFlow's numbers, in less than half of its time."""
+"""Bilinear resizing of whole batches in C: TensorFlow's numbers, in about half of its time."""
 
 import functools
 import os

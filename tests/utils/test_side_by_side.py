@@ -1,31 +1,13 @@
 """Detections beside the truth."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
+from drawn_objects import INDEX, Objects, grey
 from PIL import ImageColor
 
 from object_detection.utils import side_by_side
 from object_detection.utils import visualization_utils as draw
 from object_detection.utils.side_by_side import Style
-
-INDEX = {1: {"id": 1, "name": "cat"}, 2: {"id": 2, "name": "dog"}}
-
-
-class Objects(NamedTuple):
-    boxes: np.ndarray
-    classes: np.ndarray
-    scores: np.ndarray | None = None
-    crowd: np.ndarray | None = None
-    masks: np.ndarray | None = None
-
-    def full_mask(self, index, height, width):
-        return None if self.masks is None else self.masks[index]
-
-
-def grey(height=60, width=80):
-    return np.full([height, width, 3], 100, np.uint8)
 
 
 def test_side_by_side_shows_the_best_and_all_of_the_truth():

@@ -1,31 +1,15 @@
 """Drawing: what is painted, where, and what is left alone."""
 
 import io
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from drawn_objects import INDEX, Objects, grey
 from PIL import Image, ImageColor
 
 from object_detection.utils import visualization_utils as draw
 
-INDEX = {1: {"id": 1, "name": "cat"}, 2: {"id": 2, "name": "dog"}}
 RED = (255, 0, 0)
-
-
-class Objects(NamedTuple):
-    boxes: np.ndarray
-    classes: np.ndarray
-    scores: np.ndarray | None = None
-    crowd: np.ndarray | None = None
-    masks: np.ndarray | None = None
-
-    def full_mask(self, index, height, width):
-        return None if self.masks is None else self.masks[index]
-
-
-def grey(height=60, width=80):
-    return np.full([height, width, 3], 100, np.uint8)
 
 
 def differing(image):
