@@ -19,12 +19,13 @@ FLOORS = (
     {"builders"},
     {"training", "export"},
     {"prediction", "reports"},
-    {"model_lib_v2", "exporter_lib_v2", "serving"},
+    {"model_lib_v2", "exporter_lib_v2", "serving", "first_steps"},
     {"model_main", "model_main_tf2", "exporter_main_v2", "predict", "browse_data", "evaluate"}
-    | {"serve", "data_service"}
+    | {"serve", "data_service", "init", "doctor"}
     | {"dataset_tools", "export_inference_graph", "legacy"},
     {"model_tpu_main", "export_tflite_graph_tf2", "inference", "augmentation_sheet"}
-    | {"export_onnx", "export_tflite"},
+    | {"export_onnx", "export_tflite"}
+    | {"front_doors"},
 )
 DOORS = set().union(*FLOORS[-3:])
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

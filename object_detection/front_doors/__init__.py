@@ -1,0 +1,10 @@
+"""Floor 11: doors for the users of other systems; each translates to a config and our commands."""
+
+
+def __getattr__(name):
+    """Loads `front_doors.COCODemo` on first use, so that importing a door is cheap."""
+    if name == "COCODemo":
+        from object_detection.front_doors.coco_demo import COCODemo
+
+        return COCODemo
+    raise AttributeError(f"module 'object_detection.front_doors' has no attribute '{name}'")
