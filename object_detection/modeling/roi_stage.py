@@ -76,7 +76,7 @@ class RoiCropper(NamedTuple):
     def crop_rows(self, features, boxes_px, owner, image_shape, size, training=False):
         """Crops [n, size, size, C] at boxes [n, 4] of the images `owner` [n] int32."""
         maps = [features[level] for level in sorted(features)]
-        levels = self._levels(features, boxes_px, image_shape)
+        levels = self.levels_of(features, boxes_px, image_shape)
         if self.settings.unstretched and len(maps) > 1:
             image_shape = tf.shape(maps[0])[1:3] * 2 ** min(features)  # that the maps cover
         return self._crop_maps(maps, boxes_px, owner, levels, image_shape, size, training)
@@ -110,8 +110,8 @@ class RoiCropper(NamedTuple):
         stretch = padded / tf.cast(images.true_shape, tf.float32)
         return boxes_px * tf.tile(stretch, [1, 2])[:, tf.newaxis]
 
-    def _levels(self, features, boxes_px, image_shape):
-        """Index of the level each box [..., 4] reads, from 0."""
+    def levels_of(self, features, boxes_px, image_shape):
+        """Index of the level each box [..., 4] reads, from 0; `features` may be the levels alone."""
         levels = sorted(features)
         if len(levels) == 1:
             return tf.zeros(tf.shape(boxes_px)[:-1], tf.int32)
