@@ -39,7 +39,7 @@ class Frames:
     """
 
     def __init__(self, source, max_frames):
-        cv2 = _opencv()
+        cv2 = opencv()
         self._cv2, self._left = cv2, max_frames
         webcam = is_webcam(source)
         self.is_live = webcam or "://" in str(source)
@@ -85,7 +85,7 @@ class VideoFile:
     """
 
     def __init__(self, path, rate):
-        self._cv2, self._path, self._rate, self._writer = _opencv(), str(path), rate, None
+        self._cv2, self._path, self._rate, self._writer = opencv(), str(path), rate, None
 
     def add(self, frame):
         """Writes uint8 [h, w, 3] RGB; raises ValueError where no video can be written."""
@@ -104,12 +104,20 @@ class VideoFile:
             self._writer.release()
 
 
-def _opencv():
+def opencv(purpose="videos and webcams"):
+    """The module `cv2`.
+
+    Args:
+        purpose: what it is needed for, in the plural.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         import cv2
     except ImportError:
         raise ValueError(
-            "videos and webcams need OpenCV: pip install opencv-python-headless (the extra "
-            "`video` of this package)"
+            f"{purpose} need OpenCV: pip install opencv-python-headless (the extra `video` of this "
+            "package)"
         ) from None
     return cv2
