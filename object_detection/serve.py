@@ -33,6 +33,7 @@ def define_flags():
     )
     flags.DEFINE_integer("port", 8501, "Of HTTP; 0: any that is free.", 0, 65535)
     flags.DEFINE_integer("grpc_port", None, "Of gRPC, for example 8500; unset: none.", 0, 65535)
+    flags.DEFINE_bool("score_masks", True, "Whether POST /score answers masks.")
     flags.DEFINE_integer("max_batch", 8, "Images that a model is given at once.", 1)
     flags.DEFINE_float("max_delay_ms", 5.0, "How long an image waits for others.", 0.0)
     flags.DEFINE_integer("max_queue", 64, "Images that wait; further ones are answered 503.", 1)
@@ -98,7 +99,12 @@ def serve(listener):
         from object_detection.serving.grpc_server import GrpcServer
 
         rpc = GrpcServer(service, address(FLAGS.host, FLAGS.grpc_port))
-    built = application.build(service, poll_seconds=FLAGS.poll_seconds, grpc_server=rpc)
+    built = application.build(
+        service,
+        poll_seconds=FLAGS.poll_seconds,
+        grpc_server=rpc,
+        score_masks=FLAGS.score_masks,
+    )
     server = http_server.Server(
         built, listener, grace=FLAGS.grace_seconds, max_connections=FLAGS.max_connections
     )

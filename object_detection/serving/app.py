@@ -21,15 +21,16 @@ _LOG = logging.getLogger(__name__)
 _GONE = 499  # nobody reads this answer: its client went away
 
 
-def build(service, *, poll_seconds=2.0, grpc_server=None):
+def build(service, *, poll_seconds=2.0, grpc_server=None, score_masks=True):
     """The application of a `Service`, for any ASGI server.
 
     Args:
         service: closed when the application stops.
         poll_seconds: between looks for new versions; 0: never.
         grpc_server: has `start()` and `stop()`, both to be awaited; or None.
+        score_masks: whether /score answers masks, which else no `Accept` header brings.
     """
-    doors = _Doors(service)
+    doors = _Doors(service, score_masks)
 
     @contextlib.asynccontextmanager
     async def lifespan(_):
@@ -71,8 +72,9 @@ def build(service, *, poll_seconds=2.0, grpc_server=None):
 class _Doors:
     """One method for each kind of address."""
 
-    def __init__(self, service):
+    def __init__(self, service, score_masks):
         self._service, self._registry = service, service.registry
+        self._score_masks = score_masks
 
     async def predict(self, request):
         """TensorFlow Serving's predict."""
@@ -99,7 +101,8 @@ class _Doors:
         def begin():
             prob = _prob(request.query_params.get("prob"))
             name = self._registry.model(request.query_params.get("model")).name
-            form = mask_forms.asked_for(request.headers.get("accept"))
+            asked = mask_forms.asked_for(request.headers.get("accept"))
+            form = asked if self._score_masks else "none"
             names = self._registry.find(name).model.names
 
             async def answer(body, take):

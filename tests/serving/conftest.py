@@ -26,7 +26,7 @@ def models(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def running(configs, limits=None, *, grpc=False, poll_seconds=0.0, run=None):
+def running(configs, limits=None, *, grpc=False, poll_seconds=0.0, run=None, score_masks=True):
     """A server, with its address as `url`.
 
     Args:
@@ -35,6 +35,7 @@ def running(configs, limits=None, *, grpc=False, poll_seconds=0.0, run=None):
         grpc: whether `grpc_port` is listened at.
         poll_seconds: between looks for new versions.
         run: replaces what runs the models: function (run, key, rows).
+        score_masks: whether /score answers masks.
     """
     from object_detection.serving import app, http_server, prometheus
     from object_detection.serving.grpc_server import GrpcServer
@@ -54,7 +55,9 @@ def running(configs, limits=None, *, grpc=False, poll_seconds=0.0, run=None):
             batcher._run = lambda key, rows, own=batcher._run: run(own, key, rows)
     service = Service(registry, limits, metrics)
     rpc = GrpcServer(service, "127.0.0.1:0") if grpc else None
-    built = app.build(service, poll_seconds=poll_seconds, grpc_server=rpc)
+    built = app.build(
+        service, poll_seconds=poll_seconds, grpc_server=rpc, score_masks=score_masks
+    )
     listener = http_server.listen("127.0.0.1", 0)
     server = http_server.Server(built, listener, grace=5)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -41,6 +41,15 @@ def test_get_is_not_allowed(server):
     assert status == 405 and headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize("masks", ["", "; masks=rle", "; masks=box"])
+def test_a_server_can_be_told_to_score_without_masks(start, models, masks):
+    with start({"pixels": models["pixels"]}, score_masks=False) as plain:
+        accept = {"Accept": f"application/json{masks}"}
+        (found,) = post(plain, "/score?prob=0.5", file_of(picture()), accept)[1]
+
+    assert set(found) == {"class", "label", "confidence", "bounding_box"}
+
+
 def test_compact_masks(server):
     accept = {"Accept": "application/json; masks=rle"}
     found = post(server, "/score?prob=0.5", file_of(picture()), accept)[1]

@@ -1,0 +1,128 @@
+r"""azoda's experiments and deployments on this machine.
+
+    python -m object_detection.front_doors.azoda train --exp_config=exp_config.json --data_dir=data
+    python -m object_detection.front_doors.azoda score --deploy_config=deploy_config.json
+
+`train --help` and `score --help` tell their flags. The folders are azoda's:
+DATA_DIR/IMAGE_TYPE/{images,datasets}, DATA_DIR/models/BASE_MODEL; label_files/ and outputs/.
+"""
+
+import sys
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+EXPORT = "outputs/final_model/model"
+
+
+def define_train_flags():
+    """The flags of `train`."""
+    flags.DEFINE_string("exp_config", "exp_config.json", "azoda's JSON of the experiment.")
+    flags.DEFINE_string(
+        "data_dir", "", "Folder with IMAGE_TYPE/ and models/. Unset: DATA_MOUNT, if it is one."
+    )
+    flags.DEFINE_string("output_dir", ".", "Where label_files/ and outputs/ go.")
+    flags.DEFINE_integer("batch_size", 1, "Images a step.", 1)
+    flags.DEFINE_string(
+        "fine_tune_checkpoint", "", "Weights to start from instead of the base model's own."
+    )
+    flags.DEFINE_multi_string(
+        "config_override",
+        [],
+        "Changes the config in the end: a dotted field=value. May be given more than once.",
+    )
+    flags.DEFINE_integer("checkpoint_every_n", 1000, "Steps between checkpoints.", 1)
+    flags.DEFINE_integer("seed", 0, "Makes weights, sampling and data order repeatable.")
+    flags.DEFINE_bool("strict", False, "End with an error if the CSVs have anything to correct.")
+
+
+def train():
+    """Runs an experiment by the flags; the exit code."""
+    import tensorflow as tf
+
+    from object_detection.front_doors.azoda import experiment
+
+    names = experiment.Options._fields
+    given = experiment.Options(**{name: FLAGS[name].value for name in names})
+    try:
+        return experiment.run(given)
+    except (ValueError, OSError, tf.errors.OpError) as fault:
+        logging.error("%s", fault)
+        logging.debug("Raised here:", exc_info=True)
+        return 1
+
+
+def define_score_flags():
+    """The flags of `score`: those of `object_detection.serve`, and the JSON."""
+    from object_detection import serve
+
+    flags.DEFINE_string("deploy_config", "deploy_config.json", "azoda's JSON of the deployment.")
+    serve.define_flags()
+    FLAGS.set_default("model", EXPORT)
+
+
+def score():
+    """Serves a deployment by the flags; the exit code."""
+    from object_detection import serve
+    from object_detection.front_doors.azoda import settings
+
+    if FLAGS["model_name"].present or FLAGS["model_config_file"].present:
+        logging.error("IMAGE_TYPE of --deploy_config names the one model that is served here.")
+        return 1
+    try:
+        deployment = settings.read_deployment(FLAGS.deploy_config)
+    except settings.SettingsError as fault:
+        logging.error("%s", fault)
+        return 1
+    for note in deployment.notes:
+        logging.info("%s", note)
+    name = deployment.values["IMAGE_TYPE"]
+    FLAGS.model_name, FLAGS.score_masks = name, "mask" in name
+    if not FLAGS.score_masks:
+        logging.info(
+            "/score answers without masks: IMAGE_TYPE %r does not contain 'mask', as in azoda.",
+            name,
+        )
+    return serve.main(["score"])
+
+
+def _trained():
+    from object_detection.training import commands
+
+    return commands.run(train)
+
+
+def _scored():
+    if not FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    return score()
+
+
+COMMANDS = {"train": (define_train_flags, _trained), "score": (define_score_flags, _scored)}
+
+
+def run(arguments=None):
+    """The command."""
+    arguments = list(sys.argv if arguments is None else arguments)
+    if len(arguments) < 2 or arguments[1] not in COMMANDS:
+        asked = arguments[1:2]
+        print(__doc__.strip())
+        if asked and asked[0] not in ("--help", "-h", "--helpshort", "--helpfull"):
+            sys.exit(f"error: {asked[0]!r} is no command; there are {' and '.join(COMMANDS)}")
+        sys.exit(0 if asked else 1)
+    define, door = COMMANDS[arguments.pop(1)]
+    before = set(FLAGS)
+    define()
+    for name in set(FLAGS) - before:  # so that --help shows them
+        FLAGS.register_key_flag_for_module(arguments[0], FLAGS[name])
+
+    def main(rest):
+        if len(rest) > 1:
+            raise app.UsageError(f"unknown arguments: {' '.join(rest[1:])}")
+        return door()
+
+    app.run(main, argv=arguments)
+
+
+if __name__ == "__main__":
+    run()
