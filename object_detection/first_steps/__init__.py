@@ -1,0 +1,1 @@
+"""Floor 9: the first hour: is this environment sound, and what config fits this data set."""
