@@ -64,16 +64,16 @@ def door():
             "side inputs (use_side_inputs is not supported) belong to Context R-CNN; Faster and "
             "Mask R-CNN take images only.",
         )
-    import tensorflow as tf
-
     from object_detection.config import pipeline_file
     from object_detection.config.errors import ConfigError
-    from object_detection.export import frozen_graph
-    from object_detection.training import distribution
 
-    distribution.let_gpu_memory_grow()  # the process that verifies wants some too
     config = pipeline_file.load(FLAGS.pipeline_config_path, override_text=FLAGS.config_override)
     commands.checked(config, door="export", reads=(), source=FLAGS.pipeline_config_path)
+    commands.start_tensorflow()
+    import tensorflow as tf
+
+    from object_detection.export import frozen_graph
+
     try:
         folder, label_map = frozen_graph.export(
             config,

@@ -22,13 +22,15 @@ def define_flags():
 
 def door():
     """Converts as the flags say; the exit code."""
-    import tensorflow as tf
-
     from object_detection.config.errors import ConfigError
-    from object_detection.export import portable_model, tflite_model
     from object_detection.exporter_main_v2 import load_config
 
     config = load_config(FLAGS.pipeline_config_path, FLAGS.config_override)
+    commands.start_tensorflow()
+    import tensorflow as tf
+
+    from object_detection.export import portable_model, tflite_model
+
     try:
         form = portable_command.form_of_flags()
         restored = portable_model.restore(config, FLAGS.trained_checkpoint_dir)

@@ -56,7 +56,7 @@ def main(arguments):
     del arguments
     given = flags.FLAGS
     from object_detection.export import command_flags
-    from object_detection.training import commands, quiet
+    from object_detection.training import commands
 
     refused = command_flags.side_inputs_of(given)
     if refused:
@@ -69,17 +69,20 @@ def main(arguments):
 
     if not given["verbosity"].present:
         logging.set_verbosity(logging.INFO)
-    quiet.start_tensorflow()
-    commands.say_who_we_are()
+    commands.say_our_name()
+    try:
+        config = load_config(given.pipeline_config_path, given.config_override)
+    except (ValueError, OSError) as fault:
+        logging.error("%s", fault)
+        return 1
+    commands.start_tensorflow()
     import tensorflow as tf
 
     from object_detection.export import exporter
-    from object_detection.training import distribution
 
-    distribution.let_gpu_memory_grow()  # the process that verifies wants some too
     try:
         folder, label_map = exporter.export(
-            load_config(given.pipeline_config_path, given.config_override),
+            config,
             given.trained_checkpoint_dir,
             given.output_directory,
             command_flags.options_of(given, input_type=given.input_type, raw=given.export_raw),
@@ -109,12 +112,12 @@ def load_config(path, changes):
     """
     from object_detection.config import pipeline_file, preflight
     from object_detection.config.errors import ConfigError
-    from object_detection.modeling.backbones import BACKBONES
+    from object_detection.modeling.extractor_names import EXTRACTORS
 
     dotted = [text for text in changes if re.match(r"\s*[\w.\[\]]+\s*=", text)]
     texts = [text for text in changes if text not in dotted]
     config = pipeline_file.load(path, override_text="\n".join(texts), overrides=dotted)
-    findings = preflight.check(config, door="export", supported_extractors=tuple(BACKBONES))
+    findings = preflight.check(config, door="export", supported_extractors=EXTRACTORS)
     for warning in findings.warnings:
         logging.warning("config: %s", warning)
     if findings.faults:

@@ -2,6 +2,8 @@
 
 from object_detection.config import data_checks
 from object_detection.config.findings import Finding, Findings, faults
+from object_detection.data import found_files
+from object_detection.data.report import InputError
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 _ESCAPED = {
@@ -57,15 +59,12 @@ def text_faults(path, at):
 
 def file_faults(pattern, at):
     """What is wrong with a path or glob that must match a file."""
-    from object_detection.data import record_files  # needs TensorFlow, so only when it is due
-    from object_detection.data.report import InputError
-
     wrong = list(text_faults(pattern, at))
     if wrong:
         yield from wrong
         return
     try:
-        record_files.find_files(pattern, field=at)
+        found_files.find_files(pattern, field=at)
     except InputError as error:
         hint = str(error).removeprefix(f"{at}: no file matches {pattern!r}. ")
         yield Finding(at, f'is "{pattern}", which matches no file', hint.rstrip("."))

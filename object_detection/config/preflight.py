@@ -1,7 +1,11 @@
 """Everything that can be said about a config before anything is built from it, at once.
 
-A door calls `check` first: faults stop it, warnings are told. What a door does not read is not held
-against it: an export needs no records.
+Faults stop a door, warnings are told. What a door does not read is not held against it: an export
+needs no records.
+
+The check has two halves. The first asks the config, its label maps and the names of its files, and
+takes a moment; the second opens the records, which takes TensorFlow, whose start takes seconds. So
+commands call the second, and start TensorFlow, only where the first finds no fault.
 """
 
 from object_detection.config import (
@@ -22,7 +26,14 @@ _SKIPPED = {"train": (), "eval": _TRAINING_FIELDS, "export": _DATA_FIELDS}
 
 
 def check(config, *, door, supported_extractors, reads=None) -> Findings:
-    """All findings about a config.
+    """All findings about a config, of both halves; arguments and result as of `check_config`."""
+    options = {"door": door, "reads": reads}
+    found = check_config(config, supported_extractors=supported_extractors, **options)
+    return found.and_also(check_records(config, **options))
+
+
+def check_config(config, *, door, supported_extractors, reads=None) -> Findings:
+    """The first half: all findings that need no TensorFlow.
 
     Args:
         config: TrainEvalPipelineConfig.
@@ -34,9 +45,7 @@ def check(config, *, door, supported_extractors, reads=None) -> Findings:
     Returns:
         Findings whose faults and warnings print as sentences.
     """
-    if door not in READS:
-        raise ValueError(f"door is {door!r}; allowed: {', '.join(READS)}")
-    reads = READS[door] if reads is None else tuple(reads)
+    reads = _readers_of(door, reads)
     found = model_checks.check(config.model, supported_extractors, training=door == "train")
     if config.model.WhichOneof("model") != "faster_rcnn":
         return found  # nothing else in the config is meant for us
@@ -47,8 +56,34 @@ def check(config, *, door, supported_extractors, reads=None) -> Findings:
     if door != "export":
         found = found.and_also(data_checks.check_readers(config, reads))
         found = found.and_also(_evaluation(config, reads))
-        found = found.and_also(_data(config, reads))
+        found = found.and_also(paths.check_readers(config, reads))
+        found = found.and_also(_label_maps(config, reads))
     return found
+
+
+def check_records(config, *, door, reads=None) -> Findings:
+    """The second half: what the first records of each reader say; arguments as of `check_config`.
+
+    Readers whose files are not there are left out: the first half speaks of them.
+    """
+    found = Findings()
+    if door == "export" or config.model.WhichOneof("model") != "faster_rcnn":
+        return found
+    reads = _readers_of(door, reads)
+    missing = {fault.where for fault in paths.check_readers(config, reads).faults}
+    num_classes = config.model.faster_rcnn.num_classes
+    for path, reader in data_checks.readers(config, reads):
+        class_ids = None
+        if reader.label_map_path and f"{path}.label_map_path" not in missing:
+            class_ids = label_map_checks.names_of(reader.label_map_path)
+        found = found.and_also(_records(reader, path, missing, num_classes, class_ids))
+    return found
+
+
+def _readers_of(door, reads):
+    if door not in READS:
+        raise ValueError(f"door is {door!r}; allowed: {', '.join(READS)}")
+    return READS[door] if reads is None else tuple(reads)
 
 
 def _evaluation(config, reads):
@@ -63,10 +98,10 @@ def _evaluation(config, reads):
     return Findings(warnings=later + found.warnings)
 
 
-def _data(config, reads):
-    """Findings about the paths, label maps and first records of the readers that are read."""
-    found = paths.check_readers(config, reads)
-    missing = {fault.where for fault in found.faults}
+def _label_maps(config, reads):
+    """Findings about the label maps, those that are there, of the readers that are read."""
+    found = Findings()
+    missing = {fault.where for fault in paths.check_readers(config, reads).faults}
     num_classes = config.model.faster_rcnn.num_classes
     maps = {}
     for path, reader in data_checks.readers(config, reads):
@@ -74,7 +109,6 @@ def _data(config, reads):
         if map_path and f"{path}.label_map_path" not in missing and map_path not in maps:
             found = found.and_also(label_map_checks.check(map_path, num_classes))
             maps[map_path] = label_map_checks.names_of(map_path)
-        found = found.and_also(_records(reader, path, missing, num_classes, maps.get(map_path)))
     return found.and_also(warnings(_differing_maps(maps)))
 
 

@@ -1,4 +1,4 @@
-"""TFRecord files: finding, reading and checking them.
+"""TFRecord files: reading and checking them.
 
 A file is a row of records, each 8 bytes length, 4 bytes checksum of the length, the record itself,
 and 4 bytes checksum of the record.
@@ -10,12 +10,12 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.data import report
+from object_detection.data.found_files import find_files as find_files
 from object_detection.data.python_call import call
 from object_detection.data.report import InputError
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
 _FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
-_PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 _SHOWN = 5
 
 
@@ -33,30 +33,6 @@ class RecordFile(NamedTuple):
     records: int
     fault: str | None  # what is wrong
     offset: int  # byte at which the fault, or the end, lies
-
-
-def find_files(pattern, *, field):
-    """Paths that match a glob, sorted.
-
-    Args:
-        pattern: path or glob, local or remote.
-        field: name of the config field it comes from, for the message.
-
-    Raises:
-        InputError: where nothing matches.
-    """
-    if _PLACEHOLDER in pattern:
-        raise InputError(
-            f"{field} still holds the placeholder: {pattern!r}. "
-            "Put the path of your record files there."
-        )
-    try:
-        files = sorted(path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path))
-    except tf.errors.OpError:  # raised for some patterns in folders that do not exist
-        files = []
-    if not files:
-        raise InputError(f"{field}: no file matches {pattern!r}. {_hint(pattern)}")
-    return files
 
 
 def refuse_all_empty(files, *, field):
@@ -211,20 +187,3 @@ def _is_header(header):
 def _open(path):
     """A local file as Python opens it, which seeks much faster; a remote one by TensorFlow."""
     return tf.io.gfile.GFile(path, "rb") if "://" in path else open(path, "rb", buffering=0)
-
-
-def _hint(pattern):
-    """What there is instead, for whoever mistyped a path."""
-    parts = pattern.replace("\\", "/").split("/")
-    for depth in range(len(parts) - 1, 0, -1):
-        folder = "/".join(parts[:depth]) or "/"
-        if any(sign in folder for sign in "*?["):
-            continue
-        if tf.io.gfile.isdir(folder):
-            names = sorted(tf.io.gfile.listdir(folder))
-            more = ", ..." if len(names) > _SHOWN else ""
-            held = f"holds {', '.join(names[:_SHOWN])}{more}" if names else "is empty"
-            if depth == len(parts) - 1:
-                return f"The folder {folder} {held}."
-            return f"There is no folder {'/'.join(parts[: depth + 1])}; {folder} {held}."
-    return "Relative paths start at the folder the command runs in."

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags, logging
 
-from object_detection.export.agreement import agreement
-from object_detection.export.portable_model import INPUT_TYPES, Form, reference_outputs
-
 FLAGS = flags.FLAGS
+_INPUT_TYPES = ("image_tensor", "float_image_tensor")
 _LEAST_SHARE = 0.5  # of detections that agree; below, something is wrong and not only rounded
 
 
@@ -37,7 +35,7 @@ def define_flags(form, batch_size):
         "May be given more than once.",
     )
     flags.DEFINE_enum(
-        "input_type", "image_tensor", list(INPUT_TYPES), "Images as uint8, or as float32 of 0..255."
+        "input_type", "image_tensor", _INPUT_TYPES, "Images as uint8, or as float32 of 0..255."
     )
     flags.DEFINE_string("input_size", "", "HEIGHTxWIDTH of all images, as 480x640; default: any.")
     flags.DEFINE_integer(
@@ -59,6 +57,8 @@ def form_of_flags():
     Raises:
         ValueError: an input_size that is none.
     """
+    from object_detection.export.portable_model import Form
+
     size = None
     if FLAGS.input_size:
         found = re.fullmatch(r"([1-9]\d*)[xX]([1-9]\d*)", FLAGS.input_size)
@@ -109,6 +109,9 @@ def check(restored, form, run, pictures):
     Raises:
         ValueError: less than half of the detections of a picture agree.
     """
+    from object_detection.export.agreement import agreement
+    from object_detection.export.portable_model import INPUT_TYPES, reference_outputs
+
     results = []
     for name, picture in pictures.items():
         image = picture.astype(INPUT_TYPES[form.input_type].as_numpy_dtype)

@@ -45,6 +45,7 @@ def door():
     ):
         if not FLAGS[name].value:
             return commands.refuse(name, purpose)
+    commands.start_tensorflow()
     import tensorflow as tf
 
     from object_detection.training.failures import RunFailure

@@ -41,6 +41,7 @@ def door():
         if not FLAGS[name].value:
             return commands.refuse(name, purpose)
     config = config_of_flags()
+    commands.start_tensorflow()
     from object_detection import model_lib_v2
 
     return model_lib_v2.eval_continuously(

@@ -37,6 +37,7 @@ def door():
     configs = config_util.get_configs_from_multiple_files(
         eval_config_path=FLAGS.eval_config_path, eval_input_config_path=FLAGS.input_config_path
     )
+    commands.start_tensorflow()
     try:
         evaluation = evaluation_of(configs["eval_input_config"], configs["eval_config"])
     except (ValueError, OSError) as error:

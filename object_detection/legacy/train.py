@@ -48,6 +48,7 @@ def door():
     if not FLAGS.train_dir:
         return commands.refuse("train_dir", "say where checkpoints and event files go.")
     config = config_of_flags()
+    commands.start_tensorflow()
     if FLAGS.clone_on_cpu:
         import tensorflow as tf
 

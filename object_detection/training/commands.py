@@ -123,16 +123,16 @@ def _define_our_flags_of_training():
 
 
 def run(door: Callable[[], int]) -> int:
-    """Runs a door; a failure that is the user's to mend is one message, without a traceback."""
-    from object_detection.training import quiet
+    """Runs a door; a failure that is the user's to mend is one message, without a traceback.
 
-    quiet.start_tensorflow()
+    The door calls `start_tensorflow` by itself, once all is checked that can be without it.
+    """
     from object_detection.config.errors import ConfigError
     from object_detection.training.failures import RunFailure
 
     if not FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
-    say_who_we_are()
+    say_our_name()
     try:
         return door()
     except (ConfigError, RunFailure) as error:
@@ -144,15 +144,35 @@ def run(door: Callable[[], int]) -> int:
         return 130
 
 
+def start_tensorflow() -> None:
+    """Starts TensorFlow, which takes seconds, and says which it is."""
+    from object_detection.training import quiet
+
+    quiet.start_tensorflow()
+    from object_detection.training import distribution
+
+    _say_what_runs_us()
+    distribution.let_gpu_memory_grow()
+
+
 def say_who_we_are() -> None:
+    """Logs our version and origin, and on what we run."""
+    say_our_name()
+    _say_what_runs_us()
+
+
+def say_our_name() -> None:
     """Logs our version and origin: other packages bear the name object_detection too."""
+    version, origin = object_detection.__version__, object_detection.__path__[0]
+    logging.info("object_detection %s from %s", version, origin)
+
+
+def _say_what_runs_us():
     import keras
     import tensorflow as tf
 
     logging.info(
-        "object_detection %s from %s (TensorFlow %s, Keras %s, Python %s, %d GPU(s))",
-        object_detection.__version__,
-        object_detection.__path__[0],
+        "TensorFlow %s, Keras %s, Python %s, %d GPU(s)",
         tf.__version__,
         keras.__version__,
         platform.python_version(),
@@ -161,7 +181,7 @@ def say_who_we_are() -> None:
 
 
 def load_config(door: str, reads: tuple[str, ...], change: Change | None = None):
-    """The config with the flags' changes, checked as a whole.
+    """The config with the flags' changes, checked as a whole; TensorFlow is started on the way.
 
     Args:
         door: `train` or `eval`, which decides what has to be in order.
@@ -187,10 +207,25 @@ def load_config(door: str, reads: tuple[str, ...], change: Change | None = None)
         config.train_config.num_steps = FLAGS.num_train_steps
     if FLAGS.precision is not None:
         config.train_config.use_bfloat16 = FLAGS.precision == "bfloat16"
-    return checked(config, door=door, reads=reads, source=FLAGS.pipeline_config_path)
+    source = FLAGS.pipeline_config_path
+    return checked(config, door=door, reads=reads, source=source, start=_start_as_the_flags_say)
 
 
-def checked(config, *, door: str, reads: tuple[str, ...], source: str = "the config"):
+def _start_as_the_flags_say():
+    start_tensorflow()
+    from object_detection.training import distribution
+
+    distribution.be_deterministic(FLAGS.deterministic)
+
+
+def checked(
+    config,
+    *,
+    door: str,
+    reads: tuple[str, ...],
+    source: str = "the config",
+    start: Callable[[], None] = lambda: None,
+):
     """The config, if nothing is wrong with it; its warnings are logged.
 
     Args:
@@ -198,17 +233,22 @@ def checked(config, *, door: str, reads: tuple[str, ...], source: str = "the con
         door: `train`, `eval` or `export`.
         reads: as for `load_config`.
         source: what the config is called in the message.
+        start: called before the records are looked at, which takes TensorFlow; where the rest of
+            the config has faults, neither happens.
 
     Raises:
         ConfigError: it has faults: all of them are in the message.
     """
     from object_detection.config import preflight
     from object_detection.config.errors import ConfigError
-    from object_detection.modeling.backbones import BACKBONES
+    from object_detection.modeling.extractor_names import EXTRACTORS
 
-    findings = preflight.check(
-        config, door=door, supported_extractors=tuple(BACKBONES), reads=reads
+    findings = preflight.check_config(
+        config, door=door, supported_extractors=EXTRACTORS, reads=reads
     )
+    if not findings.faults:
+        start()
+        findings = findings.and_also(preflight.check_records(config, door=door, reads=reads))
     for warning in findings.warnings:
         logging.warning("config: %s", warning)
     if findings.faults:
@@ -227,11 +267,8 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
         change: as for `load_config`.
         options: further members of `TrainOptions`.
     """
-    from object_detection.training import distribution, jobs, rejoin
     from object_detection.training.failures import WorkerLost
 
-    distribution.let_gpu_memory_grow()
-    distribution.be_deterministic(FLAGS.deterministic)
     wanted = FLAGS.eval_every_n_steps
     every = eval_every_n_steps if wanted is None else wanted
     if FLAGS.early_stopping_patience and not FLAGS.best_metric:
@@ -240,6 +277,8 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
         return refuse("best_metric", "nothing is evaluated here; give --eval_every_n_steps.")
     reads = ("train_input_reader", "eval_input_reader") if every else ("train_input_reader",)
     config = load_config("train", reads, change)
+    from object_detection.training import jobs, rejoin
+
     if every and FLAGS.sample_1_of_n_eval_examples is not None:
         _sample(config.eval_input_reader, FLAGS.sample_1_of_n_eval_examples)
     options = jobs.TrainOptions(
@@ -273,9 +312,6 @@ def evaluate(*, on_train_data: bool, change: Change | None = None, **options) ->
         change: as for `load_config`.
         options: further members of `EvalOptions`.
     """
-    from object_detection.training import distribution, jobs
-
-    distribution.let_gpu_memory_grow()
     logging.info(
         "Evaluation only, because --checkpoint_dir is given: no training happens here. Leave that "
         "flag out to train."
@@ -284,6 +320,8 @@ def evaluate(*, on_train_data: bool, change: Change | None = None, **options) ->
         return refuse("early_stopping_patience", "it belongs to the command that trains.")
     reads = ("train_input_reader" if on_train_data else "eval_input_reader",)
     config = load_config("eval", reads, change)
+    from object_detection.training import jobs
+
     if on_train_data:
         _sample([config.train_input_reader], FLAGS.sample_1_of_n_eval_on_train_examples)
     elif FLAGS.sample_1_of_n_eval_examples is not None:
