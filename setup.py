@@ -56,12 +56,14 @@ setup(
         # export_onnx; 1.17: the first tf2onnx for protobuf 6 and numpy 2. onnxruntime checks files.
         "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],
         # xdist: tests trace graphs most of their time, on one core each.
+        # timeout: a test that hangs is named, and the others go on.
         # playwright: drives a Chromium of the machine; its own browsers are not needed.
         # hotcoco: its numbers are held against those of pycocotools.
         # The rest: as `serve`.
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",
+            "pytest-timeout>=2.3",
             "ruff==0.17.5",
             "playwright>=1.50",
             "hotcoco>=1.3,<2",
