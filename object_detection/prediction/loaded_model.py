@@ -11,6 +11,7 @@ from object_detection.config import pipeline_file
 from object_detection.prediction import built_model
 from object_detection.utils import label_map_util
 
+_LABEL_MAPS = ("label_map.pbtxt", "tf_label_map.pbtxt")  # the second: azoda's, beside saved_model/
 NEEDED = ("num_detections", "detection_boxes", "detection_scores")
 
 
@@ -122,7 +123,7 @@ def categories_of(label_map, folder):
     if label_map is None:
         if folder is None:
             return {}
-        beside = [folder / "label_map.pbtxt", folder.parent / "label_map.pbtxt"]
+        beside = [place / name for place in (folder, folder.parent) for name in _LABEL_MAPS]
         found = [*sorted((folder / "assets").glob("*.pbtxt")), *(p for p in beside if p.is_file())]
         if not found:
             return {}

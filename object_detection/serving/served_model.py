@@ -28,6 +28,7 @@ _BY_IMAGE = _NEEDED | {
     "raw_detection_boxes",
     "raw_detection_scores",
 }
+_LABEL_MAPS = ("label_map.pbtxt", "tf_label_map.pbtxt")  # the second: azoda's, beside saved_model/
 _PROBE = 256  # pixels of the side of the image that models are tried with
 
 
@@ -175,7 +176,7 @@ def _signature(name, function):
 
 def _names(folder):
     """{id: name} of the label map that travels with a model; empty without one."""
-    beside = [place / "label_map.pbtxt" for place in (folder, folder.parent)]
+    beside = [place / name for place in (folder, folder.parent) for name in _LABEL_MAPS]
     found = [*sorted((folder / "assets").glob("*.pbtxt")), *(p for p in beside if p.is_file())]
     if not found:
         return {}

@@ -163,6 +163,13 @@ def test_where_names_come_from(export, tmp_path):
     assert predictor.category_index == {2: {"id": 2, "name": "given"}}
 
 
+def test_azodas_label_map_beside_the_model(tmp_path):
+    model = saved(tmp_path, labels=None)
+    (model / "tf_label_map.pbtxt").write_text("item { id:2 name:'beside' }")
+
+    assert Predictor(model, warm_up=False).categories == {2: "beside"}
+
+
 def test_a_model_with_tfods_input_of_one_image(tmp_path):
     """TFOD's image_tensor is uint8 [1, None, None, 3]; its older exports call it `inputs`."""
 

@@ -1,0 +1,52 @@
+"""Masks as azoda's CSVs hold them: flat polygons whose union is the mask, holes and all."""
+
+import numpy as np
+
+from object_detection.ops import outlines
+
+
+def polygons_of(mask, tolerance=0.0):
+    """The polygons of a mask, such as `unmold_mask` gives.
+
+    Such polygons know no holes. One is cut out all the same by a slit without width, along which
+    the polygon runs to the hole, around it and back: pycocotools and OpenCV fill it rightly.
+
+    Args:
+        mask: bool [h, w].
+        tolerance: pixels by which simpler polygons may miss the mask's border; 0 is exact.
+
+    Returns:
+        A list with one [x1, y1, x2, y2, ...] for each connected part.
+    """
+    parts = outlines.trace(mask, tolerance=tolerance)
+    return [outlines.flat(_with_holes(part)) for part in parts]
+
+
+def _with_holes(part):
+    """An `Outline` as one ring [n, 2]; each hole is reached from what lies to its left."""
+    ring = part.exterior
+    for hole in sorted(part.holes, key=lambda hole: hole[:, 0].min()):
+        start = int(hole[:, 0].argmin())
+        hole = np.roll(hole, -start, axis=0)
+        place, x = _left_of(hole[0], ring)
+        gate = np.array([[x, hole[0, 1]]])
+        ring = np.concatenate([ring[: place + 1], gate, hole, hole[:1], gate, ring[place + 1 :]])
+    return ring
+
+
+def _left_of(point, ring):
+    """(index of the edge of a ring that lies next to the left of a point, its x there)."""
+    x, y = point
+    begin, end = ring, np.roll(ring, -1, axis=0)
+    height = end[:, 1] - begin[:, 1]
+    flat = height == 0
+    share = np.where(flat, 0, (y - begin[:, 1]) / np.where(flat, 1, height))
+    cut = np.where(
+        flat,
+        np.maximum(begin[:, 0], end[:, 0]),
+        begin[:, 0] + share * (end[:, 0] - begin[:, 0]),
+    )
+    inside = (np.minimum(begin[:, 1], end[:, 1]) <= y) & (y <= np.maximum(begin[:, 1], end[:, 1]))
+    cut = np.where(inside & (cut <= x), cut, -np.inf)
+    place = int(cut.argmax())
+    return place, cut[place]
