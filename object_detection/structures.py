@@ -26,6 +26,14 @@ class Images(NamedTuple):
     true_shape: tf.Tensor  # [B, 2] int32 (height, width) of each image before padding
 
 
+class Neutral(NamedTuple):
+    """Ground of each image that is neither object nor background: nothing is learnt from it."""
+
+    area: tf.Tensor  # [B, h, w] uint8 of 0 and 1, at the size of the stored masks, padded
+    shape: tf.Tensor  # [B, 2] int32 (height, width) of each image's own part of it
+    true_shape: tf.Tensor  # [B, 2] int32 (height, width) of the resized image it covers
+
+
 class GroundTruth(NamedTuple):
     """Annotations of a batch, padded to G boxes an image.
 
@@ -47,6 +55,7 @@ class GroundTruth(NamedTuple):
     mask_shape: tf.Tensor | None = None  # [B, 2] int32 (height, width) of each image's whole masks
     group_of: tf.Tensor | None = None  # [B, G] bool; boxes of several objects, in evaluation
     mask_origin: tf.Tensor | None = None  # [B, K, 2] int32 (row, column); None: masks are whole
+    neutral: Neutral | None = None  # None: there is none
 
 
 class ImageLabels(NamedTuple):

@@ -30,7 +30,8 @@ class Choice(NamedTuple):
 def restore(network, train_config) -> RestoreReport:
     """Gives a network its weights from `train_config.fine_tune_checkpoint`, as far as they fit.
 
-    Heads for another number of classes stay as initialized. Averages are not taken: training goes
+    Heads for another number of classes stay as initialized; with `fine_tune_new_classes` those for
+    the same number too, for these may be other classes. Averages are not taken: training goes
     on from the weights, as in TFOD.
 
     Args:
@@ -44,7 +45,28 @@ def restore(network, train_config) -> RestoreReport:
         choice = choose(train_config, stored)
         if choice.corrections:
             logging.warning("%s", "; ".join(choice.corrections))
-        return restore_stored(network, stored, checkpoint_type=choice.checkpoint_type, partial=True)
+        anew = _layers_of_classes(network) if train_config.fine_tune_new_classes else []
+        initial = [(v, v.numpy()) for layer in anew for v in layer.variables]
+        report = restore_stored(
+            network, stored, checkpoint_type=choice.checkpoint_type, partial=True
+        )
+        for variable, value in initial:
+            variable.assign(value)
+        if initial:
+            names = ", ".join(sorted(variable.path for variable, _ in initial))
+            logging.info("fine_tune_new_classes: these start anew: %s", names)
+        return report
+
+
+def _layers_of_classes(network):
+    """The layers whose outputs are those of the classes."""
+    layers = []
+    if network.roi_stage is not None:
+        head = network.roi_stage.head
+        layers = [head.classes, head.boxes] if head.num_boxes > 1 else [head.classes]
+    if network.mask_stage is not None:
+        layers.append(network.mask_stage.head.last)
+    return layers
 
 
 def choose(train_config, stored) -> Choice:

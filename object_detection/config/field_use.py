@@ -82,7 +82,8 @@ READ = {
     "gradient_clipping_by_norm fine_tune_checkpoint from_detection_checkpoint num_steps "
     "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
     "fine_tune_checkpoint_type load_all_detection_checkpoint_vars "
-    "fine_tune_checkpoint_version update_trainable_variables summarize_gradients use_bfloat16",
+    "fine_tune_checkpoint_version update_trainable_variables summarize_gradients use_bfloat16 "
+    "fine_tune_new_classes",
     **PREPROCESSING,
     "Optimizer": "rms_prop_optimizer momentum_optimizer adam_optimizer adam_w_optimizer "
     "use_moving_average "
@@ -112,7 +113,7 @@ READ = {
     "tf_record_input_reader mask_type shuffle_buffer_size filenames_shuffle_buffer_size "
     "read_block_length num_prefetch_batches max_number_of_boxes sample_1_of_n_examples name "
     "sample_from_datasets_weights drop_remainder crop_masks "
-    "cache_folder data_service",
+    "cache_folder data_service neutral_class",
     "TFRecordInputReader": "input_path",
 }
 

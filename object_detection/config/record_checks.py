@@ -200,7 +200,8 @@ def _boxes(looked_at, at):
 
 def _unknown_texts(looked_at, at, reader, class_ids):
     texts = Counter(text for record in looked_at for text in record.texts if text)
-    unknown = {text: count for text, count in texts.items() if text not in class_ids}
+    meant_so = {*class_ids, *reader.neutral_class}
+    unknown = {text: count for text, count in texts.items() if text not in meant_so}
     if not unknown:
         return
     shown = listed([f'"{text}" ({count})' for text, count in unknown.items()])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from object_detection.data import augment_window
+from object_detection.data import augment_window, neutral
 from object_detection.data.augment_geometry import settled
 from object_detection.ops import boxes as box_ops
 
@@ -102,15 +102,18 @@ class RandomSelfConcatImage:
 
 @dataclass(frozen=True)
 class KeepAtMost:
-    """The first objects alone: behind steps that add some."""
+    """The first objects alone, and all neutral ground: behind steps that add some."""
 
     count: int
 
     def __call__(self, example, seed):
         del seed
         found = tf.shape(example.classes)[0]
-        first = tf.range(self.count)
-        return tf.cond(found > self.count, lambda: example.select(first), lambda: example)
+
+        def fewer():
+            return example.select(neutral.first(tf.range(found), example.classes, self.count))
+
+        return tf.cond(found > self.count, fewer, lambda: example)
 
 
 @dataclass(frozen=True)

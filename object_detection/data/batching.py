@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from object_detection.data import native_resize, report
+from object_detection.data import native_resize, neutral, report
 from object_detection.data.mask_decoder import Cut, cut_masks
-from object_detection.structures import Batch, GroundTruth, ImageLabels, Images
+from object_detection.structures import Batch, GroundTruth, ImageLabels, Images, Neutral
 
 _PER_BOX = ("boxes", "classes", "valid", "weights", "crowd", "difficult", "area")
 # What becomes of the decoder's extras of these names.
@@ -29,6 +29,11 @@ def to_element(example, options):
         resized in training; in evaluation they get the size of the stored image, which they are
         compared in.
     """
+    of_neutral = {}
+    if options.neutral:
+        area = neutral.area_of(example)
+        of_neutral = {"neutral": area, "neutral_shape": tf.shape(area)}
+        example = neutral.without(example)
     if native_resize.can_replace(options.resizer, example.image.dtype):
         size = tf.unstack(tf.shape(example.image)[:2])
         pixels, true_shape = example.image, tf.stack(options.resizer.true_shape(*size))
@@ -54,7 +59,7 @@ def to_element(example, options):
             element[name] = _pad_boxes(element[name], count, options)
     element["image_id"] = example.id
     element["source_shape"] = tf.shape(example.image)[:2]
-    element |= _masks_of(example, options)
+    element |= _masks_of(example, options) | of_neutral
     if not options.training and IMAGE_LABELS.keys() <= example.extras.keys():
         for name, member in IMAGE_LABELS.items():
             element[member] = tf.cast(example.extras[name], tf.int32)
@@ -119,6 +124,11 @@ def _to_batch(rows):
         mask_shape=rows.get("mask_shape"),
         group_of=rows.get("group_of"),
         mask_origin=rows.get("mask_origin"),
+        neutral=(
+            Neutral(rows["neutral"], rows["neutral_shape"], rows["true_shape"])
+            if "neutral" in rows
+            else None
+        ),
     )
     labels = None
     if set(ImageLabels._fields) <= rows.keys():

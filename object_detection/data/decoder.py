@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.data import mask_decoder, report
+from object_detection.data import mask_decoder, neutral, report
 from object_detection.data.example import Example
 from object_detection.data.extra_features import EXTRA_FEATURES, Parsing, features_of
 
@@ -57,7 +57,7 @@ class DecoderOptions(NamedTuple):
     `class_ids` maps class texts (names and display names of the label map) to ids; without it
     objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `extras` are keys of
     `EXTRA_FEATURES`. `load_group_of` is for evaluation: Open Images' metrics go by it.
-    `mask_way` is how masks are decoded.
+    `mask_way` is how masks are decoded; objects with a text of `neutral_texts` are neutral ground.
     """
 
     num_classes: int
@@ -69,6 +69,7 @@ class DecoderOptions(NamedTuple):
     load_group_of: bool = False
     parsing: Parsing = Parsing()
     mask_way: mask_decoder.Way = mask_decoder.Way()
+    neutral_texts: tuple[str, ...] = ()
 
 
 class Decoded(NamedTuple):
@@ -197,6 +198,9 @@ class Decoder:
         classes = tf.cast(tf.clip_by_value(labels, -1, tf.int32.max), tf.int32)
         if self._class_ids is not None:
             classes = tf.where(texts != "", self._class_ids.lookup(texts), classes)
+        if self.options.neutral_texts:
+            stored = _list_or("", parsed["image/object/class/text"], count)[0]
+            classes = neutral.marked(classes, stored, self.options.neutral_texts)
         return classes, texts, ignored_labels + ignored_texts
 
     def empty_extras(self):
@@ -291,14 +295,15 @@ class Decoder:
         boxes = tf.clip_by_value(boxes, 0.0, 1.0)
         has_area = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
         in_range = (example.classes >= 1) & (example.classes <= self.options.num_classes)
-        unknown = (example.classes < 0) & (texts != "")
+        in_range |= example.classes == neutral.NEUTRAL
+        unknown = (example.classes == -1) & (texts != "")
         usable = finite & has_area
         keep = usable & in_range
 
         index = tf.where(keep)[:, 0]
         kept = tf.size(index)
         if self.options.max_boxes:
-            index = index[: self.options.max_boxes]
+            index = neutral.first(index, example.classes, self.options.max_boxes)
         mask_scaled = False
         if example.masks is not None:
             mask_size, image_size = example.whole_mask_shape, tf.shape(example.image)[:2]

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+# The class of objects that are neutral ground; unknown ones have -1 until they are dropped.
+NEUTRAL = -2
+
 
 class Example(NamedTuple):
     """One image with its g objects, as stored in the record.
@@ -16,7 +19,7 @@ class Example(NamedTuple):
     id: tf.Tensor  # string scalar: the record's source_id, else its filename, else where it lies
     image: tf.Tensor  # [h, w, 3] uint8, RGB
     boxes_normalized: tf.Tensor  # [g, 4] float32
-    classes: tf.Tensor  # [g] int32 ids of the label map
+    classes: tf.Tensor  # [g] int32 ids of the label map, or NEUTRAL
     weights: tf.Tensor  # [g] float32
     crowd: tf.Tensor  # [g] bool
     difficult: tf.Tensor  # [g] bool

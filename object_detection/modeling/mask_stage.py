@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling import replicas
-from object_detection.ops import losses, masks
+from object_detection.ops import losses, masks, neutral
 
 
 class MaskStage(keras.layers.Layer):
@@ -66,9 +66,10 @@ class MaskStage(keras.layers.Layer):
     def loss_of(self, logits, rows, rois, truth, images):
         """Mean sigmoid cross-entropy over the pixels of the positive rois' masks (TFOD).
 
-        Rois whose ground truth has no mask carry no loss. The mean is that of the whole batch,
-        however many replicas share it, so that the same batch is the same training on any number
-        of them; TFOD's, with `mask_loss_per_replica`, gives the replicas equal weight instead.
+        Rois whose ground truth has no mask carry no loss, nor do pixels of neutral ground. The mean
+        is that of the whole batch, however many replicas share it, so that the same batch is the
+        same training on any number of them; TFOD's, with `mask_loss_per_replica`, gives the
+        replicas equal weight instead.
 
         Returns:
             A scalar.
@@ -94,12 +95,19 @@ class MaskStage(keras.layers.Layer):
         weight = tf.where(is_object & has_mask, tf.gather_nd(rois.weight, rows), 0.0)
         loss = losses.sigmoid_cross_entropy(logits, tf.stop_gradient(targets))
         pixels = float(size[0] * size[1])
+        counted = weight[:, tf.newaxis, tf.newaxis]
         number, least = tf.reduce_sum(weight) * pixels, 1.0
+        if truth.neutral is not None:
+            touched = neutral.touched_points(
+                truth.neutral, image_shape, tf.gather_nd(rois.boxes, rows), rows[:, 0], size
+            )
+            counted = tf.where(touched, 0.0, counted)
+            number = tf.reduce_sum(counted)
         if not self.settings.loss_per_replica:
             # A replica's loss is averaged with the others' afterwards.
             (number,), least = replicas.mean([number]), 1.0 / replicas.count()
         number = tf.maximum(number, least)
-        return tf.reduce_sum(loss * weight[:, tf.newaxis, tf.newaxis]) / number
+        return tf.reduce_sum(loss * counted) / number
 
     def predict(self, features, detections, roi_stage, images):
         """Detections with their masks, probabilities inside each box; zeros in padding."""

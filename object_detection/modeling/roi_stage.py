@@ -11,7 +11,16 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling.rpn import gather_matched
-from object_detection.ops import box_coder, boxes, losses, matcher, nms, roi_align, sampler
+from object_detection.ops import (
+    box_coder,
+    boxes,
+    losses,
+    matcher,
+    neutral,
+    nms,
+    roi_align,
+    sampler,
+)
 from object_detection.structures import Detections, Proposals, Rois
 
 MATCH_IOU = 0.5  # fixed by TFOD's target assigner
@@ -209,6 +218,9 @@ class RoiStage(keras.layers.Layer):
                 tf.concat([proposals.scores, tf.ones_like(truth.weights)], 1),
                 tf.concat([proposals.valid, truth.valid], 1),
             )
+        if truth.neutral is not None:
+            judged = ~neutral.mostly_neutral(proposals.boxes, truth.neutral)
+            proposals = proposals._replace(valid=proposals.valid & judged)
         if self.miner is not None:
             return self.with_targets(proposals.boxes, proposals.valid, truth)
         iou = boxes.iou(proposals.boxes, truth.boxes)

@@ -3,10 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
+from object_detection.ops import boxes, neutral
 from object_detection.ops import masks as mask_ops
 from object_detection.structures import Batch, Detections
+
+_FOUND_IOU = 0.5  # with a true object, for a detection to have found it
 
 
 class EvaluatedImage(NamedTuple):
@@ -26,6 +30,8 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
     The resized frame of an image is its true shape: what was padded below and on the right of it
     has no counterpart in the stored image.
     """
+    if batch.truth.neutral is not None:
+        batch, detections = _without_neutral(batch, detections)
     batch = to_numpy(batch._replace(truth=mask_ops.in_full(batch.truth)))
     detections = to_numpy(detections)
     images = []
@@ -45,6 +51,23 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
             )
         )
     return images
+
+
+def _without_neutral(batch, detections):
+    """The batch and its detections without what lies mostly on neutral ground.
+
+    A detection there stays where it has found a true object that is judged (of its class, with an
+    IoU of at least 0.5).
+    """
+    truth = batch.truth
+    judged = truth.valid & ~neutral.mostly_neutral(truth.boxes, truth.neutral)
+    fits = boxes.iou(detections.boxes, truth.boxes) >= _FOUND_IOU
+    fits &= detections.classes[:, :, tf.newaxis] == truth.classes[:, tf.newaxis]
+    found = tf.reduce_any(fits & judged[:, tf.newaxis], axis=2)
+    ignored = neutral.mostly_neutral(detections.boxes, truth.neutral) & ~found
+    truth = truth._replace(valid=judged, neutral=None)
+    kept = detections._replace(valid=detections.valid & ~ignored)
+    return batch._replace(truth=truth), kept
 
 
 def _truth_of(truth, labels, k, scale) -> ImageTruth:

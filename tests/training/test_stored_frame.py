@@ -1,9 +1,11 @@
 """From padded batches in the resized frame to images in the stored frame."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
+from tiny_models import truth_of
 
-from object_detection.structures import Batch, Detections, GroundTruth, Images
+from object_detection.structures import Batch, Detections, GroundTruth, Images, Neutral
 from object_detection.training.stored_frame import images_of
 
 # Two images padded to 8 x 10. The first is 4 x 10 of a stored 8 x 40: rows twice, columns four
@@ -71,3 +73,26 @@ def test_without_masks_and_pixels():
     batch = BATCH._replace(truth=truth, source_pixels=None)
     first, _ = images_of(batch, FOUND._replace(masks=None))
     assert first.truth.masks is None and first.detections.masks is None and first.pixels is None
+
+
+def test_what_lies_on_neutral_ground_is_left_out():
+    # The left half of the image is neutral. Detections: two there, of which one has found the
+    # judged object that reaches into it; one on the right. The second object lies on it.
+    area = np.zeros([1, 20, 40], np.uint8)
+    area[0, :, :20] = 1
+    ground = Neutral(tf.constant(area), tf.constant([[20, 40]]), tf.constant([[20, 40]]))
+    truth = truth_of([[[0, 8, 10, 33], [0, 0, 10, 18]]])._replace(
+        classes=tf.constant([[1, 1]]), masks=None, mask_shape=None, neutral=ground
+    )
+    images = Images(tf.zeros([1, 20, 40, 3]), tf.constant([[20, 40]]))
+    batch = Batch(images, truth, tf.constant([b"a"]), tf.constant([[20, 40]]))
+    found = [[0, 8, 10, 30], [10, 0, 20, 19], [10, 20, 20, 40]]
+    detections = Detections(
+        tf.constant([found], tf.float32),
+        tf.constant([[0.9, 0.8, 0.7]]),
+        tf.constant([[1, 1, 1]]),
+        tf.constant([[True] * 3]),
+    )
+    (image,) = images_of(batch, detections)
+    assert image.detections.scores.tolist() == pytest.approx([0.9, 0.7])
+    assert image.truth.boxes.tolist() == [[0, 8, 10, 33]]

@@ -1,0 +1,68 @@
+"""What lies on neutral ground, from which nothing is learnt and where nothing is judged."""
+
+import tensorflow as tf
+
+from object_detection.ops import masks
+
+MOSTLY = 0.5  # of a box: from more than this on it counts as lying on neutral ground
+
+
+def mostly_neutral(boxes, neutral):
+    """[B, N] bool: the boxes [B, N, 4] (or [N, 4] of all images) of which most is neutral.
+
+    Args:
+        boxes: pixels of the resized image.
+        neutral: `structures.Neutral`.
+    """
+    return share_of(boxes, neutral) > MOSTLY
+
+
+def share_of(boxes, neutral):
+    """[B, N] float32 0..1: how much of each box is neutral; 0 for boxes without area.
+
+    Exact, from sums over all rectangles that begin at the image's corner (an integral image).
+    """
+    if boxes.shape.rank == 2:
+        boxes = boxes[tf.newaxis]
+    sums = tf.cumsum(tf.cumsum(tf.cast(neutral.area, tf.int32), 1), 2)
+    sums = tf.cast(tf.pad(sums, [[0, 0], [1, 0], [1, 0]]), tf.float64)
+    size = tf.cast(neutral.shape, tf.float64)
+    scale = tf.tile(size / tf.cast(neutral.true_shape, tf.float64), [1, 2])
+    scaled = tf.cast(boxes, tf.float64) * scale[:, tf.newaxis]
+    whole = (scaled[..., 2] - scaled[..., 0]) * (scaled[..., 3] - scaled[..., 1])
+    limits = tf.tile(size, [1, 2])[:, tf.newaxis]
+    ymin, xmin, ymax, xmax = tf.unstack(tf.clip_by_value(scaled, 0.0, limits), axis=-1)
+    inside = _sum_up_to(sums, ymax, xmax) - _sum_up_to(sums, ymin, xmax)
+    inside += _sum_up_to(sums, ymin, xmin) - _sum_up_to(sums, ymax, xmin)
+    return tf.cast(tf.math.divide_no_nan(inside, whole), tf.float32)
+
+
+def touched_points(neutral, image_shape, boxes, owner, size):
+    """[n, height, width] bool: points of the masks of rois that read a neutral pixel.
+
+    Args:
+        neutral: `structures.Neutral`.
+        image_shape, boxes, owner, size: as in `masks.mask_target_rows`.
+    """
+    first = tf.zeros_like(owner)
+    area = neutral.area[:, tf.newaxis]
+    sampled = masks.mask_target_rows(
+        area, neutral.shape, neutral.true_shape, image_shape, boxes, owner, first, size
+    )
+    return sampled > 0
+
+
+def _sum_up_to(sums, y, x):
+    """[B, N] of sums [B, h + 1, w + 1] at places [B, N] between their rows and columns."""
+    low_y, low_x = tf.floor(y), tf.floor(x)
+    part_y, part_x = y - low_y, x - low_x
+    rows, columns = tf.cast(low_y, tf.int32), tf.cast(low_x, tf.int32)
+    last = tf.shape(sums)[1:] - 1
+
+    def at(row, column):
+        place = tf.stack([tf.minimum(row, last[0]), tf.minimum(column, last[1])], axis=-1)
+        return tf.gather_nd(sums, place, batch_dims=1)
+
+    top = at(rows, columns) * (1 - part_x) + at(rows, columns + 1) * part_x
+    bottom = at(rows + 1, columns) * (1 - part_x) + at(rows + 1, columns + 1) * part_x
+    return top * (1 - part_y) + bottom * part_y
