@@ -29,6 +29,7 @@ train_config { optimizer { momentum_optimizer { learning_rate { cosine_decay_lea
 train_input_reader {} eval_config {} eval_input_reader { num_epochs: 1 }
 """
 IMAGE_TYPE = "shapes_mask"
+MODULE = "object_detection.front_doors.azoda"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,29 @@ def test_without_a_command_the_two_are_told(capsys, arguments, told):
 
     assert ended.value.code and (told is None or told in ended.value.code)
     assert "score --deploy_config" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "--exp_config={}"], "RUN_PARAMS.STEPS: is 'lots'; it has to be a whole number"),
+        (["score", "--deploy_config={}"], "DESCRIPTION: is not known"),
+        (["score", "--deploy_config={}", "--model_name=other"], "IMAGE_TYPE of --deploy_config"),
+        (["train", "--exp_config={}", "data"], "unknown arguments: data"),
+    ],
+)
+def test_a_fault_ends_the_command_in_a_moment(tmp_path, arguments, told):
+    path = write_json(tmp_path / "a.json", azoda_files.EXPERIMENT, RUN_PARAMS={"STEPS": "lots"})
+    arguments = [argument.format(path) for argument in arguments]
+
+    done = subprocess.run(
+        [sys.executable, "-m", MODULE, *arguments], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 1
+    said = done.stderr + done.stdout
+    assert told in said
+    assert "Traceback" not in said and "TensorFlow" not in done.stderr
 
 
 def test_data_mount_is_the_folder_where_no_flag_says_it(tmp_path, monkeypatch):
@@ -128,9 +152,8 @@ def test_an_experiment_from_its_csvs_to_masks_by_http(tmp_path):
 
 
 def _train(arguments):
-    module = "object_detection.front_doors.azoda"
     done = subprocess.run(
-        [sys.executable, "-m", module, "train", *arguments], capture_output=True, text=True
+        [sys.executable, "-m", MODULE, "train", *arguments], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -163,10 +186,9 @@ def _check_scoring(folder, model, image):
 def _served(folder, model, deployment):
     """The address of `score` in a process of its own."""
     path = write_json(folder / "deploy_config.json", deployment)
-    module = "object_detection.front_doors.azoda"
     flags = [f"--deploy_config={path}", f"--model={model}", "--port=0"]
     process = subprocess.Popen(
-        [sys.executable, "-m", module, "score", *flags],
+        [sys.executable, "-m", MODULE, "score", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -38,15 +38,13 @@ def define_train_flags():
 
 def train():
     """Runs an experiment by the flags; the exit code."""
-    import tensorflow as tf
-
     from object_detection.front_doors.azoda import experiment
 
     names = experiment.Options._fields
     given = experiment.Options(**{name: FLAGS[name].value for name in names})
     try:
         return experiment.run(given)
-    except (ValueError, OSError, tf.errors.OpError) as fault:
+    except (ValueError, OSError) as fault:
         logging.error("%s", fault)
         logging.debug("Raised here:", exc_info=True)
         return 1

@@ -51,14 +51,13 @@ class Places(NamedTuple):
 
 
 def run(options):
-    """Trains, exports and evaluates; the exit code.
+    """Trains, exports and evaluates; the exit code. TensorFlow starts when all else is checked.
 
     Raises:
-        SettingsError, AnnotationError, ConfigError, RunFailure: what is the user's to mend.
+        ValueError, OSError, RunFailure: what is the user's to mend.
     """
-    from object_detection.training import commands, distribution, jobs
+    from object_detection.training import commands
 
-    distribution.let_gpu_memory_grow()
     experiment = settings.read_experiment(options.exp_config)
     for note in experiment.notes:
         logging.info("%s", note)
@@ -67,8 +66,14 @@ def run(options):
     path = pipeline_file.save(config, places.outputs)
     logging.info("The config of this experiment: %s. Without this door: %s", path, _plain(path))
     config = commands.checked(
-        config, door="train", reads=("train_input_reader", "eval_input_reader"), source=str(path)
+        config,
+        door="train",
+        reads=("train_input_reader", "eval_input_reader"),
+        source=str(path),
+        start=commands.start_tensorflow,
     )
+    from object_detection.training import jobs
+
     code = jobs.train(
         config,
         jobs.TrainOptions(
@@ -79,11 +84,23 @@ def run(options):
     )
     if code:
         return code
-    export(config, records, places)
-    found = evaluate(records, places, experiment.values["EVAL_CONF"])
+    found = _finish(config, records, places, experiment.values["EVAL_CONF"])
     _write_run(experiment, origin, records, found, places)
     print(f"\nIn {places.outputs}: final_model/model (serve it with score), evaluation/, model/")
     return 0
+
+
+def _finish(config, records, places, threshold):
+    """Exports and evaluates; the `evaluation.Tables`."""
+    import tensorflow as tf
+
+    from object_detection.training.failures import RunFailure
+
+    try:
+        export(config, records, places)
+        return evaluate(records, places, threshold)
+    except tf.errors.OpError as fault:
+        raise RunFailure(str(fault)) from fault
 
 
 def prepare(experiment, options):
