@@ -19,6 +19,7 @@ setup(
     packages=find_packages(include=["object_detection", "object_detection.*"]),
     package_data={
         "object_detection.data": ["*.c"],  # compiled at its first use
+        "object_detection.first_steps": ["*.config"],  # that `init` begins with
         "object_detection.protos": ["*.pyi"],
         "object_detection.reports": ["*.html", "*.css", "*.js"],  # of the pages it writes
         "object_detection.serving": ["*.html", "*.css", "*.js"],  # of the page at its root
@@ -55,10 +56,13 @@ setup(
         "beam": ["apache-beam>=2.70"],
         # export_onnx; 1.17: the first tf2onnx for protobuf 6 and numpy 2. onnxruntime checks files.
         "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],
+        # What runs and shows the notebooks in notebooks/.
+        "notebooks": ["jupyterlab>=4"],
         # xdist: tests trace graphs most of their time, on one core each.
         # timeout: a test that hangs is named, and the others go on.
         # playwright: drives a Chromium of the machine; its own browsers are not needed.
         # hotcoco: its numbers are held against those of pycocotools.
+        # nbclient, with nbformat and ipykernel: executes the notebooks.
         # The rest: as `serve`.
         "test": [
             "pytest>=8",
@@ -68,6 +72,9 @@ setup(
             "playwright>=1.50",
             "hotcoco>=1.3,<2",
             "opencv-python-headless>=4.10",
+            "nbclient>=0.10",
+            "nbformat>=5.10",
+            "ipykernel>=6.29",
             "starlette>=0.40",
             "uvicorn>=0.30",
             "orjson>=3.10",
