@@ -244,6 +244,15 @@ def test_images_in_both_csvs_are_told(store):
     assert "2 images are in both CSVs (a.jpg, b.jpg)" in next(tables.remarks(store.read()))
 
 
+def test_an_image_that_is_missing_is_told_by_the_row_that_names_it(store):
+    store.csv("train", [*store.rows["train"], row_of("no.jpg", (4, 4, 20, 20), "tile")])
+
+    (told,) = tables.remarks(store.read())
+
+    assert "train_shapes_mask_211121120000.csv line 4, filename: there is no image" in told
+    assert "no.jpg" in told
+
+
 def test_the_folder_of_images_is_missing(store):
     with pytest.raises(AnnotationError, match="there is no folder of images .*nowhere"):
         tables.read(store.experiment(), store.choose(), store.root / "nowhere")

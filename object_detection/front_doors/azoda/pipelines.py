@@ -64,7 +64,7 @@ def find_base_model(settings, data_dir):
         raise settings.fault(
             _KEY,
             f"is {name!r}: of the folder {folder} {problem}, and no sample is called so. "
-            f"There are: {_names(folder.parent) or 'none'}; samples: {_samples() or 'none'}",
+            f"There are: {_names(folder.parent) or 'none'}; samples: {_samples()}",
         )
     kind = config.model.WhichOneof("model")
     if kind != "faster_rcnn":
@@ -201,4 +201,5 @@ def _names(folder):
 
 
 def _samples():
-    return ", ".join(sorted(path.stem for path in SAMPLES.glob("*.config")))
+    found = ", ".join(sorted(path.stem for path in SAMPLES.glob("*.config")))
+    return found or "none, they come with the repository"

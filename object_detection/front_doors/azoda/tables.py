@@ -104,6 +104,10 @@ def read(settings, paths, image_dir):
 def remarks(tables):
     """Sentences about what is likely to be a mistake in the two CSVs together."""
     train, test = (tables.sets[split] for split in SPLITS)
+    for image in (*train.images, *test.images):
+        if image.path is None or not image.path.is_file():
+            place = image.objects[0].key if image.objects else image.key
+            yield f"{place}, filename: there is no image {image.path or image.filename}"
     shared = {image.path for image in train.images} & {image.path for image in test.images}
     if shared:
         names = ", ".join(sorted(path.name for path in shared)[:3])
