@@ -45,7 +45,8 @@ def network(config):
     }
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(model_builder, "BACKBONES", rows))
-        stack.enter_context(mock.patch.object(model_builder, "compute_in", ANYTHING))
+        for setter in ("compute_in", "use_rewrites"):
+            stack.enter_context(mock.patch.object(model_builder, setter, ANYTHING))
         for part in _PARTS:
             teller = lambda *args, part=part, **kwargs: Told(part, *args, **kwargs)  # noqa: E731
             stack.enter_context(mock.patch.object(model_builder, part, teller))

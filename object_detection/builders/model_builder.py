@@ -15,6 +15,7 @@ from object_detection.modeling.faster_rcnn import FasterRCNN, FinalFeatures, Los
 from object_detection.modeling.mask_head import MaskHead, MaskSettings
 from object_detection.modeling.mask_stage import MaskStage
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, check, compute_in
+from object_detection.modeling.rewrites import FAST, use_rewrites
 from object_detection.modeling.roi_stage import (
     CropSettings,
     RoiCropper,
@@ -39,7 +40,7 @@ def build(model_config, is_training, add_summaries=True, precision=FLOAT32):
     return DetectionModel(network, resizer, is_training=is_training)
 
 
-def build_network(model_config, is_training, precision=FLOAT32):
+def build_network(model_config, is_training, precision=FLOAT32, rewrites=FAST):
     """The `FasterRCNN` of a `DetectionModel` message, its variables created.
 
     Args:
@@ -47,6 +48,7 @@ def build_network(model_config, is_training, precision=FLOAT32):
         is_training: whether live norms may be on.
         precision: "float32" or "bfloat16", the type of convolutions and matrix products; variables
             are float32 in either.
+        rewrites: `modeling.rewrites.Rewrites`; without some the network computes the same, slower.
 
     Raises:
         ValueError: a meta-architecture, extractor, combination or precision that is not supported;
@@ -89,6 +91,7 @@ def build_network(model_config, is_training, precision=FLOAT32):
     )
     network.build()
     compute_in(network, precision)
+    use_rewrites(network, rewrites)
     return network
 
 

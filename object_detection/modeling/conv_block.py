@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from object_detection.modeling import replicas
 from object_detection.modeling.precision import ProductLayer
+from object_detection.modeling.rewrites import FAST
 
 ACTIVATIONS = {
     None: tf.identity,
@@ -84,6 +85,8 @@ class ConvBlock(ProductLayer):
     Returns:
         [B, H', W', filters] of the type `product_dtype`; norms are computed in float32.
     """
+
+    rewrites = FAST
 
     def __init__(
         self,
@@ -161,21 +164,24 @@ class ConvBlock(ProductLayer):
         else:
             y = convolve(x, self.rounded(kernel))
             y = y if self.bias is None else self.add_bias(y, self._whole_bias())
-            y = y if self.norm is None else self._normalize(y)
+            y = y if self.norm is None else self._normalize(y, training)
         if residual is not None:
             y = y + self.rounded(residual)
         return ACTIVATIONS[self.activation](y)
 
     def _is_folded(self, training):
-        return (
-            self.norm is not None
-            and self.norm.kind != "group"
-            and not (self.norm.live and training)
-        )
+        if self.norm is None or self.norm.kind == "group" or not self.rewrites.folded_norms:
+            return False
+        return not (self.norm.live and training)
 
-    def _normalize(self, y):
+    def _normalize(self, y, training):
         y = tf.cast(y, tf.float32)
-        y = self._group_norm(y) if self.norm.kind == "group" else self._live_batch_norm(y)
+        if self.norm.kind == "group":
+            y = self._group_norm(y)
+        elif self.norm.live and training:
+            y = self._live_batch_norm(y)
+        else:
+            y = self._batch_normalization(y, self.moving_mean, self.moving_variance)
         return self.rounded(y)
 
     def folded_norm(self):
@@ -233,9 +239,12 @@ class ConvBlock(ProductLayer):
         mean, square = replicas.mean([mean, square])
         variance = square - tf.square(mean)
         self._move_statistics(mean, variance)
-        return tf.nn.batch_normalization(
-            y, mean, variance, self.beta, self.gamma, self.norm.epsilon
-        )
+        return self._batch_normalization(y, mean, variance)
+
+    def _batch_normalization(self, y, mean, variance):
+        values = (mean, variance, self.beta, self.gamma)
+        values = (None if x is None else tf.convert_to_tensor(x) for x in values)
+        return tf.nn.batch_normalization(y, *values, self.norm.epsilon)
 
     def _move_statistics(self, mean, variance):
         keep = self.norm.momentum

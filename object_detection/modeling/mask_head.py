@@ -1,12 +1,12 @@
 """The mask branch (Mask R-CNN section 3): a roi's features -> one small mask.
 
 TFOD resizes the roi's features to the mask's size and convolves there, for every class. Two exact
-rewrites make that cheap (`exact_but_slow=True` is the plain path; a test holds them equal):
+rewrites make that cheap:
 
-* `conv(resize(x))` = `resize` applied to the nine products of the kernel's taps, because resizing
-  acts on each channel alone and a tap mixes channels at one pixel. The products are taken at the
-  small size; resizing and shifting together are one constant matrix.
-* of the last convolution only the kernel of the roi's own class is applied.
+* `taps_before_resize`: `conv(resize(x))` = `resize` applied to the nine products of the kernel's
+  taps, because resizing acts on each channel alone and a tap mixes channels at one pixel. The
+  products are taken at the small size; resizing and shifting together are one constant matrix.
+* `own_class_kernel`: of the last convolution only the kernel of the roi's own class is applied.
 """
 
 import functools
@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.modeling.conv_block import DEFAULTS, ConvBlock
+from object_detection.modeling.rewrites import FAST
 
 
 class MaskSettings(NamedTuple):
@@ -41,7 +42,6 @@ class MaskHead(keras.layers.Layer):
         num_classes: C.
         settings: `MaskSettings`.
         hyperparams: `Hyperparams` of the convolutions.
-        exact_but_slow: the plain path.
 
     Call arguments:
         features: [n, h, w, channels] of the rois.
@@ -52,14 +52,13 @@ class MaskHead(keras.layers.Layer):
         masks are class-agnostic).
     """
 
-    def __init__(
-        self, num_classes, settings, hyperparams=DEFAULTS, *, exact_but_slow=False, **kwargs
-    ):
+    rewrites = FAST
+
+    def __init__(self, num_classes, settings, hyperparams=DEFAULTS, **kwargs):
         super().__init__(**kwargs)
         self.settings = settings
         self.num_classes = num_classes
         self.hyperparams = hyperparams
-        self.exact_but_slow = exact_but_slow
 
     def build(self, input_shape):
         settings = self.settings
@@ -111,7 +110,7 @@ class MaskHead(keras.layers.Layer):
     def _upsample_then_convolve(self, x, size, classes, training):
         for i, conv in enumerate(self.convs):
             resize = i == 0 and tuple(x.shape[1:3]) != size
-            if resize and not self.exact_but_slow:
+            if resize and self.rewrites.taps_before_resize:
                 convolve = functools.partial(resized_convolution, size=size)
                 x = conv(x, training=training, convolve=convolve)
             else:
@@ -122,7 +121,8 @@ class MaskHead(keras.layers.Layer):
         return self._last(x, classes)
 
     def _last(self, x, classes):
-        if classes is None or self.settings.class_agnostic or self.exact_but_slow:
+        own_kernel = self.rewrites.own_class_kernel and not self.settings.class_agnostic
+        if classes is None or not own_kernel:
             masks = tf.transpose(self.last(x), [0, 3, 1, 2])
             if classes is None:
                 return masks

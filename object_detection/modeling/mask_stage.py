@@ -4,20 +4,23 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling import replicas
+from object_detection.modeling.rewrites import FAST
 from object_detection.ops import losses, masks, neutral
 
 
 class MaskStage(keras.layers.Layer):
     """Where the mask head's features come from, its loss and its predictions.
 
-    The head is run on the rows that matter only: TFOD runs it on every sampled roi and on every
-    padded detection. With `spatial` its features are crops of the pyramid, as in the paper; else
-    the box trunk's features, as in TFOD.
+    The head is run on the rows that matter only (the rewrite `counted_masks`): TFOD runs it on
+    every sampled roi and on every padded detection. With `spatial` its features are crops of the
+    pyramid, as in the paper; else the box trunk's features, as in TFOD.
 
     Args:
         head: `MaskHead`.
         roi_stage: the `RoiStage` whose cropper and trunk are shared.
     """
+
+    rewrites = FAST
 
     def __init__(self, head, **kwargs):
         super().__init__(**kwargs)
@@ -43,7 +46,7 @@ class MaskStage(keras.layers.Layer):
             where no roi is positive, row 0 stands in, and its loss weight is zero.
         """
         counted = rois.target_class > 0
-        if training and self.head.has_live_norm:
+        if (training and self.head.has_live_norm) or not self.rewrites.counted_masks:
             counted = tf.ones_like(counted)
         rows = at_least_one_row(tf.cast(tf.where(counted), tf.int32))
         x = self._features_of(features, rois.boxes, trunk, rows, cropper, image_shape, training)
@@ -81,7 +84,9 @@ class MaskStage(keras.layers.Layer):
         gt_index = tf.gather_nd(rois.gt_index, rows)
         has_mask = gt_index < tf.shape(truth.masks)[1]
         whole = truth.mask_origin is None
-        targets = masks.mask_target_rows(
+        stored = self.rewrites.stored_mask_targets
+        target_rows = masks.mask_target_rows if stored else masks.resized_mask_target_rows
+        targets = target_rows(
             truth.masks if whole else masks.Crops(truth.masks, truth.mask_origin),
             truth.mask_shape,
             images.true_shape,
@@ -111,7 +116,10 @@ class MaskStage(keras.layers.Layer):
 
     def predict(self, features, detections, roi_stage, images):
         """Detections with their masks, probabilities inside each box; zeros in padding."""
-        rows = at_least_one_row(tf.where(detections.valid))
+        counted = detections.valid
+        if not self.rewrites.counted_masks:
+            counted = tf.ones_like(counted)
+        rows = at_least_one_row(tf.where(counted))
         x = self.detection_features(features, detections.boxes, rows, roi_stage, images)
         logits = self.head(x, tf.maximum(tf.gather_nd(detections.classes, rows), 1))
         shape = tf.concat([tf.shape(detections.valid), tf.shape(logits)[1:]], 0)
@@ -141,7 +149,8 @@ class MaskStage(keras.layers.Layer):
             own = tf.gather_nd(boxes_px, rows)
             return cropper.crop_rows(features, own, owner, image_shape, self.settings.crop_size)
         own = tf.gather_nd(cropper.final_boxes(boxes_px, images), rows)
-        return roi_stage.trunk(cropper.crop_rows_and_pool(features, own, owner, image_shape))
+        rois = boxes_px.shape[1]
+        return roi_stage.trunk_of_rows(features, own, owner, image_shape, rois=rois)
 
 
 def at_least_one_row(rows):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from object_detection.modeling.rewrites import FAST
 from object_detection.modeling.rpn import gather_matched
 from object_detection.ops import (
     box_coder,
@@ -24,6 +25,8 @@ from object_detection.ops import (
 from object_detection.structures import Detections, Proposals, Rois
 
 MATCH_IOU = 0.5  # fixed by TFOD's target assigner
+# Cells of a map whose size is not known when the graph is made: of 1024 x 1024 pixels at stride 8.
+_CELLS = 128 * 128
 
 
 class CropSettings(NamedTuple):
@@ -157,6 +160,8 @@ class RoiStage(keras.layers.Layer):
         `BoxOutput` and the trunk's features [B, R, s', s', C'].
     """
 
+    rewrites = FAST
+
     def __init__(
         self,
         trunk,
@@ -195,8 +200,45 @@ class RoiStage(keras.layers.Layer):
 
     def trunk_features(self, features, boxes_px, image_shape, training=False):
         """The trunk's features [B, R, s', s', C'] of boxes [B, R, 4]."""
-        crops = self.cropper.crop(features, boxes_px, image_shape, training)
-        return self.trunk_of_crops(crops, training=training)
+        shape, rois = tf.shape(boxes_px), boxes_px.shape[1]
+        owner = tf.repeat(tf.range(shape[0]), shape[1])
+        flat = tf.reshape(boxes_px, [-1, 4])
+        rows = self.trunk_of_rows(features, flat, owner, image_shape, training, rois=rois)
+        return tf.reshape(rows, [shape[0], shape[1], *rows.shape[1:]])
+
+    def trunk_of_rows(self, features, boxes_px, owner, image_shape, training=False, *, rois=None):
+        """The trunk's features [n, s', s', C'] of boxes [n, 4] of the images `owner` [n] int32.
+
+        A crop is a weighted mean of cells, or 0 outside the map, and a 1x1 convolution without its
+        bias is linear, so their order does not matter. It hardly ever is worth while to convolve
+        every crop: boxes overlap, and there are many.
+
+        Args:
+            rois: boxes of an image at most, None where that is not known.
+        """
+        place = (boxes_px, owner, image_shape)
+        crops = self.cropper.crop_rows_and_pool(features, *place, training)
+        if not self._convolves_before_crop(features, rois):
+            return self.trunk(crops, training=training)
+
+        def convolve(_, kernel):
+            products = {
+                level: tf.nn.conv2d(tf.cast(cells, kernel.dtype), kernel, 1, "SAME")
+                for level, cells in features.items()
+            }
+            return self.cropper.crop_rows(products, *place, self.cropper.settings.size, training)
+
+        return self.trunk(crops, training=training, convolve=convolve)
+
+    def _convolves_before_crop(self, features, rois):
+        settings = self.cropper.settings
+        pooled = settings.pool_kernel > 1 or settings.pool_stride > 1
+        can = getattr(self.trunk, "begins_with_products", False) and len(features) == 1
+        if pooled or not can or not self.rewrites.convolution_before_crop:
+            return False
+        (cells,) = features.values()
+        area = cells.shape[1:3].num_elements() or _CELLS
+        return rois is None or rois * settings.size**2 > area
 
     def trunk_of_crops(self, crops, training=False):
         """The trunk's features [B, R, s', s', C'] of pooled crops [B, R, s, s, C]."""

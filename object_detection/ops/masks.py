@@ -99,6 +99,37 @@ def mask_target_rows(masks, mask_shape, true_shape, image_shape, boxes, owner, g
     return tf.where(row_in[:, :, tf.newaxis] & column_in[:, tf.newaxis], targets, 0.0)
 
 
+def resized_mask_target_rows(
+    masks, mask_shape, true_shape, image_shape, boxes, owner, gt_index, size
+):
+    """`mask_target_rows` in TFOD's way, for comparison: of masks as large as the padded image.
+
+    It takes four bytes for each pixel of each mask and again for each row.
+    """
+    if isinstance(masks, Crops):
+        masks = whole_masks(masks.masks, mask_shape, masks.origin)
+    count = tf.shape(masks)[1]
+    # A mask of zeros for rows without one, and a pixel to resize where there is none.
+    masks = tf.pad(masks, [[0, 0], [0, 1], [0, 1], [0, 1]])
+    extent = tf.stack(image_shape)
+
+    def resize(image):
+        own, (height, width), true = image
+        own = own[:, : tf.maximum(height, 1), : tf.maximum(width, 1), tf.newaxis]
+        own = tf.compat.v1.image.resize_nearest_neighbor(tf.cast(own, tf.float32), true)
+        missing = extent - true
+        return tf.pad(own, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
+
+    shape = tf.TensorSpec([None, None, None, 1], tf.float32)
+    resized = tf.map_fn(
+        resize, (masks, tf.unstack(mask_shape, axis=1), true_shape), fn_output_signature=shape
+    )
+    own = tf.gather_nd(resized, tf.stack([owner, tf.minimum(gt_index, count)], axis=1))
+    normalized = box_ops.to_normalized(boxes, image_shape[0], image_shape[1])
+    rows = tf.range(tf.size(owner))
+    return tf.image.crop_and_resize(own, normalized, rows, size)[..., 0]
+
+
 def _readings(low, high, padded, true, stored, size):
     """What the points of a crop read along one axis.
 

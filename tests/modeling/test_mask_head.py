@@ -14,6 +14,7 @@ from object_detection.modeling.mask_head import (
     nearest_upsample,
     resized_convolution,
 )
+from object_detection.modeling.rewrites import FAST, PLAIN
 
 SETTINGS = MaskSettings(
     height=15,
@@ -60,8 +61,7 @@ def test_fast_path_equals_plain_path_with_its_gradient(norm, upsample_late):
     classes = tf.constant([1, 5, 2])
 
     results = []
-    for exact_but_slow in (False, True):
-        head.exact_but_slow = exact_but_slow
+    for head.rewrites in (FAST, PLAIN):
         with tf.GradientTape() as tape:
             logits = head(x, classes)
             loss = tf.reduce_sum(tf.square(logits))

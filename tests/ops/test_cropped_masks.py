@@ -53,6 +53,27 @@ def test_targets_are_equal_to_the_last_bit(seed):
     np.testing.assert_array_equal(masks.whole_masks(crops.masks, shape, crops.origin), padded)
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("cropped", [False, True])
+def test_masks_resized_to_the_image_give_the_same(seed, cropped):
+    rng = np.random.default_rng(seed)
+    shapes = tf.constant([[40, 30], [0, 0]])  # the second image has no mask
+    true_shape, image_shape = tf.constant([[70, 64], [50, 80]]), (72, 80)
+    stored = np.zeros((2, 3, 40, 30), np.uint8)
+    stored[0, :, 3:35, 5:25] = rng.random((3, 32, 20)) < 0.5
+    stored, origin = tf.constant(stored), tf.zeros([2, 3, 2], tf.int32)
+    if cropped:
+        stored = masks.Crops(stored[:, :, 3:35, 5:25], origin + [3, 5])
+    boxes = tf.constant(random_boxes(seed, 1, 12, side=80)[0], tf.float32)
+    owner, gt_index = tf.range(12) // 10, tf.constant(rng.integers(0, 5, 12), tf.int32)
+    given = (stored, shapes, true_shape, image_shape, boxes, owner, gt_index, SIZE)
+
+    found = masks.resized_mask_target_rows(*given)
+
+    assert found.numpy().any()
+    np.testing.assert_array_equal(found, masks.mask_target_rows(*given))
+
+
 def test_a_crop_may_reach_out_of_its_mask():
     """Padding does; it holds zeros, and nobody reads it."""
     part = tf.constant([[[[1, 0], [0, 0]]]], tf.uint8)

@@ -33,6 +33,13 @@ def conv_of(style, name, filters, **kwargs):
     return ConvBlock(filters, kernel_size, hyperparams=style.hyperparams, name=name, **kwargs)
 
 
+def begins_with_products(part):
+    """Whether a part of a network takes its first products cell by cell, in 1x1 convolutions."""
+    if isinstance(part, ConvBlock):
+        return part.kernel_size == (1, 1) and part.strides == 1
+    return getattr(part, "begins_with_products", False)
+
+
 def same_size(size, strides):
     """Side of what a SAME convolution leaves of `size`, None where that is not known."""
     return None if size is None else -(-size // strides)
@@ -61,7 +68,12 @@ class Pool(keras.layers.Layer):
 
 
 class Chain(keras.layers.Layer):
-    """Layers one after another, each of which has `filters` once it is built."""
+    """Layers one after another, each of which has `filters` once it is built.
+
+    Call arguments:
+        convolve: as in `ConvBlock`, for the 1x1 convolutions that read x itself; needed where they
+            can be had cheaper than from x.
+    """
 
     def __init__(self, parts, **kwargs):
         super().__init__(**kwargs)
@@ -74,8 +86,16 @@ class Chain(keras.layers.Layer):
             input_shape = (None, None, None, part.filters)
         self.filters = input_shape[-1]
 
-    def call(self, x, training=False):
-        for part in self.parts:
+    @property
+    def begins_with_products(self):
+        """Whether a 1x1 convolution reads the input itself."""
+        return begins_with_products(self.parts[0])
+
+    def call(self, x, training=False, convolve=None):
+        parts = self.parts
+        if convolve is not None and self.begins_with_products:
+            x, parts = parts[0](x, training=training, convolve=convolve), parts[1:]
+        for part in parts:
             x = part(x, training=training)
         return x
 
@@ -111,8 +131,14 @@ class Mixed(keras.layers.Layer):
             branch.build(input_shape)
         self.filters = sum(branch.filters for branch in self.branches)
 
-    def call(self, x, training=False):
-        return tf.concat([branch(x, training=training) for branch in self.branches], -1)
+    @property
+    def begins_with_products(self):
+        """Whether a branch begins with a 1x1 convolution."""
+        return any(branch.begins_with_products for branch in self.branches)
+
+    def call(self, x, training=False, convolve=None):
+        branches = [branch(x, training=training, convolve=convolve) for branch in self.branches]
+        return tf.concat(branches, -1)
 
 
 class Residual(Mixed):
@@ -137,8 +163,8 @@ class Residual(Mixed):
         self.up = conv_of(self.style, "conv2d_1x1", self.filters, **kwargs)
         self.up.build((None, None, None, joined))
 
-    def call(self, x, training=False):
-        return self.up(super().call(x, training=training), residual=x)
+    def call(self, x, training=False, convolve=None):
+        return self.up(super().call(x, training=training, convolve=convolve), residual=x)
 
 
 class Network(Chain):
