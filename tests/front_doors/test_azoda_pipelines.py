@@ -83,6 +83,16 @@ def test_a_published_models_name_is_enough_for_its_config(experiment, tmp_path, 
     assert base.weights == ""
 
 
+def test_weights_alone_take_the_samples_config(experiment, tmp_path):
+    folder = put(tmp_path / "models" / ZOO, "")
+    (folder / "pipeline.config").unlink()
+
+    base = pipelines.find_base_model(experiment(ZOO), tmp_path)
+
+    assert Path(base.origin).parent == pipelines.SAMPLES
+    assert base.weights == str(folder)
+
+
 def test_an_unknown_base_model_is_told_with_those_there_are(experiment, tmp_path):
     (tmp_path / "models" / "mine").mkdir(parents=True)
 

@@ -39,7 +39,8 @@ def find_base_model(settings, data_dir):
     """The `BaseModel` that BASE_MODEL names.
 
     Looked for, in this order: the folder DATA_DIR/models/NAME as azoda has it, the zoo's archive
-    NAME.tar.gz there, and a sample config that comes with this project, which brings no weights.
+    NAME.tar.gz there, and a sample config that comes with this project. That brings no weights;
+    some may lie in the folder all the same.
 
     Raises:
         SettingsError: there is none of that name.
@@ -56,8 +57,8 @@ def find_base_model(settings, data_dir):
     elif archive is not None and not folder.is_dir():
         origin, config = _from_archive(settings, archive)
         weights = str(archive)
-    elif not folder.is_dir() and sample.is_file():
-        origin, weights = str(sample), ""
+    elif sample.is_file():
+        origin, weights = str(sample), _weights_in(folder)
         config = pipeline_file.load(sample)
     else:
         problem = "there is none" if not folder.is_dir() else f"it has no {pipeline_file.NAME}"
