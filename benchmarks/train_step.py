@@ -2,7 +2,8 @@
 
     python benchmarks/train_step.py [--config FILE] [--height 640 --width 640] [--batch 1]
                                     [--steps 5] [--objects 7]
-                                    [--precision float32|bfloat16|both]
+                                    [--precision float32|bfloat16|both] [--gradient_checkpointing]
+                                    [--train_layers heads|5+|4+|3+|all]
 
 Without --config it is Mask R-CNN on ResNet-50 C4 with 90 classes, 300 proposals, 64 rois a step
 and 33 x 33 masks from four convolutions: the model that is usually compared. The batch is random
@@ -21,9 +22,11 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from object_detection.builders import model_builder
+from object_detection.modeling import recomputation
 from object_detection.modeling.precision import PRECISIONS
 from object_detection.protos import model_pb2
 from object_detection.structures import GroundTruth, Images
+from object_detection.training import layer_groups, trained_weights
 
 RESNET50_C4_MASKS = """
 faster_rcnn {
@@ -85,14 +88,19 @@ def random_batch(batch, height, width, objects, classes, seed=0):
     return Images(tf.constant(pixels), tf.constant(shape)), truth
 
 
-def train_step_of(network, rate=1e-4, momentum=0.9):
-    """A compiled SGD step with momentum: (images, truth, seed) -> total loss."""
-    variables = network.trainable_variables
+def train_step_of(network, rate=1e-4, momentum=0.9, layers="all"):
+    """A compiled SGD step with momentum: (images, truth, seed) -> total loss.
+
+    Args:
+        layers: the group of layers that is trained, as in --train_layers.
+    """
+    variables = list(trained_weights.choose(network, group=layers).values())
     slots = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
 
     @tf.function(reduce_retracing=True)
     def step(images, truth, seed):
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
             outputs = network(images, truth, training=True, seed=seed)
             losses = network.losses_of(images, truth, outputs, seed=seed)
             total = tf.add_n([x for x in losses if x is not None])
@@ -130,22 +138,26 @@ def main():
         options.objects,
         config.faster_rcnn.num_classes,
     )
-    steps, seconds = {}, {name: [] for name in names}
+    steps, seconds, cpu = {}, {name: [] for name in names}, {name: [] for name in names}
     for name in names:
         tf.keras.utils.set_random_seed(0)
         network = model_builder.build_network(config, is_training=True, precision=name)
         tame(network)
-        steps[name] = train_step_of(network)
+        if options.gradient_checkpointing:
+            recomputation.turn_on(network)
+        steps[name] = train_step_of(network, layers=options.train_layers)
     for number in range(options.steps + 2):
         for name, step in steps.items():  # in turns, so that a busy machine slows both
-            start = time.perf_counter()
+            start, start_cpu = time.perf_counter(), time.process_time()
             loss = float(step(images, truth, tf.constant([0, number])))
             seconds[name].append(time.perf_counter() - start)
+            cpu[name].append(time.process_time() - start_cpu)
             print(
-                f"{name} step {number}: {seconds[name][-1]:.2f} s, loss {loss:.4f}",
+                f"{name} step {number}: {seconds[name][-1]:.2f} s, "
+                f"{cpu[name][-1]:.2f} s of CPU, loss {loss:.4f}",
                 flush=True,
             )
-    report(options, seconds)
+    report(options, seconds, cpu)
 
 
 def options_of_command_line():
@@ -163,11 +175,20 @@ def options_of_command_line():
         default=PRECISIONS[0],
         help="of convolutions and matrix products; both: two models in turns, and their ratio",
     )
+    parser.add_argument("--train_layers", choices=layer_groups.GROUPS, default="all")
+    parser.add_argument(
+        "--gradient_checkpointing",
+        action="store_true",
+        help="compute activations again in the backward pass instead of keeping them",
+    )
     return parser.parse_args()
 
 
-def report(options, seconds):
-    """Prints medians, the ratio of two precisions and the peak memory."""
+def report(options, seconds, cpu):
+    """Prints medians, the ratio of two precisions and the peak memory.
+
+    Of CPU time too: on a busy machine it says more.
+    """
     medians = {}
     for name, all_of_them in seconds.items():
         timed = all_of_them[2:]
@@ -175,7 +196,7 @@ def report(options, seconds):
         print(
             f"{options.height}x{options.width} batch {options.batch} {name}: median "
             f"{medians[name]:.2f} s a step (min {min(timed):.2f}, max {max(timed):.2f}, "
-            f"first {all_of_them[0]:.1f})"
+            f"first {all_of_them[0]:.1f}), of CPU {statistics.median(cpu[name][2:]):.2f} s"
         )
     if len(medians) > 1:
         best = {name: min(all_of_them[2:]) for name, all_of_them in seconds.items()}

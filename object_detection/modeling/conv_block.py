@@ -13,7 +13,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from object_detection.modeling import replicas
+from object_detection.modeling import recomputation, replicas
 from object_detection.modeling.precision import ProductLayer
 from object_detection.modeling.rewrites import FAST
 
@@ -247,6 +247,8 @@ class ConvBlock(ProductLayer):
         return tf.nn.batch_normalization(y, *values, self.norm.epsilon)
 
     def _move_statistics(self, mean, variance):
+        if recomputation.is_again():
+            return
         keep = self.norm.momentum
         self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
         self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))

@@ -13,11 +13,11 @@ import functools
 import math
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from object_detection.modeling.conv_block import DEFAULTS, ConvBlock
+from object_detection.modeling.recomputation import Segmented, recompute
 from object_detection.modeling.rewrites import FAST
 
 
@@ -35,7 +35,7 @@ class MaskSettings(NamedTuple):
     loss_per_replica: bool  # our mask_loss_per_replica: the mean of each replica's own rois (TFOD)
 
 
-class MaskHead(keras.layers.Layer):
+class MaskHead(Segmented):
     """Mask logits of one class for each roi.
 
     Args:
@@ -99,7 +99,11 @@ class MaskHead(keras.layers.Layer):
         return norm is not None and norm.kind != "group" and norm.live
 
     def call(self, features, classes=None, training=False):
-        x, size = features, self.mask_size
+        logits = functools.partial(self._logits, classes=classes, training=training)
+        return recompute(logits, features) if self.is_recomputed and training else logits(features)
+
+    def _logits(self, x, classes, training):
+        size = self.mask_size
         if not self.settings.convolve_then_upsample:
             return self._upsample_then_convolve(x, size, classes, training)
         for conv in self.convs[:-1]:

@@ -18,6 +18,7 @@ from object_detection.builders import (
 )
 from object_detection.compat import fine_tuning
 from object_detection.config import pipeline_file
+from object_detection.modeling import recomputation
 from object_detection.training import (
     checkpoints,
     distribution,
@@ -52,6 +53,7 @@ class TrainOptions(NamedTuple):
     early_stopping_patience: int = 0  # evaluations without a better one; 0: never stop early
     train_layers: str = "all"  # one of layer_groups.GROUPS
     grad_accum_steps: int = 1  # batches of train_config.batch_size that make one step
+    gradient_checkpointing: bool = False  # activations are computed again instead of being kept
     skip_non_finite: bool = False  # a step whose gradient is NaN or infinite; else the run ends
     record_summaries: bool = True  # pictures of the input; numbers are written in any case
     input_images_every_n_steps: int = 500
@@ -88,6 +90,8 @@ def train(config, options: TrainOptions) -> int:
     train_config = config.train_config
     with strategy.scope():
         network = _network(config, is_training=True)
+        if options.gradient_checkpointing:
+            recomputation.turn_on(network)
         weights = built(
             trained_weights.choose,
             network,

@@ -37,7 +37,8 @@ The device ran out of memory. What takes memory, most first:
   model.faster_rcnn.second_stage_batch_size and first_stage_max_proposals
   mask_rcnn_box_predictor: mask_height, mask_width, mask_prediction_num_conv_layers
   model.faster_rcnn.initial_crop_size
-Change one with --config_override, for example --config_override=train_config.batch_size=1"""
+Change one with --config_override, for example --config_override=train_config.batch_size=1
+Or keep them all, and compute activations twice instead of keeping them: --gradient_checkpointing"""
 
 
 _SILENCE_ADVICE = (

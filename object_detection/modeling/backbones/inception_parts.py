@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling.conv_block import ConvBlock
+from object_detection.modeling.recomputation import Segmented
 
 MAX = "max"
 AVERAGE = "average"
@@ -67,7 +68,7 @@ class Pool(keras.layers.Layer):
         return _POOLS[self.kind](x, 3, self.strides, self.padding.upper())
 
 
-class Chain(keras.layers.Layer):
+class Chain(Segmented):
     """Layers one after another, each of which has `filters` once it is built.
 
     Call arguments:
@@ -95,9 +96,7 @@ class Chain(keras.layers.Layer):
         parts = self.parts
         if convolve is not None and self.begins_with_products:
             x, parts = parts[0](x, training=training, convolve=convolve), parts[1:]
-        for part in parts:
-            x = part(x, training=training)
-        return x
+        return self.in_turn(parts, x, training)
 
 
 class Mixed(keras.layers.Layer):
@@ -123,7 +122,7 @@ class Mixed(keras.layers.Layer):
                     parts.append(Pool(row, **step, name="pool"))
                 else:
                     parts.append(conv_of(style, *row, dilation=dilation, **step))
-            self.branches.append(Chain(parts, name=f"branch_{number}"))
+            self.branches.append(Chain(parts, name=f"branch_{number}", is_segmented=False))
         self.filters = None
 
     def build(self, input_shape):

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling.conv_block import ConvBlock, Hyperparams, Norm
+from object_detection.modeling.recomputation import Segmented
 
 DEPTHS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 STAGE_FILTERS = {2: 64, 3: 128, 4: 256, 5: 512}
@@ -106,7 +107,7 @@ class BasicBlock(keras.layers.Layer):
         return self.conv2(self.conv1(x, training=training), training=training, residual=shortcut)
 
 
-class Stage(keras.layers.Layer):
+class Stage(Segmented):
     """The blocks of one stage; the first one strides and projects.
 
     Args:
@@ -141,9 +142,7 @@ class Stage(keras.layers.Layer):
             input_shape = (None, None, None, self.filters)
 
     def call(self, x, training=False):
-        for block in self.blocks:
-            x = block(x, training=training)
-        return x
+        return self.in_turn(self.blocks, x, training)
 
 
 def stage_of(depth, number, style, **kwargs):

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling.backbones.resnet_v1 import DEPTHS, conv_unit
+from object_detection.modeling.recomputation import Segmented
 
 # Inner filters and nominal stride of each block.
 BLOCKS = {1: (64, 2), 2: (128, 2), 3: (256, 2), 4: (512, 1)}
@@ -88,7 +89,7 @@ class Unit(keras.layers.Layer):
         return self.conv3(y, training=training, residual=shortcut)
 
 
-class Block(keras.layers.Layer):
+class Block(Segmented):
     """The units of block `number`; the first one projects.
 
     Args:
@@ -119,9 +120,7 @@ class Block(keras.layers.Layer):
             input_shape = (None, None, None, unit.filters)
 
     def call(self, x, training=False):
-        for unit in self.units:
-            x = unit(x, training=training)
-        return x
+        return self.in_turn(self.units, x, training)
 
 
 class SlimResNetV1(keras.layers.Layer):
