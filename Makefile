@@ -7,7 +7,7 @@ GRPC_VENV ?= .venv-protos
 BEAM_VENV ?= .venv-beam
 RUN = $(abspath $(VENV))/bin/python
 
-.PHONY: help quickstart test test-slow test-beam check lint format protos check-protos \
+.PHONY: help quickstart tour tour-docs test test-slow test-beam check lint format protos check-protos \
 	fields check-fields matrix clean
 
 help: ## this list
@@ -18,6 +18,16 @@ $(VENV)/.installed: setup.py scripts/make_venv.sh
 
 quickstart: $(VENV)/.installed ## data, training, evaluation, export and prediction, in 15 minutes
 	PYTHON=$(RUN) scripts/quickstart.sh
+
+$(VENV)/.tour: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[tour]'
+	touch $@
+
+tour: $(VENV)/.tour ## a look into a network at work on a photograph: tour_run/how_it_works.md
+	$(RUN) -m object_detection.tour --output=tour_run
+
+tour-docs: tour ## docs/how_it_works.md and its pictures, anew from the network of `make tour`
+	$(RUN) -m object_detection.tour --work_dir=tour_run --output=docs
 
 test: $(VENV)/.installed ## the tests that take seconds each
 	$(RUN) -m pytest -n 2 --dist loadfile
@@ -63,6 +73,6 @@ check-fields: $(VENV)/.installed ## whether docs/fields.md is that of the code
 matrix: ## imports and fast tests on every supported Python, TensorFlow and protobuf
 	scripts/matrix.sh
 
-clean: ## removes the environments and the quickstart's files
-	rm -rf $(VENV) $(GRPC_VENV) $(BEAM_VENV) .venv-matrix quickstart_run build *.egg-info
+clean: ## removes the environments and the files of quickstart and tour
+	rm -rf $(VENV) $(GRPC_VENV) $(BEAM_VENV) .venv-matrix quickstart_run tour_run build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,6 +23,7 @@ setup(
         "object_detection.protos": ["*.pyi"],
         "object_detection.reports": ["*.html", "*.css", "*.js"],  # of the pages it writes
         "object_detection.serving": ["*.html", "*.css", "*.js"],  # of the page at its root
+        "object_detection.tour": ["*.md", "*.config", "*.json"],
     },
     install_requires=[
         # One TensorFlow an environment: see README, "Installation". `tensorflow` is the one name
@@ -56,8 +57,9 @@ setup(
         "beam": ["apache-beam>=2.70"],
         # export_onnx; 1.17: the first tf2onnx for protobuf 6 and numpy 2. onnxruntime checks files.
         "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],
+        "tour": ["scikit-image>=0.22"],  # has the photograph of `make tour` in its wheel
         # What runs and shows the notebooks in notebooks/.
-        "notebooks": ["jupyterlab>=4"],
+        "notebooks": ["jupyterlab>=4", "scikit-image>=0.22"],
         # xdist: tests trace graphs most of their time, on one core each.
         # timeout: a test that hangs is named, and the others go on.
         # playwright: drives a Chromium of the machine; its own browsers are not needed.
