@@ -50,6 +50,11 @@ def main(arguments):
 
     if not FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
+    try:
+        chosen = _chosen()
+    except ValueError as fault:
+        logging.error("%s", fault)
+        return 1
     quiet.start_tensorflow()
     commands.say_who_we_are()
     import tensorflow as tf
@@ -57,7 +62,7 @@ def main(arguments):
     from object_detection.training.failures import RunFailure
 
     try:
-        tour()
+        tour(chosen)
     except (ValueError, OSError, RunFailure, tf.errors.OpError) as fault:
         logging.error("%s", fault)
         logging.debug("Raised here:", exc_info=True)
@@ -65,11 +70,31 @@ def main(arguments):
     return 0
 
 
-def tour():
-    """Trains or loads, looks inside, and writes the page."""
-    from object_detection.tour import inside, numbers, page, photograph, pictures
+def _chosen():
+    """The `Photograph` of the flags.
+
+    Raises:
+        ValueError: there is none, or nothing is known of it that a network could learn.
+    """
+    from object_detection.tour import photograph
 
     chosen = photograph.choose(FLAGS.image, FLAGS.annotations_file)
+    if chosen.annotations is None and not FLAGS.model_dir:
+        raise ValueError(
+            "--image without --annotations_file: there is nothing to learn from. Give one, or a "
+            "network that is trained already with --model_dir"
+        )
+    return chosen
+
+
+def tour(chosen):
+    """Trains or loads, looks inside, and writes the page.
+
+    Args:
+        chosen: `Photograph`.
+    """
+    from object_detection.tour import inside, numbers, page, pictures
+
     output = Path(FLAGS.output)
     with tempfile.TemporaryDirectory() as folder:
         trained, batch, names = (_loaded if FLAGS.model_dir else _learned)(chosen, folder)
@@ -87,11 +112,6 @@ def _learned(chosen, _):
     """The small network, which learns the photograph: (`Trained`, `Batch`, names)."""
     from object_detection.tour import photograph, trained
 
-    if chosen.annotations is None:
-        raise ValueError(
-            "--image without --annotations_file: there is nothing to learn from. Give one, or a "
-            "network that is trained already with --model_dir"
-        )
     work = Path(FLAGS.work_dir or FLAGS.output)
     data = work / "data"
     record, label_map = photograph.record(chosen, data), data / "label_map.pbtxt"

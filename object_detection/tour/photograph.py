@@ -16,7 +16,6 @@ from object_detection.annotations.record import (
     AnnotationSet,
     Category,
 )
-from object_detection.builders import dataset_builder
 from object_detection.dataset_tools import conversion_door
 from object_detection.utils import label_map_util
 
@@ -98,6 +97,8 @@ def batch_of(config, record_file, label_map):
         record_file: of `record`.
         label_map: path.
     """
+    from object_detection.builders import dataset_builder  # TensorFlow, which takes seconds
+
     reader = type(config.train_input_reader)()
     reader.CopyFrom(config.train_input_reader)
     reader.tf_record_input_reader.input_path[:] = [str(record_file)]

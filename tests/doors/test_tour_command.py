@@ -5,14 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import made_tour
 import pytest
 import tiny_models
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "tour"))
-
-import made_tour  # noqa: E402
-
 TRAINING = """
 train_config {
   batch_size: 1
