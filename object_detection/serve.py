@@ -48,8 +48,8 @@ def define_flags():
     flags.DEFINE_integer("grace_seconds", 30, "To finish requests in when told to end.", 0)
 
 
-def main(arguments):
-    """Serves until told to end; returns the exit code."""
+def main(arguments, *, annotate=None):
+    """Serves until told to end; returns the exit code. `annotate` is as of `serving.app.build`."""
     if len(arguments) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(arguments[1:])}")
     if bool(FLAGS.model) == bool(FLAGS.model_config_file):
@@ -72,7 +72,7 @@ def main(arguments):
         logging.error("cannot listen at %s port %d: %s", FLAGS.host, FLAGS.port, fault)
         return 1
     try:
-        return serve(listener)
+        return serve(listener, annotate)
     except (ValueError, OSError) as fault:
         logging.error("%s", fault)
         logging.debug("Raised here:", exc_info=True)
@@ -81,7 +81,7 @@ def main(arguments):
         listener.close()
 
 
-def serve(listener):
+def serve(listener, annotate=None):
     """Loads the models, says where they are served, and serves them; returns the exit code."""
     from object_detection.serving import app as application
     from object_detection.serving import http_server, prometheus
@@ -104,6 +104,7 @@ def serve(listener):
         poll_seconds=FLAGS.poll_seconds,
         grpc_server=rpc,
         score_masks=FLAGS.score_masks,
+        annotate=annotate,
     )
     server = http_server.Server(
         built, listener, grace=FLAGS.grace_seconds, max_connections=FLAGS.max_connections

@@ -138,7 +138,7 @@ def _images_of(project, dataset, folder, group_tag, findings):
             reason = str(error).replace(str(path), "the file")
             findings.append(Finding(SKIPPED_IMAGE, reason, key))
             continue
-        image_path = _image_path(path, folder, images)
+        image_path = image_of(path, folder, images)
         known.add(image_path)
         name = files.relative_name(image_path, project)
         size = content.get("size") if isinstance(content.get("size"), dict) else {}
@@ -147,7 +147,7 @@ def _images_of(project, dataset, folder, group_tag, findings):
             key=name,
             source_id=name,
             filename=name,
-            objects=_objects(content["objects"], name, group_tag, findings),
+            objects=objects_of(content["objects"], name, group_tag, findings),
             path=image_path,
             stated_size=size if all(isinstance(side, int) for side in size) else None,
         )
@@ -159,7 +159,7 @@ def _images_of(project, dataset, folder, group_tag, findings):
     return entries
 
 
-def _image_path(path, folder, images):
+def image_of(path, folder, images):
     """The image of `ann/<name.ext>.json` (or, of old exports, `ann/<name>.json`)."""
     below = path.relative_to(folder / "ann").with_suffix("")
     if below.suffix.lower() in files.IMAGE_SUFFIXES:
@@ -195,7 +195,15 @@ def _choose(tagged, tags, names, split, project):
     return images
 
 
-def _objects(objects, name, group_tag, findings):
+def objects_of(objects, name, group_tag, findings):
+    """The `AnnotatedObject`s of a list 'objects'.
+
+    Args:
+        objects: as the JSON has it.
+        name: of the image, for their keys.
+        group_tag: as for `read`.
+        findings: list that what is left out is added to.
+    """
     members = []
     for place, stated in enumerate(objects):
         key = f"{name} object {place + 1}"

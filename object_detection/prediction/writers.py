@@ -250,23 +250,40 @@ class Supervisely:
 
 def supervisely_object(prediction, k):
     """Object `k` of a prediction as Supervisely's annotations hold it."""
-    found = {
-        "classTitle": prediction.names[k],
-        "description": "",
-        "tags": [{"name": "confidence", "value": round(float(prediction.scores[k]), 4)}],
-    }
+    tags = [{"name": "confidence", "value": round(float(prediction.scores[k]), 4)}]
     crop = prediction.crop(k)
     if crop is not None and crop.pixels.any():
         crop = crop.tight()
-        data = base64.b64encode(zlib.compress(_png(crop.pixels))).decode("ascii")
-        bitmap = {"data": data, "origin": [crop.left, crop.top]}
-        return {**found, "geometryType": "bitmap", "bitmap": bitmap}
+        figure = bitmap_object(prediction.names[k], crop.pixels, crop.top, crop.left)
+        return {**figure, "tags": tags}
     limits = np.array([prediction.height, prediction.width] * 2)
     top, left, bottom, right = np.clip(np.rint(prediction.boxes[k]), 0, limits).astype(int).tolist()
+    return {**rectangle_object(prediction.names[k], top, left, bottom, right), "tags": tags}
+
+
+def bitmap_object(title, pixels, top, left):
+    """A mask as an object of Supervisely's, without tags.
+
+    Args:
+        title: of its class.
+        pixels: [h, w], nonzero = object; their first lies at (top, left) of the image.
+    """
+    data = base64.b64encode(zlib.compress(_png(pixels != 0))).decode("ascii")
+    bitmap = {"data": data, "origin": [int(left), int(top)]}
+    return {"classTitle": title, "description": "", "geometryType": "bitmap", "bitmap": bitmap}
+
+
+def rectangle_object(title, top, left, bottom, right):
+    """A box of whole pixels, its end outside, as an object of Supervisely's, without tags."""
     # Its rectangles end with their last pixel.
     corners = [[left, top], [max(left, right - 1), max(top, bottom - 1)]]
     points = {"exterior": corners, "interior": []}
-    return {**found, "geometryType": "rectangle", "points": points}
+    return {
+        "classTitle": title,
+        "description": "",
+        "geometryType": "rectangle",
+        "points": points,
+    }
 
 
 def _png(mask):

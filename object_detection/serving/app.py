@@ -14,14 +14,21 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from object_detection.serving import bodies, mask_forms, page, predict_answers, prometheus
+from object_detection.serving import (
+    bodies,
+    images,
+    mask_forms,
+    page,
+    predict_answers,
+    prometheus,
+)
 from object_detection.serving.limits import Refusal
 
 _LOG = logging.getLogger(__name__)
 _GONE = 499  # nobody reads this answer: its client went away
 
 
-def build(service, *, poll_seconds=2.0, grpc_server=None, score_masks=True):
+def build(service, *, poll_seconds=2.0, grpc_server=None, score_masks=True, annotate=None):
     """The application of a `Service`, for any ASGI server.
 
     Args:
@@ -29,8 +36,10 @@ def build(service, *, poll_seconds=2.0, grpc_server=None, score_masks=True):
         poll_seconds: between looks for new versions; 0: never.
         grpc_server: has `start()` and `stop()`, both to be awaited; or None.
         score_masks: whether /score answers masks, which else no `Accept` header brings.
+        annotate: a function of an image's pixels that gives a JSON value, for POST /annotate, and
+            raises ValueError for one that it does not take; None: no such address.
     """
-    doors = _Doors(service, score_masks)
+    doors = _Doors(service, score_masks, annotate)
 
     @contextlib.asynccontextmanager
     async def lifespan(_):
@@ -63,6 +72,8 @@ def build(service, *, poll_seconds=2.0, grpc_server=None, score_masks=True):
         Route("/monitoring/prometheus/metrics", doors.metrics, methods=["GET"]),
         *page.routes(),
     ]
+    if annotate is not None:
+        routes.append(Route("/annotate", doors.annotate, methods=["POST"]))
     handlers = {Refusal: _refused, HTTPException: _not_served, Exception: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     app.router.redirect_slashes = False
@@ -72,9 +83,9 @@ def build(service, *, poll_seconds=2.0, grpc_server=None, score_masks=True):
 class _Doors:
     """One method for each kind of address."""
 
-    def __init__(self, service, score_masks):
+    def __init__(self, service, score_masks, annotate):
         self._service, self._registry = service, service.registry
-        self._score_masks = score_masks
+        self._score_masks, self._annotate = score_masks, annotate
 
     async def predict(self, request):
         """TensorFlow Serving's predict."""
@@ -117,6 +128,25 @@ class _Doors:
             return answer
 
         return await self._counted("score", request, begin)
+
+    async def annotate(self, request):
+        """Whatever a door above this one answers to an image file."""
+
+        def annotated(body, take):
+            pixels = images.decode(body, self._service.limits, take)
+            try:
+                return predict_answers.as_json(self._annotate(pixels))
+            except ValueError as fault:
+                raise Refusal(400, str(fault)) from None
+
+        def begin():
+            async def answer(body, take):
+                text = await self._service.in_thread(annotated, body, take)
+                return Response(text, media_type="application/json")
+
+            return answer
+
+        return await self._counted("annotate", request, begin)
 
     async def other_verb(self, request):
         """Whatever else TensorFlow Serving does with models."""

@@ -26,7 +26,16 @@ def models(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def running(configs, limits=None, *, grpc=False, poll_seconds=0.0, run=None, score_masks=True):
+def running(
+    configs,
+    limits=None,
+    *,
+    grpc=False,
+    poll_seconds=0.0,
+    run=None,
+    score_masks=True,
+    annotate=None,
+):
     """A server, with its address as `url`.
 
     Args:
@@ -36,6 +45,7 @@ def running(configs, limits=None, *, grpc=False, poll_seconds=0.0, run=None, sco
         poll_seconds: between looks for new versions.
         run: replaces what runs the models: function (run, key, rows).
         score_masks: whether /score answers masks.
+        annotate: what answers /annotate.
     """
     from object_detection.serving import app, http_server, prometheus
     from object_detection.serving.grpc_server import GrpcServer
@@ -56,7 +66,11 @@ def running(configs, limits=None, *, grpc=False, poll_seconds=0.0, run=None, sco
     service = Service(registry, limits, metrics)
     rpc = GrpcServer(service, "127.0.0.1:0") if grpc else None
     built = app.build(
-        service, poll_seconds=poll_seconds, grpc_server=rpc, score_masks=score_masks
+        service,
+        poll_seconds=poll_seconds,
+        grpc_server=rpc,
+        score_masks=score_masks,
+        annotate=annotate,
     )
     listener = http_server.listen("127.0.0.1", 0)
     server = http_server.Server(built, listener, grace=5)
