@@ -1,11 +1,12 @@
 """The mask branch (Mask R-CNN section 3): a roi's features -> one small mask.
 
-TFOD resizes the roi's features to the mask's size and convolves there, for every class. Two exact
+TFOD resizes the roi's features to the mask's size and convolves there, for every class. Exact
 rewrites make that cheap:
 
 * `taps_before_resize`: `conv(resize(x))` = `resize` applied to the nine products of the kernel's
   taps, because resizing acts on each channel alone and a tap mixes channels at one pixel. The
   products are taken at the small size; resizing and shifting together are one constant matrix.
+* `taps_before_repeat`: where cells are repeated instead, many taps read the same cell.
 * `own_class_kernel`: of the last convolution only the kernel of the roi's own class is applied.
 """
 
@@ -19,6 +20,7 @@ import tensorflow as tf
 from object_detection.modeling.conv_block import DEFAULTS, ConvBlock
 from object_detection.modeling.recomputation import Segmented, recompute
 from object_detection.modeling.rewrites import FAST
+from object_detection.ops.convolution import convolve_repeated
 
 
 class MaskSettings(NamedTuple):
@@ -108,8 +110,14 @@ class MaskHead(Segmented):
             return self._upsample_then_convolve(x, size, classes, training)
         for conv in self.convs[:-1]:
             x = conv(x, training=training)
-        x = self.convs[-1](nearest_upsample(x, size), training=training)
-        return self._last(x, classes)
+        return self._last(self._repeat_and_convolve(x, size, training), classes)
+
+    def _repeat_and_convolve(self, x, size, training):
+        if not self.rewrites.taps_before_repeat:
+            return self.convs[-1](nearest_upsample(x, size), training=training)
+        scale = (size[0] // x.shape[1], size[1] // x.shape[2])
+        convolve = functools.partial(convolve_repeated, scale=scale)
+        return self.convs[-1](x, training=training, convolve=convolve)
 
     def _upsample_then_convolve(self, x, size, classes, training):
         for i, conv in enumerate(self.convs):

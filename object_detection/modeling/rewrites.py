@@ -16,6 +16,9 @@ class Rewrites(NamedTuple):
     # The products of the first mask convolution's nine taps at the size of the roi's features,
     # then resized and added; instead of resizing the features and convolving there.
     taps_before_resize: bool = True
+    # Taps of the convolution after cells are repeated that read the same cell summed beforehand;
+    # instead of repeating the cells (`convolve_then_upsample_masks`) and convolving there.
+    taps_before_repeat: bool = True
     # Of the last mask convolution the kernel of the roi's class; instead of every class' mask.
     own_class_kernel: bool = True
     # Masks of positive rois and of detections; instead of those of all rois and of padding too.
