@@ -160,10 +160,10 @@ class ConvBlock(ProductLayer):
             kernel = kernel * self.gain
         if self._is_folded(training):
             scale, shift = self.folded_norm()
-            y = self.add_bias(convolve(x, self.rounded(kernel * scale)), shift)
+            y = self.add_bias(convolve(x, self.rounded(kernel * scale)), shift, training)
         else:
             y = convolve(x, self.rounded(kernel))
-            y = y if self.bias is None else self.add_bias(y, self._whole_bias())
+            y = y if self.bias is None else self.add_bias(y, self._whole_bias(), training)
             y = y if self.norm is None else self._normalize(y, training)
         if residual is not None:
             y = y + self.rounded(residual)
@@ -198,8 +198,10 @@ class ConvBlock(ProductLayer):
         return scale, shift
 
     def _convolve(self, x, kernel, training=False):
-        padding = self.padding.upper()
-        if self.padding == "fixed":
+        # Without a stride "fixed" pads as "same" does, whose result TensorFlow knows to have the
+        # size of x: only so it fuses the sum with a residual.
+        padding = "SAME" if self.padding == "fixed" else self.padding.upper()
+        if self.padding == "fixed" and self.strides > 1:
             extents = [(side - 1) * self.dilation for side in self.kernel_size]
             pads = [[extent // 2, extent - extent // 2] for extent in extents]
             x = tf.pad(x, [[0, 0], *pads, [0, 0]])
@@ -355,7 +357,7 @@ class DenseBlock(ProductLayer):
     def call(self, x, training=False):
         x = tf.matmul(self.rounded(x), self.rounded(self.kernel))
         if self.bias is not None:
-            x = self.add_bias(x, tf.convert_to_tensor(self.bias))
+            x = self.add_bias(x, tf.convert_to_tensor(self.bias), training)
         x = ACTIVATIONS[self.activation](x)
         if self.norm is not None:
             x = tf.cast(x, tf.float32)

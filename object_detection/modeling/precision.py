@@ -48,14 +48,16 @@ class ProductLayer(keras.layers.Layer):
         """A tensor or variable in the type of this layer's products."""
         return tf.cast(tf.convert_to_tensor(x), self.product_dtype)
 
-    def add_bias(self, y, bias):
+    def add_bias(self, y, bias, training):
         """y [..., C] of the products' type plus bias [C] float32.
 
-        `bias_add` is not for bfloat16: on CPUs its gradient is summed up in bfloat16, where a sum
-        stops growing at 256 times its terms. Of a plain sum it is not; both fuse with convolutions.
+        While training `bias_add` is not for bfloat16: on CPUs its gradient is summed up in
+        bfloat16, where a sum stops growing at 256 times its terms. Of a plain sum it is not. But
+        plain sums that follow each other, a bias and a residual, TensorFlow draws together, and
+        then can fuse none of them with the convolution.
         """
-        if self.product_dtype == FLOAT32:
-            return tf.nn.bias_add(y, bias)
+        if self.product_dtype == FLOAT32 or not training:
+            return tf.nn.bias_add(y, self.rounded(bias))
         return y + self.rounded(bias)
 
 

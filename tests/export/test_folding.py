@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from object_detection.export import folding
 from object_detection.modeling.conv_block import ConvBlock, Norm, SeparableConvBlock
@@ -37,6 +38,22 @@ def test_a_folded_convolution_gives_the_same(block):
     assert np.abs(before).max() > 1
     assert folding.fold(model) == 0  # a second time there is nothing to do
     np.testing.assert_array_equal(block(x).numpy(), after)
+
+
+def test_biases_of_zeros_stay_in_the_graph():
+    """TensorFlow takes them out, and fuses no convolution without one."""
+    blocks = [_randomized(ConvBlock(4, 3, norm=norm, activation=None)) for norm in (Norm(), None)]
+    zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
+    blocks[0].moving_mean.assign(zeros)
+    blocks[0].beta.assign(zeros)
+    blocks[1].bias.assign(ones * [0, 0, 2, 0])
+    folding.fold(keras.Sequential(blocks[:1])), folding.fold(keras.Sequential(blocks[1:]))
+
+    assert 0 < blocks[0].bias.numpy().max() < 1e-37
+    np.testing.assert_array_equal(ones * 1e-30 + blocks[0].bias, ones * 1e-30)
+    rounded = tf.cast(blocks[0].bias, tf.bfloat16)
+    assert (tf.cast(rounded, tf.float32).numpy() > 0).all()
+    np.testing.assert_array_equal(blocks[1].bias, [0, 0, 2, 0])
 
 
 def test_norms_that_hang_on_the_features_stay():
