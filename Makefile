@@ -8,7 +8,7 @@ BEAM_VENV ?= .venv-beam
 RUN = $(abspath $(VENV))/bin/python
 
 .PHONY: help quickstart tour tour-docs test test-slow test-beam check lint format protos check-protos \
-	fields check-fields matrix clean
+	fields check-fields bench matrix clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,9 @@ fields: $(VENV)/.installed ## docs/fields.md, what becomes of every field of a c
 
 check-fields: $(VENV)/.installed ## whether docs/fields.md is that of the code
 	$(RUN) scripts/make_field_table.py --check
+
+bench: $(VENV)/.installed ## times everything, beside others where there are any: build/bench.md
+	$(RUN) benchmarks/compare.py --output=build/bench.md
 
 matrix: ## imports and fast tests on every supported Python, TensorFlow and protobuf
 	scripts/matrix.sh
