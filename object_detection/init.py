@@ -1,0 +1,209 @@
+"""A config, label map and commands for your data set: `python -m object_detection.init --help`.
+
+--data=photos/annotations.json --output_dir=project        COCO; also any other format, or a folder
+--data=labelled --extractor=resnet50_fpn --output_dir=project
+--data=records --output_dir=project                        records that exist already
+
+Writes pipeline.config, label_map.pbtxt and commands.sh, and runs nothing.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a file: Python then looks in this folder, not in the one above
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from absl import app, flags, logging  # noqa: E402
+
+FLAGS = flags.FLAGS
+LABEL_MAP, SCRIPT = "label_map.pbtxt", "commands.sh"
+
+
+def define_flags():
+    """The flags of this command."""
+    flags.DEFINE_string("data", None, "The data set: a file or folder of annotations, or records.")
+    flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: looked for.")
+    flags.DEFINE_string(
+        "val_data", None, "Annotations or records to evaluate on (COCO, LVIS, CSV)."
+    )
+    flags.DEFINE_string("val_image_dir", "", "Folder of their images. Unset: --image_dir.")
+    flags.DEFINE_string("format", None, "The format of --data. Unset: told by what is in it.")
+    flags.DEFINE_string("output_dir", None, "Where the config, the label map and the commands go.")
+    flags.DEFINE_string(
+        "extractor", "resnet18_fpn", "The network: resnet18_fpn, resnet50_fpn, resnet50 and so on."
+    )
+    flags.DEFINE_integer(
+        "min_dimension",
+        None,
+        "Pixels of images' shorter side for the model. Unset: by the data.",
+        32,
+    )
+    flags.DEFINE_integer("batch_size", None, "Images a step. Unset: 2 for resnet18_fpn, else 1.", 1)
+    flags.DEFINE_integer("num_steps", None, "Of the training. Unset: by the number of images.", 1)
+    flags.DEFINE_boolean("masks", None, "Learn masks. Unset: if half of the objects have one.")
+    flags.DEFINE_float(
+        "val_fraction", 0.2, "Share of the images to evaluate on, where none are set aside.", 0, 1
+    )
+    flags.DEFINE_string("fine_tune_checkpoint", "", "Weights to start from: docs/checkpoints.md.")
+    flags.DEFINE_enum(
+        "fine_tune_checkpoint_type",
+        "detection",
+        ["detection", "full", "classification", "fine_tune"],
+        "What of them is taken.",
+    )
+    flags.DEFINE_string("label_map_path", "", "Label map of records. Unset: the one beside them.")
+    flags.DEFINE_boolean("overwrite", False, "Replace a config that is there.")
+    flags.mark_flags_as_required(["data", "output_dir"])
+
+
+def main(arguments):
+    """Writes the files; returns the exit code."""
+    if len(arguments) > 1:
+        raise app.UsageError(f"unknown arguments: {' '.join(arguments[1:])}")
+    from object_detection.training import commands, quiet
+
+    if not FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    quiet.start_tensorflow()
+    commands.say_who_we_are()
+    try:
+        print(write())
+    except (ValueError, OSError) as fault:  # AnnotationError and ConfigError are such
+        logging.error("%s", fault)
+        logging.debug("Raised here:", exc_info=True)
+        return 1
+    return 0
+
+
+def write():
+    """Writes the files by the flags.
+
+    Returns:
+        What was found and written, as text.
+
+    Raises:
+        ValueError: data that cannot be read, a wish that cannot be, or a config that is there.
+    """
+    from object_detection.config import pipeline_file
+    from object_detection.first_steps import commands, fitting, formats
+
+    folder = Path(FLAGS.output_dir).absolute()
+    if (folder / pipeline_file.NAME).exists() and not FLAGS.overwrite:
+        raise ValueError(
+            f"{folder / pipeline_file.NAME} is there already: choose another --output_dir, or pass "
+            "--overwrite to replace it, the label map and the commands"
+        )
+    if not 0 < FLAGS.val_fraction < 1:
+        raise ValueError(f"--val_fraction must lie between 0 and 1, got {FLAGS.val_fraction}")
+    if FLAGS.format not in (None, *formats.FORMATS):
+        raise ValueError(f"--format is {FLAGS.format!r}; there are {', '.join(formats.FORMATS)}")
+    given = {name: FLAGS[name].value for name in fitting.Wishes._fields}
+    given["extractor"] = fitting.extractor_of(FLAGS.extractor)
+    if given["fine_tune_checkpoint"]:  # which holds wherever the training is started
+        given["fine_tune_checkpoint"] = os.path.abspath(given["fine_tune_checkpoint"])
+    wishes = fitting.Wishes(**given)
+    name = FLAGS.format or formats.detect(FLAGS.data)
+    facts, written = (_of_records if name == formats.RECORDS else _of_annotations)(
+        name, folder, wishes
+    )
+    paths = fitting.Paths(str(folder / LABEL_MAP), written.train, written.val)
+    config = fitting.config_for(facts, wishes, paths)
+    notes = _save(folder, config, facts, exists=not written.steps)
+    masks = fitting.has_masks(facts, wishes)
+    text = commands.script(
+        folder, written.steps, masks=masks, num_steps=config.train_config.num_steps
+    )
+    (folder / SCRIPT).write_text(text, encoding="utf-8")
+    if written.train == written.val:
+        notes.append(
+            "No records to evaluate on were found: the config evaluates on those it trains on, "
+            "which says nothing about new images. Give others with --val_data."
+        )
+    return _summary(name, folder, facts, config, masks, notes)
+
+
+def _of_records(name, folder, wishes):
+    """(`Facts`, `commands.Written`) of records."""
+    from object_detection.first_steps import commands, record_set
+
+    found = record_set.find(FLAGS.data, FLAGS.val_data)
+    facts = record_set.facts_of(found, FLAGS.label_map_path)
+    return facts, commands.Written(found.train, found.val, ())
+
+
+def _of_annotations(name, folder, wishes):
+    """(`Facts`, `commands.Written`) of annotations."""
+    from object_detection.first_steps import commands, data_set, fitting
+
+    data = data_set.read(
+        FLAGS.data,
+        images=FLAGS.image_dir,
+        val=FLAGS.val_data,
+        val_images=FLAGS.val_image_dir,
+        format_name=name,
+    )
+    facts = data_set.facts_of(data)
+    written = commands.conversion(
+        data, folder, masks=fitting.has_masks(facts, wishes), val_fraction=FLAGS.val_fraction
+    )
+    return facts, written
+
+
+def _save(folder, config, facts, *, exists):
+    """Writes the label map and the config, and checks them as a training would.
+
+    Args:
+        exists: whether the records are there, and can be looked into.
+
+    Returns:
+        The check's warnings.
+
+    Raises:
+        ConfigError: what a training would refuse.
+    """
+    from object_detection.annotations import label_ids
+    from object_detection.config import label_map_checks, pipeline_file, preflight
+    from object_detection.config.errors import ConfigError
+    from object_detection.modeling.backbones import BACKBONES
+
+    folder.mkdir(parents=True, exist_ok=True)
+    label_ids.write(folder / LABEL_MAP, facts.labels)
+    reads = ("train_input_reader", "eval_input_reader") if exists else ()
+    found = preflight.check(config, door="train", supported_extractors=BACKBONES, reads=reads)
+    found = found.and_also(
+        label_map_checks.check(str(folder / LABEL_MAP), config.model.faster_rcnn.num_classes)
+    )
+    if found.faults:
+        raise ConfigError("\n".join(map(str, found.faults)))
+    pipeline_file.save(config, folder)
+    return list(map(str, found.warnings))
+
+
+def _summary(name, folder, facts, config, masks, notes):
+    """What was found and written, as text."""
+    rcnn = config.model.faster_rcnn
+    names = [name for name, _ in sorted(facts.labels.ids.items(), key=lambda item: item[1])]
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    resizer = getattr(rcnn.image_resizer, rcnn.image_resizer.WhichOneof("image_resizer_oneof"))
+    sizes = ", ".join(f"{field.name} {value}" for field, value in resizer.ListFields())
+    lines = [
+        f"{name}: {facts.num_images} images to train on, {len(names)} class(es): {shown}; "
+        f"{100 * facts.masks:.0f}% of the objects with masks",
+        f"{rcnn.feature_extractor.type}, {'masks' if masks else 'boxes alone'}; {sizes}; "
+        f"{config.train_config.num_steps} steps of {config.train_config.batch_size} images",
+        *(f"note: {note}" for note in notes),
+        f"written to {folder}: pipeline.config, {LABEL_MAP}, {SCRIPT}",
+        f"next: read {folder / SCRIPT} and run its commands one by one",
+    ]
+    return "\n".join(lines)
+
+
+def run():
+    """The command."""
+    define_flags()
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()
