@@ -60,6 +60,7 @@ def test_every_flag_that_is_named_exists():
         path.read_text(encoding="utf-8") for path in (ROOT / "object_detection").rglob("*.py")
     )
     others = {"help", "editable", "no-deps", "logdir"}  # of absl, pip and tensorboard
+    others |= {"verbosity", "shm-size"}  # of absl and of containers
     others |= {"flink_master", "parallelism", "environment_type", "environment_config"}  # of Beam
     others |= {"job_endpoint", "project", "region", "temp_location", "sdk_container_image"}
     others |= {"max_num_workers"}
