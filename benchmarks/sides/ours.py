@@ -94,7 +94,7 @@ def infer(given):
 def train(given):
     """Takes training steps on one batch, the ones that `model_main` takes."""
     from object_detection.builders import optimizer_builder
-    from object_detection.modeling import checkpointing
+    from object_detection.modeling import recomputation
     from object_detection.structures import Batch, GroundTruth, Images
     from object_detection.training import train_step, trained_weights
     from object_detection.training.optimizer import Optimizer
@@ -102,7 +102,7 @@ def train(given):
     config, batch = config_of(given.model), given.batch
     network = network_of(config, is_training=True, precision=given.precision)
     if given.checkpointing:
-        checkpointing.switch_on(network)
+        recomputation.turn_on(network)
     boxes, classes, masks = models.objects(given.height, given.width)
     shape = tf.constant([[given.height, given.width]] * batch, tf.int32)
 
