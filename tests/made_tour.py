@@ -11,6 +11,7 @@ from object_detection.structures import Batch, GroundTruth
 from object_detection.tour import inside
 
 HEIGHT, WIDTH = 64, 96
+LIVE_NORMS = "faster_rcnn { feature_extractor { batch_norm_trainable: true } }"
 NAMES = {1: "cup", 2: "saucer", 3: "spoon"}
 
 
@@ -53,6 +54,6 @@ def batch_of_noise(*, with_objects=True):
 
 def network_and_look(**what):
     """A small network of random weights, and what it computes of noise."""
-    network = tiny_models.network_of()
+    network = tiny_models.network_of(LIVE_NORMS)
     batch = batch_of_noise(**what)
     return network, batch, inside.look(network, batch)

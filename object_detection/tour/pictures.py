@@ -150,7 +150,7 @@ def roi_align(inside, names):
     """The box that is cut out, where its map is read, and what comes of it."""
     crops = inside.crops
     on_image = Panel(inside.image, NARROW).boxes([crops.box], AFTER)
-    on_image.points(crops.points, AFTER)
+    on_image.points(crops.points, AFTER, radius=2)
     strength = drawing.strength(inside.levels[crops.level])
     on_map = Panel(drawing.heat(strength), NARROW, smooth=False)
     on_map.points(crops.readings + 0.5, "#ffffff", radius=2)  # a block's middle is its reading
