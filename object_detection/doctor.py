@@ -34,7 +34,7 @@ def sections(*, start=True):
     """
     found = packages.installed()
     yield "Python", packages.examine_python
-    yield "This package", lambda: packages.examine_names(_HERE, _path(), found)
+    yield "This package", lambda: packages.examine_names(_HERE, _path(), found, __version__)
     wanted = packages.requirements(_HERE)
     yield "What it needs", lambda: packages.examine_requirements(wanted, found)
     yield "TensorFlow", lambda: packages.examine_tensorflows(found)

@@ -217,8 +217,16 @@ def _bodies(place):
     return pets.read(place, faces_only=False)
 
 
-def _project(place):
-    return supervisely.read(place.parent if place.name == "meta.json" else place)
+def _project(place, images):
+    """A Supervisely project: by its image tags train and val, where both are in use."""
+    place = place.parent if place.name == "meta.json" else place
+    flags = [f"--data_dir={_absolute(place)}"]
+    try:
+        sets = supervisely.read(place, train_tags=["train"], val_tags=["val"])
+        flags += ["--train_tag=train", "--val_tag=val"]
+    except AnnotationError:
+        sets = supervisely.read(place)  # which raises again where it is no project
+    return DataSet("supervisely", sets, (Conversion("create_supervisely_tf_record", tuple(flags)),))
 
 
 _READERS = {
@@ -229,7 +237,7 @@ _READERS = {
     "labelme": _simple("labelme", labelme.read, image_flag="image_dir"),
     "via": _via,
     "cvat": _simple("cvat", cvat.read, "annotations_file", "image_dir"),
-    "supervisely": _simple("supervisely", _project),
+    "supervisely": _project,
     "yolo": _simple("yolo", yolo.read),
     "instance_folders": _simple("instance_folders", instance_folders.read),
     "cityscapes": _simple("cityscapes", cityscapes.read),

@@ -193,13 +193,14 @@ def _compiler_of(file):
     return found and found[1]
 
 
-def examine_names(package_folder, path, found):
+def examine_names(package_folder, path, found, version):
     """Remarks on other packages that bear this one's name.
 
     Args:
         package_folder: of the `object_detection` that runs.
         path: `sys.path` as any program sees it, in order.
         found: by `installed`.
+        version: of the `object_detection` that runs.
     """
     ours, seen = Path(package_folder).resolve(), False
     yield ok(f"object_detection is loaded from {ours}")
@@ -224,6 +225,13 @@ def examine_names(package_folder, path, found):
                 "in other folders import that one",
                 remove,
             )
+    known = found.get("object-detection", version)
+    if known != version:
+        yield note(
+            f"pip knows an object_detection {known}, and this one is {version}: TFOD's has that "
+            "name too, or this checkout is newer than its installation",
+            "pip uninstall -y object_detection, then pip install --editable . in this checkout",
+        )
     others = ("tf-models-research-object-detection", "tf-object-detection", "tensorflow-object-"
               "detection-api", "object-detection-api", "tf-models-object-detection")  # fmt: skip
     for name in others:

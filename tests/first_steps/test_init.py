@@ -151,6 +151,32 @@ def test_what_cannot_be_used_is_one_sentence(run, tmp_path, monkeypatch, given, 
         run(*given)
 
 
+def project(folder, tags):
+    """A Supervisely project whose images have these tags."""
+    for number, tag in enumerate(tags):
+        image(folder / "set" / "img" / f"{number}.jpg")
+        corners = {"exterior": [[10, 10], [39, 39]], "interior": []}
+        found = {"classTitle": "cat", "geometryType": "rectangle", "points": corners, "tags": []}
+        content = {"size": {"height": 60, "width": 80}, "objects": [found]}
+        content["tags"] = [{"name": tag}] if tag else []
+        text(folder / "set" / "ann" / f"{number}.jpg.json", content)
+    text(folder / "meta.json", {"classes": [{"title": "cat", "shape": "rectangle"}], "tags": []})
+
+
+def test_a_supervisely_project_is_divided_by_its_tags(tmp_path):
+    project(tmp_path / "tagged", ["train", "train", "val"])
+    project(tmp_path / "plain", ["", "", ""])
+
+    tagged = data_set.read(tmp_path / "tagged" / "meta.json")
+    plain = data_set.read(tmp_path / "plain")
+
+    assert (tagged.evaluated, tagged.trained) == ("val", ["train"])
+    flags = (f"--data_dir={tmp_path / 'tagged'}", "--train_tag=train", "--val_tag=val")
+    assert tagged.conversions[0].flags == flags
+    assert plain.evaluated is None
+    assert plain.conversions[0].flags == (f"--data_dir={tmp_path / 'plain'}",)
+
+
 def test_sides_are_shares_of_the_shorter_side(tmp_path):
     text(tmp_path / "labels.json", coco_json(4, tmp_path))
     facts = data_set.facts_of(data_set.read(tmp_path))

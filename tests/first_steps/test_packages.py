@@ -110,14 +110,19 @@ def test_another_package_of_this_name(tmp_path):
     (tmp_path / "data" / "object_detection").mkdir(parents=True)  # no module in it
     theirs, ours, data = str(tfod.parent), str(PACKAGE.parent), str(tmp_path / "data")
 
-    before = list(packages.examine_names(PACKAGE, [theirs, ours, data], {}))
-    after = list(packages.examine_names(PACKAGE, [ours, theirs, data], {}))
-    named = list(packages.examine_names(PACKAGE, [ours], {"tf-models-object-detection": "2"}))
+    before = list(packages.examine_names(PACKAGE, [theirs, ours, data], {}, "1"))
+    after = list(packages.examine_names(PACKAGE, [ours, theirs, data], {}, "1"))
+    named = list(packages.examine_names(PACKAGE, [ours], {"tf-models-object-detection": "2"}, "1"))
 
     assert levels(before) == [OK, FAULT] and "TFOD of the same name lies at" in before[1].what
     assert f"take {theirs} out of PYTHONPATH" in before[1].cure
     assert levels(after) == [OK, NOTE]
     assert levels(named) == [OK, FAULT]
+    same, other = (
+        list(packages.examine_names(PACKAGE, [ours], {"object-detection": version}, "0.1.0"))
+        for version in ("0.1.0", "0.1")
+    )
+    assert levels(same) == [OK] and levels(other) == [OK, NOTE]
 
 
 def test_optional_parts():

@@ -57,10 +57,12 @@ def test_every_command_of_make_exists():
 
 def test_every_flag_that_is_named_exists():
     source = "".join(
-        path.read_text(encoding="utf-8") for path in (ROOT / "object_detection").rglob("*.py")
+        path.read_text(encoding="utf-8")
+        for folder in ("object_detection", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
     )
     others = {"help", "editable", "no-deps", "logdir"}  # of absl, pip and tensorboard
-    others |= {"verbosity", "shm-size"}  # of absl and of containers
+    others |= {"verbosity", "shm-size", "no-binary"}  # of absl, of containers and of pip
     others |= {"flink_master", "parallelism", "environment_type", "environment_config"}  # of Beam
     others |= {"job_endpoint", "project", "region", "temp_location", "sdk_container_image"}
     others |= {"max_num_workers"}
