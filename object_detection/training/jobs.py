@@ -25,6 +25,7 @@ from object_detection.training import (
     eval_loop,
     evaluators,
     input_pictures,
+    layer_groups,
     run_state,
     train_loop,
     train_step,
@@ -99,6 +100,7 @@ def train(config, options: TrainOptions) -> int:
             freeze=train_config.freeze_variables,
             group=options.train_layers,
         )
+        layer_groups.hold_norms(options.train_layers, network)
         optimizer = Optimizer(built(optimizer_builder.build, train_config.optimizer), weights)
     state = run_state.fresh_state(network, optimizer)
     keeper = checkpoints.CheckpointDirectory(

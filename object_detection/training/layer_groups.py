@@ -9,6 +9,8 @@ that a detector without a pyramid runs on each crop is stage 5.
 import re
 from collections.abc import Iterable
 
+from object_detection.compat.checkpoint_map import path_of
+
 GROUPS = ("heads", "5+", "4+", "3+", "all")
 
 _HEADS = 6  # later than any stage
@@ -54,3 +56,18 @@ def members(group: str, paths: Iterable[str]) -> set[str]:
         raise ValueError(f"--train_layers={group} is no group; {', '.join(GROUPS)} are.")
     first = {"heads": _HEADS, "all": 0, "5+": 5, "4+": 4, "3+": 3}[group]
     return {path for path in paths if (stage_of(path) or _HEADS) >= first}
+
+
+def hold_norms(group: str, network) -> int:
+    """Freezes the live norms of the layers that are not of a group; gives their number.
+
+    Their statistics would otherwise move with every batch, though none of their weights is trained.
+    """
+    held = 0
+    for layer in network._flatten_layers(include_self=False):
+        norm = getattr(layer, "norm", None)
+        if norm is None or norm.kind == "group" or not norm.live:
+            continue
+        if not members(group, [path_of(layer.moving_mean)]):
+            layer.norm, held = norm._replace(live=False), held + 1
+    return held
