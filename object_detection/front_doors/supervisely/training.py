@@ -50,6 +50,12 @@ def run(options):
     folder = next_folder(options.output, values)
     written = records.write(found, tags, classes, folder / "records")
     plan = pipelines.plan_of(values, written.images["train"], num_devices)
+    if written.images["train"] < plan.batch_size:
+        raise settings.fault(
+            "batch_size.train",
+            f"is {values['batch_size']['train']} on each of {num_devices} device(s), but only "
+            f"{written.images['train']} image(s) have the tag of dataset_tags.train",
+        )
     pipelines.apply(base, values, classes, written, plan)
     if not base.weights:
         logging.warning("--model=%s brings no weights: training starts at random.", options.model)
