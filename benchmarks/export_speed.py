@@ -36,8 +36,6 @@ def saved(form, model, folder):
     if form != "plain":
         folding.fold(network)
     detector = batching.Detector(network)
-    if form != "plain":
-        detector.freeze()
     mask_form = "rle" if form == "rle" else None
     module = serving.FromImages(detector, resizers.Identity(), mask_form=mask_form)
     serving.save(module, folder)

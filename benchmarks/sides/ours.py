@@ -143,13 +143,15 @@ def train(given):
 
 def flops(given):
     """Counts the arithmetic of convolutions and matrix products for one image."""
+    from tensorflow.python.framework import convert_to_constants
+
     from object_detection.export import batching, folding
 
     network = network_of(config_of(given.model, given.proposals), is_training=False)
     folding.fold(network)
-    detector = batching.Detector(network)
-    detector.freeze()
-    frozen = detector._frozen
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        batching.Detector(network).concrete, lower_control_flow=False
+    )
     v1, graph = tf.compat.v1, tf.Graph()
     with graph.as_default():
         tf.import_graph_def(frozen.graph.as_graph_def(), name="")

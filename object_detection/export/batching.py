@@ -11,6 +11,7 @@ import functools
 import tensorflow as tf
 
 from object_detection.compat.outputs import serving_outputs
+from object_detection.modeling import precision
 from object_detection.structures import Images
 
 _BATCH = tf.TensorSpec([None, None, None, 3], tf.float32, "pixels")
@@ -28,17 +29,12 @@ class Detector:
     """
 
     def __init__(self, network, *, raw=False):
-        self.variables = [variable.value for variable in network.variables]
         self._raw = raw
         self._network = network
-        self._frozen = None
 
     def __call__(self, pixels, true_shape):
         """{name: tensor} by the contract's names, of pixels [B, H, W, 3] and true_shape [B, 2]."""
-        outputs = (self._frozen or self.concrete)(pixels, true_shape)
-        if self._frozen is None:
-            return outputs
-        return tf.nest.pack_sequence_as(self.specs, list(outputs))
+        return self.concrete(pixels, true_shape)
 
     @functools.cached_property
     def concrete(self):
@@ -50,7 +46,19 @@ class Detector:
             return serving_outputs(inference, images, raw=self._raw)
 
         with tf.init_scope():
-            return tf.function(detect, input_signature=[_BATCH, _SHAPES]).get_concrete_function()
+            signature = [_BATCH, _SHAPES]
+            function = tf.function(detect, input_signature=signature, autograph=False)
+            return function.get_concrete_function()
+
+    @property
+    def variables(self):
+        """The variables that the function reads.
+
+        They stay variables in a SavedModel: as constants of the graph, which TensorFlow copies
+        many times, they would make nothing faster and take several times the memory.
+        """
+        read = {id(tensor) for tensor in self.concrete.captured_inputs}
+        return [v for v in precision.stored_variables(self._network) if id(v.handle) in read]
 
     @property
     def specs(self):
@@ -65,16 +73,6 @@ class Detector:
     @property
     def _network_has_boxes(self):
         return getattr(self._network, "number_of_stages", 2) > 1
-
-    def freeze(self):
-        """Turns the weights into constants of the graph; later changes of them have no effect."""
-        from tensorflow.python.framework import convert_to_constants
-
-        with tf.init_scope():
-            self._frozen = convert_to_constants.convert_variables_to_constants_v2(
-                self.concrete, lower_control_flow=False
-            )
-        self.variables = []
 
 
 def detect_alike(detector, resize, pixels):

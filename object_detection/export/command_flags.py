@@ -47,8 +47,8 @@ def define(values=flags.FLAGS):
     flags.DEFINE_boolean(
         "optimize",
         False,
-        "Fold norms into the convolutions and write the weights as constants: less to compute, the "
-        "same numbers but for rounding; checkpoint/ keeps the trained weights.",
+        "Fold norms into the convolutions: less to compute, the same numbers but for rounding. In "
+        "bfloat16 kernels are stored so: half the size. checkpoint/ keeps the trained weights.",
         flag_values=values,
     )
     flags.DEFINE_boolean(

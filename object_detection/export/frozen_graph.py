@@ -74,6 +74,8 @@ def export(config, checkpoint, output_directory, options, graph_options=DEFAULTS
         fixed = [*spec.shape, None, None][:3]  # of strings the batch alone
         served = preparation.served(model, partial, fixed)
         traced = _trace(served.module, spec, options, graph_options.additional_outputs)
+        if options.optimize:  # what it reads are not the trained weights
+            traced = traced._replace(concrete=_with_constants(traced.concrete))
         _write_checkpoint(model.network, keys, trained, traced, partial)
         if not graph_options.write_inference_graph:
             (partial / "inference_graph.pbtxt").unlink()
@@ -200,16 +202,21 @@ def _write_checkpoint(network, keys, trained, traced, folder):
 
 def _write_frozen(traced, path):
     """Writes the graph with its weights as constants; the GraphDef."""
-    from tensorflow.python.framework import convert_to_constants
-
-    function = convert_to_constants.convert_variables_to_constants_v2(
-        traced.concrete, lower_control_flow=False
-    )
+    function = _with_constants(traced.concrete)
     with tf.Graph().as_default() as graph:
         _place(function.graph.as_graph_def(), function, traced)
         graph_def = graph.as_graph_def()
     path.write_bytes(graph_def.SerializeToString())
     return graph_def
+
+
+def _with_constants(function):
+    """A concrete function with its weights as constants."""
+    from tensorflow.python.framework import convert_to_constants
+
+    return convert_to_constants.convert_variables_to_constants_v2(
+        function, lower_control_flow=False
+    )
 
 
 def _write_saved_model(graph_def, traced, form, partial):

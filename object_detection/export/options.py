@@ -19,7 +19,7 @@ class ExportOptions(NamedTuple):
     max_detections: int | None = None  # of an image; None: the config's
     classes: tuple = ()  # ids or names of the only classes that are detected; none: all
     precision: str = "float32"  # one of PRECISIONS
-    optimize: bool = False  # norms folded into the convolutions, weights as constants
+    optimize: bool = False  # norms folded into the convolutions
     verify: bool = True  # compare the written model with the checkpoint's before it is kept
     test_image: str | None = None  # file of the image that it is verified with; None: a drawn one
 

@@ -140,9 +140,9 @@ def _in_precision(network, resizer, chosen, expected):
     detectors, seconds = {}, {}
     for name in names:
         precision.compute_in(network, name)
-        detectors[name] = batching.Detector(network, raw=chosen.raw)
         if chosen.optimize:
-            detectors[name].freeze()
+            precision.round_kernels(network)
+        detectors[name] = batching.Detector(network, raw=chosen.raw)
         if len(names) > 1:
             seconds[name] = _seconds(detectors[name], resizer, expected)
     best = min(seconds, key=seconds.get) if seconds else chosen.precision

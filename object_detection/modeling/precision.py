@@ -25,6 +25,8 @@ PRECISIONS = (FLOAT32, BFLOAT16)
 
 _CPU_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}  # Intel; Intel and AMD; Arm
 
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # what a layer calls them
+
 _SLOW_HERE = (
     " This machine has no GPU, and its CPU no instructions for bfloat16 (AVX512-BF16 or AMX): it "
     "works here, and is likely to be slower than float32."
@@ -43,6 +45,20 @@ class ProductLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.keep_float32 = keep_float32
         self.product_dtype = FLOAT32
+        object.__setattr__(self, "rounded_kernels", {})  # no state that Keras follows
+
+    def round_kernels(self):
+        """Keeps the kernels in the type of the products, for a network that is not trained again.
+
+        Nothing is left to round at each call, and they take half the memory. Past Keras, to whom
+        the layer's variables are the ones that it was built with.
+        """
+        for name in _KERNELS:
+            kernel = getattr(self, name, None)
+            if kernel is not None and self.product_dtype != FLOAT32:
+                rounded = tf.Variable(self.rounded(kernel), trainable=False, name=kernel.path)
+                object.__setattr__(self, name, rounded)
+                self.rounded_kernels[name] = rounded
 
     def rounded(self, x):
         """A tensor or variable in the type of this layer's products."""
@@ -84,6 +100,22 @@ def compute_in(network, precision):
             "Convolutions and matrix products are computed in bfloat16, all else in float32.%s",
             "" if is_bfloat16_fast() else _SLOW_HERE,
         )
+
+
+def round_kernels(network):
+    """`ProductLayer.round_kernels` of all layers: for exports, after norms are folded."""
+    for layer in _product_layers(network):
+        layer.round_kernels()
+
+
+def stored_variables(network):
+    """All `tf.Variable` that a network may read, those of rounded kernels too."""
+    rounded = [v for layer in _product_layers(network) for v in layer.rounded_kernels.values()]
+    return [variable.value for variable in network.variables] + rounded
+
+
+def _product_layers(network):
+    return [layer for layer in network._flatten_layers() if isinstance(layer, ProductLayer)]
 
 
 def check(precision):

@@ -123,7 +123,7 @@ class RoiCropper(NamedTuple):
         return boxes_px * tf.tile(stretch, [1, 2])[:, tf.newaxis]
 
     def levels_of(self, features, boxes_px, image_shape):
-        """Index of the level each box [..., 4] reads, from 0; levels alone will do as `features`."""
+        """Index of the level each box [..., 4] reads, from 0; the levels alone will do."""
         levels = sorted(features)
         if len(levels) == 1:
             return tf.zeros(tf.shape(boxes_px)[:-1], tf.int32)

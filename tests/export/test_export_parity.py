@@ -153,7 +153,7 @@ def _files(input_type, images):
     "case", ["a_tf2_mask_resnet50", "c_tf1_mask_resnet50_atrous"], indirect=True
 )
 def test_every_kind_of_input_of_both_exporters_optimized(case, tmp_path):
-    """Norms folded and weights constant, TFOD's numbers stay within the same tolerances.
+    """Norms folded, TFOD's numbers stay within the same tolerances.
 
     The two images differ in size; as files they make one request.
     """
@@ -161,7 +161,6 @@ def test_every_kind_of_input_of_both_exporters_optimized(case, tmp_path):
     model = preparation.restore(config, case[3].parent / "ckpt", ExportOptions())
     assert folding.fold(model.network) > 50
     detector = batching.Detector(model.network)
-    detector.freeze()
     images = [_image(0), _image(1)]
     for input_type, module_class in serving.INPUT_TYPES.items():
         module = module_class(detector, model.resizer)
