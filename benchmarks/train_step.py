@@ -97,7 +97,7 @@ def train_step_of(network, rate=1e-4, momentum=0.9, layers="all"):
     variables = list(trained_weights.choose(network, group=layers).values())
     slots = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(images, truth, seed):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)

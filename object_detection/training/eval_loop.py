@@ -63,7 +63,7 @@ class Evaluator:
         self._build_metrics = build_metrics
         self._settings = settings
         self._regularization = regularization
-        self._step = tf.function(self._evaluate_next)
+        self._step = tf.function(self._evaluate_next, autograph=False)
         self._has_told = False  # of the config
 
     @property

@@ -84,7 +84,15 @@ def build_train_step(network, optimizer: Optimizer, settings: StepSettings, stra
     def step_of_all(iterator, step):
         return _seen_by_all(strategy.run(replica_step, args=(next(iterator), step)), strategy)
 
-    return tf.function(step_of_all)
+    return _compiled(step_of_all)
+
+
+def _compiled(step_of_all):
+    """The step as a graph; without AutoGraph, which takes as long as all the rest of tracing.
+
+    It would translate Python's branches on tensors, of which a step has none.
+    """
+    return tf.function(step_of_all, autograph=False)
 
 
 def _share_function(network, optimizer, settings):
@@ -163,7 +171,7 @@ def _accumulating(share, update, optimizer, parts, strategy):
             shown=found[0].shown,
         )
 
-    return tf.function(step_of_all)
+    return _compiled(step_of_all)
 
 
 def _seen_by_all(result, strategy):
