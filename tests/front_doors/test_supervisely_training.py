@@ -12,6 +12,7 @@ from PIL import Image
 from tiny_models import PYRAMID
 
 from object_detection.annotations import coco, supervisely
+from object_detection.builders import dataset_builder
 from object_detection.config import pipeline_file
 from object_detection.front_doors.supervisely import (
     class_ids,
@@ -144,6 +145,22 @@ def test_the_config_says_what_the_json_says(tmp_path):
     assert "ignore" not in label_map and "bg" not in label_map
     report = json.loads((tmp_path / "records/train.record.report.json").read_text())
     assert "ignore" in json.dumps(report) and "'bg'" not in json.dumps(report)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_neutral_objects_reach_the_batches_as_ground(tmp_path, training):
+    config, _ = prepared(tmp_path, special_classes={"background": "bg", "neutral": "ignore"})
+    pipeline = dataset_builder.build(
+        config.train_input_reader if training else config.eval_input_reader[0],
+        model_config=config.model,
+        train_config=config.train_config if training else None,
+        training=training,
+        batch_size=1,
+    )
+    truth = next(iter(pipeline)).truth
+    assert sorted(truth.classes[truth.valid].numpy().tolist()) == [1, 2]
+    assert truth.neutral.area.numpy().sum() == 400
+    assert not any(pipeline.report.counts().values())
 
 
 def test_continuing_takes_all_weights_and_sizes_may_be_fixed(tmp_path):
