@@ -27,7 +27,7 @@ PLACES = {  # what the log says once a part of the start is done
     "TensorFlow started": r"TensorFlow \S+, Keras",
     "model built": r"Training \d+ of \d+ weights",
     "state saved": r"Saved .* at step 0",
-    "first step": r"first step done",
+    "first step": r"step 1/1 ",
 }
 CONFIG = """
 model {{ {model} }}
