@@ -381,6 +381,7 @@ class RoiStage(keras.layers.Layer):
             soft_sigma=settings.soft_nms_sigma,
             class_agnostic=settings.class_agnostic,
             max_classes_per_detection=settings.max_classes_per_detection,
+            best_first=self.rewrites.best_first_suppression,
         )
         if chosen:
             return selected._replace(classes=tf.gather(columns, selected.classes))

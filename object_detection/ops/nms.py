@@ -16,6 +16,8 @@ from object_detection.ops import boxes as box_ops
 from object_detection.structures import Proposals
 
 _DROPPED = -float("inf")  # score of a box that takes no part: above no threshold
+_TRIED = 10  # times as many pairs of box and class are looked at first as are wanted
+_FEW = 1e-3  # a score that few pairs reach, of an image's tens of thousands
 _ELSEWHERE = contextvars.ContextVar("suppression", default=None)
 
 
@@ -91,6 +93,7 @@ def multiclass_nms(
     soft_sigma=0.0,
     class_agnostic=False,
     max_classes_per_detection=1,
+    best_first=True,
 ) -> Selected:
     """The best boxes of all classes; boxes of different classes don't suppress each other.
 
@@ -109,6 +112,8 @@ def multiclass_nms(
         class_agnostic: each box is of its best class alone and suppresses those of any class;
             `max_per_class` is not read (TFOD).
         max_classes_per_detection: with `class_agnostic`; must be 1, as in TFOD.
+        best_first: looks at the best pairs of box and class alone where these hold all that is
+            wanted, and at no class without a candidate; the result is the same without.
 
     Returns:
         `Selected`; of equal scores the lower class first, then the one that was selected first.
@@ -118,17 +123,23 @@ def multiclass_nms(
     """
     if valid is not None:
         scores = tf.where(valid[..., tf.newaxis], scores, _DROPPED)
-    limits = {
-        "iou_threshold": iou_threshold,
-        "score_threshold": score_threshold,
-        "soft_sigma": soft_sigma,
-    }
+    limits = {"iou_threshold": iou_threshold, "soft_sigma": soft_sigma}
     if not class_agnostic:
-        index, kept_scores = _suppress_by_class(boxes, scores, max_output=max_per_class, **limits)
-        classes = tf.repeat(tf.range(tf.shape(scores)[2]), max_per_class)
-        classes = tf.broadcast_to(classes, tf.shape(index))
-        kept_boxes = _of_class(tf.gather(boxes, index, batch_dims=1), classes)
-        return _clip_and_sort(kept_boxes, kept_scores, classes, index, window, max_total)
+
+        def select(threshold, **how):
+            how |= {"max_output": max_per_class, "score_threshold": threshold, **limits}
+            index, kept_scores = _suppress_by_class(boxes, scores, **how)
+            classes = tf.repeat(tf.range(tf.shape(scores)[2]), max_per_class)
+            classes = tf.broadcast_to(classes, tf.shape(index))
+            kept_boxes = _of_class(tf.gather(boxes, index, batch_dims=1), classes)
+            return _clip_and_sort(kept_boxes, kept_scores, classes, index, window, max_total)
+
+        if not best_first or _ELSEWHERE.get() is not None:
+            return select(score_threshold)
+        few_pairs = (scores.shape[2] or 0) <= _TRIED or score_threshold > _FEW
+        if soft_sigma > 0.0 or few_pairs:
+            return select(score_threshold, pass_over=True)
+        return _select_best_first(select, scores, score_threshold, _TRIED * max_total)
     if max_classes_per_detection > 1:
         raise ValueError(
             f"max_classes_per_detection is {max_classes_per_detection}; with "
@@ -136,11 +147,31 @@ def multiclass_nms(
         )
     classes = tf.argmax(scores, axis=2, output_type=tf.int32)
     boxes = _of_class(boxes, classes)
+    limits["score_threshold"] = score_threshold
     index, kept_scores = _suppress(
         boxes, tf.reduce_max(scores, axis=2), max_output=max_total, **limits
     )
     kept_boxes, kept_classes = (tf.gather(x, index, batch_dims=1) for x in (boxes, classes))
     return _clip_and_sort(kept_boxes, kept_scores, kept_classes, index, window, max_total)
+
+
+def _select_best_first(select, scores, threshold, count):
+    """`select(threshold)`, by way of a higher threshold where that gives the same.
+
+    What stands lower never moves what stands higher. So where those above a bound fill all places,
+    they are the answer.
+
+    Args:
+        select: (threshold, pass_over) -> `Selected`, as these are in `_suppress_by_class`.
+        scores: [B, P, C].
+        threshold: float.
+        count: int, how many scores of an image are not below the bound.
+    """
+    flat = tf.reshape(scores, [tf.shape(scores)[0], -1])
+    bound = tf.math.top_k(flat, tf.minimum(count, tf.shape(flat)[1])).values[:, -1]
+    best = select(tf.maximum(bound, threshold), pass_over=True)
+    is_whole = best.valid[:, -1] | (bound <= threshold)
+    return tf.cond(tf.reduce_all(is_whole), lambda: best, lambda: select(threshold, pass_over=True))
 
 
 def of_classes(selected, classes) -> Selected:
@@ -205,13 +236,15 @@ def _suppress(boxes, scores, *, max_output, **limits):
     )
 
 
-def _suppress_by_class(boxes, scores, *, max_output, **limits):
+def _suppress_by_class(boxes, scores, *, max_output, score_threshold, pass_over=False, **limits):
     """Suppression in each class of each image: rows and scores [B, C * M], class after class.
 
     Args:
         boxes: [B, P, C or 1, 4].
         scores: [B, P, C].
         max_output, limits: as in `_suppress`, M of a class.
+        score_threshold: float, or [B] of each image.
+        pass_over: leaves classes out that have no score above the threshold.
     """
     shape = tf.shape(scores)
     boxes, scores = tf.transpose(boxes, [0, 2, 1, 3]), tf.transpose(scores, [0, 2, 1])
@@ -223,20 +256,30 @@ def _suppress_by_class(boxes, scores, *, max_output, **limits):
             tf.reshape(boxes, [-1, shape[1], 4]),
             tf.reshape(scores, [-1, shape[1]]),
             max_output=max_output,
+            score_threshold=score_threshold,
             **limits,
         )
         return tuple(tf.reshape(x, [shape[0], shape[2] * max_output]) for x in found)
+    threshold = tf.broadcast_to(score_threshold, shape[:1])
 
     def suppress(number):
         image, label = number // shape[2], number % shape[2]
-        own_boxes = boxes[image, 0 if shared else label]
-        return _suppress_one(own_boxes, scores[image, label], max_output=max_output, **limits)
+        own = {"max_output": max_output, "score_threshold": threshold[image], **limits}
+        return _suppress_one(boxes[image, 0 if shared else label], scores[image, label], **own)
 
-    index, kept_scores = tf.map_fn(
-        suppress, tf.range(shape[0] * shape[2]), fn_output_signature=_signature(max_output)
-    )
-    rows = [shape[0], shape[2] * max_output]
-    return tf.reshape(index, rows), tf.reshape(kept_scores, rows)
+    numbers = tf.range(shape[0] * shape[2])
+    if pass_over:
+        is_without = tf.reduce_max(scores, axis=2) <= threshold[:, tf.newaxis]
+        numbers = tf.boolean_mask(numbers, tf.reshape(~is_without, [-1]))
+    found = tf.map_fn(suppress, numbers, fn_output_signature=_signature(max_output))
+    if pass_over:
+        empty = tf.zeros([shape[0] * shape[2], max_output])
+        empty = tf.cast(empty, tf.int32), empty + _DROPPED
+        found = (
+            tf.tensor_scatter_nd_update(values, numbers[:, tf.newaxis], rows)
+            for values, rows in zip(empty, found, strict=True)
+        )
+    return tuple(tf.reshape(x, [shape[0], shape[2] * max_output]) for x in found)
 
 
 def _suppress_one(boxes, scores, *, max_output, iou_threshold, score_threshold, soft_sigma=0.0):

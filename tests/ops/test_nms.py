@@ -315,3 +315,47 @@ def test_a_batch_of_detections_as_in_tfod():
     extra = np.stack([GOLDEN["extra"]] * 2)
     extra = tf.where(found.valid[..., tf.newaxis], tf.gather(extra, found.index, batch_dims=1), 0.0)
     np.testing.assert_array_equal(extra, GOLDEN["batch/extra"])
+
+
+def crowded(seed, *, spread, shared=False, quantized=True):
+    """Boxes [2, 40, C or 1, 4] and scores [2, 40, 12] with ties; the nearer the fewer survive."""
+    rng = np.random.default_rng(seed)
+    shape = (2, 40, 1 if shared else 12, 2)
+    centre, half = rng.uniform(50, 50 + spread, shape), rng.uniform(10, 14, shape)
+    boxes = np.concatenate([centre - half, centre + half], -1).astype(np.float32)
+    scores = rng.uniform(0, 1, (2, 40, 12)).astype(np.float32)
+    return boxes, np.round(scores, 2) if quantized else scores
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("threshold", [0.0, 0.95])
+@pytest.mark.parametrize("spread", [500.0, 30.0])
+def test_best_first_selects_the_same(seed, threshold, spread):
+    boxes, scores = crowded(seed, spread=spread, shared=seed == 0, quantized=seed == 0)
+    boxes[0, ::5] = -5.0  # outside the window, and without area
+    valid = np.arange(40) < [[40], [33]]
+    given = tuple(map(tf.constant, (boxes, scores, valid, [[0.0, 0.0, 300.0, 400.0]] * 2)))
+    limits = {"score_threshold": threshold, "iou_threshold": 0.5, "max_per_class": 7}
+
+    for total in (5, 60):
+        found = multiclass_nms(*given, **limits, max_total=total)
+        plain = multiclass_nms(*given, **limits, max_total=total, best_first=False)
+        for got, want in zip(found, plain, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_where_the_best_are_not_enough_all_are_looked_at():
+    """The 10 best pairs of each wanted one are the same box, over and over."""
+    boxes, scores = crowded(0, spread=0.0, quantized=False)
+    boxes[:, :30] = [0.0, 0.0, 9.0, 9.0]
+    scores[:, :30] += 1.0
+    limits = {"score_threshold": 0.0, "iou_threshold": 0.5, "max_per_class": 7, "max_total": 20}
+    boxes, scores = tf.constant(boxes), tf.constant(scores)
+    window = tf.constant([[0.0, 0.0, 300.0, 400.0]] * 2)
+
+    found = multiclass_nms(boxes, scores, None, window, **limits)
+
+    plain = multiclass_nms(boxes, scores, None, window, **limits, best_first=False)
+    assert found.valid.numpy().all() and (found.scores.numpy() < 1).any()
+    for got, want in zip(found, plain, strict=True):
+        np.testing.assert_array_equal(got, want)
