@@ -1,37 +1,19 @@
 """Installs the package `object_detection` and its commands' code."""
 
 import re
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-# Commands as programs of their own: od- and the name of the module, the same as python -m with it.
-COMMANDS = {
-    "run": (
-        *("init", "doctor", "predict", "serve", "evaluate", "browse_data", "augmentation_sheet"),
-        *("exporter_main_v2", "data_service", "front_doors.webcam"),
-        *("dataset_tools.make_shapes", "dataset_tools.oid_hierarchical_labels_expansion"),
-        *(
-            f"dataset_tools.create_{name}_tf_record"
-            for name in (
-                *("cityscapes", "coco", "csv", "cvat", "instance_folders", "kitti", "labelme"),
-                *("lvis", "oid", "pascal", "pet", "supervisely", "via", "voc_masks", "yolo"),
-            )
-        ),
-    ),
-    "main": ("model_main", "model_main_tf2", "export_onnx", "export_tflite"),
-    "__main__:run": ("front_doors.azoda", "front_doors.supervisely", "tour"),
-}
 
 
 def console_scripts():
-    """`od-model-main-tf2 = object_detection.model_main_tf2:main` and so on."""
-    for function, modules in COMMANDS.items():
-        for module in modules:
-            name = module.rpartition(".")[2].replace("_", "-")
-            mark = "." if ":" in function else ":"
-            yield f"od-{name} = object_detection.{module}{mark}{function}"
+    """`od-model-main-tf2 = object_detection.programs:model_main_tf2` and so on."""
+    for module in runpy.run_path(str(HERE / "object_detection" / "programs.py"))["MODULES"]:
+        name = module.rpartition(".")[2]
+        yield f"od-{name.replace('_', '-')} = object_detection.programs:{name}"
 
 
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "object_detection/__init__.py").read_text())[1]

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import setuptools
 
+from object_detection import programs
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # Commands that only say which one took their place, and TFOD's older ones, keep to python -m.
@@ -39,33 +41,53 @@ def test_each_leads_to_a_function(name):
     module, _, function = SCRIPTS[name].partition(":")
 
     assert callable(getattr(importlib.import_module(module), function))
-    stem = module.removesuffix(".__main__").rpartition(".")[2]
-    assert name == "od-" + stem.replace("_", "-")
+    assert name == "od-" + function.replace("_", "-")
 
 
 def test_every_command_has_one():
     package = ROOT / "object_detection"
     commands = {
-        ".".join(path.relative_to(package).with_suffix("").parts)
+        ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__main__")
         for path in package.rglob("*.py")
         if re.search(r'^if __name__ == "__main__":', path.read_text(), re.MULTILINE)
     }
-    named = {module.split(":")[0].removeprefix("object_detection.") for module in SCRIPTS.values()}
-    assert commands - named - WITHOUT == set()
+    assert commands - WITHOUT == set(programs.MODULES)
+    assert len(SCRIPTS) == len(programs.MODULES)  # no two of one name
+
+
+def test_a_program_is_its_module(monkeypatch):
+    seen = []
+    monkeypatch.setattr(programs.runpy, "run_module", lambda *given, **how: seen.append(given[0]))
+    programs.webcam()
+    programs.create_coco_tf_record()
+    assert seen == [
+        "object_detection.front_doors.webcam",
+        "object_detection.dataset_tools.create_coco_tf_record",
+    ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["od-predict", "od-create-coco-tf-record", "od-webcam", "od-init"])
-def test_help_comes_without_tensorflow(name):
-    module, _, function = SCRIPTS[name].partition(":")
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("od-predict", "--saved_model"),
+        ("od-init", "--extractor"),
+        ("od-create-coco-tf-record", "--train_image_dir"),
+        ("od-webcam", "--config-file"),
+        ("od-azoda", "--help"),
+    ],
+)
+def test_help_lists_the_flags_and_needs_no_tensorflow(name, flag):
     program = (
         f"import sys; sys.argv = ['{name}', '--help']\n"
-        f"from {module} import {function} as run\n"
-        "try:\n    run()\n"
-        "finally:\n    print('TF', 'tensorflow' in sys.modules)"
+        "from object_detection import programs\n"
+        "try:\n"
+        f"    programs.{SCRIPTS[name].partition(':')[2]}()\n"
+        "finally:\n"
+        "    print('TF', 'tensorflow' in sys.modules)"
     )
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
 
-    assert "TF False" in done.stdout and "--" in done.stdout, (done.stdout + done.stderr)[-2000:]
+    assert flag in done.stdout and "TF False" in done.stdout, (done.stdout + done.stderr)[-2000:]
     assert time.perf_counter() - start < 30  # of a busy machine

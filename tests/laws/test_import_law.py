@@ -24,8 +24,8 @@ FLOORS = (
     | {"serve", "data_service", "init", "doctor"}
     | {"dataset_tools", "export_inference_graph", "legacy"},
     {"model_tpu_main", "export_tflite_graph_tf2", "inference", "augmentation_sheet"}
-    | {"export_onnx", "export_tflite"}
-    | {"front_doors"},
+    | {"export_onnx", "export_tflite", "programs"}
+    | {"front_doors", "tour"},
 )
 DOORS = set().union(*FLOORS[-3:])
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
