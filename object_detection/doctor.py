@@ -126,7 +126,12 @@ def _folder_of(module):
 
 def run():
     """The command."""
-    sys.exit(main())
+    try:
+        code = main()
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
 
 
 if __name__ == "__main__":
