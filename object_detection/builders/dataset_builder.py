@@ -4,6 +4,8 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import tensorflow as tf
+
 from object_detection.builders import (
     evaluator_builder,
     image_resizer_builder,
@@ -56,6 +58,8 @@ class Run(NamedTuple):
     known_bad: Sequence[str] = ()
 
 
+# No function of the pipeline branches on a tensor, and AutoGraph would take seconds to see that.
+@tf.autograph.experimental.do_not_convert
 def build(input_reader_config, *, model_config, train_config=None, eval_config=None, **run):
     """Builds a pipeline of `structures.Batch` from records.
 
