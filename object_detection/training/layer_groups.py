@@ -68,6 +68,7 @@ def hold_norms(group: str, network) -> int:
         norm = getattr(layer, "norm", None)
         if norm is None or norm.kind == "group" or not norm.live:
             continue
-        if not members(group, [path_of(layer.moving_mean)]):
+        keeps = getattr(layer, "norm_layer", layer)  # a dense block's norm is a layer of its own
+        if not members(group, [path_of(keeps.moving_mean)]):
             layer.norm, held = norm._replace(live=False), held + 1
     return held

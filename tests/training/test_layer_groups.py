@@ -1,6 +1,7 @@
 """Groups of layers by plain names, on the paths of every base network."""
 
 import pytest
+import tiny_models
 
 from object_detection.training import layer_groups
 
@@ -55,3 +56,12 @@ def test_all_is_everything_and_other_names_are_refused():
         ValueError, match="--train_layers=2\\+ is no group; heads, 5\\+, 4\\+, 3\\+, all"
     ):
         layer_groups.members("2+", HEADS)
+
+
+def test_live_norms_of_dense_layers_are_of_the_heads():
+    norm = "batch_norm_trainable: true conv_hyperparams { batch_norm { } }"
+    network = tiny_models.network_of(f"faster_rcnn {{ feature_extractor {{ {norm} }} }}")
+    assert network.roi_stage.trunk.fc1.norm.live
+    assert layer_groups.hold_norms("all", network) == 0
+    assert layer_groups.hold_norms("heads", network) > 0
+    assert network.roi_stage.trunk.fc1.norm.live
