@@ -6,10 +6,12 @@
 NAME is a field of `object_detection.modeling.rewrites.Rewrites`; without it all are timed. The
 model is that of `benchmarks/train_step.py`, Mask R-CNN on ResNet-50 C4; for
 `convolution_before_crop` it is the one on Inception-ResNet v2 (stride 8, crops of 17 x 17, no
-pool), which alone has such a convolution. `detect` is an image to detections with masks, `train`
-the losses of an image and their gradients of all weights. Both forms run in turns in one process,
-after one run each to warm up. Of each is printed the median, in seconds and in CPU seconds (which
-say more on a busy machine), the ratio of the CPU seconds, and how far the numbers are apart.
+pool), which alone has such a convolution, for `taps_before_repeat` one with a mask branch of the
+papers' form (14 x 14 crops of the map, 28 x 28 masks). `detect` is an image to detections with
+masks, `train` the losses of an image and their gradients of all weights. Both forms run in turns in
+one process, after one run each to warm up. Of each is printed the median, in seconds and in CPU
+seconds (which say more on a busy machine), the ratio of the CPU seconds, and how far the numbers
+are apart.
 """
 
 import argparse
@@ -34,13 +36,21 @@ faster_rcnn {
   initial_crop_size: 17 maxpool_kernel_size: 1 maxpool_stride: 1
 }
 """
-EXTRACTORS = {"convolution_before_crop": INCEPTION_RESNET}
+REPEATED_CELLS = """
+faster_rcnn { second_stage_box_predictor { mask_rcnn_box_predictor {
+  spatial_mask_branch: true mask_crop_size: 14 convolve_then_upsample_masks: true
+  mask_height: 28 mask_width: 28 mask_prediction_conv_depth: 256 } } }
+"""
+OVERRIDES = {
+    "convolution_before_crop": INCEPTION_RESNET,
+    "taps_before_repeat": REPEATED_CELLS,
+}
 
 
 def model_for(rewrite, detections):
     """The network that a rewrite is timed in."""
     config = text_format.Parse(RESNET50_C4_MASKS, model_pb2.DetectionModel())
-    text_format.Merge(EXTRACTORS.get(rewrite, ""), config)
+    text_format.Merge(OVERRIDES.get(rewrite, ""), config)
     processing = config.faster_rcnn.second_stage_post_processing.batch_non_max_suppression
     processing.max_detections_per_class = processing.max_total_detections = detections
     tf.keras.utils.set_random_seed(0)
