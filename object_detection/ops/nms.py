@@ -260,7 +260,7 @@ def _suppress_by_class(boxes, scores, *, max_output, score_threshold, pass_over=
             **limits,
         )
         return tuple(tf.reshape(x, [shape[0], shape[2] * max_output]) for x in found)
-    threshold = tf.broadcast_to(score_threshold, shape[:1])
+    threshold = tf.broadcast_to(tf.cast(score_threshold, tf.float32), shape[:1])
 
     def suppress(number):
         image, label = number // shape[2], number % shape[2]
