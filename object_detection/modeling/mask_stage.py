@@ -83,19 +83,7 @@ class MaskStage(keras.layers.Layer):
         size = self.head.mask_size
         gt_index = tf.gather_nd(rois.gt_index, rows)
         has_mask = gt_index < tf.shape(truth.masks)[1]
-        whole = truth.mask_origin is None
-        stored = self.rewrites.stored_mask_targets
-        target_rows = masks.mask_target_rows if stored else masks.resized_mask_target_rows
-        targets = target_rows(
-            truth.masks if whole else masks.Crops(truth.masks, truth.mask_origin),
-            truth.mask_shape,
-            images.true_shape,
-            image_shape,
-            tf.gather_nd(rois.boxes, rows),
-            rows[:, 0],
-            gt_index,
-            size,
-        )
+        targets = self.targets_of(rows, rois, truth, images)
         is_object = tf.gather_nd(rois.target_class, rows) > 0
         weight = tf.where(is_object & has_mask, tf.gather_nd(rois.weight, rows), 0.0)
         loss = losses.sigmoid_cross_entropy(logits, tf.stop_gradient(targets))
@@ -113,6 +101,22 @@ class MaskStage(keras.layers.Layer):
             (number,), least = replicas.mean([number]), 1.0 / replicas.count()
         number = tf.maximum(number, least)
         return tf.reduce_sum(loss * counted) / number
+
+    def targets_of(self, rows, rois, truth, images):
+        """What the masks [n, M, M] of the rois at rows [n, (image, roi)] should be, 0..1."""
+        whole = truth.mask_origin is None
+        stored = self.rewrites.stored_mask_targets
+        target_rows = masks.mask_target_rows if stored else masks.resized_mask_target_rows
+        return target_rows(
+            truth.masks if whole else masks.Crops(truth.masks, truth.mask_origin),
+            truth.mask_shape,
+            images.true_shape,
+            tf.shape(images.pixels)[1:3],
+            tf.gather_nd(rois.boxes, rows),
+            rows[:, 0],
+            tf.gather_nd(rois.gt_index, rows),
+            self.head.mask_size,
+        )
 
     def predict(self, features, detections, roi_stage, images):
         """Detections with their masks, probabilities inside each box; zeros in padding."""

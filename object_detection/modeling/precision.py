@@ -45,7 +45,6 @@ class ProductLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.keep_float32 = keep_float32
         self.product_dtype = FLOAT32
-        object.__setattr__(self, "rounded_kernels", {})  # no state that Keras follows
 
     def round_kernels(self):
         """Keeps the kernels in the type of the products, for a network that is not trained again.
@@ -58,7 +57,12 @@ class ProductLayer(keras.layers.Layer):
             if kernel is not None and self.product_dtype != FLOAT32:
                 rounded = tf.Variable(self.rounded(kernel), trainable=False, name=kernel.path)
                 object.__setattr__(self, name, rounded)
-                self.rounded_kernels[name] = rounded
+
+    @property
+    def rounded_kernels(self):
+        """The `tf.Variable`s that `round_kernels` made; Keras's own are none."""
+        kernels = (getattr(self, name, None) for name in _KERNELS)
+        return [kernel for kernel in kernels if isinstance(kernel, tf.Variable)]
 
     def rounded(self, x):
         """A tensor or variable in the type of this layer's products."""
@@ -110,7 +114,7 @@ def round_kernels(network):
 
 def stored_variables(network):
     """All `tf.Variable` that a network may read, those of rounded kernels too."""
-    rounded = [v for layer in _product_layers(network) for v in layer.rounded_kernels.values()]
+    rounded = [v for layer in _product_layers(network) for v in layer.rounded_kernels]
     return [variable.value for variable in network.variables] + rounded
 
 

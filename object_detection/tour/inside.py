@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from object_detection.compat import outputs as tfod_outputs
 from object_detection.modeling.backbones.fpn import FeaturePyramid, pad_to_multiple
-from object_detection.ops import box_coder, boxes, losses, masks, roi_align
+from object_detection.ops import box_coder, boxes, losses, roi_align
 from object_detection.structures import Batch
 
 STEP = 0  # of a training run, whose draws the losses are shown with
@@ -242,21 +242,10 @@ def training_of(network, batch, *, seed=0, step=STEP, regularization=True) -> Tr
 
 
 def _mask_targets(network, batch, rois, rows):
-    truth = batch.truth
-    size = network.mask_stage.head.mask_size
-    if truth.masks is None:
-        return tf.zeros([len(rows), *size])
-    whole = truth.mask_origin is None
-    return masks.mask_target_rows(
-        truth.masks if whole else masks.Crops(truth.masks, truth.mask_origin),
-        truth.mask_shape,
-        batch.images.true_shape,
-        tf.shape(batch.images.pixels)[1:3],
-        tf.gather_nd(rois.boxes, rows),
-        rows[:, 0],
-        tf.gather_nd(rois.gt_index, rows),
-        size,
-    )
+    stage = network.mask_stage
+    if batch.truth.masks is None:
+        return tf.zeros([len(rows), *stage.head.mask_size])
+    return stage.targets_of(rows, rois, batch.truth, batch.images)
 
 
 def paper_level(side):

@@ -7,9 +7,9 @@ r"""azoda's experiments and deployments on this machine.
 DATA_DIR/IMAGE_TYPE/{images,datasets}, DATA_DIR/models/BASE_MODEL; label_files/ and outputs/.
 """
 
-import sys
+from absl import flags, logging
 
-from absl import app, flags, logging
+from object_detection.front_doors import subcommands
 
 FLAGS = flags.FLAGS
 EXPORT = "outputs/final_model/model"
@@ -101,25 +101,7 @@ COMMANDS = {"train": (define_train_flags, _trained), "score": (define_score_flag
 
 def run(arguments=None):
     """The command."""
-    arguments = list(sys.argv if arguments is None else arguments)
-    if len(arguments) < 2 or arguments[1] not in COMMANDS:
-        asked = arguments[1:2]
-        print(__doc__.strip())
-        if asked and asked[0] not in ("--help", "-h", "--helpshort", "--helpfull"):
-            sys.exit(f"error: {asked[0]!r} is no command; there are {' and '.join(COMMANDS)}")
-        sys.exit(0 if asked else 1)
-    define, door = COMMANDS[arguments.pop(1)]
-    before = set(FLAGS)
-    define()
-    for name in set(FLAGS) - before:  # so that --help shows them
-        FLAGS.register_key_flag_for_module(arguments[0], FLAGS[name])
-
-    def main(rest):
-        if len(rest) > 1:
-            raise app.UsageError(f"unknown arguments: {' '.join(rest[1:])}")
-        return door()
-
-    app.run(main, argv=arguments)
+    subcommands.run(COMMANDS, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,10 @@ import difflib
 import json
 import math
 import re
-from pathlib import Path
 from typing import NamedTuple
 
-
-class SettingsError(ValueError):
-    """A JSON file that cannot be used; the sentence names file, line and key."""
+from object_detection.front_doors import json_settings
+from object_detection.front_doors.json_settings import SettingsError
 
 
 class Key(NamedTuple):
@@ -124,9 +122,9 @@ def read_deployment(path):
 
 
 def _read(path, keys):
-    text = _text_of(path)
+    text, content = json_settings.read(path)
     values, lines = {}, {}
-    for key, value in _flat(_parsed(text, path)):
+    for key, value in _flat(content):
         place = _Place(str(path), key, _line_of(text, key))
         if key not in keys:
             raise place.fault(_unknown(key, keys))
@@ -164,36 +162,9 @@ class _Place(NamedTuple):
         return SettingsError(f"{self}: {problem}")
 
 
-def _text_of(path):
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is no text in UTF-8") from None
-
-
-def _parsed(text, path):
-    try:
-        content = json.loads(text, object_pairs_hook=_Pairs)
-    except json.JSONDecodeError as error:
-        raise SettingsError(
-            f"{path} line {error.lineno}, column {error.colno}: this is no JSON: {error.msg}"
-        ) from None
-    except RecursionError:
-        raise SettingsError(f"{path}: it is nested too deeply") from None
-    if not isinstance(content, _Pairs):
-        raise SettingsError(f"{path}: it holds no object of keys: {{...}}")
-    return content
-
-
-class _Pairs(list):
-    """A JSON object with its keys in order, also such as stand there twice."""
-
-
 def _flat(pairs, prefix=""):
     for key, value in pairs:
-        if isinstance(value, _Pairs):
+        if isinstance(value, json_settings.Pairs):
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

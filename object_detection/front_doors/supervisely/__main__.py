@@ -12,10 +12,12 @@ r"""Supervisely's projects and JSON configs, unchanged: trained, applied, served
 `project` makes a project of a COCO json. `train --help` and so on tell the flags.
 """
 
-import sys
+import functools
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import flags, logging
+
+from object_detection.front_doors import subcommands
 
 FLAGS = flags.FLAGS
 
@@ -118,34 +120,16 @@ def _plainly(door):
 
 
 COMMANDS = {
-    "train": (define_train_flags, _train),
-    "infer": (define_infer_flags, _infer),
-    "deploy": (define_deploy_flags, _deploy),
-    "project": (define_project_flags, _project),
+    "train": (define_train_flags, functools.partial(_plainly, _train)),
+    "infer": (define_infer_flags, functools.partial(_plainly, _infer)),
+    "deploy": (define_deploy_flags, functools.partial(_plainly, _deploy)),
+    "project": (define_project_flags, functools.partial(_plainly, _project)),
 }
 
 
 def run(arguments=None):
     """The command."""
-    arguments = list(sys.argv if arguments is None else arguments)
-    if len(arguments) < 2 or arguments[1] not in COMMANDS:
-        asked = arguments[1:2]
-        print(__doc__.strip())
-        if asked and asked[0] not in ("--help", "-h", "--helpshort", "--helpfull"):
-            sys.exit(f"error: {asked[0]!r} is no command; there are {', '.join(COMMANDS)}")
-        sys.exit(0 if asked else 1)
-    define, door = COMMANDS[arguments.pop(1)]
-    before = set(FLAGS)
-    define()
-    for name in set(FLAGS) - before:  # so that --help shows them
-        FLAGS.register_key_flag_for_module(arguments[0], FLAGS[name])
-
-    def main(rest):
-        if len(rest) > 1:
-            raise app.UsageError(f"unknown arguments: {' '.join(rest[1:])}")
-        return _plainly(door)
-
-    app.run(main, argv=arguments)
+    subcommands.run(COMMANDS, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,16 @@ import difflib
 import json
 import math
 import re
-from pathlib import Path
 from typing import NamedTuple
+
+from object_detection.front_doors import json_settings
+from object_detection.front_doors.json_settings import SettingsError
 
 REQUIRED = object()  # in place of a default
 ALL = "__all__"
 SIDE = "side"  # a kind: "10%" or "40px"
 NAMES = "names"  # a kind: "__all__" or a list of texts
 INTS = "ints"  # a kind: a list of whole numbers
-
-
-class SettingsError(ValueError):
-    """A config that cannot be used; the sentence names file and key."""
 
 
 class Key(NamedTuple):
@@ -50,31 +48,19 @@ def load(path):
     Raises:
         SettingsError: it cannot be read, is no JSON, holds a key twice, or something else.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is no text in UTF-8") from None
 
-    def object_of(pairs):
-        keys = [key for key, _ in pairs]
+    def object_of(content):
+        if isinstance(content, list) and not isinstance(content, json_settings.Pairs):
+            return [object_of(one) for one in content]
+        if not isinstance(content, json_settings.Pairs):
+            return content
+        keys = [key for key, _ in content]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
             raise SettingsError(f"{path}: {twice} stands there twice; keep one")
-        return dict(pairs)
+        return {key: object_of(value) for key, value in content}
 
-    try:
-        content = json.loads(text, object_pairs_hook=object_of)
-    except json.JSONDecodeError as error:
-        raise SettingsError(
-            f"{path} line {error.lineno}, column {error.colno}: this is no JSON: {error.msg}"
-        ) from None
-    except RecursionError:
-        raise SettingsError(f"{path}: it is nested too deeply") from None
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path}: it holds no object of keys: {{...}}")
-    return content
+    return object_of(json_settings.read(path)[1])
 
 
 def checked(content, keys, path):
