@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.data import record_files
+from object_detection.data.held_files import HeldFiles
 from object_detection.data.local_copies import LocalCopies
 from object_detection.data.python_call import call
 
@@ -176,15 +177,17 @@ class _EpochWatch:
         self._files = files
         self._report = input_report
         self._copies = copies
+        self._held = HeldFiles()
         self._records = 0
         self._lost = set()  # files that cannot be opened any more
 
     def begin_file(self, path):
-        is_readable = record_files.is_readable(path, self._report)
-        (self._lost.discard if is_readable else self._lost.add)(path)
-        if not is_readable:
-            return ""
-        return self._copies.path_of(path) if self._copies else path
+        opened = record_files.readable_path(path, self._report, self._held)
+        (self._lost.discard if opened else self._lost.add)(path)
+        if opened and self._copies:
+            copy = self._copies.path_of(path)
+            return record_files.readable_path(copy, self._report, self._held)
+        return opened
 
     def end_file(self, path, records, size):
         self._records += records

@@ -87,15 +87,25 @@ def read_records(path, begin, check):
     return counted.map(lambda record, is_record, size: record)
 
 
-def is_readable(path, input_report):
-    """Whether a file opens; if not, which happens to files moved during a run, that is noted."""
+def readable_path(path, input_report, held):
+    """Where a file can be read for certain; "" and a note of it where it does not open.
+
+    Files may be moved during a run.
+
+    Args:
+        path: as it is known.
+        input_report: `InputReport`, told of a file that does not open.
+        held: `HeldFiles` that keeps local files from vanishing.
+    """
     try:
+        if "://" not in path:
+            return held.hold(path)
         with _open(path) as file:
             file.read(1)
     except (OSError, tf.errors.OpError) as error:
         note_unreadable(path, str(error), input_report)
-        return False
-    return True
+        return ""
+    return path
 
 
 def note_unreadable(path, why, input_report):
@@ -111,7 +121,7 @@ def check_file(path, records, size, input_report):
     try:
         length = tf.io.gfile.stat(path).length
     except tf.errors.OpError:
-        return  # `is_readable` says so, now or in the next epoch
+        return  # `readable_path` says so, now or in the next epoch
     if length == 0:
         input_report.note(report.EMPTY_FILE, path)
     elif length != size + _FRAME_BYTES * records:

@@ -16,7 +16,6 @@ from object_detection.data.reading import Numbered, Sources, shuffled_paths, shu
 from object_detection.data.report import InputError
 
 _MISSING = -1  # the size of a file that a server cannot find
-_GLOB_CHARACTERS = r"([\[\]*?\\])"
 
 
 def outcomes(sources: Sources, decoder, address, input_report):
@@ -104,8 +103,7 @@ def _read(sources):
 
 def _records(path):
     """`Record`s of one file and its mark."""
-    pattern = tf.strings.regex_replace(path, _GLOB_CHARACTERS, r"\\\1")
-    found = tf.io.matching_files(pattern)  # a file that is not there would be waited for
+    found = _openable(path)
     intact = tf.data.TFRecordDataset(found).ignore_errors()
     end = tf.data.Dataset.from_tensors(("", True))
     marked = intact.map(lambda serialized: (serialized, False)).concatenate(end)
@@ -126,6 +124,15 @@ def _records(path):
     return marked.scan((zero, zero), count)
 
 
+def _openable(path):
+    """A file that opens, else nothing (string [0 or 1]): another would be tried for ever."""
+    content = tf.data.FixedLengthRecordDataset([path], 1).take(1)
+    opened = content.concatenate(tf.data.Dataset.from_tensors(""))
+    one_try = tf.data.Dataset.zip((opened, tf.data.Dataset.range(1))).ignore_errors()
+    times = one_try.reduce(0, lambda count, _: count + 1)
+    return tf.repeat(path, times)
+
+
 class _FileWatch:
     """Told of each file's end; ends the run where all of them give no record."""
 
@@ -138,7 +145,7 @@ class _FileWatch:
         path, records, size = path.decode(), -1 - int(index), int(serialized)
         self._empty = 0 if records else self._empty + 1
         if size == _MISSING:
-            record_files.note_unreadable(path, "the data service cannot find it", self._report)
+            record_files.note_unreadable(path, "the data service cannot open it", self._report)
         else:
             record_files.check_file(path, records, size, self._report)
         if self._empty > 2 * len(self._files):

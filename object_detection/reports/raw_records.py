@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.data import record_files
+from object_detection.data.held_files import HeldFiles
 
 MASK, CUT_MASK = "image/object/mask", "image/object/mask/box_png"
 PNG, NUMERICAL = "png", "numerical"
@@ -42,8 +43,10 @@ def read(files, input_report, *, keep_every=1):
         (serialized bytes, path, index in its file).
     """
 
+    held = HeldFiles()
+
     def begin(path):
-        return path if record_files.is_readable(path, input_report) else ""
+        return record_files.readable_path(path, input_report, held)
 
     def check(path, records, size):
         record_files.check_file(path, records, size, input_report)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from made_records import write
 
 from object_detection.data import record_files, report
+from object_detection.data.held_files import HeldFiles
 from object_detection.data.record_files import RecordFile
 from object_detection.data.report import InputError, InputReport
 
@@ -121,11 +122,37 @@ def test_a_file_that_cannot_be_opened_is_named_and_has_no_record(path, caplog):
     got = read(
         path,
         lambda *args: record_files.check_file(*args, found),
-        lambda path: path if record_files.is_readable(path, found) else "",
+        lambda path: record_files.readable_path(path, found, HeldFiles()),
     )
     assert got == []
     assert found.counts() == {report.UNREADABLE_FILE: 1}
     assert f"{path}: " in caplog.messages[0] and "No such file" in caplog.messages[0]
+
+
+def test_a_file_that_goes_after_it_was_looked_at_is_read(path):
+    held = HeldFiles()
+
+    def begin(path):
+        opened = record_files.readable_path(path, InputReport(), held)
+        os.remove(path)
+        return opened
+
+    assert [record for record, *_ in read(path, begin=begin)] == RECORDS
+
+
+def test_files_are_not_held_for_ever(path):
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    before = descriptors()
+    held = HeldFiles()
+    for _ in range(100):
+        held.hold(path)
+    assert descriptors() == before + 64
+    with pytest.raises(IsADirectoryError):
+        held.hold(os.path.dirname(path))
+    del held
+    assert descriptors() == before
 
 
 def test_counting_reads_headers_alone(path):

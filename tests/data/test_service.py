@@ -69,14 +69,19 @@ def test_what_is_wrong_is_named_here(tmp_path, address):
     whole = (tmp_path / "a.record").read_bytes()
     (tmp_path / "a.record").write_bytes(whole + b"half a header")
     os.remove(gone)
+    empty, dangling = tmp_path / "c.record", tmp_path / "d[0].record"
+    empty.touch()
+    dangling.symlink_to(gone)
     found = InputReport()
-    batches = list(build([path, gone], data_service=address, masks=True, found=found))
+    files = [path, gone, str(empty), str(dangling)]
+    batches = list(build(files, data_service=address, masks=True, found=found))
 
     assert sorted(ids(batches)) == ["id-40", "id-50"]
     counts = found.counts()
     assert {reason: counts[reason] for reason in faulty} == dict.fromkeys(faulty, 1)
     assert counts[report.REPAIRED] == counts[report.BROKEN_FILE] == 1
-    assert counts[report.UNREADABLE_FILE] == 1
+    assert counts[report.UNREADABLE_FILE] == 2
+    assert counts[report.EMPTY_FILE] == 1
 
 
 @pytest.mark.slow
