@@ -29,11 +29,14 @@ tour: $(VENV)/.tour ## a look into a network at work on a photograph: tour_run/h
 tour-docs: tour ## docs/how_it_works.md and its pictures, anew from the network of `make tour`
 	$(RUN) -m object_detection.tour --work_dir=tour_run --output=docs
 
+# Of pytest-xdist a worker that was started in place of a crashed one can be waited for without end.
+PYTEST = -m pytest -n 2 --dist loadfile --max-worker-restart=0 --durations=15
+
 test: $(VENV)/.installed ## the tests that take seconds each
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) $(PYTEST)
 
 test-slow: $(VENV)/.installed ## the tests that take longer
-	$(RUN) -m pytest -m slow -n 2 --dist loadfile
+	$(RUN) $(PYTEST) -m slow
 
 $(BEAM_VENV)/.installed: setup.py scripts/make_venv.sh
 	PYTHON=$(PYTHON) EXTRAS=test,beam scripts/make_venv.sh $(BEAM_VENV)
