@@ -30,6 +30,9 @@ def define_flags():
     )
     flags.DEFINE_string("annotations_file", "", "Ground truth: a COCO json.")
     flags.DEFINE_string("image_dir", "", "Images of --annotations_file. Unset: its folder.")
+    flags.DEFINE_multi_string(
+        "neutral_class", [], "Class whose objects are ground on which nothing is judged."
+    )
     flags.DEFINE_string("saved_model", "", "Detections by an exported model.")
     flags.DEFINE_string("checkpoint", "", "Detections by a checkpoint, of this config:")
     flags.DEFINE_string("pipeline_config_path", None, "Config of --checkpoint, if not beside it.")
@@ -85,9 +88,11 @@ def evaluate():
     )
 
     if FLAGS.annotations_file:
-        truth = truth_sources.from_coco(FLAGS.annotations_file, FLAGS.image_dir)
+        truth = truth_sources.from_coco(
+            FLAGS.annotations_file, FLAGS.image_dir, FLAGS.neutral_class
+        )
     else:
-        truth = truth_sources.from_records(FLAGS.records, FLAGS.label_map_path)
+        truth = truth_sources.from_records(FLAGS.records, FLAGS.label_map_path, FLAGS.neutral_class)
     output = Path(FLAGS.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     finder = _finder(truth)

@@ -47,6 +47,18 @@ class ImageTruth(NamedTuple):
             return self
         return self._replace(masks=paste.encode_bitmaps(self.masks))
 
+    def select(self, kept):
+        """Those objects that `kept` marks ([g] bool) or numbers ([k] int)."""
+        places = np.arange(len(self.boxes))[kept]
+        arrays = {
+            name: None if getattr(self, name) is None else np.asarray(getattr(self, name))[places]
+            for name in ("boxes", "classes", "crowd", "difficult", "area", "group_of")
+        }
+        masks = self.masks
+        if masks is not None:
+            masks = [masks[k] for k in places] if _is_list(masks) else masks[places]
+        return self._replace(masks=masks, **arrays)
+
     def flags(self, name):
         """`crowd`, `difficult` or `group_of` as [g] bool, also where it is None."""
         values = getattr(self, name)

@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from object_detection.ops import boxes as box_ops
 from object_detection.ops import masks
 
+FOUND_IOU = 0.5  # with a true object, for a detection to have found it
 MOSTLY = 0.5  # of a box: from more than this on it counts as lying on neutral ground
 
 
@@ -35,6 +37,28 @@ def share_of(boxes, neutral):
     inside = _sum_up_to(sums, ymax, xmax) - _sum_up_to(sums, ymin, xmax)
     inside += _sum_up_to(sums, ymin, xmin) - _sum_up_to(sums, ymax, xmin)
     return tf.cast(tf.math.divide_no_nan(inside, whole), tf.float32)
+
+
+def to_judge(truth, detections, neutral):
+    """What an evaluation looks at where some ground is neutral.
+
+    True objects count that do not lie mostly there, and so do detections; of those that do, the
+    ones that have found such an object (of its class, with an IoU of at least 0.5).
+
+    Args:
+        truth, detections: each with `boxes` [B, G or N, 4] in pixels of the resized image,
+            `classes` and `valid`.
+        neutral: `structures.Neutral`.
+
+    Returns:
+        [B, G] bool of the objects and [B, N] bool of the detections.
+    """
+    objects = truth.valid & ~mostly_neutral(truth.boxes, neutral)
+    fits = box_ops.iou(detections.boxes, truth.boxes) >= FOUND_IOU
+    fits &= detections.classes[:, :, tf.newaxis] == truth.classes[:, tf.newaxis]
+    found = tf.reduce_any(fits & objects[:, tf.newaxis], axis=2)
+    elsewhere = ~mostly_neutral(detections.boxes, neutral)
+    return objects, detections.valid & (elsewhere | found)
 
 
 def touched_points(neutral, image_shape, boxes, owner, size):

@@ -8,7 +8,7 @@ import numpy as np
 from object_detection.metrics import images as metric_images
 from object_detection.metrics.coco_evaluation import CocoEvaluation
 from object_detection.metrics.images import ImageDetections
-from object_detection.reports import found_errors
+from object_detection.reports import found_errors, neutral_ground
 from object_detection.reports.found_errors import FOUND, POOR_MASK
 from object_detection.reports.truth_sources import TruthImage
 
@@ -72,7 +72,7 @@ def look_at(truth_set, find, max_images=0):
     Returns:
         List of (`TruthImage`, `ImageDetections` with RLEs), and notes on what was left out.
     """
-    pairs, notes = [], []
+    pairs, notes, neutral = [], [], 0
     for image in truth_set.images:
         if max_images and len(pairs) >= max_images:
             notes.append(f"only the first {max_images} images were looked at")
@@ -81,7 +81,12 @@ def look_at(truth_set, find, max_images=0):
         if found is None:
             notes.append(f"not evaluated, its file cannot be read: {image.name}")
             continue
-        pairs.append((image._replace(loaded=None), found.encoded(image.height, image.width)))
+        image, found = neutral_ground.left_out(image._replace(loaded=None), found)
+        neutral += image.neutral is not None
+        pairs.append((image, found.encoded(image.height, image.width)))
+    if truth_set.neutral_classes:
+        names = ", ".join(truth_set.neutral_classes)
+        notes.append(f"{neutral} of {len(pairs)} images have neutral ground ({names})")
     return pairs, notes
 
 
@@ -136,7 +141,7 @@ def _empty_judgement(categories):
 def _judge(judgement, image, found, kind, categories, rules):
     """Adds one image to a `Judgement`."""
     known = list(categories)
-    truth = _known_truth(image.truth, known)
+    truth = image.truth.select(np.isin(image.truth.classes, known))
     found = found.select(found.finite() & np.isin(found.classes, known))
     if kind == "masks" and found.masks is None:
         found = found._replace(masks=[])
@@ -159,19 +164,6 @@ def _judge(judgement, image, found, kind, categories, rules):
         mine = (found.classes == number) & ~matching.in_crowd
         objects = ((truth.classes == number) & ~truth.flags("crowd")).sum()
         judgement.tallies[number].add(objects, found.scores[mine], matching.truth_of[mine] >= 0)
-
-
-def _known_truth(truth, known):
-    """The objects whose class has a name; masks are RLEs."""
-    kept = np.flatnonzero(np.isin(truth.classes, known))
-    if len(kept) == len(truth.classes):
-        return truth
-    masks = None if truth.masks is None else [truth.masks[k] for k in kept]
-    arrays = {
-        name: None if getattr(truth, name) is None else np.asarray(getattr(truth, name))[kept]
-        for name in ("boxes", "classes", "crowd", "difficult", "area", "group_of")
-    }
-    return truth._replace(masks=masks, **arrays)
 
 
 def words_of(event, seen, categories):

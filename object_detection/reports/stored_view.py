@@ -41,14 +41,17 @@ class StoredView:
         files: paths of the record files.
         classes: the `Classes` of the records.
         num_classes: ids above it are told as lost.
+        neutral_texts: objects with one of these texts have the class `NEUTRAL`.
     """
 
-    def __init__(self, files, classes, num_classes):
+    def __init__(self, files, classes, num_classes, neutral_texts=()):
         self.files = files
         self.classes = classes
         # What is wrong with whole files; records are decoded here and told of in their facts.
         self.file_report = report.InputReport(name="records")
-        options = DecoderOptions(num_classes=num_classes, class_ids=classes.ids)
+        options = DecoderOptions(
+            num_classes=num_classes, class_ids=classes.ids, neutral_texts=tuple(neutral_texts)
+        )
         self._decoders = {
             None: _InGraph(options),
             raw_records.PNG: _InGraph(options._replace(load_masks=True)),

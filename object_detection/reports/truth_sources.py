@@ -9,8 +9,9 @@ from PIL import Image, ImageOps
 from pycocotools import mask as rle_codec
 
 from object_detection.annotations import coco
+from object_detection.data.example import NEUTRAL
 from object_detection.metrics.images import ImageTruth
-from object_detection.reports import data_browser, stored_view
+from object_detection.reports import data_browser, neutral_ground, stored_view
 from object_detection.reports.pictures import Objects
 
 
@@ -24,6 +25,7 @@ class TruthImage(NamedTuple):
     pixels: Callable  # () -> uint8 [height, width, 3], or None where the image cannot be read
     name: str  # file or record, for people
     loaded: np.ndarray | None = None  # the pixels, where they are at hand already
+    neutral: dict | None = None  # RLE of the ground on which nothing is judged
 
 
 class TruthSet(NamedTuple):
@@ -34,24 +36,34 @@ class TruthSet(NamedTuple):
     origin: list[str]  # where it is from, for people
     notes: list[str]  # what was left out; complete when `images` has been gone through
     sizes: dict = {}  # image id -> (height, width), where they are known beforehand
+    neutral_classes: tuple = ()  # names of the classes whose objects are neutral ground
 
 
-def from_records(patterns, label_map_path=""):
-    """The set that record files hold; raises as `data_browser.source_of_records`."""
+def from_records(patterns, label_map_path="", neutral_classes=()):
+    """The set that record files hold.
+
+    Args:
+        patterns, label_map_path: of `data_browser.source_of_records`, which says what it raises.
+        neutral_classes: texts of the objects that are neutral ground.
+    """
     source = data_browser.source_of_records(patterns, label_map_path)
     notes = []
     shown = source.files[:4] + (["..."] if len(source.files) > 4 else [])
     origin = [f"ground truth: {', '.join(shown)}", f"classes: {source.classes.origin}"]
-    return TruthSet(dict(source.classes.names), _recorded(source, notes), origin, notes)
+    neutral_classes = tuple(neutral_classes)
+    names = {k: name for k, name in source.classes.names.items() if name not in neutral_classes}
+    images = _recorded(source, notes, neutral_classes)
+    return TruthSet(names, images, origin, notes, neutral_classes=neutral_classes)
 
 
-def from_coco(annotations_file, image_dir=""):
+def from_coco(annotations_file, image_dir="", neutral_classes=()):
     """The set of a COCO json.
 
     Args:
         annotations_file: path of the json.
         image_dir: folder of the images, which are only needed to be drawn or looked at; ''
             takes the folder of the json.
+        neutral_classes: names of categories whose objects are neutral ground.
 
     Raises:
         AnnotationError: no json, or not COCO's form of it.
@@ -71,14 +83,22 @@ def from_coco(annotations_file, image_dir=""):
     for annotation in content.get("annotations") or []:
         if annotation.get("category_id") in categories:
             of_image.setdefault(str(annotation.get("image_id")), []).append(annotation)
-    images = (_of_coco(image, of_image.get(image.source_id, []), notes) for image in listed.images)
+    neutral = {k for k, name in categories.items() if name in neutral_classes}
+    images = (
+        _of_coco(image, of_image.get(image.source_id, []), notes, neutral)
+        for image in listed.images
+    )
     images = (image for image in images if image is not None)
     sizes = {image.source_id: image.stated_size for image in listed.images if image.stated_size}
-    return TruthSet(categories, images, [f"ground truth: {annotations_file}"], notes, sizes)
+    categories = {k: name for k, name in categories.items() if k not in neutral}
+    origin = [f"ground truth: {annotations_file}"]
+    return TruthSet(categories, images, origin, notes, sizes, tuple(neutral_classes))
 
 
-def _recorded(source, notes):
-    stored = stored_view.StoredView(source.files, source.classes, source.num_classes)
+def _recorded(source, notes, neutral_classes):
+    stored = stored_view.StoredView(
+        source.files, source.classes, source.num_classes, neutral_classes
+    )
     for raw, example in stored.decoded():
         if example is None:
             notes.append(f"not evaluated, cannot be decoded: {raw.place}")
@@ -96,9 +116,11 @@ def _recorded(source, notes):
             area=example.area,
             masks=masks,
         ).encoded()
+        truth, neutral = neutral_ground.split(truth, truth.classes == NEUTRAL, height, width)
         identity, place = raw.id or raw.place, (raw.path, raw.index)
         yield TruthImage(
-            identity, truth, height, width, _reread(stored, place), raw.place, example.image
+            *(identity, truth, height, width, _reread(stored, place), raw.place, example.image),
+            neutral=neutral,
         )
     for reason, count in stored.file_report.counts().items():
         notes.append(f"{reason}: {count}")
@@ -114,8 +136,8 @@ def _reread(stored, place):
     return pixels
 
 
-def _of_coco(image, annotations, notes):
-    """The `TruthImage`, or None where its size cannot be known."""
+def _of_coco(image, annotations, notes, neutral):
+    """The `TruthImage`, or None where its size cannot be known; `neutral` are ids of classes."""
     size = image.stated_size or _size_of(image.path)
     if size is None:
         notes.append(
@@ -141,10 +163,14 @@ def _of_coco(image, annotations, notes):
         masks=masks if complete else None,
     )
 
+    truth, ground = neutral_ground.split(
+        truth, np.isin(truth.classes, list(neutral)), height, width
+    )
+
     def pixels():
         return _pixels(image.path, size)
 
-    return TruthImage(image.source_id, truth, height, width, pixels, image.filename)
+    return TruthImage(image.source_id, truth, height, width, pixels, image.filename, neutral=ground)
 
 
 def _rle(segmentation, height, width):

@@ -3,14 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
-from object_detection.ops import boxes, neutral
 from object_detection.ops import masks as mask_ops
+from object_detection.ops import neutral
 from object_detection.structures import Batch, Detections
-
-_FOUND_IOU = 0.5  # with a true object, for a detection to have found it
 
 
 class EvaluatedImage(NamedTuple):
@@ -54,20 +51,10 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
 
 
 def _without_neutral(batch, detections):
-    """The batch and its detections without what lies mostly on neutral ground.
-
-    A detection there stays where it has found a true object that is judged (of its class, with an
-    IoU of at least 0.5).
-    """
-    truth = batch.truth
-    judged = truth.valid & ~neutral.mostly_neutral(truth.boxes, truth.neutral)
-    fits = boxes.iou(detections.boxes, truth.boxes) >= _FOUND_IOU
-    fits &= detections.classes[:, :, tf.newaxis] == truth.classes[:, tf.newaxis]
-    found = tf.reduce_any(fits & judged[:, tf.newaxis], axis=2)
-    ignored = neutral.mostly_neutral(detections.boxes, truth.neutral) & ~found
-    truth = truth._replace(valid=judged, neutral=None)
-    kept = detections._replace(valid=detections.valid & ~ignored)
-    return batch._replace(truth=truth), kept
+    """The batch and its detections without what is not judged for it lies on neutral ground."""
+    objects, found = neutral.to_judge(batch.truth, detections, batch.truth.neutral)
+    truth = batch.truth._replace(valid=objects, neutral=None)
+    return batch._replace(truth=truth), detections._replace(valid=found)
 
 
 def _truth_of(truth, labels, k, scale) -> ImageTruth:
