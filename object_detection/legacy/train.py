@@ -61,29 +61,15 @@ def door():
 
 
 def config_of_flags():
-    """The TrainEvalPipelineConfig of one file or of three.
+    """The TrainEvalPipelineConfig of one file or of three; raises as `config_files.load`."""
+    from object_detection.legacy import config_files
 
-    Raises:
-        ConfigError: a file is missing or cannot be read.
-    """
-    from object_detection.config import pipeline_file
-    from object_detection.config.errors import ConfigError
-    from object_detection.utils import config_util
-
-    if FLAGS.pipeline_config_path:
-        return pipeline_file.load(FLAGS.pipeline_config_path)
-    paths = {
-        "model_config_path": FLAGS.model_config_path,
-        "train_config_path": FLAGS.train_config_path,
-        "train_input_config_path": FLAGS.input_config_path,
+    parts = {
+        "model_config_path": ("model_config_path", FLAGS.model_config_path),
+        "train_config_path": ("train_config_path", FLAGS.train_config_path),
+        "input_config_path": ("train_input_config_path", FLAGS.input_config_path),
     }
-    if not all(paths.values()):
-        raise ConfigError(
-            "Give --pipeline_config_path, or all of --model_config_path, --train_config_path and "
-            "--input_config_path."
-        )
-    configs = config_util.get_configs_from_multiple_files(**paths)
-    return config_util.create_pipeline_proto_from_configs(configs)
+    return config_files.load(FLAGS.pipeline_config_path, parts)
 
 
 def main():

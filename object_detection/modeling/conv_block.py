@@ -16,6 +16,7 @@ import tensorflow as tf
 from object_detection.modeling import recomputation, replicas
 from object_detection.modeling.precision import ProductLayer
 from object_detection.modeling.rewrites import FAST
+from object_detection.ops.convolution import Parts
 
 ACTIVATIONS = {
     None: tf.identity,
@@ -80,7 +81,8 @@ class ConvBlock(ProductLayer):
         x: [B, H, W, C] float.
         training: bool; only a live norm looks at it.
         residual: [B, H', W', filters] added before the activation, or None.
-        convolve: (x, kernel) -> y in place of the plain convolution, for exact rewrites of it.
+        convolve: (x, kernel) -> y or `Parts` of y in place of the plain convolution, for exact
+            rewrites of it.
 
     Returns:
         [B, H', W', filters] of the type `product_dtype`; norms are computed in float32.
@@ -158,16 +160,23 @@ class ConvBlock(ProductLayer):
         x, kernel = self.rounded(x), self.whole_kernel()
         if self.gain != 1.0:
             kernel = kernel * self.gain
+        norm, bias = self.norm, None if self.bias is None else self._whole_bias()
         if self._is_folded(training):
-            scale, shift = self.folded_norm()
-            y = self.add_bias(convolve(x, self.rounded(kernel * scale)), shift, training)
-        else:
-            y = convolve(x, self.rounded(kernel))
-            y = y if self.bias is None else self.add_bias(y, self._whole_bias(), training)
-            y = y if self.norm is None else self._normalize(y, training)
-        if residual is not None:
-            y = y + self.rounded(residual)
-        return ACTIVATIONS[self.activation](y)
+            scale, bias = self.folded_norm()
+            norm, kernel = None, kernel * scale
+
+        def finish(y):
+            y = y if bias is None else self.add_bias(y, bias, training)
+            y = y if norm is None else self._normalize(y, training)
+            y = y if residual is None else y + self.rounded(residual)
+            return ACTIVATIONS[self.activation](y)
+
+        y = convolve(x, self.rounded(kernel))
+        if not isinstance(y, Parts):
+            return finish(y)
+        if norm is None and residual is None:
+            return y.join([finish(part) for part in y.maps])
+        return finish(y.joined())
 
     def _is_folded(self, training):
         if self.norm is None or self.norm.kind == "group" or not self.rewrites.folded_norms:

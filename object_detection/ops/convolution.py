@@ -1,6 +1,20 @@
 """Convolutions of enlarged maps, computed at the size before."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
+
+
+class Parts(NamedTuple):
+    """A map in parts: what is done to each pixel alone can be done before they are joined."""
+
+    maps: list  # of [n, h, w, F], each with some of the map's pixels
+    join: Callable  # maps -> [n, H, W, F]
+
+    def joined(self):
+        """The map."""
+        return self.join(self.maps)
 
 
 def convolve_repeated(x, kernel, *, scale):
@@ -16,21 +30,25 @@ def convolve_repeated(x, kernel, *, scale):
         scale: (rows, columns) into which a cell becomes, at least 1 each.
 
     Returns:
-        [n, h * rows, w * columns, F].
+        `Parts` of [n, h * rows, w * columns, F]: one [n, h, w, F] for each kind of pixel.
     """
     rows, columns = (_taps_by_phase(factor) for factor in scale)
-    shape = tf.shape(x)
-    lines = []
+    shape, filters = tf.shape(x), kernel.shape[-1]
+    maps = []
     for above, below in rows:
-        pixels = []
         for left, right in columns:
             own = _summed(_summed(kernel, above, below, 0), left, right, 1)
             padded = tf.pad(x, [[0, 0], [above, below], [left, right], [0, 0]])
-            pixels.append(tf.nn.conv2d(padded, own, 1, "VALID"))
-        lines.append(tf.concat(pixels, -1))  # [n, h, w, columns * F]: a row of pixels
-    y = tf.stack(lines, 2)  # [n, h, rows, w, columns * F]
-    filters = kernel.shape[-1]
-    return tf.reshape(y, [-1, shape[1] * scale[0], shape[2] * scale[1], filters])
+            maps.append(tf.nn.conv2d(padded, own, 1, "VALID"))
+
+    def join(maps):
+        lines = [  # [n, h, w, columns * F]: a row of pixels
+            tf.concat(maps[first : first + scale[1]], -1) for first in range(0, len(maps), scale[1])
+        ]
+        y = tf.stack(lines, 2)  # [n, h, rows, w, columns * F]
+        return tf.reshape(y, [-1, shape[1] * scale[0], shape[2] * scale[1], filters])
+
+    return Parts(maps, join)
 
 
 def _taps_by_phase(scale):

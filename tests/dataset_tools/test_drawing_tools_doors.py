@@ -1,6 +1,5 @@
 """The commands of the drawing tools and of loose files: flags in, records out."""
 
-import importlib
 import io
 import subprocess
 import sys
@@ -10,35 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 from drawn_sets import HEIGHT, WIDTH, base64_of, blob, image, png, text
 from PIL import Image
 
 from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door
 
 ROOT = Path(__file__).parents[2]
 POINTS = [(10, 10), (50, 10), (50, 40), (10, 40)]
 INSIDE = np.zeros((HEIGHT, WIDTH), bool)
 INSIDE[10:40, 10:50] = True
-
-
-@pytest.fixture
-def command():
-    """Runs a command in this process: name, flags -> `Report`s."""
-    before = set(flags.FLAGS)
-
-    def run(name, /, **values):
-        module = importlib.import_module(f"object_detection.dataset_tools.create_{name}_tf_record")
-        module.define_flags()
-        try:
-            flags.FLAGS(["command", *(f"--{key}={value}" for key, value in values.items())])
-            return conversion_door.convert(module.splits(), conversion_door.options_by_flags())
-        finally:
-            flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
-
-    yield run
-    flags.FLAGS.unparse_flags()
 
 
 def _examples(folder, base):

@@ -1,6 +1,5 @@
 """The commands for Open Images, LVIS, Cityscapes and CSV: flags in, records out."""
 
-import importlib
 import io
 import json
 import subprocess
@@ -10,31 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 from PIL import Image
 
 from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def command():
-    """Runs a command in this process: name, flags -> `Report`s."""
-    before = set(flags.FLAGS)
-
-    def run(name, /, **values):
-        module = importlib.import_module(f"object_detection.dataset_tools.create_{name}_tf_record")
-        module.define_flags()
-        try:
-            flags.FLAGS(["command", *(f"--{key}={value}" for key, value in values.items())])
-            return conversion_door.convert(module.splits(), conversion_door.options_by_flags())
-        finally:
-            flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
-
-    yield run
-    flags.FLAGS.unparse_flags()
 
 
 def _examples(base):

@@ -3,14 +3,12 @@
 The numbers expected are TFOD's formulas: sides as they stand over the image's size, in float32.
 """
 
-import importlib
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 from PIL import Image
 from reference import REFERENCE, needs_reference
 from voc_sets import (
@@ -27,27 +25,8 @@ from voc_sets import (
 )
 
 from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door
 
 CAT, DOG = disc(20, 20, 12), disc(35, 55, 15)
-
-
-@pytest.fixture
-def command():
-    """Runs a command in this process: name, flags -> `Report`s."""
-    before = set(flags.FLAGS)
-
-    def run(name, /, **values):
-        module = importlib.import_module(f"object_detection.dataset_tools.create_{name}_tf_record")
-        module.define_flags()
-        try:
-            flags.FLAGS(["command", *(f"--{key}={value}" for key, value in values.items())])
-            return conversion_door.convert(module.splits(), conversion_door.options_by_flags())
-        finally:
-            flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
-
-    yield run
-    flags.FLAGS.unparse_flags()
 
 
 def _examples(*paths):

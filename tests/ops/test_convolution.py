@@ -11,7 +11,7 @@ def test_a_cell_twice_wide_and_high():
     # The map [[1]] becomes 2 x 2 ones; each pixel sees four of the nine taps, in its corner.
     kernel = tf.reshape(tf.range(1.0, 10.0), [3, 3, 1, 1])
 
-    y = convolve_repeated(tf.ones([1, 1, 1, 1]), kernel, scale=(2, 2))
+    y = convolve_repeated(tf.ones([1, 1, 1, 1]), kernel, scale=(2, 2)).joined()
 
     # 5+6+8+9, 4+5+7+8, 2+3+5+6, 1+2+4+5
     assert y[0, :, :, 0].numpy().tolist() == [[28, 24], [16, 12]]
@@ -34,7 +34,7 @@ def test_it_is_the_convolution_of_the_repeated_map(scale):
             loss = tf.reduce_sum(tf.sin(y))
         return y, *tape.gradient(loss, [x, kernel])
 
-    found = results(lambda x, kernel: convolve_repeated(x, kernel, scale=scale))
+    found = results(lambda x, kernel: convolve_repeated(x, kernel, scale=scale).joined())
 
     for ours, theirs in zip(found, results(plain), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-4 * np.abs(theirs).max())

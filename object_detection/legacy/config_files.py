@@ -1,0 +1,25 @@
+"""The config of TFOD's oldest commands: one file, or three with a part each."""
+
+from object_detection.config import pipeline_file
+from object_detection.config.errors import ConfigError
+from object_detection.utils import config_util
+
+
+def load(whole, parts):
+    """The TrainEvalPipelineConfig.
+
+    Args:
+        whole: `--pipeline_config_path`, or "".
+        parts: {flag: (argument of `config_util.get_configs_from_multiple_files`, path)}.
+
+    Raises:
+        ConfigError: a file is missing or cannot be read.
+    """
+    if whole:
+        return pipeline_file.load(whole)
+    paths = dict(parts.values())
+    if not all(paths.values()):
+        *first, last = (f"--{flag}" for flag in parts)
+        raise ConfigError(f"Give --pipeline_config_path, or all of {', '.join(first)} and {last}.")
+    configs = config_util.get_configs_from_multiple_files(**paths)
+    return config_util.create_pipeline_proto_from_configs(configs)
