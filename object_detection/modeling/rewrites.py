@@ -30,8 +30,8 @@ class Rewrites(NamedTuple):
     # 1x1 convolutions that stand first after a crop computed once on the whole map, and their
     # results cropped; instead of on every crop. Where there are more cells in crops than in maps.
     convolution_before_crop: bool = True
-    # Suppression among the best pairs of box and class first, and of no class without a candidate;
-    # instead of among all boxes of every class.
+    # Suppression among the best proposals and the best pairs of box and class first, and of no
+    # class without a candidate; instead of among all boxes of every class.
     best_first_suppression: bool = True
 
 

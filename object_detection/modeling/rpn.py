@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling.conv_block import DEFAULTS, ConvBlock
+from object_detection.modeling.rewrites import FAST
 from object_detection.ops import box_coder, boxes, losses, matcher, neutral, nms, sampler
 from object_detection.structures import Proposals, RPNOutput
 
@@ -104,6 +105,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         `RPNOutput` and the hidden maps.
     """
 
+    rewrites = FAST
+
     def __init__(self, anchors, settings, hyperparams=DEFAULTS, **kwargs):
         super().__init__(**kwargs)
         self.settings = settings
@@ -147,18 +150,25 @@ class RegionProposalNetwork(keras.layers.Layer):
         Returns:
             `Proposals`.
         """
-        decoded = box_coder.decode(rpn.deltas, rpn.anchors[tf.newaxis])
-        scores = tf.nn.softmax(rpn.objectness)[..., 1]
+        deltas, anchors = tf.stop_gradient(rpn.deltas), rpn.anchors
+
+        def boxes_of(rows):
+            if rows is None:
+                return box_coder.decode(deltas, anchors[tf.newaxis])
+            return box_coder.decode(tf.gather(deltas, rows, batch_dims=1), tf.gather(anchors, rows))
+
+        scores = tf.stop_gradient(tf.nn.softmax(rpn.objectness)[..., 1])
         size = tf.cast(true_shape, tf.float32)
         window = tf.concat([tf.zeros_like(size), size], 1)
         proposals = nms.proposals_nms(
-            tf.stop_gradient(decoded),
-            tf.stop_gradient(scores),
+            boxes_of,
+            scores,
             tf.broadcast_to(counts, tf.shape(scores)),
             window,
             score_threshold=self.settings.nms_score_threshold,
             iou_threshold=self.settings.nms_iou_threshold,
             max_output=self.settings.max_proposals,
+            best_first=self.rewrites.best_first_suppression,
         )
         return Proposals(*(tf.stop_gradient(x) for x in proposals))
 

@@ -121,6 +121,10 @@ def _tile(cell_anchors, stride, feature_shape):
         tf.range(tf.cast(count, tf.float32)) * step
         for count, step in zip(feature_shape, stride, strict=True)
     )
-    down, right = tf.meshgrid(down, right, indexing="ij")
-    shift = tf.stack([down, right, down, right], axis=-1)
-    return tf.reshape(shift[:, :, tf.newaxis] + cell_anchors, [-1, 4])
+    still = tf.zeros_like
+    of_row = tf.stack([down, still(down), down, still(down)], -1)[:, tf.newaxis] + cell_anchors
+    of_column = tf.stack([still(right), right, still(right), right], -1)[:, tf.newaxis]
+    of_column = tf.tile(of_column, [1, len(cell_anchors), 1])
+    # As matrices: with four dimensions TensorFlow takes twice as long.
+    of_rows = tf.tile(tf.reshape(of_row, [-1, 4 * len(cell_anchors)]), [1, tf.size(right)])
+    return tf.reshape(of_rows + tf.reshape(of_column, [1, -1]), [-1, 4])

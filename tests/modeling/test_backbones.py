@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.modeling.backbones import BACKBONES, ExtractorSpec
+from object_detection.modeling.backbones import BACKBONES, ExtractorSpec, fpn
 from object_detection.modeling.conv_block import ConvBlock, Hyperparams, Norm
 
 OWN = Hyperparams(
@@ -86,3 +86,12 @@ def test_first_values_of_tfods_keras_networks():
         _, base = _convs(BACKBONES[name].build(ExtractorSpec()))
         stem = next(x for x in base if x.kernel.shape[0] == 7)
         assert float(tf.math.reduce_variance(stem.kernel)) == pytest.approx(variance, rel=0.1)
+
+
+def test_doubled_cells_are_added_to_four_each():
+    x = tf.reshape(tf.range(2.0 * 2 * 3 * 4), [2, 2, 3, 4])
+    lateral = tf.random.stateless_normal([2, 4, 6, 4], seed=[0, 1])
+    cells = np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)
+    np.testing.assert_array_equal(fpn.add_doubled(lateral, x, True), lateral + cells)
+    cut = lateral[:, :3, :5]
+    np.testing.assert_array_equal(fpn.add_doubled(cut, x, False), cut + cells[:, :3, :5])

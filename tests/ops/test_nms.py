@@ -24,7 +24,13 @@ def row(y, size=10.0):
 def proposals(boxes, scores, window=EVERYWHERE, valid=None, **limits):
     limits = {"score_threshold": 0.0, "iou_threshold": 0.5, "max_output": 4, **limits}
     valid = None if valid is None else tf.constant([valid])
-    return proposals_nms(tf.constant([boxes]), tf.constant([scores]), valid, window, **limits)
+    return proposals_nms(among([boxes]), tf.constant([scores]), valid, window, **limits)
+
+
+def among(boxes):
+    """What `proposals_nms` asks for boxes [B, N, 4]."""
+    boxes = tf.convert_to_tensor(boxes)
+    return lambda rows: boxes if rows is None else tf.gather(boxes, rows, batch_dims=1)
 
 
 def detections(boxes, scores, window=EVERYWHERE, valid=None, **limits):
@@ -177,7 +183,7 @@ def test_proposals_are_those_of_a_plain_loop():
     scores[:, ::7] = 0.5  # ties
     window = tf.constant([[10.0, 10.0, 90.0, 60.0], [0.0, 0.0, 100.0, 100.0]])
     found = proposals_nms(
-        boxes, scores, None, window, score_threshold=0.2, iou_threshold=0.4, max_output=60
+        among(boxes), scores, None, window, score_threshold=0.2, iou_threshold=0.4, max_output=60
     )
     for image in range(2):
         kept = plain_nms(boxes[image], scores[image], 0.4, 0.2, 60)
@@ -186,6 +192,31 @@ def test_proposals_are_those_of_a_plain_loop():
         area = box_ops.area(clipped) > 0
         np.testing.assert_array_equal(found.boxes[image][found.valid[image]], clipped[area])
         np.testing.assert_array_equal(found.scores[image][found.valid[image]], kept_scores[area])
+
+
+@pytest.mark.parametrize("spread, looked_at", [(100.0, ["best"]), (12.0, ["best", "all"])])
+def test_the_best_proposals_alone_give_the_same(spread, looked_at):
+    # Of 4 x 20 boxes 20 survive where they are spread out; in a heap they do not, and one that
+    # stands far down takes a place.
+    rng = np.random.default_rng(3)
+    low = rng.uniform(0, spread, [2, 500, 2]).astype(np.float32)
+    boxes = np.concatenate([low, low + rng.uniform(8, 12, low.shape)], axis=2).astype(np.float32)
+    scores = np.round(rng.random((2, 500)), 2).astype(np.float32)  # ties
+    scores[:, 5], scores[1, 7] = np.nan, np.inf
+    valid = tf.constant(rng.random((2, 500)) < 0.9)
+    limits = {"score_threshold": 0.1, "iou_threshold": 0.3, "max_output": 20}
+    window = tf.constant([[10.0, 10.0, 90.0, 60.0], [0.0, 0.0, 100.0, 100.0]])
+    asked = []
+
+    def boxes_of(rows):
+        tf.py_function(lambda: asked.append("all" if rows is None else "best"), [], [])
+        return among(boxes)(rows)
+
+    found = tf.function(lambda: proposals_nms(boxes_of, scores, valid, window, **limits))()
+    plain = proposals_nms(among(boxes), scores, valid, window, **limits, best_first=False)
+    for ours, theirs in zip(found, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert asked == looked_at
 
 
 def test_a_batch_is_its_images_and_padding_changes_nothing():
@@ -214,7 +245,7 @@ def test_unknown_shapes():
     def found(boxes, scores, valid, window):
         per_class = multiclass_nms(boxes, scores, valid, window, **LIMITS)
         best = proposals_nms(
-            boxes[:, :, 0],
+            among(boxes[:, :, 0]),
             scores[..., 0],
             valid,
             window,

@@ -50,6 +50,7 @@ class FeaturePyramid(keras.layers.Layer):
         self.top_level = min(max_level, 5)
         self.paper_top_down = paper_top_down
         self.pad_to_multiple = pad_to_multiple
+        self.is_doubling = pad_to_multiple % 2**self.top_level == 0  # each level half the one below
         lateral = {"activation": None, "norm": None, "use_bias": True}
         levels = range(min_level, self.top_level + 1)
         self.laterals = {
@@ -77,8 +78,7 @@ class FeaturePyramid(keras.layers.Layer):
         top_down = self.laterals[self.top_level](stages[self.top_level])
         features = {self.top_level: top_down}
         for level in range(self.top_level - 1, self.min_level - 1, -1):
-            lateral = self.laterals[level](stages[level])
-            top_down = lateral + upsample_to(top_down, lateral)
+            top_down = add_doubled(self.laterals[level](stages[level]), top_down, self.is_doubling)
             features[level] = self.smoothing[level](top_down, training=training)
             if not self.paper_top_down:
                 top_down = features[level]
@@ -87,11 +87,21 @@ class FeaturePyramid(keras.layers.Layer):
         return {level: features[level] for level in sorted(features)}
 
 
-def upsample_to(x, reference):
-    """Nearest-neighbour doubling of [B, h, w, C], cut to the height and width of `reference`."""
-    target = tf.shape(reference)
-    doubled = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
-    return doubled[:, : target[1], : target[2]]
+def add_doubled(lateral, x, is_twice):
+    """`lateral` [B, H, W, C] plus x [B, h, w, C], each cell of it repeated in both directions.
+
+    Args:
+        is_twice: whether it is known that H = 2 h and W = 2 w; else what is over is cut.
+    """
+    shape, channels = tf.shape(x), x.shape[-1]
+    if not is_twice:
+        target = tf.shape(lateral)
+        doubled = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
+        return lateral + doubled[:, : target[1], : target[2]]
+    # Two equal cells side by side, added to two rows at once: no map of the whole size between.
+    pairs = tf.reshape(tf.concat([x, x], -1), [-1, 1, shape[2], 2 * channels])
+    rows = tf.reshape(lateral, [-1, 2, shape[2], 2 * channels])
+    return tf.reshape(rows + pairs, tf.shape(lateral))
 
 
 def pad_to_multiple(pixels, multiple):
