@@ -114,11 +114,10 @@ def our_inference(work, model, size, proposals=None):
         weights = work / f"tfod_{model}" / "checkpoint_in"
         if not proposals and "TFOD_PYTHON" in os.environ and model != "resnet50_fpn":
             prepare += ("--checkpoint", weights)
-        done = (folder / "saved_model.pb").is_file()
         save = work / f"{model}_{proposals}_{size[0]}x{size[1]}_{precision}.npz"
         command = ours("infer", folder, *size, "--save", save)
         name = f"this package, {precision}"
-        sides.append(Side(name, command, None if done else prepare, save=save))
+        sides.append(Side(name, command, prepare, save=save))
     return sides
 
 
