@@ -20,6 +20,8 @@ def page(browser, server):
     opened.on("console", lambda told: told.type == "error" and faults.append(told.text))
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("request", lambda request: asked.append(request.url))
+    # Playwright asks the browser for choosers when first listened for, and does not wait for it.
+    opened.on("filechooser", lambda chooser: None)
     opened.faults = faults
     opened.goto(server.url)
     until(opened, "document.querySelectorAll('#model option').length > 1")
