@@ -15,7 +15,7 @@ from object_detection.data.python_call import call
 from object_detection.data.reading import Numbered, Sources, shuffled_paths, shuffled_records
 from object_detection.data.report import InputError
 
-_MISSING = -1  # the size of a file that a server cannot find
+_MISSING = -1  # the size of a file that a server cannot open
 
 
 def outcomes(sources: Sources, decoder, address, input_report):
