@@ -5,7 +5,7 @@ import ast
 from source_tree import ROOT, parsed, sources
 
 FOLDERS = ("object_detection", "dataset_tools", "scripts", "samples", "benchmarks", "tests")
-FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
+FILE_LINES, FUNCTION_LINES, PARAMETERS = 600, 60, 8
 # What may be larger, and why: "file" for its length, "file:function" for a function of it.
 EXCEPTIONS = {
     "object_detection/utils/visualization_utils.py": "TFOD's signatures, whose names users pass",
