@@ -143,6 +143,7 @@ def _images(content, path, image_dir, objects, findings):
                 stated_size=size if all(isinstance(side, int) for side in size) else None,
             )
         )
+    findings += folder.findings()
     for filename, times in Counter(image.filename for image in images).items():
         if times > 1:
             findings.append(Finding(NOTED, "the file name stands more than once", filename))

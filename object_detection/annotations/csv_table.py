@@ -200,6 +200,7 @@ def _images(rows, folder, normalized, findings):
         if row.image not in paths:
             paths[row.image] = folder.path(row.image, any_suffix=True)
         by_path.setdefault(paths[row.image], []).append(row)
+    findings += folder.findings()
     images = []
     for path, own in by_path.items():
         name = files.relative_name(path, folder.root)

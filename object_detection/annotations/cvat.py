@@ -36,6 +36,7 @@ def read(annotations_file, image_dir=None):
         folder = files.ImageFolder(image_dir or path.parent)
         prefix = files.relative_name(path.parent, annotations_file) if len(roots) > 1 else "."
         images = [*_images(root, folder, findings), *cvat_tracks.frames(root, folder, findings)]
+        findings += folder.findings()
         for subset, image in images:
             if prefix != "." and not image_dir:  # tasks may call their images alike
                 name = f"{prefix}/{image.filename}"

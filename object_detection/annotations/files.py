@@ -2,15 +2,31 @@
 
 import json
 import os
+import re
+import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
-from object_detection.annotations.record import AnnotationError
+from object_detection.annotations.record import AnnotationError, Finding
+from object_detection.annotations.report import NOTED
 
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .tif .tiff .webp .ppm .pgm .pnm .mpo .avif".split()
 )
+LONGEST_NAME = 255  # bytes of a file or folder name that Linux, macOS and Windows take
+LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
+
+_follow_outside = False
+
+
+def allow_outside_images(allow: bool) -> None:
+    """Set whether file names of annotations may lead out of the image folder.
+
+    Holds for this process and for every reader, as the flag `--allow_outside_images` says.
+    """
+    global _follow_outside
+    _follow_outside = allow
 
 
 def read_text(path):
@@ -36,8 +52,9 @@ def load_json(path, object_hook=None):
     Raises:
         AnnotationError: it cannot be read, or is no JSON.
     """
+    text = read_text(path)
     try:
-        return json.loads(read_text(path), object_hook=object_hook)
+        return _parse_json(text, object_hook)
     except json.JSONDecodeError as error:
         raise AnnotationError(
             f"{path} is not whole JSON: line {error.lineno}, column {error.colno}: {error.msg}. "
@@ -45,6 +62,19 @@ def load_json(path, object_hook=None):
         ) from None
     except RecursionError:
         raise AnnotationError(f"{path} is JSON nested beyond all measure") from None
+
+
+def _parse_json(text, object_hook):
+    try:
+        return json.loads(text, object_hook=object_hook)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer of more digits than Python reads: infinite, and so no number
+        return json.loads(text, object_hook=object_hook, parse_int=_bounded_int)
+
+
+def _bounded_int(text):
+    return int(text) if len(text) <= LONGEST_INTEGER else float(text)
 
 
 def load_xml(path):
@@ -98,17 +128,74 @@ def relative_name(path, root):
 
 
 def name_parts(name):
-    """The folders and the file of a name written on any system, or of a URL; '..' is left out."""
+    """Split a file name written on any system, a URL or a Label Studio address into its parts.
+
+    Label Studio's `/data/local-files/?d=folder/a.png` means `folder/a.png`. '..' is left out.
+    """
     name = str(name).strip()
-    if "://" in name:
-        return PurePosixPath(unquote(urlsplit(name).path)).parts[1:]
+    address = re.search(r"\?(?:[^#]*&)?d=([^&#]+)", name)
+    if address:
+        name = unquote(address[1])
+    elif "://" in name:
+        try:
+            path = unquote(urlsplit(name).path)
+        except ValueError:  # brackets that enclose no address
+            path = name.partition("://")[2]
+        return tuple(part for part in PurePosixPath(path).parts[1:] if part != "..")
     path = PureWindowsPath(name)  # knows / and \ alike
     parts = path.parts[1:] if path.anchor else path.parts
     return tuple(part for part in parts if part not in (".", ".."))
 
 
+def name_key(name: str) -> str:
+    """Return what two spellings of one file name have in common.
+
+    Composed and decomposed letters are equal (NFC), upper and lower case are equal, and `%C3%A9`
+    is `é`. Compare the keys of two names where no file has the very name that is stated.
+    """
+    name = unquote(name) if "%" in name else name
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+
+
+def name_fault(name: object) -> str | None:
+    """Return why a value cannot be the name of a file, in words; None where it can be one."""
+    if not isinstance(name, str):
+        return f"the file name is {shortened(name)}, not a text"
+    if not name.strip():
+        return "the file name is empty"
+    if "\0" in name:
+        return "the file name contains a null byte"
+    try:
+        parts = [part.encode(errors="surrogateescape") for part in re.split(r"[/\\]", name)]
+    except UnicodeEncodeError:
+        return "the file name contains half a character (a lone surrogate)"
+    if max(map(len, parts)) > LONGEST_NAME and "://" not in name:
+        return f"the file name has more than {LONGEST_NAME} bytes"
+    return None
+
+
+def shortened(value: object, length: int = 60) -> str:
+    """Return a value of an annotation as a message quotes it: its beginning, in one line."""
+    if isinstance(value, str):
+        value = value[: length + 1]
+    elif isinstance(value, int) and value.bit_length() > 4 * length:
+        return f"an integer of about {value.bit_length() * 3 // 10} digits"
+    try:
+        text = ascii(value) if _has_surrogate(str(value)) else repr(value)
+    except (ValueError, RecursionError):  # an integer in it of more digits than Python writes
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def _has_surrogate(text):
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 class ImageFolder:
     """The images under a folder, found by names that are only nearly theirs.
+
+    A name that leads out of the folder (`../a.png`, `/etc/a.png`) is not followed, unless
+    `allow_outside_images` says so; `findings` reports such names.
 
     Args:
         root: the folder; it need not exist.
@@ -116,63 +203,92 @@ class ImageFolder:
 
     def __init__(self, root):
         self.root = Path(os.path.normpath(root))
-        self._by_name = None  # lower-case file name -> paths
+        self._by_name = None  # `name_key` of the file name -> paths
         self._by_stem = None
+        self._findings = {}
 
     def find(self, name, *, beside=None, any_suffix=False):
         """The image that a name means, or None.
 
         It is looked for as the name says below `beside`, then below the root. Else it is the one
-        image under the root with most of the name's last parts, upper and lower case being the
-        same: folders of another machine's disk do no harm. Where several fit equally well, none
-        is taken.
+        image under the root with most of the name's last parts, as `name_key` compares them:
+        folders of another machine's disk do no harm. Where several fit equally well, none is taken.
 
         Args:
-            name: a path, absolute or relative, of any system, or a URL.
+            name: a path, absolute or relative, of any system, a URL, or a Label Studio address.
             beside: folder to prefer: that of the annotation file.
             any_suffix: take `a.png` for `a.jpg` where no `a.jpg` is.
         """
+        name = str(name) if isinstance(name, os.PathLike) else name
+        if name == "":
+            return None
+        fault = name_fault(name)
+        if fault:
+            self._findings[shortened(name)] = fault
+            return None
         parts = name_parts(name)
         if not parts:
             return None
-        relative = Path(*parts)
-        stated = str(name).strip()
-        for folder in filter(None, (beside, self.root)):
-            # As it stands first: in '../images/a.jpg' the dots matter.
-            for path in (stated, stated.replace("\\", "/"), relative):
-                if Path(folder, path).is_file():
-                    return Path(os.path.normpath(Path(folder, path)))
+        found = self._as_stated(name.strip(), parts, beside)
+        if found:
+            return found
         self._index()
-        found = self._best(self._by_name.get(parts[-1].lower(), ()), parts, beside)
-        if found is None and any_suffix and parts[-1].lower() not in self._by_name:
-            stem = os.path.splitext(parts[-1])[0].lower()
+        wanted = name_key(parts[-1])
+        found = self._best(self._by_name.get(wanted, ()), parts, beside)
+        if found is None and any_suffix and wanted not in self._by_name:
+            stem = name_key(os.path.splitext(parts[-1])[0])
             found = self._best(self._by_stem.get(stem, ()), parts, beside)
         return found
 
     def path(self, name, *, beside=None, any_suffix=False):
         """Like `find`, but where nothing is found the path at which the file is missed."""
         found = self.find(name, beside=beside, any_suffix=any_suffix)
-        return found or Path(beside or self.root).joinpath(*name_parts(name))
+        if found:
+            return found
+        missed = "unusable file name" if name_fault(name) else Path(*name_parts(name))
+        return Path(beside or self.root, missed)
 
     def paths(self):
         """All images, sorted."""
         self._index()
         return sorted(path for paths in self._by_name.values() for path in paths)
 
+    def findings(self) -> list[Finding]:
+        """Return a finding for each name that was not followed, and forget them."""
+        findings = [Finding(NOTED, reason, key) for key, reason in self._findings.items()]
+        self._findings = {}
+        return findings
+
+    def _as_stated(self, stated, parts, beside):
+        """The file that lies exactly where the name says, or None."""
+        for folder in filter(None, (beside, self.root)):
+            # As it stands first: in '../images/a.jpg' the dots matter.
+            for path in (stated, stated.replace("\\", "/"), Path(*parts)):
+                path = Path(os.path.normpath(Path(folder, path)))
+                if not is_file(path):
+                    continue
+                if _follow_outside or is_inside(path, self.root, beside):
+                    return path
+                self._findings[stated] = (
+                    "the file name leads out of the image folder and is not followed; "
+                    "--allow_outside_images follows it"
+                )
+        return None
+
     def _index(self):
         if self._by_name is not None:
             return
         self._by_name, self._by_stem = {}, {}
         for path in walk(self.root, IMAGE_SUFFIXES):
-            self._by_name.setdefault(path.name.lower(), []).append(path)
-            self._by_stem.setdefault(path.stem.lower(), []).append(path)
+            self._by_name.setdefault(name_key(path.name), []).append(path)
+            self._by_stem.setdefault(name_key(path.stem), []).append(path)
 
     def _best(self, paths, parts, beside):
         """The one path that shares most of its last folders with the name, or None."""
-        wanted = [part.lower() for part in reversed(parts[:-1])]
+        wanted = [name_key(part) for part in reversed(parts[:-1])]
 
         def shared(path):
-            folders = [part.lower() for part in reversed(path.relative_to(self.root).parts[:-1])]
+            folders = [name_key(part) for part in reversed(path.relative_to(self.root).parts[:-1])]
             count = 0
             while count < min(len(wanted), len(folders)) and wanted[count] == folders[count]:
                 count += 1
@@ -183,3 +299,17 @@ class ImageFolder:
         if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
             return None
         return ranked[0][1]
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; False too for names that no file can have."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long, a null byte, a folder that may not be read
+        return False
+
+
+def is_inside(path: Path, *folders: Path | str | None) -> bool:
+    """Return whether a path lies below one of the folders, by its name; links may lead anywhere."""
+    path = Path(os.path.abspath(path))
+    return any(path.is_relative_to(os.path.abspath(folder)) for folder in folders if folder)

@@ -14,7 +14,7 @@ class _Pickler(pickle.Pickler):
             return NotImplemented
         try:
             state = value.stat()
-        except OSError:
+        except (OSError, ValueError):  # not there, or a name that no file can have
             return str, (str(value),)
         return str, (f"{value} {state.st_size} {state.st_mtime_ns}",)
 

@@ -58,6 +58,7 @@ def read(data_dir, image_dir=None):
             images.append(image)
         else:
             findings.append(Finding(NOTED, "not in labelme's form: left out", key))
+    findings += folder.findings()
     if not images:
         raise AnnotationError(fault or f"{data_dir}: no labelme file (JSON with 'shapes') is there")
     if not Path(data_dir).is_file():

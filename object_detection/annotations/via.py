@@ -72,6 +72,7 @@ def read(annotations_file, image_dir=None, *, class_attribute=None, class_name=N
             images.append(_image(photo, folder, attribute, class_name, findings))
         else:
             findings.append(Finding(SKIPPED_IMAGE, "an entry without a file name", path.name))
+    findings += folder.findings()
     return AnnotationSet(str(path), drawn.categories(images), tuple(images), tuple(findings))
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from object_detection.annotations import conversion, data_set, label_ids, stored_masks
+from object_detection.annotations import conversion, data_set, files, label_ids, stored_masks
 from object_detection.annotations.example_features import Settings
 from object_detection.annotations.record import AnnotationError, AnnotationSet, Finding
 from object_detection.annotations.record_writer import ShardedRecords
@@ -83,6 +83,11 @@ def define_common_flags(*, output=False, include_masks=False):
     )
     flags.DEFINE_integer("split_seed", 0, "The same seed takes the same images for NAME_val.")
     flags.DEFINE_integer("num_workers", 1, "Processes that prepare the records.", 1)
+    flags.DEFINE_bool(
+        "allow_outside_images",
+        False,
+        "Follow file names that lead out of the image folder ('../a.jpg', '/data/a.jpg').",
+    )
     flags.DEFINE_bool("resume", False, "Go on where a stopped run of the same command was.")
     beam_door.define_flags()
     flags.DEFINE_bool("strict", False, "End with an error if the data has anything to correct.")
@@ -154,6 +159,7 @@ def run(define_flags, splits):
     def main(argv):
         try:
             write_shards = beam_door.writer_by_flags(argv[1:])
+            files.allow_outside_images(FLAGS.allow_outside_images)
             found = splits()  # before the options: some commands' own flags decide over these
             options = options_by_flags()._replace(write_shards=write_shards)
             reports = convert(found, options)

@@ -103,3 +103,94 @@ def test_annotation_files_are_one_or_all_of_a_folder(tmp_path):
     assert files.annotation_files(tmp_path, ".xml") == [tmp_path / "a.xml", tmp_path / "b/1.XML"]
     with pytest.raises(AnnotationError, match="nowhere"):
         files.annotation_files(tmp_path / "nowhere", ".xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("/data/local-files/?d=kc01/p1.png", ("kc01", "p1.png")),
+        ("/data/local-files/?d=kc01%5Cp1.png", ("kc01", "p1.png")),
+        ("http://localhost:8080/data/local-files/?x=1&d=kc01/%C3%A9.png", ("kc01", "é.png")),
+        ("/data/local-files/?d=\\images\\p1.png", ("images", "p1.png")),
+        ("http://[a/b.png", ("b.png",)),
+        ("http://here.org/../../b.png", ("b.png",)),
+    ],
+)
+def test_addresses_of_label_studio_and_broken_urls(name, parts):
+    assert files.name_parts(name) == parts
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "stated"),
+    [
+        ("Mo\u0308lln.png", "M\u00f6lln.png"),  # decomposed on the disk, composed in the file
+        ("M\u00f6lln.png", "Mo\u0308lln.png"),
+        ("d\u00e9cran.png", "d%C3%A9cran.png"),
+        ("d%C3%A9cran.png", "d\u00e9cran.png"),
+        ("M\u00d6LLN.png", "mo\u0308lln.PNG"),
+    ],
+)
+def test_other_spellings_of_one_name_are_found(tmp_path, on_disk, stated):
+    _touch(tmp_path, on_disk)
+
+    assert files.ImageFolder(tmp_path).find(stated) == tmp_path / on_disk
+
+
+def test_two_files_that_look_alike_are_told_apart_by_their_very_names(tmp_path):
+    names = ["Mo\u0308lln.png", "M\u00f6lln.png"]
+    _touch(tmp_path, *names)
+    folder = files.ImageFolder(tmp_path)
+
+    assert [folder.find(name) for name in names] == [tmp_path / name for name in names]
+    assert folder.find("MO\u0308LLN.png") is None  # either may be meant
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "{root}/secret.png", "sub/../../secret.png"])
+def test_a_name_that_leads_out_of_the_folder_is_followed_only_on_request(
+    tmp_path, name, monkeypatch
+):
+    _touch(tmp_path, "secret.png", "set/sub/a.png")
+    folder = files.ImageFolder(tmp_path / "set")
+    name = name.format(root=tmp_path)
+
+    assert folder.find(name) is None
+    (finding,) = folder.findings()
+    assert finding.key == name
+    assert "leads out of the image folder" in finding.reason
+    assert "--allow_outside_images" in finding.reason
+    assert folder.findings() == []
+    assert folder.find("../set/sub/a.png") == tmp_path / "set/sub/a.png"  # leads back in
+    assert folder.find(str(tmp_path / "set/sub/a.png")) == tmp_path / "set/sub/a.png"
+
+    monkeypatch.setattr(files, "_follow_outside", True)
+    assert folder.find(name) == tmp_path / "secret.png"
+    assert folder.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (5, "is 5, not a text"),
+        (None, "is None, not a text"),
+        (["a.png"], "not a text"),
+        ("a\0.png", "null byte"),
+        ("\ud800.png", "half a character"),
+        ("a" * 300 + ".png", "more than 255 bytes"),
+        ("é" * 200 + ".png", "more than 255 bytes"),
+        ([10**5000], "a list"),
+    ],
+)
+def test_names_that_no_file_can_have_are_findings(tmp_path, name, why):
+    folder = files.ImageFolder(tmp_path)
+
+    assert folder.path(name).parent == tmp_path
+    assert not files.is_file(folder.path(name))
+    (finding,) = folder.findings()
+    assert why in finding.reason
+    finding.reason.encode(), finding.key.encode()
+
+
+def test_an_integer_of_more_digits_than_python_reads_costs_its_entry_alone(tmp_path):
+    (tmp_path / "a.json").write_text('{"year": %s, "b": 7}' % ("9" * 5000))
+
+    assert files.load_json(tmp_path / "a.json") == {"year": float("inf"), "b": 7}
