@@ -18,6 +18,7 @@ ROUNDING = 1e-3  # pixels over the border that are rounding in the annotation an
 # they are of two objects by PASCAL's measure. Of small objects a drawing that is a pixel off on
 # both sides has less too: so many pixels a side may be off without a word.
 LEAST_OVERLAP, SLACK = 0.5, 2.0
+NO_MASK = "the object has no mask"
 
 
 class CheckedObject(NamedTuple):
@@ -80,7 +81,7 @@ def _mask_of(found, height, width, tell, *, needed):
     derives = found.box is None or not _is_area(found.area)
     if found.mask is None:
         if needed:
-            raise _Unusable(found.mask_fault or "the object has no mask")
+            raise _Unusable(found.mask_fault or NO_MASK)
         return None
     if not (needed or derives):
         return None
@@ -98,6 +99,25 @@ def _mask_of(found, height, width, tell, *, needed):
     if needed and mask is None:
         raise _Unusable("the mask covers no pixel of the image")
     return mask
+
+
+def lacks_mask(found, height, width):
+    """Return whether an object has no mask, or one that cannot be read.
+
+    A mask that can be read and covers no pixel of the image counts as one: the object is not there.
+
+    Args:
+        found: the `AnnotatedObject`.
+        height: of the image itself, in pixels.
+        width: of the image itself, in pixels.
+    """
+    if found.mask is None:
+        return True
+    try:
+        masks.cropped(found.mask, height, width)
+    except masks.MaskFault:
+        return True
+    return False
 
 
 def own_size(mask):

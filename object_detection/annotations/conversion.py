@@ -7,14 +7,18 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from object_detection import __version__
-from object_detection.annotations import inputs_digest, workers
+from object_detection.annotations import checking, inputs_digest, workers
 from object_detection.annotations.example_bytes import encode
 from object_detection.annotations.example_features import Outcome, features_of
 from object_detection.annotations.record import AnnotationError, Finding
-from object_detection.annotations.report import SKIPPED_IMAGE, Report
+from object_detection.annotations.report import SKIPPED_IMAGE, SKIPPED_OBJECT, Report
 from object_detection.annotations.tfrecord_frame import frame
 
 SAMPLE = 48  # images of which the size of the records is foretold
+
+
+class NoMasks(AnnotationError):
+    """A set that is to be written with masks and has none."""
 
 
 class Prepared(NamedTuple):
@@ -67,13 +71,18 @@ def convert(
         The `Report`; it also lies beside the records, as text and as JSON.
 
     Raises:
+        NoMasks: masks are to be written, and no object of the set has one.
         AnnotationError: `resume`, and the inputs are not those of the stopped run.
     """
+    if settings.include_masks:
+        check_masks(images, title)
     inputs = inputs_digest.of_settings(settings, records.num_shards, len(images), __version__)
     count = len(records.paths)
     shards = [range(index, len(images), count) for index in range(count)]
     if resume and _is_complete(images, records, inputs, shards):
-        return Report.load(records.base)
+        report = Report.load(records.base)
+        report.failure = _failure(report, images)
+        return report
     notes = _kept(images, records, inputs, shards) if resume else {}
     if not notes:
         records.begin(inputs)
@@ -91,7 +100,58 @@ def convert(
     made_from = inputs | {"shards": [notes[index]["digest"] for index in range(count)]}
     report.save(records.base, made_from)
     records.forget()
+    report.failure = _failure(report, images)
     return report
+
+
+def check_masks(images, title):
+    """Refuse a set that is to be written with masks and has none.
+
+    Reads no mask. Images whose objects only the workers read are left to them.
+
+    Args:
+        images: the `AnnotatedImage`s.
+        title: name of the set, for the message.
+
+    Raises:
+        NoMasks: there are objects, and not one has a mask.
+    """
+    objects, first = 0, None
+    for image in images:
+        if image.complete or any(found.mask is not None for found in image.objects):
+            return
+        objects += len(image.objects)
+        first = first or next(iter(image.objects), None)
+    if first is not None:
+        fault = first.mask_fault or checking.NO_MASK
+        raise NoMasks(
+            f"{title}: masks are to be written (--include_masks), and none of its {objects} "
+            f"objects has one ({first.key}: {fault}). Annotate outlines, or convert the boxes "
+            "without --include_masks"
+        )
+
+
+def _failure(report, images):
+    """Why the records of a set are of no use, as a sentence; None where they are of use."""
+    what, groups = "image", (SKIPPED_IMAGE,)
+    if report.written["images"]:
+        if report.written["objects"] or not _lost_objects(report, images):
+            return None
+        what, groups = "object", (SKIPPED_OBJECT, SKIPPED_IMAGE)
+    reasons = report.reasons(groups) or [f"the annotations name no {what}"]
+    return (
+        f"a split has no {what} that could be written: {report.title}. {'; '.join(reasons)}. "
+        f"All names: {report.path}"
+    )
+
+
+def _lost_objects(report, images):
+    """Whether objects were skipped, or may have been with their images."""
+    if report.count(SKIPPED_OBJECT):
+        return True
+    if not report.count(SKIPPED_IMAGE):
+        return False
+    return any(image.complete or image.objects for image in images)
 
 
 def _write(images, records, settings, notes, shards, *, title, num_workers):

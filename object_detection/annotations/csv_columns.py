@@ -37,6 +37,7 @@ class Table(NamedTuple):
     width: int  # cells of the header
     rows: list[tuple[int, list[str]]]  # number of the line it begins on, cells
     delimiter: str
+    header: str = ""  # its first line, for messages
 
 
 def read(path):
@@ -70,7 +71,7 @@ def read(path):
             begins = reader.line_num + 1
     except csv.Error as error:
         raise AnnotationError(f"{path} line {begins}: {error}") from None
-    return Table(columns, len(names), rows[1:], delimiter)
+    return Table(columns, len(names), rows[1:], delimiter, ",".join(names))
 
 
 def _cells(line, delimiter):

@@ -31,6 +31,9 @@ AUTO, PIXELS, NORMALIZED = "auto", "pixels", "normalized"
 # The largest number of a file whose numbers are taken for shares of the image: shares may lie a
 # little over 1, and no real object ends within the first pixel and a half.
 LARGEST_SHARE = 1.5
+# Above it no number that is declared to be a share is one: the object would be ten images wide.
+LARGEST_DECLARED_SHARE = 10.0
+EXCHANGED = "the corners of the box stood the wrong way round: exchanged"
 NO_CLASS = frozenset(("", "nan", "null", "<na>"))  # 'none' may well be somebody's class
 NO_NUMBER = NO_CLASS | {"none", "na", "n/a"}
 
@@ -46,7 +49,7 @@ class _NoObject(Exception):
     """Why a row gives no object."""
 
 
-def read(path, image_dir=None, *, coordinates=AUTO):
+def read(path, image_dir=None, *, coordinates=AUTO, with_masks=False):
     """Reads one table.
 
     Args:
@@ -54,19 +57,28 @@ def read(path, image_dir=None, *, coordinates=AUTO):
         image_dir: folder of the images; None: the one of the table.
         coordinates: 'pixels'; 'normalized': shares of the image's width and height; 'auto':
             normalized where no number of the whole file is above 1.5, which a finding tells.
+        with_masks: masks are to be written: the table needs a column of segmentations.
 
     Returns:
         An `AnnotationSet`: images in the order of their first rows, classes sorted, without ids.
 
     Raises:
         AnnotationError: the file cannot be read, has no header, or columns are missing; there is no
-            such folder of images.
+            such folder of images; the numbers are clearly not what `coordinates` says.
     """
     if image_dir and not Path(image_dir).is_dir():
         raise AnnotationError(f"there is no folder {image_dir}")
     table = csv_columns.read(path)
+    if with_masks and "segmentation" not in table.columns:
+        names = csv_columns.NAMES["segmentation"].replace(" ", ", ")
+        raise AnnotationError(
+            f"{path} has no column of masks, which are to be written (--include_masks). Name one "
+            f"of its columns {names}; or convert the boxes without --include_masks. Its header is "
+            f"{table.header[:120]!r}"
+        )
     findings = []
     rows = [row for row in _rows(table, Path(path).name, findings) if row]
+    _check_coordinates(path, rows, coordinates)
     normalized = coordinates == NORMALIZED
     if coordinates == AUTO:
         normalized = _are_shares(rows)
@@ -130,8 +142,16 @@ def _object(values, key, delimiter, findings):
         reason = "a part of the box is missing: it is taken from the segmentation"
         findings.append(Finding(NOTED, reason, key))
     flags = {name: _is_true(values.get(name)) for name in ("crowd", "difficult", "truncated")}
-    box = None if missing else tuple(numbers)
+    box = None if missing else _upright(numbers, key, findings)
     return AnnotatedObject(key, class_name, box, mask, mask_fault=fault, **flags)
+
+
+def _upright(numbers, key, findings):
+    """The box of two corners that may have been written in the wrong order; that is named."""
+    ymin, xmin, ymax, xmax = numbers
+    if ymin > ymax or xmin > xmax:
+        findings.append(Finding(NOTED, EXCHANGED, key))
+    return min(ymin, ymax), min(xmin, xmax), max(ymin, ymax), max(xmin, xmax)
 
 
 def _number(values, name, delimiter):
@@ -166,6 +186,30 @@ def _numbers(found):
         *(side for side in box if math.isfinite(side)),
         *segmentation_text.numbers_of(found.mask),
     ]
+
+
+def _check_coordinates(path, rows, coordinates):
+    """Refuse a declared unit with which every object would be lost, or be one pixel large."""
+    largest = [max(map(abs, _numbers(row.found)), default=0) for row in rows if row.found]
+    if coordinates == NORMALIZED:
+        beyond = sum(number > LARGEST_DECLARED_SHARE for number in largest)
+        if 2 * beyond > len(largest):
+            raise AnnotationError(
+                f"{path}: --coordinates=normalized says that all numbers are shares of the image's "
+                f"sides, from 0 to 1, but {beyond} of {len(largest)} objects have one above "
+                f"{LARGEST_DECLARED_SHARE:g} (the largest is {max(largest):g}). They are pixels: "
+                f"use --coordinates={PIXELS}, or leave the flag out"
+            )
+    elif coordinates == PIXELS and _are_shares(rows):
+        if not all(
+            number.is_integer() for row in rows if row.found for number in _numbers(row.found)
+        ):
+            raise AnnotationError(
+                f"{path}: no number of the table is above {LARGEST_SHARE:g}, so that every object "
+                f"would lie within the first pixel. They are shares of the image's sides: use "
+                f"--coordinates={NORMALIZED}, or leave the flag out; where only pixels are taken, "
+                "multiply them by the image's width and height"
+            )
 
 
 def _are_shares(rows):

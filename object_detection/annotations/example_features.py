@@ -25,6 +25,8 @@ KINDS_OF_SUFFIX = {
     ".webp": ("WEBP",),
 }
 
+NO_MASKS = "no object of the image has a mask: without its objects the image would teach background"
+
 
 class Settings(NamedTuple):
     """What to write, for a whole conversion."""
@@ -68,7 +70,21 @@ def features_of(image, settings):
         findings += about_objects
     if image is None:
         return Outcome(None, (), 0, tuple(findings))
-    objects = []
+    objects, lost, about_objects = _fitted(image, stored, settings)
+    findings += about_objects
+    if settings.include_masks and not objects and _lack_masks(lost, stored):
+        # Their places would be taught as background.
+        findings = [each for each in findings if each.reason != checking.NO_MASK]
+        return Outcome(None, (), 0, (*findings, Finding(SKIPPED_IMAGE, NO_MASKS, image.key)))
+    features = _of_image(image, stored) | image_labels.features_of(image, settings.class_ids)
+    features |= _of_objects(objects, stored, settings)
+    classes = tuple(each.class_name for each in objects)
+    return Outcome(features, classes, sum(each.crowd for each in objects), tuple(findings))
+
+
+def _fitted(image, stored, settings):
+    """The objects of an image that can be written, those that cannot, and findings about both."""
+    objects, lost, findings = [], [], []
     for found in in_pixels(image, stored.height, stored.width):
         if found.class_name not in settings.class_ids:
             reason = f"the label map has no class '{found.class_name}'"
@@ -80,10 +96,14 @@ def features_of(image, settings):
         findings += about
         if fitted:
             objects.append(fitted)
-    features = _of_image(image, stored) | image_labels.features_of(image, settings.class_ids)
-    features |= _of_objects(objects, stored, settings)
-    classes = tuple(each.class_name for each in objects)
-    return Outcome(features, classes, sum(each.crowd for each in objects), tuple(findings))
+        else:
+            lost.append(found)
+    return objects, lost, findings
+
+
+def _lack_masks(objects, stored):
+    """Whether an object has no mask that can be read."""
+    return any(checking.lacks_mask(found, stored.height, stored.width) for found in objects)
 
 
 def _about_image(image, stored):

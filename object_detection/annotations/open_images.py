@@ -215,7 +215,8 @@ class _Images(Sequence):
                 reason = "a mask whose box is not in the table of boxes; its own is taken"
                 findings.append(Finding(NOTED, reason, masked.key))
             found.append(masked)
-        if self._masks_only:
+        # An image of bare boxes keeps them: the conversion leaves it out, and says so.
+        if self._masks_only and not all(map(_is_bare, found)):
             bare = sum(_is_bare(each) for each in found)
             if bare:
                 key = f"{self._ids[image]}: {bare} of {len(found)} boxes"

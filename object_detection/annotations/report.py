@@ -13,7 +13,7 @@ GROUPS = (SKIPPED_IMAGE, SKIPPED_OBJECT, CLIPPED, DERIVED, RE_ENCODED, NOTED, LE
 # With these nothing was lost and nothing is to be corrected; any other is an error to `--strict`.
 HARMLESS = (DERIVED, RE_ENCODED, LEFT_OUT)
 
-NAMES_ON_SCREEN = 10
+NAMES_ON_SCREEN, NAMES_IN_ERROR = 10, 3
 
 
 class Report:
@@ -29,6 +29,8 @@ class Report:
         self.written = Counter()
         self.objects_of_class = Counter()
         self.names = {group: {} for group in GROUPS}
+        self.failure = None  # why the records are of no use, where they are of none
+        self.path = ""  # of the text with every name, once it is saved
 
     def add(self, findings):
         """Takes in findings of any number of images."""
@@ -42,6 +44,15 @@ class Report:
     def count(self, group):
         """How many names stand in a group."""
         return sum(len(names) for names in self.names[group].values())
+
+    def reasons(self, groups):
+        """Return the reasons in some groups with how often and of what, most frequent first."""
+        counted = [
+            (len(keys), f"{reason} ({len(keys)}: {_first(keys, NAMES_IN_ERROR)})")
+            for group in groups
+            for reason, keys in self.names[group].items()
+        ]
+        return [text for _, text in sorted(counted, key=lambda pair: -pair[0])[:NAMES_IN_ERROR]]
 
     def faults(self):
         """How many findings there are that somebody could correct in the data."""
@@ -84,6 +95,7 @@ class Report:
 
         Both hold every name; the JSON also holds, for a later run, what the records are made from.
         """
+        self.path = str(_place(base, "txt"))
         write_text(_place(base, "txt"), self.text(names=None) + "\n")
         write_json(_place(base, "json"), self.as_dict() | {"made_from": made_from})
 
@@ -92,6 +104,7 @@ class Report:
         """The report that `save` wrote."""
         content = read_json(_place(base, "json"))
         report = cls(content["title"], content["records"])
+        report.path = str(_place(base, "txt"))
         report.written.update(content["written"])
         report.objects_of_class.update(content["objects_of_class"])
         report.names = {group: content.get(group, {}) for group in GROUPS}

@@ -168,8 +168,9 @@ def run(define_flags, splits):
         for report in reports:
             print(report.text())
         print(f"all names of each finding: {found[0].base.parent}/*.report.txt")
-        if not all(report.written["images"] for report in reports):
-            sys.exit("error: a split has no image that could be written")
+        failures = [f"error: {report.failure}" for report in reports if report.failure]
+        if failures:
+            sys.exit("\n".join(failures))
         faults = sum(report.faults() for report in reports)
         if FLAGS.strict and faults:
             sys.exit(f"error: --strict, and the reports above have {faults} findings to correct")
@@ -189,9 +190,13 @@ def convert(splits, options):
 
     Raises:
         AnnotationError: a label map that does not fit, or inputs that changed before `resume`.
+        NoMasks: masks are to be written, and a split has none.
     """
     if not splits:
         raise AnnotationError("there is nothing to convert")
+    if options.include_masks:  # of all splits, before one is written
+        for split in splits:
+            conversion.check_masks(split.found.images, split.name)
     label_map = Path(options.label_map_path or splits[0].base.parent / "label_map.pbtxt")
     labels = label_ids.settle(
         label_map,

@@ -41,7 +41,12 @@ def splits():
         names = ", ".join(f"--{flag}" for flag in TABLES.values())
         raise AnnotationError(f"nothing to convert: give --csv, or any of {names}")
     sets = {
-        name: csv_table.read(path, FLAGS.image_dir or None, coordinates=FLAGS.coordinates)
+        name: csv_table.read(
+            path,
+            FLAGS.image_dir or None,
+            coordinates=FLAGS.coordinates,
+            with_masks=FLAGS.include_masks,
+        )
         for name, path in tables.items()
     }
     names = sorted({category.name for found in sets.values() for category in found.categories})

@@ -3,13 +3,14 @@
 import hashlib
 import io
 import json
+import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection.annotations.conversion import convert
+from object_detection.annotations.conversion import NoMasks, convert
 from object_detection.annotations.example_features import Settings, features_of
 from object_detection.annotations.record import AnnotatedImage, AnnotatedObject, Bitmap, Polygons
 from object_detection.annotations.record_writer import ShardedRecords
@@ -86,6 +87,68 @@ def test_the_size_is_the_images_own_and_another_is_told():
 
     assert outcome.features["image/height"] == [10]
     assert outcome.findings[0].key == "a.png: 10 x 20 pixels, not 20 x 10"
+
+
+@pytest.mark.parametrize(
+    ("objects", "written"),
+    [
+        ([{}], None),  # no mask at all
+        ([{"mask": Polygons(((1.0, 1.0),))}], None),  # one that cannot be read
+        ([{"mask_fault": "the segmentation is 7"}], None),
+        ([{}, {"mask": SQUARE}], 1),  # as of VOC: the object that has one is written
+        ([{"mask": Bitmap(np.ones((2, 2)), 90, 90)}], 0),  # outside: the image is without objects
+        ([{"mask": SQUARE, "box": (1.0, 1.0, 1.0, 1.0)}], 0),
+        ([], 0),
+    ],
+)
+def test_an_image_whose_objects_all_lack_masks_is_left_out_where_masks_are_needed(objects, written):
+    image = _image(*(_cat(**fields) for fields in objects))
+
+    outcome = features_of(image, Settings(CLASSES, include_masks=True))
+
+    skipped = [f.key for f in outcome.findings if f.group == "skipped images"]
+    assert skipped == ([] if written is not None else ["a.png"])
+    if written is not None:
+        assert len(outcome.features["image/object/bbox/ymin"]) == written
+    else:
+        assert outcome.features is None
+    without = features_of(image, Settings(CLASSES)).features
+    assert len(without["image/object/bbox/ymin"]) >= (written or 0)  # boxes alone are written
+
+
+def _converted(tmp_path, *images, **settings):
+    settings = Settings(CLASSES, **settings)
+    return convert(list(images), ShardedRecords(tmp_path / "x", 0), settings, title="train")
+
+
+def test_a_set_without_any_mask_is_refused_before_anything_is_written(tmp_path):
+    images = [_image(), _image(_cat(), _cat()), _image(_cat(mask_fault="it is 7"))]
+
+    with pytest.raises(NoMasks, match="none of its 3 objects has one .annotation 1: .*no mask"):
+        _converted(tmp_path, *images, include_masks=True)
+
+    assert list(tmp_path.iterdir()) == []
+    assert _converted(tmp_path, *images).written["objects"] == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "failure"),
+    [
+        ([], "no image that could be written: train. the annotations name no image"),
+        ([_image(encoded=b"")], r"no image .*the image is empty \(1: a.png\)"),
+        ([_image(_cat()), _image(_cat()._replace(class_name="cow"))], None),
+        ([_image(), _image(_cat()._replace(class_name="cow"))], "no object .*no class 'cow'"),
+        ([_image(), _image(_cat(), encoded=b"")], "no object .*the image is empty"),
+        ([_image(), _image(encoded=b"")], None),  # no object was annotated
+        ([_image()], None),
+    ],
+)
+def test_a_report_says_where_every_image_or_every_object_was_skipped(tmp_path, images, failure):
+    report = _converted(tmp_path, *images)
+
+    assert (report.failure is None) == (failure is None)
+    assert re.search(failure or "", report.failure or "")
+    assert str(tmp_path / "x.report.txt") in (report.failure or str(tmp_path / "x.report.txt"))
 
 
 def test_a_class_that_the_label_map_lacks_is_a_skipped_object():

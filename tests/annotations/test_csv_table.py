@@ -232,9 +232,40 @@ def test_shares_of_the_image_are_told_and_brought_to_pixels(tmp_path):
 
 
 def test_what_the_numbers_are_can_be_said(tmp_path):
-    assert not _read(tmp_path, NORMALIZED, coordinates="pixels").images[0].normalized
+    ones = HEADER + "a.jpg,0,0,1,1,cat\n"  # one pixel, or the whole image
+    assert not _read(tmp_path, ones, coordinates="pixels").images[0].normalized
+    assert _read(tmp_path, ones).images[0].normalized
     far = HEADER + "a.jpg,0.1,0.1,3,0.9,cat\n"
     assert _read(tmp_path, far, coordinates="normalized").images[0].normalized
+
+
+@pytest.mark.parametrize(
+    ("text", "coordinates", "words"),
+    [
+        (
+            HEADER + "a.jpg,10,20,300,400,cat\nb.jpg,0.1,0.1,0.9,0.9,cat\nc.jpg,1,2,30,4,cat\n",
+            "normalized",
+            "2 of 3 objects .* above 10 .the largest is 400.*use --coordinates=pixels",
+        ),
+        (NORMALIZED, "pixels", "above 1.5, .*use --coordinates=normalized"),
+    ],
+)
+def test_a_unit_that_would_lose_every_object_is_refused(tmp_path, text, coordinates, words):
+    with pytest.raises(AnnotationError, match=words):
+        _read(tmp_path, text, coordinates=coordinates)
+
+
+def test_masks_of_a_table_without_a_column_of_them_are_refused(tmp_path):
+    with pytest.raises(AnnotationError, match="no column of masks.*segmentation.*--include_masks"):
+        _read(tmp_path, HEADER + "a.jpg,10,20,300,400,cat\n", with_masks=True)
+
+
+def test_swapped_corners_are_exchanged_and_named(tmp_path):
+    found = _read(tmp_path, HEADER + "a.jpg,300,20,10,400,cat\na.jpg,10,400,300,20,cat\n")
+
+    assert [each.box for each in found.images[0].objects] == [(20, 10, 400, 300)] * 2
+    exchanged = [f.key for f in found.findings if "exchanged" in f.reason]
+    assert exchanged == ["table.csv line 2", "table.csv line 3"]
 
 
 def test_one_row_of_shares_among_pixels_is_worth_a_look(tmp_path):

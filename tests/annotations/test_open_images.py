@@ -242,6 +242,18 @@ def test_boxes_without_a_mask_are_told_once_an_image_where_masks_alone_are_wante
     assert [(f.reason, f.key) for f in findings] == [("boxes without a mask", "a1: 1 of 2 boxes")]
 
 
+def test_an_image_of_which_no_box_has_a_mask_is_left_out(folder):
+    _png(folder, "one.png", np.ones((20, 40)))
+    rows = _mask_rows(("a1", "/m/b", 0.1, 0.5, 0.25, 1, "one.png"))
+    boxes = BOXES + "b2,x,/m/a,1,0.1,0.5,0.1,0.5,0,0,0,0,0\n"
+
+    image = _read(folder, boxes=boxes, masks=rows, masks_only=True).images[1]
+
+    outcome = features_of(image, Settings({"/m/a": 1, "/m/b": 2}, include_masks=True))
+    assert outcome.features is None
+    assert [(f.group, f.key) for f in outcome.findings] == [("skipped images", "b2")]
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_of_boxes_of_one_class_each_takes_the_mask_that_was_drawn_in_it(folder, order):
     boxes = "a1,x,/m/a,1,0.1,0.5,0.1,0.5,0,0,0,0,0\na1,x,/m/a,1,0.1004,0.5,0.1,0.5,0,0,0,0,0\n"
@@ -268,8 +280,8 @@ def test_a_mask_without_its_box_is_an_object_of_its_own(folder):
     (each,) = image.objects
     np.testing.assert_allclose(each.box, (0.1, 0.1, 0.5, 0.5), rtol=1e-6)
     assert [f.key for f in image.complete(image)[1]] == ["b2 (masks.csv line 2)"]
-    outcome, masks = _written_masks(image)
-    assert masks == []
+    outcome = features_of(image, Settings({"/m/a": 1}, include_masks=True))
+    assert outcome.features is None  # else the image would teach that nothing is there
     assert any("there is no mask file" in finding.reason for finding in outcome.findings)
 
 

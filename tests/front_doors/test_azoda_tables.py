@@ -238,6 +238,24 @@ def test_a_csv_of_images_that_are_not_there(store):
         store.write()
 
 
+def test_images_whose_segmentation_is_left_empty_are_left_out(store):
+    """Without its boxes an image would teach that nothing is there."""
+    box = (4, 4, 20, 20)
+    outline = "[[4, 4, 20, 4, 20, 20, 4, 20]]"
+    rows = [("a.jpg", *box, outline, "tile"), ("b.jpg", *box, "", "tile")]
+    store.csv("train", rows)
+
+    report = store.write().reports["train"]
+
+    assert report.written["images"] == report.written["objects"] == 1
+    assert list(report.names["skipped images"].values()) == [["b.jpg"]]
+
+    store.csv("train", rows[1:])
+    with pytest.raises(AnnotationError, match="train_.*segmentation is empty.* all 1 objects"):
+        store.write()
+    assert store.write(masks=False).reports["train"].written["objects"] == 1
+
+
 def test_images_in_both_csvs_are_told(store):
     store.csv("test", [*store.rows["test"], *store.rows["train"]])
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from object_detection.annotations import csv_columns, csv_table, label_ids
+from object_detection.annotations import conversion, csv_columns, csv_table, label_ids
 from object_detection.annotations.record import AnnotationError
 from object_detection.dataset_tools import conversion_door
 
@@ -133,7 +133,8 @@ def write(tables, folder, *, masks):
         `Records`.
 
     Raises:
-        AnnotationError: a split of which no image can be written.
+        AnnotationError: a split of which no object can be written, or that has no mask though
+            masks are needed.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +149,16 @@ def write(tables, folder, *, masks):
     options = conversion_door.Options(
         include_masks=masks, label_map_path=str(label_map), num_shards=0
     )
-    reports = dict(zip(SPLITS, conversion_door.convert(splits, options), strict=True))
+    try:
+        reports = dict(zip(SPLITS, conversion_door.convert(splits, options), strict=True))
+    except conversion.NoMasks as fault:
+        split = next(split for split in SPLITS if str(fault).startswith(f"{split}:"))
+        objects = sum(len(image.objects) for image in tables.sets[split].images)
+        raise AnnotationError(
+            f"{tables.paths[split]}: the base model learns masks, and the cell segmentation is "
+            f"empty or unreadable for all {objects} objects. Fill in the polygons, or take a "
+            f"Faster R-CNN as BASE_MODEL ({fault})"
+        ) from None
     for split, report in reports.items():
         if not report.written["objects"]:
             raise AnnotationError(

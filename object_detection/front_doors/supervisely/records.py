@@ -38,12 +38,19 @@ def write(project, tags, classes, folder):
     if classes.neutral is not None:
         ids[classes.neutral] = max(ids.values()) + 1
     sets = supervisely.read(project.folder, train_tags=(tags["train"],), val_tags=(tags["val"],))
+    sets = {
+        split: found._replace(
+            images=tuple(_without_background(image, classes.background) for image in found.images)
+        )
+        for split, found in sets.items()
+    }
+    for split, found in sets.items():  # of both, before one is written
+        conversion.check_masks(found.images, f"{project.folder}: {split}")
     paths, counts = {}, {}
     for split, found in sets.items():
-        images = [_without_background(image, classes.background) for image in found.images]
         paths[split] = folder / f"{split}.record"
         report = conversion.convert(
-            images,
+            found.images,
             ShardedRecords(paths[split], 0),
             Settings(ids, include_masks=True),
             title=split,
@@ -51,8 +58,8 @@ def write(project, tags, classes, folder):
         )
         print(report.text())
         counts[split] = report.written["images"]
-        if not counts[split]:
-            raise AnnotationError(f"{project.folder}: no image of {split} could be written")
+        if report.failure:
+            raise AnnotationError(f"{project.folder}: {report.failure}")
     return Records(paths, label_map, counts)
 
 
