@@ -48,6 +48,7 @@ setup(
         "absl-py>=1.4",  # flags and logging, as TFOD's commands had them
         "tqdm>=4.60",  # progress bars
         "psutil>=5.9",  # memory in the progress line
+        "pyyaml>=6.0",  # data.yaml of YOLO's data sets; libyaml comes in its wheels
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.20"],

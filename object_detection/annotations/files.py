@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
+import yaml
+
 from object_detection.annotations.record import AnnotationError, Finding
 from object_detection.annotations.report import NOTED
 
@@ -16,6 +18,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 LONGEST_NAME = 255  # bytes of a file or folder name that Linux, macOS and Windows take
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
+# Of a YAML file: characters, entries (an alias counts as what it stands for), and levels.
+LARGEST_YAML, MOST_YAML_NODES, DEEPEST_YAML = 1_000_000, 100_000, 50
 
 _follow_outside = False
 
@@ -44,6 +48,14 @@ def read_text(path):
         return content.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
         raise AnnotationError(f"{path} is not a text file in UTF-8") from None
+
+
+def exists(path: str | Path) -> bool:
+    """Whether there is a file or folder; False too for names that no file can have."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
 
 
 def load_json(path, object_hook=None):
@@ -75,6 +87,65 @@ def _parse_json(text, object_hook):
 
 def _bounded_int(text):
     return int(text) if len(text) <= LONGEST_INTEGER else float(text)
+
+
+def load_yaml(path: str | Path) -> dict | list | str | None:
+    """Return the content of a YAML file, every scalar as text ("no" and "1" are good class names).
+
+    Returns:
+        Dicts, lists and texts as `yaml.BaseLoader` reads them; None for an empty file.
+
+    Raises:
+        AnnotationError: it cannot be read, is not YAML, or is larger or deeper than any
+            description of a data set (aliases are counted as often as they are used).
+    """
+    text = read_text(path)
+    if len(text) > LARGEST_YAML:
+        raise AnnotationError(
+            f"{path} has {len(text)} characters; the description of a data set has at most "
+            f"{LARGEST_YAML}. List images in a text file, one a line, and name that file"
+        )
+    # libyaml is much faster, but its recursion cannot be stopped: depth is checked before.
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        _check_yaml(yaml.parse(text, loader), path)
+        return yaml.load(text, loader)  # noqa: S506 - makes texts, lists and dicts only
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place, tab = "", ""
+        if mark:
+            place = f", line {mark.line + 1}, column {mark.column + 1}"
+            if "\t" in "".join(text.split("\n")[mark.line : mark.line + 1]):
+                tab = ". Indent with spaces: YAML allows no tabs"
+        raise AnnotationError(f"{path}{place}: not YAML: {error.problem}{tab}") from None
+    except AnnotationError:
+        raise
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        raise AnnotationError(f"{path} is not YAML: {str(error)[:200]}") from None
+
+
+def _check_yaml(events, path):
+    """Check depth and size of a YAML file by its events, before anything is built of it."""
+    sizes, open_nodes, total = {}, [], 0  # sizes: anchor -> nodes below it
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            is_open = any(anchor == event.anchor for anchor, _ in open_nodes)  # contains itself
+            total += MOST_YAML_NODES if is_open else sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.NodeEvent):
+            total += 1
+            if isinstance(event, yaml.ScalarEvent):
+                if event.anchor:
+                    sizes[event.anchor] = 1
+            else:
+                open_nodes.append((event.anchor, total))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            sizes[anchor] = total - before + 1
+        if len(open_nodes) > DEEPEST_YAML or total > MOST_YAML_NODES:
+            raise AnnotationError(
+                f"{path} is no description of a data set: more than {MOST_YAML_NODES} entries, "
+                f"or nested deeper than {DEEPEST_YAML} levels, or an alias of itself"
+            )
 
 
 def load_xml(path):

@@ -6,7 +6,7 @@ from drawn_sets import HEIGHT, WIDTH, image, reasons, text
 from rasterization import even_odd, iou, star
 from reference import REFERENCE, needs_reference
 
-from object_detection.annotations import normalized, yolo
+from object_detection.annotations import files, normalized, yolo
 from object_detection.annotations.record import AnnotationError, Category
 
 LINE = star(40, 30, 20, 28, spikes=5)
@@ -282,3 +282,147 @@ def test_samples_of_yolo(name):
     outlines = name in ("yolov8_oriented_boxes", "yolov8_segmentation")
     assert all((each.mask is not None) == outlines for each in photo.objects)
     assert not sets["train"].findings
+
+
+def test_findings_are_in_the_report_of_their_own_split(tmp_path):
+    for split, rows in (("train", f"{BOX}\n{BOX}"), ("valid", f"2 {BOX[2:]}\n{BOX}")):
+        _set(tmp_path, rows, images=f"{split}/images", labels=f"{split}/labels")
+        text(tmp_path / split / "labels" / "lost.txt", BOX)
+    text(tmp_path / "data.yaml", f"train: train/images\nval: valid/images\nnc: 3\n{NAMES}")
+
+    sets = yolo.read(tmp_path)
+
+    assert reasons(sets["train"]) == {
+        "'nc' is 3, and there are 2 names: the names hold": ["data.yaml"],
+        "the same object as in a row above": ["train/labels/a.txt line 2"],
+        "label file without an image": ["train/labels/lost.txt"],
+    }
+    assert reasons(sets["val"]) == {
+        "class 2: the names go from 0 to 1": ["valid/labels/a.txt line 1"],
+        "label file without an image": ["valid/labels/lost.txt"],
+    }
+
+
+def test_label_files_are_found_by_other_spellings_of_the_name(tmp_path):
+    for name in ("d\u00e9cran.png", "o\u0308l.png", "B.png"):
+        image(tmp_path / "images" / name)
+    for name in ("d%C3%A9cran.txt", "\u00f6l.txt", "b.txt"):
+        text(tmp_path / "labels" / name, BOX)
+    text(tmp_path / "classes.txt", "cat")
+
+    (found,) = yolo.read(tmp_path).values()
+
+    assert [len(photo.objects) for photo in found.images] == [1, 1, 1]
+    assert found.findings == ()
+
+
+POSES = {  # a box of [0.3, 0.5] x [0.3, 0.7] and three keypoints; the 2-D ones cross as a polygon
+    "0 0.4 0.5 0.2 0.4 0.35 0.4 2 0.45 0.6 1 0 0 0": r"kpt_shape: \[3, 3\]",
+    "0 0.4 0.5 0.2 0.4 0.35 0.4 0.45 0.6 0.4 0.4": r"kpt_shape: \[3, 2\]",
+}
+
+
+@pytest.mark.parametrize("row", POSES)
+def test_rows_with_keypoints_need_kpt_shape(tmp_path, row):
+    with pytest.raises(AnnotationError, match=rf"a.txt line 1 has .*{POSES[row]}.* data.yaml"):
+        _read(tmp_path, row)
+    stated = POSES[row].replace("\\", "")
+    found = _read(tmp_path, row, f"train: images\n{stated}\n{NAMES}")
+    assert [each.mask for each in _objects(found)] == [None]
+    _read(tmp_path, row, f"train: images\nkpt_shape: [0, 0]\n{NAMES}")  # as polygons
+
+
+def test_with_kpt_shape_other_long_rows_are_named(tmp_path):
+    found = _read(tmp_path, f"{BOX} 0.1 0.1", f"train: images\nkpt_shape: [2, 2]\n{NAMES}")
+
+    assert list(reasons(found)) == [
+        "a row of 7 numbers; by 'kpt_shape' a row has 5, or 9 with its keypoints"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("names: [yes, null, '#1', -a]", ["yes", "null", "#1", "-a"]),
+        ("names: |\n  cat\n  hot dog\n", ["cat", "hot dog"]),
+        ("names:\n  - {id: 1, name: b}\n  - {id: 0, name: a}", ["a", "b"]),
+        ("names: &n [a, b]\nclasses: *n", ["a", "b"]),
+        ('names:\n  -\n  - "\\u00e9"', ["0", "\u00e9"]),
+    ],
+)
+def test_names_in_the_notations_of_yaml(tmp_path, names, expected):
+    found = _read(tmp_path, BOX, f"splits: {{train: [[images]], val: ~}}\n{names}\n")
+    assert [each.name for each in found.categories] == expected
+
+
+def test_a_huge_number_of_a_class_costs_nothing(tmp_path):
+    found = _read(tmp_path, f"1000000000 {BOX[2:]}", "train: images\nnames: {0: a, 1000000000: b}")
+
+    assert found.categories == (Category("a", 0), Category("b", 1000000000))
+    assert [each.class_name for each in _objects(found)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("names:\n\t- a", "line 2, column 1: not YAML: .*Indent with spaces"),
+        ("names:[a]", "is not 'key: value'; a space belongs after the colon"),
+        ("names: [person: x, b]", "the name of class 0 is .* in quotes"),
+        ("names: cat", "'names' is 'cat', which is neither a list nor a file"),
+        ("names: {-1: z, 0: a}", "has the number -1"),
+        (f"names: {{{'9' * 500}: z}}", "are not numbers: '9999"),
+        ("a: &a [b, *a]", "alias of itself"),
+        ("a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+         + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1 if n else str()}'] * 10)}]\n"
+                   for n in range(8)), "more than 100000 entries"),
+        ("- " * 5000, "nested deeper than 50 levels"),
+        ("#" * 1_000_001, "has 1000001 characters"),
+        ("? [a]\n: b", "unhashable"),
+        ("%YAML 1.1\n--- a\n--- b", "another document"),
+    ],
+)  # fmt: skip
+def test_a_description_that_is_not_yaml_is_refused(tmp_path, content, why):
+    with pytest.raises(AnnotationError, match=why):
+        _read(tmp_path, BOX, content)
+
+
+@needs_reference
+def test_yaml_is_read_as_pyyaml_reads_it():
+    folder = REFERENCE / "faults" / "yaml"
+    if not folder.is_dir():
+        pytest.skip("no YAML files there")
+    refused = 0
+    for path in sorted(folder.glob("*.yaml")):
+        expected = files.load_json(path.with_suffix(".json"))
+        try:
+            assert files.load_yaml(path) == expected, path.name
+        except AnnotationError:
+            assert "refused by PyYAML" in expected, path.name
+            refused += 1
+    assert refused == 1
+
+
+ROWS = ["1e999 .5 .5 .1 .1", "nan .5 .5 .1 .1", "9" * 5000 + " .5 .5 .1 .1", "\0 .5 .5 .1 .1",
+        "0 " + "9" * 5000 + " .5 .1 .1", "0 \ud800 .5 .1 .1", ","]  # fmt: skip
+
+
+def test_what_no_tool_writes_costs_its_row_only(tmp_path):
+    _set(tmp_path, "")
+    rows = "\n".join([*ROWS, BOX]).encode(errors="replace").decode()
+    found = _read(tmp_path, rows)
+
+    assert len(_objects(found)) == 1
+    assert sum(map(len, reasons(found).values())) == len(ROWS)
+
+
+@pytest.mark.parametrize("place", ["a" * 5000, "a\0b", "/", "../../..", "http://x/[y"])
+def test_places_that_are_no_files(tmp_path, place):
+    folder = tmp_path / "one" / "two" / "three"
+    _set(folder, BOX)
+    text(folder / "data.yaml", f"train: images\n{NAMES}")
+    text(folder / "list.txt", f"{place}\nimages/a.png\n")
+    text(folder / "data.yaml", f"train: list.txt\n{NAMES}")
+
+    (found,) = yolo.read(folder).values()
+
+    assert len(found.images[-1].objects) == 1
