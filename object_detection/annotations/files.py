@@ -8,8 +8,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
-import yaml
-
 from object_detection.annotations.record import AnnotationError, Finding
 from object_detection.annotations.report import NOTED
 
@@ -99,6 +97,8 @@ def load_yaml(path: str | Path) -> dict | list | str | None:
         AnnotationError: it cannot be read, is not YAML, or is larger or deeper than any
             description of a data set (aliases are counted as often as they are used).
     """
+    import yaml  # of the formats, only YOLO needs it
+
     text = read_text(path)
     if len(text) > LARGEST_YAML:
         raise AnnotationError(
@@ -108,7 +108,7 @@ def load_yaml(path: str | Path) -> dict | list | str | None:
     # libyaml is much faster, but its recursion cannot be stopped: depth is checked before.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        _check_yaml(yaml.parse(text, loader), path)
+        _check_yaml(yaml, yaml.parse(text, loader), path)
         return yaml.load(text, loader)  # noqa: S506 - makes texts, lists and dicts only
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -124,7 +124,7 @@ def load_yaml(path: str | Path) -> dict | list | str | None:
         raise AnnotationError(f"{path} is not YAML: {str(error)[:200]}") from None
 
 
-def _check_yaml(events, path):
+def _check_yaml(yaml, events, path):
     """Check depth and size of a YAML file by its events, before anything is built of it."""
     sizes, open_nodes, total = {}, [], 0  # sizes: anchor -> nodes below it
     for event in events:
