@@ -4,10 +4,12 @@ The `check_` functions below compare one stage each, on inputs of the stage befo
 same to 1e-6, so that the first one to fail names the stage that is wrong.
 """
 
+import functools
 import importlib.util
 
 import numpy as np
 import tensorflow as tf
+from built_once import built_once
 from google.protobuf import text_format
 from reference import REFERENCE
 
@@ -15,9 +17,12 @@ from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.compat import checkpoint_reader
 from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.compat.outputs import named_losses, serving_outputs
+from object_detection.modeling.faster_rcnn import fold, trim
 from object_detection.ops.boxes import to_normalized
 from object_detection.protos import pipeline_pb2
 from object_detection.structures import GroundTruth, Images, Proposals, Rois
+
+PARITY = REFERENCE and REFERENCE / "reference" / "parity"
 
 
 class ParityCase:
@@ -25,20 +30,35 @@ class ParityCase:
 
     Args:
         name: folder of the case.
-        folder: an empty folder for the checkpoint.
+        tmp_path_factory: pytest's, for the checkpoint.
         is_training: as TFOD's model builder had it.
     """
 
-    def __init__(self, name, folder, *, is_training=False):
-        self.root = REFERENCE / "reference" / "parity"
+    def __init__(self, name, tmp_path_factory, *, is_training=False):
+        self.root = PARITY
         self.case = self.root / name
+        self.checkpoint = checkpoint_of(name, tmp_path_factory)
+        self._inferences = {}
         self.config = text_format.Parse(
             (self.case / "pipeline.config").read_text(), pipeline_pb2.TrainEvalPipelineConfig()
         )
-        self.network = model_builder.build_network(self.config.model, is_training)
-        _make_weights(self.root).write(str(self.case), str(folder / "ckpt-0"))
-        self.report = checkpoint_reader.restore(self.network, folder / "ckpt-0")
+        self.is_training = is_training
         self.resizer = image_resizer_builder.build(self.config.model.faster_rcnn.image_resizer)
+
+    @functools.cached_property
+    def _restored(self):
+        network = model_builder.build_network(self.config.model, self.is_training)
+        return network, checkpoint_reader.restore(network, self.checkpoint)
+
+    @property
+    def network(self):
+        """The detector with the reference's weights."""
+        return self._restored[0]
+
+    @property
+    def report(self):
+        """What was restored."""
+        return self._restored[1]
 
     def images(self, number):
         """`Images` of the case's image `number`, resized as the config says."""
@@ -46,6 +66,13 @@ class ParityCase:
             image = arrays[f"image{number}"].astype(np.float32)
         pixels, shape = self.resizer(tf.constant(image))
         return Images(pixels[tf.newaxis], shape[tf.newaxis, :2])
+
+    def inference(self, number):
+        """What the network makes of image `number`, with the masks of all classes."""
+        if number not in self._inferences:
+            images = self.images(number)
+            self._inferences[number] = self.network(images, all_masks=self.network.has_masks)
+        return self._inferences[number]
 
     def expected(self, number):
         """{name: array} of image `number`."""
@@ -60,7 +87,7 @@ class ParityCase:
 
     def weights(self):
         """{key: array}, what the case's checkpoint holds."""
-        return _make_weights(self.root).weights(str(self.case))
+        return _make_weights().weights(str(self.case))
 
     def keys(self):
         """The keys of the variables in the case's checkpoint."""
@@ -68,8 +95,17 @@ class ParityCase:
         return {line.split("\t")[0] for line in lines}
 
 
-def _make_weights(root):
-    spec = importlib.util.spec_from_file_location("make_weights", root / "make_weights.py")
+def checkpoint_of(name, tmp_path_factory):
+    """Prefix of the checkpoint with the reference's weights of the case `name`."""
+
+    def write(folder):
+        _make_weights().write(str(PARITY / name), str(folder / "ckpt-0"))
+
+    return built_once(tmp_path_factory, f"parity-{name}", write) / "ckpt-0"
+
+
+def _make_weights():
+    spec = importlib.util.spec_from_file_location("make_weights", PARITY / "make_weights.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -133,7 +169,7 @@ def crops_alike(case, images, levels, boxes_px, want_normalized):
 def check_first_stage(case, number):
     """Preprocessing, features, raw predictions and anchors of the RPN."""
     images, expected = case.images(number), case.expected(number)
-    inference = case.network(images)
+    inference = case.inference(number)
     outputs = serving_outputs(inference, images, raw=True)
     features = inference.features
 
@@ -152,7 +188,7 @@ def check_first_stage(case, number):
 def check_proposals(case, number):
     """The proposals, row by row: equal scores are ranked as the reference ranks them."""
     images, expected = case.images(number), case.expected(number)
-    inference = case.network(images)
+    inference = case.inference(number)
 
     got = to_normalized(inference.proposals.boxes, *images.pixels.shape[1:3])
     want = expected["predict/proposal_boxes_normalized"]
@@ -170,7 +206,7 @@ def check_second_stage(case, number, *, most_unlike=1):
     """
     images, expected = case.images(number), case.expected(number)
     proposals = tf.constant(expected["predict/proposal_boxes"])
-    features = case.network.extract(images)
+    features = case.inference(number).features
     rois = Rois(proposals, tf.ones(proposals.shape[:2], tf.bool))
     shape = tf.shape(images.pixels)[1:3]
     output, trunk = case.network.roi_stage(features.levels, rois, shape)
@@ -195,7 +231,7 @@ def check_detections(case, number, *, most_unlike=2):
     """
     images, expected = case.images(number), case.expected(number)
     has_masks = case.network.has_masks
-    inference = case.network(images, all_masks=has_masks)
+    inference = case.inference(number)
     outputs = serving_outputs(inference, images, raw=True)
 
     want = expected["predict/proposal_boxes_normalized"][0]
@@ -290,11 +326,15 @@ def check_losses_and_gradients(case, keys_of, monkeypatch):
     images, truth = training_inputs(case)
     seed = tf.constant([0, 0])
     boxes = tf.constant(expected["train_predict/proposal_boxes"])
-    ours = network(images, truth, training=True, seed=seed).rois.boxes
-    np.testing.assert_allclose(ours, boxes, atol=1e-2)
     every = tf.ones(boxes.shape[:2], tf.bool)
     proposals = Proposals(boxes, tf.ones(boxes.shape[:2]), every)
-    monkeypatch.setattr(network.rpn, "propose", lambda *arguments: proposals)
+    propose, ours = network.rpn.propose, []
+
+    def take_the_references(*arguments):
+        ours.append(propose(*arguments))
+        return proposals
+
+    monkeypatch.setattr(network.rpn, "propose", take_the_references)
 
     variables = variables_by_path(network)
     paths = {key: path for path, key in keys_of(list(variables)).items()}
@@ -305,6 +345,8 @@ def check_losses_and_gradients(case, keys_of, monkeypatch):
         outputs = network(images, truth, training=True, seed=seed)
         losses = network.losses_of(images, truth, outputs, seed=seed)
         total = tf.add_n(list(losses))
+    rois = network.roi_stage.sample(ours[0], trim(truth), fold(seed, 1))
+    np.testing.assert_allclose(rois.boxes, boxes, atol=1e-2)
     for name, value in named_losses(losses).items():
         if name != "Loss/total_loss":
             np.testing.assert_allclose(value, expected[f"loss/{name}"], rtol=1e-4, err_msg=name)

@@ -19,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
-    return ParityCase("i_tf1_resnet50_rpn_only_stage1", tmp_path_factory.mktemp("i"))
+    return ParityCase("i_tf1_resnet50_rpn_only_stage1", tmp_path_factory)
 
 
 def test_every_variable_is_in_the_checkpoint(case):
@@ -39,7 +39,7 @@ def test_first_stage(case, number):
 def test_boxes(case, number):
     """As sets: objectness saturates, and scores that differ by rounding alone change places."""
     images, expected = case.images(number), case.expected(number)
-    outputs = serving_outputs(case.network(images), images)
+    outputs = serving_outputs(case.inference(number), images)
 
     assert outputs["num_detections"].numpy() == expected["post/num_detections"]
     got, want = outputs["detection_boxes"].numpy()[0], expected["post/detection_boxes"][0]

@@ -12,8 +12,6 @@ Case a runs by default, the others are slow. What is peculiar to each:
     i       proposals alone: test_case_i.py
 """
 
-import shutil
-
 import pytest
 from parity_case import (
     ParityCase,
@@ -56,9 +54,7 @@ def _names_of(name):
 
 @pytest.fixture(scope="module", params=_marked(CASES))
 def case(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("case")
-    yield ParityCase(request.param, folder)
-    shutil.rmtree(folder)
+    return ParityCase(request.param, tmp_path_factory)
 
 
 def test_every_variable_is_in_the_checkpoint(case):
@@ -92,6 +88,6 @@ def test_detections(case, number):
 
 
 @pytest.mark.parametrize("name", _marked(WITH_LOSSES))
-def test_losses_and_gradients(name, tmp_path, monkeypatch):
-    case = ParityCase(name, tmp_path, is_training=True)
+def test_losses_and_gradients(name, tmp_path_factory, monkeypatch):
+    case = ParityCase(name, tmp_path_factory, is_training=True)
     check_losses_and_gradients(case, _names_of(name), monkeypatch)

@@ -25,12 +25,12 @@ RESNET, INCEPTION = "c_tf1_mask_resnet50_atrous", "d_tf1_mask_inception_v2"
 
 @pytest.fixture(scope="module")
 def tf1(request, tmp_path_factory):
-    return ParityCase(request.param, tmp_path_factory.mktemp("checkpoint"))
+    return ParityCase(request.param, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def tf2(tmp_path_factory):
-    return ParityCase("a_tf2_mask_resnet50", tmp_path_factory.mktemp("checkpoint"))
+    return ParityCase("a_tf2_mask_resnet50", tmp_path_factory)
 
 
 def assert_same_weights(case, path):

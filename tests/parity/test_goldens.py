@@ -3,6 +3,9 @@
 How the goldens were made: make_goldens.py.
 """
 
+import shutil
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,6 +20,8 @@ from object_detection.compat.checkpoint_names import tfod_keys
 from object_detection.compat.outputs import named_losses, serving_outputs
 from object_detection.compat.tf1_names import tf1_names
 from object_detection.config import pipeline_file
+from object_detection.modeling.faster_rcnn import FasterRCNN
+from object_detection.protos import pipeline_pb2
 from object_detection.structures import GroundTruth, Images
 
 QUICK = ("resnet50", "resnet50_keras")
@@ -28,19 +33,24 @@ def _golden(name):
     return pytest.param(name, marks=slow, id=name)
 
 
+class Golden(NamedTuple):
+    """A golden's network with the made weights, read from a checkpoint of TFOD's form."""
+
+    config: pipeline_pb2.TrainEvalPipelineConfig
+    network: FasterRCNN  # built for training, where its inference is the same
+    variables: dict  # {key in the checkpoint: variable}
+    expected: dict  # {name: array}
+
+
 @pytest.fixture(scope="module", params=[_golden(name) for name in NAMES])
-def golden(request):
-    """(name, config, arrays)."""
-    base, _, variant = request.param.partition("+")
+def golden(request, tmp_path_factory):
+    name = request.param
+    base, _, variant = name.partition("+")
     config = pipeline_file.load(FOLDER / "goldens" / f"{base}.config")
     text_format.Merge(VARIANTS.get(variant, ""), config.model.faster_rcnn)
-    with np.load(FOLDER / "goldens" / f"{request.param}.npz") as arrays:
-        return request.param, config, dict(arrays)
-
-
-def _network(name, config, folder, *, is_training):
-    """The network with the made weights, read from a checkpoint of TFOD's form."""
-    network = model_builder.build_network(config.model, is_training)
+    with np.load(FOLDER / "goldens" / f"{name}.npz") as arrays:
+        expected = dict(arrays)
+    network = model_builder.build_network(config.model, is_training=True)
     variables = variables_by_path(network)
     names = tf1_names(list(variables))
     if "_keras" in name:
@@ -49,15 +59,17 @@ def _network(name, config, folder, *, is_training):
     assert names.keys() == variables.keys()
     scales = scales_of(name)
     tensors = {key: weight(key, variables[p].shape, **scales) for p, key in names.items()}
-    prefix = str(folder / "made")
+    folder = tmp_path_factory.mktemp("golden")
     tf.raw_ops.SaveV2(
-        prefix=prefix,
+        prefix=str(folder / "made"),
         tensor_names=list(tensors),
         shape_and_slices=[""] * len(tensors),
         tensors=[tf.constant(tensor) for tensor in tensors.values()],
     )
-    checkpoint_reader.restore(network, prefix)
-    return network, {key: variables[path] for path, key in names.items()}
+    checkpoint_reader.restore(network, str(folder / "made"))
+    shutil.rmtree(folder)
+    keyed = {key: variables[path] for path, key in names.items()}
+    return Golden(config, network, keyed, expected)
 
 
 def _images(config):
@@ -66,9 +78,8 @@ def _images(config):
     return Images(pixels[tf.newaxis], shape[tf.newaxis, :2])
 
 
-def test_detections(golden, tmp_path):
-    name, config, expected = golden
-    network, _ = _network(name, config, tmp_path, is_training=False)
+def test_detections(golden):
+    config, network, _, expected = golden
     images = _images(config)
     outputs = serving_outputs(network(images, all_masks=True), images, raw=True)
 
@@ -110,11 +121,10 @@ def _truth(images):
     )
 
 
-def test_losses_and_gradients(golden, tmp_path):
-    name, config, expected = golden
+def test_losses_and_gradients(golden):
+    config, network, variables, expected = golden
     if not len(expected["gradient/keys"]):
         pytest.skip("has no losses to compare: see make_goldens.py")
-    network, variables = _network(name, config, tmp_path, is_training=True)
     images, seed = _images(config), tf.constant([0, 0])
     with tf.GradientTape() as tape:
         outputs = network(images, _truth(images), training=True, seed=seed)

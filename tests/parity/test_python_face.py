@@ -21,14 +21,14 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("is_training", [False, True])
-def test_a_published_model_through_the_face(tmp_path, is_training):
+def test_a_published_model_through_the_face(tmp_path_factory, is_training):
     """TFOD's shapes, dtypes and numbers, from a checkpoint that TensorFlow itself restores."""
-    case = ParityCase("a_tf2_mask_resnet50", tmp_path, is_training=is_training)
+    case = ParityCase("a_tf2_mask_resnet50", tmp_path_factory, is_training=is_training)
     network = model_builder.build_network(case.config.model, is_training)
     resizer = image_resizer_builder.build(case.config.model.faster_rcnn.image_resizer)
     model = DetectionModel(network, resizer, is_training=is_training)
     checkpoint = tf.train.Checkpoint(**model.restore_from_objects("full"))
-    restored = checkpoint.restore(str(tmp_path / "ckpt-0")).expect_partial()
+    restored = checkpoint.restore(str(case.checkpoint)).expect_partial()
     restored.assert_existing_objects_matched()
     with np.load(case.root / "images.npz") as arrays:
         image = arrays[f"image{0 if is_training else 1}"]
