@@ -1,4 +1,4 @@
-"""`CalibrationConfig` messages -> functions from scores to calibrated scores.
+"""`CalibrationConfig` messages -> functions from scores, or logits, to calibrated ones.
 
 TFOD has no builder for its two sigmoid messages, so their meaning is not settled: refused by name.
 """
@@ -34,7 +34,7 @@ def _temperature(config):
     scaler = config.scaler
     if scaler <= 0:
         raise ConfigError(f"temperature_scaling_calibration.scaler is {scaler}; it must be above 0")
-    return lambda scores: scores / scaler
+    return lambda logits: logits / scaler
 
 
 CALIBRATORS = {
@@ -42,14 +42,15 @@ CALIBRATORS = {
     "class_id_function_approximations": _function_of_class,
     "temperature_scaling_calibration": _temperature,
 }
+# Calibrators of logits, which come before the score converter; the others come after it (TFOD).
+OF_LOGITS = ("temperature_scaling_calibration",)
 
 
 def build(config):
     """[..., C + 1] scores -> calibrated scores; background is calibrated too (TFOD).
 
     Args:
-        config: a `CalibrationConfig` message. Temperatures divide what the score converter gives,
-            so they want the converter IDENTITY (TFOD).
+        config: a `CalibrationConfig` message. Those in `OF_LOGITS` make a function of logits.
 
     Raises:
         ConfigError: a calibrator that is not supported, or has no sense.

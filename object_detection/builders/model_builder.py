@@ -210,7 +210,7 @@ def _roi_stage(config, extractor, is_training):
         config.num_classes,
         share_box=predictor.share_box_across_classes,
         hyperparams=_dense_hyperparams(config, predictor.fc_hyperparams, is_training),
-        dropout=1.0 - predictor.dropout_keep_probability if predictor.use_dropout else 0.0,
+        dropout=1.0 - predictor.dropout_keep_probability if predictor.use_dropout else None,
         name="head",
     )
     miner = None

@@ -21,9 +21,12 @@ def build(config):
             f"max_total_detections ({nms.max_total_detections}): lower the one or raise the other"
         )
     agnostic = nms.use_class_agnostic_nms
-    calibrate = None
+    calibrators = {}
     if config.HasField("calibration_config"):
-        calibrate = calibration_builder.build(config.calibration_config)
+        kind = config.calibration_config.WhichOneof("calibrator")
+        of_logits = kind in calibration_builder.OF_LOGITS
+        place = "calibrate_logits" if of_logits else "calibrate"
+        calibrators[place] = calibration_builder.build(config.calibration_config)
     return DetectionSettings(
         score_converter=config.ScoreConverter.Name(config.score_converter),
         logit_scale=config.logit_scale,
@@ -35,5 +38,5 @@ def build(config):
         class_agnostic=agnostic,
         # A box of each class is judged by itself: there it says nothing.
         max_classes_per_detection=nms.max_classes_per_detection if agnostic else 1,
-        calibrate=calibrate,
+        **calibrators,
     )

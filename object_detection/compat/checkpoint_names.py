@@ -53,7 +53,7 @@ _PYRAMID = (
 _TRUNK = (
     (r"roi_stage/box_trunk/fc1/(kernel|bias)", _CLASSIFIER + "/layer_with_weights-0/{1}"),
     (r"roi_stage/box_trunk/fc1/norm/(\w+)", _CLASSIFIER + "/layer_with_weights-1/{1}"),
-    (r"roi_stage/box_trunk/fc2/(kernel|bias)", _CLASSIFIER + "/layer_with_weights-2/{1}"),
+    (r"roi_stage/box_trunk/fc2/(kernel|bias)", _CLASSIFIER + "/layer_with_weights-{fc2}/{1}"),
 )
 
 
@@ -62,7 +62,8 @@ def tfod_keys(paths, *, dropout=False, upsample=False):
 
     Args:
         paths: all variable paths of one model, the model's own name cut off.
-        dropout: whether the box heads use dropout (it takes a place in TFOD's list of layers).
+        dropout: whether the box heads have a dropout layer (use_dropout), which takes a place in
+            TFOD's list of layers even where it drops nothing.
         upsample: whether the masks are upsampled between their convolutions
             (convolve_then_upsample_masks), which takes a place too.
 
@@ -70,17 +71,27 @@ def tfod_keys(paths, *, dropout=False, upsample=False):
         {path: key}, keys with "model/" and suffix. Paths TFOD has no name for are left out
         (extractors and branches of our own).
     """
-    layers = _layer_numbers(paths)
+    layers = _layer_numbers(set(paths))
     inception = keras_numbers(paths)
     levels = [int(m[1]) for m in (re.match(r"backbone/lateral(\d)/", p) for p in paths) if m]
+    without_statistics = _group_norms(paths)
     keys = {}
     for path in paths:
+        if path in without_statistics:  # TFOD 2.x ignores group_norm: it has no such variables
+            continue
         key = _backbone_key(path, layers, max(levels, default=0))
         key = key or _inception_key(path, inception)
         key = key or _head_key(path, dropout, upsample, paths)
         if key:
             keys[path] = f"model/{key}{SUFFIX}"
     return keys
+
+
+def _group_norms(paths):
+    """The variables of group norms: those of norms that keep no moving statistics."""
+    kept = {p.rsplit("/", 1)[0] for p in paths if p.endswith("/moving_mean")}
+    norms = (p for p in paths if p.endswith(("/gamma", "/beta")))
+    return {path for path in norms if path.rsplit("/", 1)[0] not in kept}
 
 
 def _head_key(path, dropout, upsample, paths):
@@ -94,6 +105,9 @@ def _head_key(path, dropout, upsample, paths):
         if "{dense}" in key:
             place = 1 + dropout + (match[1] is not None)  # flatten, dropout, dense, norm
             return key.replace("{dense}", str(place)).replace("{2}", match[2])
+        if "{fc2}" in key:  # Keras counts layers with weights: a norm between moves the second
+            normed = any(p.startswith("roi_stage/box_trunk/fc1/norm/") for p in paths)
+            return key.replace("{fc2}", str(1 + normed)).replace("{1}", match[1])
         return _fill(key, match)
     return None
 
@@ -155,10 +169,17 @@ def _layer_numbers(paths):
         for block in sorted(blocks, key=_block_order):
             projected = any(p.startswith(f"{root}/{block}/shortcut/") for p in paths)
             order += _block_layers(block, projected)
+        # A base network with the config's hyper-parameters may have no norms; nor does it count
+        # them then.
+        order = [row for row in order if row[1] == "conv" or _is_normed(f"{root}/{row[0]}", paths)]
         for number, (unit, kind) in enumerate(order):
             conv, norm = numbers.get(unit, (None, None))
             numbers[unit] = (number, norm) if kind == "conv" else (conv, number)
     return numbers
+
+
+def _is_normed(layer, paths):
+    return f"{layer}/moving_mean" in paths
 
 
 def _block_order(block):

@@ -20,6 +20,7 @@ from object_detection.compat.variable_names import names_of
 GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _COUNTER = "save_counter"
 _WEIGHTED = "layer_with_weights-"
+_TOP_LATERAL = "backbone/lateral5/kernel"
 
 
 class TfodForm(NamedTuple):
@@ -38,6 +39,8 @@ def form_of(network) -> TfodForm | None:
     paths = set(names.paths)
     if set(names.keys) != paths or set(names.variables) != paths:
         return None
+    if any(p.startswith("backbone/lateral") for p in paths) and _TOP_LATERAL not in paths:
+        return None  # TFOD builds, and stores, conv5 below lower pyramids too
     layers = keras_layers.positions(paths)
     for container, numbers in _containers(names.keys.values()).items():
         if numbers != set(range(len(layers.get(container, ())))):

@@ -12,11 +12,12 @@ _PROPOSAL = "model/_feature_extractor_for_proposal_features"
 _CLASSIFIER = "model/_feature_extractor_for_box_classifier_features"
 _RPN_CONV = "model/_first_stage_box_predictor_first_conv"
 
-# One letter a layer: W has weights, o has none.
-_STEM = "ooWWoo"  # input, padding, convolution, norm, activation, pool
-_PROJECTED = "WWoWWoWWWWoo"  # two units; shortcut, convolution, their norms; sum, activation
-_PLAIN = "WWoWWoWWoo"
-_DENSE_TRUNK = "oWWWo"  # flatten, dense, norm, dense, reshape
+# One letter a layer: C a layer with weights, N a norm, which may have none, o one without weights.
+_STEM = "ooCNoo"  # input, padding, convolution, norm, activation, pool
+_PROJECTED = "CNoCNoCCNNoo"  # two units; shortcut, convolution, their norms; sum, activation
+_PLAIN = "CNoCNoCNoo"
+_DENSE_TRUNK = "oCNCo"  # flatten, dense, norm, dense, reshape
+_RPN = "CNo"
 
 
 def positions(paths) -> dict[str, list[int]]:
@@ -30,23 +31,29 @@ def positions(paths) -> dict[str, list[int]]:
         What has no such numbers is left out.
     """
     pyramid = any(path.startswith("backbone/lateral") for path in paths)
-    normed = any(f"rpn/head/conv/{leaf}" in paths for leaf in ("gamma", "beta", "moving_mean"))
-    layers = {_RPN_CONV: "WWo" if normed else "Woo"}
+    layers = {_RPN_CONV: _with_norms(_RPN, "rpn/head/conv/", paths)}
     blocks = _resnet_blocks(paths, "backbone/resnet")
     if blocks:
-        layers[_PROPOSAL + ("/classification_backbone" if pyramid else "")] = _STEM + blocks
+        network = _PROPOSAL + ("/classification_backbone" if pyramid else "")
+        layers[network] = _with_norms(_STEM + blocks, "backbone/resnet/", paths)
     blocks = _resnet_blocks(paths, "roi_stage")
     if blocks:
-        layers[_CLASSIFIER] = "o" + blocks
+        layers[_CLASSIFIER] = _with_norms("o" + blocks, "roi_stage/conv", paths)
     elif "roi_stage/box_trunk/fc1/kernel" in paths:
-        layers[_CLASSIFIER] = _DENSE_TRUNK
+        layers[_CLASSIFIER] = _with_norms(_DENSE_TRUNK, "roi_stage/box_trunk/", paths)
     places = {
-        name: [place for place, letter in enumerate(letters) if letter == "W"]
+        name: [place for place, letter in enumerate(letters) if letter == "C"]
         for name, letters in layers.items()
     }
     networks = {"backbone": _PROPOSAL, "roi_stage": _CLASSIFIER}
     inception = {networks[root]: numbers for root, numbers in keras_places(paths).items()}
     return {**places, **inception}
+
+
+def _with_norms(letters, start, paths):
+    """The letters with those of norms made C or o: whether the layers at `start` have norms."""
+    normed = any(p.startswith(start) and p.endswith("/moving_mean") for p in paths)
+    return letters.replace("N", "C" if normed else "o")
 
 
 def _resnet_blocks(paths, root):

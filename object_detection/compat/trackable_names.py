@@ -9,7 +9,8 @@ writes each variable once: under TFOD's names where all of a network have one, e
 import tensorflow as tf
 
 from object_detection.compat.checkpoint_map import variables_by_path
-from object_detection.compat.checkpoint_names import SUFFIX, tfod_keys
+from object_detection.compat.checkpoint_names import SUFFIX
+from object_detection.compat.variable_names import names_of
 
 _PROPOSALS = "_feature_extractor_for_proposal_features"
 _ROOT = "model/"
@@ -76,9 +77,7 @@ def children_of(network, *, extractors_only=False):
 
 def keys_of(network):
     """{path: TFOD's name below the model, "a/b/kernel"}; without those that TFOD has not got."""
-    stage = network.roi_stage
-    dropout = stage is not None and bool(stage.head.dropout)
-    keys = tfod_keys(list(variables_by_path(network)), dropout=dropout)
+    keys = names_of(network).keys
     return {path: key.removeprefix(_ROOT).removesuffix(SUFFIX) for path, key in keys.items()}
 
 

@@ -77,19 +77,23 @@ def names_of(network) -> VariableNames:
     """The names of a network's variables; tables lack what TFOD has not got."""
     paths = list(variables_by_path(network))
     stage, masks = getattr(network, "roi_stage", None), getattr(network, "mask_stage", None)
-    dropout = stage is not None and bool(stage.head.dropout)
+    dropout = stage is not None and stage.head.dropout is not None
     upsample = masks is not None and masks.head.settings.convolve_then_upsample
     keys = tfod_keys(paths, dropout=dropout, upsample=upsample)
-    variables = variable_names(paths, upsample=upsample)
+    trunk_norm = getattr(getattr(getattr(stage, "trunk", None), "fc1", None), "norm", None)
+    is_sync = trunk_norm is not None and trunk_norm.kind == "sync"
+    variables = variable_names(paths, upsample=upsample, sync_trunk_norm=is_sync)
     return VariableNames(tuple(paths), keys, variables, tf1_names(paths))
 
 
-def variable_names(paths, *, upsample=False) -> dict[str, str]:
+def variable_names(paths, *, upsample=False, sync_trunk_norm=False) -> dict[str, str]:
     """What TFOD 2.x calls each variable.
 
     Args:
         paths: all variable paths of one model, the model's own name cut off.
         upsample: whether the masks are upsampled between their convolutions.
+        sync_trunk_norm: whether the norm of the dense box trunk, the one layer whose name Keras
+            makes of its class, is a sync_batch_norm.
 
     Returns:
         {path: name}. Paths TFOD has no name for are left out.
@@ -110,6 +114,8 @@ def variable_names(paths, *, upsample=False) -> dict[str, str]:
             name = norm if leaf in _NORM_LEAVES else own
             if match and name:
                 name = _filled(name, match.groups(), lowest)
+                if sync_trunk_norm and name == "freezable_batch_norm":
+                    name = "freezable_sync_batch_norm"
                 if layer == last_conv:
                     name = re.sub(r"_(conv2d|batchnorm)_\d+$", r"_upsample_\1", name)
                 names[path] = f"{name}/{leaf}"

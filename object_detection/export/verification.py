@@ -20,6 +20,14 @@ from object_detection.ops import paste
 # image's border reads the last row of the features or zeros (TFOD): so many may differ.
 _TIES = 0.02
 _AT_THE_BORDER = 2  # where there are at least ten times as many
+# The same choice is made among proposals, of which this part may be others.
+_OTHER_PROPOSALS = 0.1
+_PROPOSAL_REACH = 10  # tolerances between a proposal and its partner: most are no detections
+_BORDER = 1e-4  # of the image's side
+_ADVICE = (
+    ". Verify with a photograph of your own to see whether it answers otherwise there as well "
+    "(--test_image=FILE), or export without this check (--verify=false)"
+)
 
 
 class Tolerance(NamedTuple):
@@ -184,6 +192,7 @@ def compare(signatures, wanted, tolerance, more_allowed=False):
             raise VerificationError(
                 f"{name} of the written model does not answer as the checkpoint's model does: "
                 + "; ".join(faults)
+                + _ADVICE
             )
 
 
@@ -246,18 +255,61 @@ def _is_replaced(k, wanted, others, tolerance):
 
 
 def _differences_of_proposals(got, wanted, tolerance):
-    """The scores of all proposals in ascending order, which tell where nothing is detected."""
+    """What is different in the scores of all proposals, which tell where nothing is detected.
+
+    Proposals are paired by what they are, box and scores, not by their rows: one that rounding
+    chose in place of another moves all rows after it.
+    """
     name = "raw_detection_scores"
     if name not in got or name not in wanted:
         return []
-    best = [np.sort(x[name][0, :, 1:].max(-1)) for x in (got, wanted)]
-    if best[0].shape != best[1].shape:
-        return [f"{len(best[0])} proposals instead of {len(best[1])}"]
-    off = np.abs(best[0] - best[1])
-    # A proposal that is another shifts those of higher scores by one; some end on the border.
-    if np.quantile(off, 0.9) > 10 * tolerance.scores:
-        return [f"the proposals' scores differ by up to {off.max():.4f}"]
+    scores = [x[name][0, :, 1:] for x in (got, wanted)]
+    boxes = [x["raw_detection_boxes"][0] for x in (got, wanted) if "raw_detection_boxes" in x]
+    count = len(scores[1])
+    if len(scores[0]) != count:
+        return [f"{len(scores[0])} proposals instead of {count}"]
+    boxes = boxes if len(boxes) == len(scores) else [np.zeros((count, 4), np.float32)] * 2
+    reach = _PROPOSAL_REACH * tolerance.boxes, _PROPOSAL_REACH * tolerance.scores
+    others, lost = _without_partner(boxes, scores, reach)
+    # A box inside the image that is there again is the same proposal: its scores are wrong.
+    inside = [
+        k for k in lost if (boxes[1][k] > _BORDER).all() and (boxes[1][k] < 1 - _BORDER).all()
+    ]
+    off = [
+        np.abs(scores[0][j] - scores[1][k]).max()
+        for k in inside
+        for j in others
+        if np.abs(boxes[0][j] - boxes[1][k]).max() <= FLOAT32.boxes
+    ]
+    if off:
+        return [f"the scores of {len(off)} of {count} proposals differ by up to {max(off):.4f}"]
+    if len(lost) > _OTHER_PROPOSALS * count:
+        best = scores[1][lost].max()
+        return [f"{len(lost)} of {count} proposals have no partner (of scores up to {best:.4f})"]
     return []
+
+
+def _without_partner(boxes, scores, reach):
+    """The rows that have no partner, each row being the partner of one other at most.
+
+    Args:
+        boxes: two arrays [n, 4].
+        scores: two arrays [n, C].
+        reach: the largest differences of partners' boxes and scores.
+
+    Returns:
+        The rows of the first arrays, and of the second.
+    """
+    free, lost = np.ones(len(scores[0]), bool), []
+    for k in range(len(scores[1])):
+        near = free & (np.abs(boxes[0] - boxes[1][k]).max(-1) <= reach[0])
+        rows = np.flatnonzero(near)
+        off = np.abs(scores[0][rows] - scores[1][k]).max(-1)
+        if len(rows) and off.min() <= reach[1]:
+            free[rows[off.argmin()]] = False
+        else:
+            lost.append(k)
+    return np.flatnonzero(free), lost
 
 
 def _differences_of_masks(got, default):

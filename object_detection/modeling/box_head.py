@@ -15,7 +15,8 @@ class BoxHead(keras.layers.Layer):
         share_box: one box for all classes instead of one each.
         hyperparams: `Hyperparams` of the two dense layers. They have no activation, and a bias
             where they have no norm (TFOD's TF2 models never have one).
-        dropout: fraction of the mean features dropped while training; 0 for none.
+        dropout: fraction of the mean features dropped while training; None without use_dropout. At
+            0 nothing is dropped, but the layer takes a place in the names of TFOD's checkpoints.
 
     Call arguments:
         features: [B, R, s, s, channels].
@@ -25,7 +26,7 @@ class BoxHead(keras.layers.Layer):
         `BoxOutput`: logits [B, R, C + 1] and deltas [B, R, C or 1, (ty, tx, th, tw)].
     """
 
-    def __init__(self, num_classes, *, share_box, hyperparams=DEFAULTS, dropout=0.0, **kwargs):
+    def __init__(self, num_classes, *, share_box, hyperparams=DEFAULTS, dropout=None, **kwargs):
         super().__init__(**kwargs)
         self.dropout = dropout
         self.num_boxes = 1 if share_box else num_classes

@@ -62,6 +62,7 @@ class DetectionSettings(NamedTuple):
     class_agnostic: bool
     max_classes_per_detection: int
     calibrate: Callable | None = None  # scores [..., C + 1] -> calibrated ones
+    calibrate_logits: Callable | None = None  # the same of logits, before they are converted
     classes: tuple = ()  # the only ones (1..C) that are detected; none named: all
 
 
@@ -331,9 +332,10 @@ class RoiStage(keras.layers.Layer):
             `Detections` without masks.
         """
         settings = self.detection
-        scores = losses.score_converter(settings.score_converter, settings.logit_scale)(
-            output.class_logits
-        )
+        logits = output.class_logits
+        if settings.calibrate_logits is not None:
+            logits = settings.calibrate_logits(logits)
+        scores = losses.score_converter(settings.score_converter, settings.logit_scale)(logits)
         if settings.calibrate is not None:
             scores = settings.calibrate(scores)
         decoded = box_coder.decode(output.deltas, proposals.boxes[:, :, tf.newaxis])

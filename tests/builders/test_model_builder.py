@@ -97,7 +97,7 @@ def test_dropout_of_the_heads():
     network = network_of(predictor("use_dropout: true dropout_keep_probability: 0.25"))
     assert network.roi_stage.head.dropout == 0.75
     assert_trains(network)
-    assert network_of(predictor("dropout_keep_probability: 0.25")).roi_stage.head.dropout == 0
+    assert network_of(predictor("dropout_keep_probability: 0.25")).roi_stage.head.dropout is None
 
 
 def test_hyperparams_of_each_head_are_its_own():

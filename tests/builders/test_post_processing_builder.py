@@ -47,4 +47,9 @@ def test_more_of_a_class_than_in_all_is_refused():
 
 def test_a_calibration_goes_with_the_scores():
     settings = built("calibration_config { temperature_scaling_calibration { scaler: 4 } }")
-    assert settings.calibrate(2.0) == 0.5
+    assert settings.calibrate is None
+    assert settings.calibrate_logits(2.0) == 0.5
+    points = "x_y_pairs { x_y_pair { x: 0 y: 0 } x_y_pair { x: 1 y: 0.5 } }"
+    settings = built(f"calibration_config {{ function_approximation {{ {points} }} }}")
+    assert settings.calibrate_logits is None
+    assert settings.calibrate(0.5) == 0.25

@@ -46,7 +46,7 @@ def test_the_same_in_another_order_is_the_same():
         ),
         ({"num_detections": np.float32([2])}, "2 detections instead of 3"),
         ({"detection_boxes": np.full([1, 3, 4], np.nan, np.float32)}, "is not finite"),
-        ({"raw_detection_scores": np.zeros([1, 2, 3], np.float32)}, "proposals' scores differ"),
+        ({"raw_detection_scores": np.zeros([1, 2, 3], np.float32)}, "2 of 2 proposals have no"),
         ({"raw_detection_scores": np.zeros([1, 5, 3], np.float32)}, "5 proposals instead of 2"),
     ],
 )
@@ -94,3 +94,53 @@ def test_agreement_in_numbers():
     assert found == {
         "detections": 3, "found_again": 2, "mean_box_iou": 1.0, "largest_score_change": 0.02
     }  # fmt: skip
+
+
+def proposals(count=64):
+    """The scores and boxes of proposals, best first, one beside the other."""
+    best = np.linspace(0.95, 0.01, count, dtype=np.float32)
+    scores = np.stack([1 - best, best, np.zeros_like(best)], -1)
+    left = np.linspace(0.1, 0.6, count, dtype=np.float32)
+    boxes = np.stack([left, left, left + 0.2, left + 0.3], -1)
+    return {"raw_detection_scores": scores[np.newaxis], "raw_detection_boxes": boxes[np.newaxis]}
+
+
+def exchanged(rows, score, place):
+    """Proposals of which one is another, in its own place among the ordered rows."""
+    scores, boxes = (rows[name][0] for name in ("raw_detection_scores", "raw_detection_boxes"))
+    scores = np.insert(scores[1:], place, [1 - score, score, 0], axis=0)
+    boxes = np.insert(boxes[1:], place, [0.7, 0.05, 0.9, 0.3], axis=0)
+    return {"raw_detection_scores": scores[np.newaxis], "raw_detection_boxes": boxes[np.newaxis]}
+
+
+def test_a_proposal_that_rounding_exchanged_is_no_difference():
+    rows = proposals()
+    turned = {name: value[:, ::-1] for name, value in rows.items()}
+    one = exchanged(rows, 0.4, 37)  # moves 37 rows by one
+    for got in (rows, turned, one):
+        compared(answer(**got), answer(**rows))
+    without_boxes = {"raw_detection_scores": one["raw_detection_scores"]}
+    compared(answer(**without_boxes), answer(**rows))
+
+
+@pytest.mark.parametrize("row", [0, 20, 63])
+def test_a_proposal_that_is_scored_otherwise_is_a_difference(row):
+    """One of 64 is enough: it is the same box."""
+    rows = proposals()
+    scores = rows["raw_detection_scores"].copy()
+    scores[0, row, 1:] += [0, 0.2]
+    with pytest.raises(verification.VerificationError) as fault:
+        compared(answer(**rows | {"raw_detection_scores": scores}), answer(**rows))
+    text = str(fault.value)
+    assert "the scores of 1 of 64 proposals differ by up to 0.2000" in text
+    assert "--test_image=FILE" in text and "--verify=false" in text
+
+
+def test_too_many_exchanged_proposals_are_a_difference():
+    got = rows = proposals()
+    for number in range(7):  # six are a tenth
+        if number == 6:
+            compared(answer(**got), answer(**rows))
+        got = exchanged(got, 0.4 + number / 100, 30)
+    with pytest.raises(verification.VerificationError, match="7 of 64 proposals have no partner"):
+        compared(answer(**got), answer(**rows))

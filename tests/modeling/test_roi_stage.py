@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
 from tiny_models import truth_of
 
+from object_detection.builders import post_processing_builder
 from object_detection.export.portable import PortableCropper
 from object_detection.modeling import roi_stage
 from object_detection.modeling.roi_stage import DetectionSettings, RoiStage, SamplingSettings
 from object_detection.ops.losses import HardExampleMiner
+from object_detection.protos import post_processing_pb2
 from object_detection.structures import BoxOutput, Proposals, Rois
 
 SETTINGS = DetectionSettings(
@@ -112,6 +115,20 @@ def test_scores_are_calibrated_before_suppression():
     assert found.classes.numpy().tolist() == [[1, 2, 2, 0]]
     np.testing.assert_allclose(found.raw_scores, [[[0.8, 0.3, 0.9], [0.5, 0.9, 0.6]]], rtol=1e-5)
     np.testing.assert_allclose(found.multiclass_scores[0, 0], [0.5, 0.9, 0.6], rtol=1e-5)
+
+
+def test_a_temperature_divides_the_logits():
+    """softmax([0, 4, 1] / 2) is [e^0, e^2, e^.5] / 10.0378, whatever the order of columns."""
+    text = "score_converter: SOFTMAX calibration_config {"
+    text += " temperature_scaling_calibration { scaler: 2 } }"
+    processing = text_format.Parse(text, post_processing_pb2.PostProcessing())
+    output, proposals = proposals_and_output()
+    output = output._replace(class_logits=tf.constant([[[0.0, 4, 1], [0.0, 4, 1]]]))
+    stage = stage_of(detection=post_processing_builder.build(processing))
+    found = stage.detect(output, proposals, [[64, 64]])
+    want = [0.0996, 0.7361, 0.1643]
+    np.testing.assert_allclose(found.raw_scores[0], [want, want], atol=5e-5)
+    np.testing.assert_allclose(found.multiclass_scores[0, 0], want, atol=5e-5)
 
 
 @pytest.mark.parametrize(
