@@ -7,11 +7,23 @@ import math
 
 import numpy as np
 
-from object_detection.annotations.record import Category, Finding, Polygons, Union
+from object_detection.annotations.files import shortened
+from object_detection.annotations.record import (
+    IGNORE_CLASS,
+    Category,
+    Finding,
+    Polygons,
+    Union,
+)
 from object_detection.annotations.report import SKIPPED_OBJECT
 
 BOX_AS_MASK = "drawn as a box: where masks are written, its mask is the whole box"
+IGNORED = (
+    f"an ignore region, written as class '{IGNORE_CLASS}', which the label map does not have: "
+    f'give both readers of the config neutral_class: "{IGNORE_CLASS}"'
+)
 FARTHEST = 1e6  # pixels
+LONGEST_CLASS_NAME = 1000  # letters
 SAGITTA = 0.02  # pixels by which a chord may leave its arc
 TICKED = ("true", "1", "yes", "on")
 FLAGS = {
@@ -35,8 +47,42 @@ def number(value):
     except (TypeError, ValueError, OverflowError):
         read = math.nan
     if not abs(read) <= FARTHEST:
-        raise NoObject(f"a coordinate is {str(value)[:40]!r}, which is no place in an image")
+        raise NoObject(f"a coordinate is {shortened(value)}, which is no place in an image")
     return read
+
+
+def class_name(value: object, missing: str) -> str:
+    """Return the class that a tool states for an object.
+
+    Args:
+        value: as the tool's file has it; numbers are taken as texts.
+        missing: what to say where there is none.
+
+    Raises:
+        NoObject: no class, or a value that is no name.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise NoObject(missing)
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise NoObject(f"the class is {shortened(value)}, not a text")
+    name = str(value).strip()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise NoObject("the class contains half a character (a lone surrogate)") from None
+    if "\0" in name or len(name) > LONGEST_CLASS_NAME:
+        raise NoObject(f"the class is no name: {shortened(name)}")
+    return name
+
+
+def size_of(height: object, width: object) -> tuple[int, int] | None:
+    """Return the (height, width) in pixels that a file states; None where they are no size."""
+    try:
+        size = number(height), number(width)
+    except NoObject:
+        return None
+    whole = all(side.is_integer() and side > 0 for side in size)
+    return (int(size[0]), int(size[1])) if whole else None
 
 
 def points_of(stated):
@@ -46,7 +92,7 @@ def points_of(stated):
         if isinstance(point, dict):
             point = (point.get("x"), point.get("y"))
         if not isinstance(point, list | tuple) or len(point) < 2:
-            raise NoObject(f"a point is {str(point)[:40]!r}, not x and y")
+            raise NoObject(f"a point is {shortened(point)}, not x and y")
         points.append((number(point[0]), number(point[1])))
     return points
 
@@ -196,4 +242,4 @@ def _bare(name):
 def categories(images, declared=()):
     """The classes of a data set without numbers, by name: those declared and those used."""
     used = {found.class_name for image in images for found in image.objects}
-    return tuple(Category(name) for name in sorted(used | set(declared)))
+    return tuple(Category(name) for name in sorted((used | set(declared)) - {IGNORE_CLASS}))

@@ -8,6 +8,7 @@ What an EXIF tag wants turned is turned (`image_turning.py`).
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ _PNG_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 AS_IT_LIES = (
     "its EXIF orientation left out: the annotation states the size of the pixels as they lie"
 )
+
+# What Pillow raises of broken files. UnidentifiedImageError is an OSError.
+_FAULTS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 class ImageFault(ValueError):
@@ -57,8 +61,27 @@ def prepare(encoded, drawn_on=None):
         raise
     except UnidentifiedImageError:
         raise ImageFault("the file is not an image of a known format") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except _FAULTS as error:
         raise ImageFault(f"the image cannot be decoded: {error}") from None
+
+
+def sizes(source: Path | bytes) -> set[tuple[int, int]]:
+    """Return the (height, width) that an image may have been annotated in, read from its header.
+
+    Args:
+        source: path of a file, or the bytes of one.
+
+    Returns:
+        The size of the pixels as they lie in the file and, where an EXIF tag turns the image by a
+        quarter, that of the image upright. Empty: no image.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            lies = image.height, image.width
+            turned = image_turning.orientation(image) in image_turning.QUARTER_TURNS
+            return {lies, lies[::-1]} if turned else {lies}
+    except _FAULTS:
+        return set()
 
 
 def _stored(image, encoded, drawn_on):

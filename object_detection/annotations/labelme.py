@@ -9,9 +9,10 @@ import math
 from functools import partial
 from pathlib import Path
 
-from object_detection.annotations import drawn, files, labelme_xml
+from object_detection.annotations import drawn, files, image_file, labelme_xml
 from object_detection.annotations.drawn import NoObject
 from object_detection.annotations.record import (
+    IGNORE_CLASS,
     AnnotatedImage,
     AnnotatedObject,
     AnnotationError,
@@ -19,11 +20,12 @@ from object_detection.annotations.record import (
     EncodedBitmap,
     Finding,
 )
-from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE
+from object_detection.annotations.report import DERIVED, LEFT_OUT, NOTED, SKIPPED_IMAGE
 
 POLYGONS = ("polygon", "oriented_rectangle", "rotation", "quadrilateral")
 WITHOUT_AREA = ("point", "points", "line", "linestrip", "line_strip")
-NO_CLASSES = ("_background_", "__ignore__")  # labelme's own words for what is no object
+# labelme's own words: for what is no class, and for regions that are neither learned nor evaluated.
+BACKGROUND, IGNORE = "_background_", "__ignore__"
 
 
 def read(data_dir, image_dir=None):
@@ -63,7 +65,9 @@ def read(data_dir, image_dir=None):
         raise AnnotationError(fault or f"{data_dir}: no labelme file (JSON with 'shapes') is there")
     if not Path(data_dir).is_file():
         findings += _unlabelled(folder, images)
-    return AnnotationSet(str(data_dir), drawn.categories(images), tuple(images), tuple(findings))
+    ignores = any(each.class_name == IGNORE_CLASS for image in images for each in image.objects)
+    categories = drawn.categories(images)
+    return AnnotationSet(str(data_dir), categories, tuple(images), tuple(findings), ignores)
 
 
 def _of_file(path, key, folder, findings):
@@ -78,7 +82,8 @@ def _of_file(path, key, folder, findings):
 
 def _unlabelled(folder, images):
     """Images that nobody has opened in labelme: whether they show objects is not known."""
-    known = {image.path for image in images}
+    # A file in whose place the image inside the JSON is taken has been annotated too.
+    known = {image.path or folder.root / image.filename for image in images}
     return [
         Finding(
             NOTED, "image without annotations: left out", files.relative_name(path, folder.root)
@@ -90,18 +95,26 @@ def _unlabelled(folder, images):
 
 def _image(content, path, key, folder, findings):
     """One JSON as an `AnnotatedImage`; what its shapes have wrong goes to `findings`."""
-    stated = str(content.get("imagePath") or "").strip()
-    found = folder.find(stated, beside=path.parent) if stated else None
-    if found is None:  # renamed since: labelme names the JSON after the image
-        found = folder.find(f"{path.stem}.jpg", beside=path.parent, any_suffix=True)
-    encoded = None
-    if found is None and content.get("imageData"):
-        encoded = _embedded(content["imageData"], key, findings)
-    if encoded is None and found is None:
-        found = path.parent / (files.name_parts(stated) or (f"{path.stem}.jpg",))[-1]
-    suffix = Path((files.name_parts(stated) or (".jpg",))[-1]).suffix
-    name = files.relative_name(found, folder.root) if found else f"{Path(key).with_suffix(suffix)}"
-    size = content.get("imageHeight"), content.get("imageWidth")
+    stated = content.get("imagePath")
+    size = drawn.size_of(content.get("imageHeight"), content.get("imageWidth"))
+    found = _file(stated, path, key, folder, findings)
+    encoded = _embedded(content.get("imageData"), found is None, key, findings)
+    if found and encoded and _is_better(encoded, found, size):
+        reason = (
+            "the image inside the JSON (imageData) is taken: the file is no image, or has another "
+            "size than the JSON states"
+        )
+        findings.append(Finding(NOTED, reason, f"{key}: {found.name}"))
+        found = None
+    parts = files.name_parts(stated) if files.name_fault(stated) is None else ()
+    if found is None and encoded is None:
+        name = parts[-1] if parts and _names_image(parts[-1]) else f"{path.stem}.jpg"
+        found = path.parent / name
+    if found is not None:
+        name, encoded = files.relative_name(found, folder.root), None
+    else:
+        suffix = Path(parts[-1]).suffix if parts and _names_image(parts[-1]) else ".png"
+        name = f"{Path(key).with_suffix(suffix)}"
     return AnnotatedImage(
         key=key,
         source_id=name,
@@ -109,23 +122,69 @@ def _image(content, path, key, folder, findings):
         objects=_objects(content["shapes"], key, findings),
         path=found,
         encoded=encoded,
-        stated_size=size if all(isinstance(side, int) for side in size) else None,
+        stated_size=size,
     )
 
 
-def _embedded(text, key, findings):
-    """The image that stands in the JSON itself; None if it cannot be read."""
-    try:
-        return base64.b64decode(text.partition("base64,")[2] or text)
-    except (AttributeError, ValueError, binascii.Error):
-        findings.append(Finding(NOTED, "the image inside the JSON (imageData) is broken", key))
+def _is_better(encoded, path, size):
+    """Whether the image inside a JSON is the one that was annotated, and not the file."""
+    of_file, of_encoded = image_file.sizes(path), image_file.sizes(encoded)
+    if not (of_file and of_encoded):
+        return bool(of_encoded)
+    return size is not None and size not in of_file and size in of_encoded
+
+
+def _names_image(name):
+    """Whether a file name ends as those of images do."""
+    return Path(name).suffix.lower() in files.IMAGE_SUFFIXES
+
+
+def _file(stated, path, key, folder, findings):
+    """The image file of a JSON, by `imagePath` or by the JSON's own name; None without one.
+
+    A file that is no image is passed over where the JSON's own name leads to one that is.
+    """
+    named = folder.find(stated, beside=path.parent) if isinstance(stated, str) else None
+    if named is not None and image_file.sizes(named):
+        return named
+    # Renamed since, or badly named: labelme calls the JSON after the image.
+    twin = folder.find(f"{path.stem}.jpg", beside=path.parent, any_suffix=True)
+    if named is None:
+        return twin
+    findings.append(Finding(NOTED, "imagePath names a file that is no image", f"{key}: {stated}"))
+    if twin is not None and twin != named and image_file.sizes(twin):
+        return twin
+    return named if _names_image(named.name) else None
+
+
+def _embedded(text, needed, key, findings):
+    """The bytes of the image inside the JSON itself; None where there is none, or no image.
+
+    Args:
+        text: `imageData`.
+        needed: whether there is no file in its place; then a broken one is a finding.
+        key: what a report calls the JSON.
+        findings: takes in the finding.
+    """
+    if not text:
         return None
+    try:
+        encoded = base64.b64decode(text.partition("base64,")[2] or text)
+    except (AttributeError, TypeError, ValueError, binascii.Error):
+        encoded = None
+    if encoded is None and needed:
+        findings.append(Finding(NOTED, "the image inside the JSON (imageData) is broken", key))
+    return encoded
 
 
 def _objects(shapes, key, findings):
     members = []
     for place, shape in enumerate(shapes):
         shape_key = f"{key} shape {place + 1}"
+        if isinstance(shape, dict) and shape.get("label") == BACKGROUND:
+            reason = f"labeled '{BACKGROUND}', which is labelme's word for no class"
+            findings.append(Finding(LEFT_OUT, reason, shape_key))
+            continue
         found = drawn.attempt(partial(_object, shape, shape_key, findings), shape_key, findings)
         if found:
             members.append((shape.get("group_id"), found))
@@ -134,11 +193,7 @@ def _objects(shapes, key, findings):
 
 def _object(shape, key, findings):
     """One shape as an `AnnotatedObject`; raises `NoObject`."""
-    label = str(shape.get("label") or "").strip()
-    if not label:
-        raise NoObject("the shape has no label")
-    if label in NO_CLASSES:
-        raise NoObject(f"labelled '{label}', which is labelme's word for no object")
+    label = drawn.class_name(shape.get("label"), "the shape has no label")
     kind = str(shape.get("shape_type") or "polygon").lower()
     points = shape.get("points") or []
     if kind in WITHOUT_AREA:
@@ -156,7 +211,13 @@ def _object(shape, key, findings):
         mask = _mask(shape, points)
     else:
         raise NoObject(f"labelme's shapes do not include '{kind}'")
-    attributes = {**(shape.get("attributes") or {}), **(shape.get("flags") or {})}
+    if label == IGNORE:
+        label = IGNORE_CLASS
+        findings.append(Finding(DERIVED, drawn.IGNORED, key))
+    stated = (shape.get(name) for name in ("attributes", "flags"))
+    attributes = {
+        name: value for each in stated if isinstance(each, dict) for name, value in each.items()
+    }
     attributes.setdefault("difficult", shape.get("difficult"))
     return AnnotatedObject(key, label, box, mask, **drawn.flags_of(attributes))
 

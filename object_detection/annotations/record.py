@@ -10,6 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Class text of the ignore regions in records: neither learned from nor evaluated where the reader
+# of the records names it as its `neutral_class`. It is no entry of the label map.
+IGNORE_CLASS = "__ignore__"
+
 
 class AnnotationError(ValueError):
     """An annotation file that cannot be used at all; the sentence says which and why."""
@@ -153,3 +157,4 @@ class AnnotationSet(NamedTuple):
     categories: tuple[Category, ...]
     images: tuple[AnnotatedImage, ...]
     findings: tuple[Finding, ...] = ()
+    has_ignore_regions: bool = False  # objects of the class `IGNORE_CLASS`

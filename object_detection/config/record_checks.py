@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from object_detection.annotations.record import IGNORE_CLASS
 from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
 from object_detection.protos import input_reader_pb2
 from object_detection.utils import text_proto
@@ -209,6 +210,11 @@ def _unknown_texts(looked_at, at, reader, class_ids):
     meant = sorted(f'"{name}"' for name in close)
     has = f"Close to these in the map: {listed(meant)}" if meant else ""
     known = has or f"The map has {listed([f'{chr(34)}{name}{chr(34)}' for name in class_ids])}"
+    if IGNORE_CLASS in unknown:
+        known += (
+            f'. Objects of "{IGNORE_CLASS}" are ignore regions: give the reader neutral_class: '
+            f'"{IGNORE_CLASS}"'
+        )
     yield Finding(
         at,
         f"holds objects of classes that {reader.label_map_path} lacks: {shown} in the first "

@@ -9,7 +9,12 @@ from absl import flags
 
 from object_detection.annotations import conversion, data_set, files, label_ids, stored_masks
 from object_detection.annotations.example_features import Settings
-from object_detection.annotations.record import AnnotationError, AnnotationSet, Finding
+from object_detection.annotations.record import (
+    IGNORE_CLASS,
+    AnnotationError,
+    AnnotationSet,
+    Finding,
+)
 from object_detection.annotations.record_writer import ShardedRecords
 from object_detection.annotations.report import DERIVED, NOTED
 from object_detection.annotations.workers import WorkerDied
@@ -203,7 +208,11 @@ def convert(splits, options):
         label_ids.from_annotations([split.found for split in splits]),
         given=bool(options.label_map_path),
     )
-    settings = Settings(labels.ids, options.include_masks, options.mask_storage)
+    ids = dict(labels.ids)
+    if any(split.found.has_ignore_regions for split in splits):
+        # Ignore regions have a number of their own, after those of the label map.
+        ids.setdefault(IGNORE_CLASS, max(ids.values(), default=0) + 1)
+    settings = Settings(ids, options.include_masks, options.mask_storage)
     reports = []
     for split in _divided(splits, options):
         images = split.found.images

@@ -27,7 +27,12 @@ from object_detection.annotations import (
     voc_masks,
     yolo,
 )
-from object_detection.annotations.record import AnnotationError, AnnotationSet, MaskFile
+from object_detection.annotations.record import (
+    IGNORE_CLASS,
+    AnnotationError,
+    AnnotationSet,
+    MaskFile,
+)
 from object_detection.first_steps import formats
 
 LOOKED_AT = 300  # images whose objects give the figures
@@ -73,6 +78,7 @@ class Facts(NamedTuple):
     most_objects: int  # in one image
     masks: float  # share of the objects with a mask
     labels: label_ids.LabelIds
+    has_ignore_regions: bool = False
 
 
 def read(place, *, images="", val=None, val_images="", format_name=None):
@@ -262,7 +268,8 @@ def facts_of(data):
         if not size:
             continue
         sizes.append(size)
-        usable = [found for found in image.objects if not found.crowd]
+        ignored = (found.crowd or found.class_name == IGNORE_CLASS for found in image.objects)
+        usable = [found for found, out in zip(image.objects, ignored, strict=True) if not out]
         most, count = max(most, len(usable)), count + len(usable)
         with_mask += sum(found.mask is not None for found in usable)
         sides += filter(None, (_side_of(found, image, size) for found in usable))
@@ -272,7 +279,13 @@ def facts_of(data):
     if not sides:
         raise AnnotationError(f"none of the {len(sample)} images looked at has a usable object")
     return Facts(
-        len(trained), np.array(sizes), np.array(sides), most, with_mask / max(count, 1), labels
+        len(trained),
+        np.array(sizes),
+        np.array(sides),
+        most,
+        with_mask / max(count, 1),
+        labels,
+        any(found.has_ignore_regions for found in data.sets.values()),
     )
 
 

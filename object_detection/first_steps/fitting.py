@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.annotations.record import AnnotationError
+from object_detection.annotations.record import IGNORE_CLASS, AnnotationError
 from object_detection.config import pipeline_file
 from object_detection.modeling.backbones import BACKBONES
 
@@ -96,6 +96,9 @@ def config_for(facts, wishes, paths):
         _without_masks(rcnn)
     _training(config.train_config, facts, wishes)
     _readers(config, paths, with_masks, _rounded_up(facts.most_objects, 100))
+    if facts.has_ignore_regions:
+        for reader in (config.train_input_reader, config.eval_input_reader[0]):
+            reader.neutral_class.append(IGNORE_CLASS)
     return config
 
 

@@ -1,10 +1,12 @@
 """labelme's files of all versions into records of our own."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 from drawn_sets import HEIGHT, WIDTH, base64_of, blob, image, png, reasons, text
+from PIL import Image
 from pycocotools.coco import COCO
 from rasterization import even_odd, iou, star, where
 from reference import REFERENCE, needs_reference
@@ -142,7 +144,6 @@ def test_shapes_that_are_no_objects_are_named_with_the_reason(tmp_path):
         _shape(points=[[1, 1], [2, 2]], shape_type="mask"),
         _shape(points=LINE, shape_type="cuboid"),
         _shape(label=""),
-        _shape(label="_background_"),
         _shape(points=[[1, 1], [None, 3], [4, 5]]),
         "shape",
     ]
@@ -184,6 +185,70 @@ def test_an_image_file_comes_before_the_one_in_the_json(tmp_path):
     found = _read(tmp_path, _shape(), imageData=base64_of(b"another"))
 
     assert found.images[0].encoded is None
+
+
+@pytest.mark.parametrize("names", ["b.json", "notes.jpg", "notes.txt", ["b.jpg"], "x" * 300, "a\0"])
+def test_an_image_path_that_names_no_image_is_passed_over(tmp_path, names):
+    """labelme's own tutorial has an imagePath that names the JSON itself."""
+    text(tmp_path / "notes.jpg", "no image")
+    text(tmp_path / "notes.txt", "no image")
+    photo = image(tmp_path / "b.jpg")
+    text(tmp_path / "b.json", _content(_shape(), imagePath=names))
+
+    assert labelme.read(tmp_path).images[0].path == photo
+
+    inside = png(blob())
+    photo.unlink()
+    text(tmp_path / "b.json", _content(_shape(), imagePath=names, imageData=base64_of(inside)))
+    (only,) = labelme.read(tmp_path / "b.json").images
+    assert (only.path, only.encoded) == (None, inside)
+
+
+@pytest.mark.parametrize(
+    ("stated", "taken"), [((20, 30), "inside"), ((30, 20), "file"), ((9, 9), "file"), ((), "file")]
+)
+def test_of_two_pictures_the_one_of_the_stated_size_is_taken(tmp_path, stated, taken):
+    inside = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(inside, "PNG")  # 20 high
+    Image.new("RGB", (20, 30)).save(tmp_path / "a.png")
+    fields = dict(zip(("imageHeight", "imageWidth"), stated, strict=False))
+    content = _content(_shape(), imageData=base64_of(inside.getvalue()), **fields)
+    text(tmp_path / "a.json", content)
+
+    found = labelme.read(tmp_path)
+
+    (photo,) = found.images
+    if taken == "inside":
+        assert (photo.path, photo.encoded) == (None, inside.getvalue())
+        assert photo.filename == "a.png"
+        assert [key for keys in reasons(found).values() for key in keys] == ["a.json: a.png"]
+    else:
+        assert (photo.path, photo.encoded) == (tmp_path / "a.png", None)
+
+
+def test_background_is_no_class_and_ignore_an_ignore_region(tmp_path):
+    shapes = [_shape("_background_"), _shape("__ignore__"), _shape("cat")]
+
+    found = _read(tmp_path, *shapes)
+
+    assert [each.class_name for each in found.images[0].objects] == ["__ignore__", "cat"]
+    assert found.categories == (Category("cat"),)
+    assert found.has_ignore_regions
+    assert [(f.group, f.key) for f in found.findings] == [
+        ("left out as asked", "a.json shape 1"),
+        ("derived values", "a.json shape 2"),
+    ]
+
+
+@pytest.mark.parametrize("label", [["cat"], {"a": 1}, True, "c\0t", "\ud800", "x" * 2000])
+def test_a_label_that_is_no_name_costs_its_shape_only(tmp_path, label):
+    image(tmp_path / "a.png")
+    text(tmp_path / "a.json", json.dumps(_content(_shape(label), _shape(7))))
+
+    found = labelme.read(tmp_path)
+
+    assert [each.class_name for each in found.images[0].objects] == ["7"]
+    assert [(f.group, f.key) for f in found.findings] == [("skipped objects", "a.json shape 1")]
 
 
 def test_broken_image_data_leaves_the_missing_file(tmp_path):
