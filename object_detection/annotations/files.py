@@ -20,6 +20,27 @@ LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
 LARGEST_YAML, MOST_YAML_NODES, DEEPEST_YAML = 1_000_000, 100_000, 50
 
 _follow_outside = False
+_declared_encoding = ""
+
+
+def declare_encoding(name: str) -> None:
+    """Set the encoding of annotation files that are not UTF-8, as the flag `--encoding` says.
+
+    Holds for this process and for every reader; "": there is none, and such files are refused.
+
+    Raises:
+        AnnotationError: Python knows no such encoding of texts.
+    """
+    global _declared_encoding
+    if name:
+        try:
+            "".encode(name)
+        except LookupError:
+            raise AnnotationError(
+                f"--encoding={name}: no such encoding; give one such as cp1252, latin-1, "
+                "cp1251, shift_jis or gb18030"
+            ) from None
+    _declared_encoding = name
 
 
 def allow_outside_images(allow: bool) -> None:
@@ -34,8 +55,11 @@ def allow_outside_images(allow: bool) -> None:
 def read_text(path):
     """The text of a file in UTF-8 (or, where it begins with their mark, UTF-16).
 
+    A file that is not UTF-8 is read in the encoding that `declare_encoding` was given.
+
     Raises:
-        AnnotationError: it cannot be read.
+        AnnotationError: it cannot be read; of another encoding the message quotes a line as
+            Windows-1252 has it, and says how to save the file.
     """
     try:
         content = Path(path).read_bytes()
@@ -44,8 +68,36 @@ def read_text(path):
     utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         return content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = error.start
+    if _declared_encoding:
+        try:
+            return content.decode(_declared_encoding)
+        except UnicodeDecodeError as error:
+            raise AnnotationError(
+                f"{path} is neither UTF-8 nor {_declared_encoding} (--encoding): {error.reason}"
+            ) from None
+    raise AnnotationError(
+        f"{path} is not a text file in UTF-8{_like_1252(content, place)}"
+    ) from None
+
+
+def _like_1252(content, place):
+    """What to do about a file that is not UTF-8 from a place on."""
+    line = content.count(b"\n", 0, place) + 1
+    first = content.rfind(b"\n", 0, place) + 1
+    quoted = content[max(first, place - 30) : place + 30].splitlines()[0]
+    try:
+        text = quoted.decode("cp1252")
     except UnicodeDecodeError:
-        raise AnnotationError(f"{path} is not a text file in UTF-8") from None
+        text = ""
+    how = "Save it as UTF-8 (in Excel 'CSV UTF-8')"
+    if b"\0" in content or not text.strip().isprintable():
+        return f": line {line} contains the byte 0x{content[place]:02x}. {how}"
+    return (
+        f": in Windows-1252 line {line} reads {text.strip()!r}. {how}; or, if that text is right, "
+        "convert with --encoding=cp1252"
+    )
 
 
 def exists(path: str | Path) -> bool:
@@ -62,7 +114,17 @@ def load_json(path, object_hook=None):
     Raises:
         AnnotationError: it cannot be read, or is no JSON.
     """
-    text = read_text(path)
+    return parse_json(read_text(path), path, object_hook)
+
+
+def parse_json(text: str, path: str | Path, object_hook=None):
+    """Return the content of the text of a JSON file; `path` is for the message.
+
+    Integers of more digits than Python reads become infinite.
+
+    Raises:
+        AnnotationError: the text is no JSON.
+    """
     try:
         return _parse_json(text, object_hook)
     except json.JSONDecodeError as error:

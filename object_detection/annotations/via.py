@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from object_detection.annotations.record import (
     AnnotationSet,
     Finding,
 )
-from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE
+from object_detection.annotations.report import DERIVED, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
 
 FORM = (
     "VIA's JSON is {key: {filename, size, regions, file_attributes}}, or a project with "
@@ -29,13 +30,14 @@ CLASS_ATTRIBUTES = (  # likely names of the attribute that says the class, the l
     "class class_name classname class_id category category_name label labels type object_type "
     "object object_name name species"
 ).split()
+UNSET = ("", "undefined")  # VIA's words for an attribute that nobody has set
 LONGEST_FIELD = 2**31 - 1  # of a CSV; Python's own limit is 131,072, less than some polygons
 
 
 class _Photo(NamedTuple):
     """One image as the file has it."""
 
-    filename: str
+    filename: str  # of foreign files anything at all
     regions: tuple[tuple[str, dict, dict], ...]  # name, shape, attributes
     places: tuple[str, ...] = ()  # further names under which it may lie
     content: str = ""  # the image itself in base64
@@ -59,26 +61,39 @@ def read(annotations_file, image_dir=None, *, class_attribute=None, class_name=N
     path = Path(annotations_file)
     text = files.read_text(path)
     by_json = text.lstrip()[:1] in ("{", "[")
-    photos, options = _of_json(path) if by_json else (_of_csv(text, path), {})
     findings = []
+    if by_json:
+        photos, options = _of_json(path, text, findings)
+    else:
+        photos, options = _of_csv(text, path, findings), {}
     attributes = [each for photo in photos for _, _, each in photo.regions]
     attribute = _class_attribute(
         attributes, options, class_attribute, class_name, path=path, findings=findings
     )
     folder = files.ImageFolder(image_dir or path.parent)
     images = []
-    for photo in photos:
-        if files.name_parts(photo.filename):
-            images.append(_image(photo, folder, attribute, class_name, findings))
-        else:
-            findings.append(Finding(SKIPPED_IMAGE, "an entry without a file name", path.name))
+    for place, photo in enumerate(photos):
+        fault = files.name_fault(photo.filename)
+        if fault is None and not files.name_parts(photo.filename):
+            fault = "the file name is empty"
+        if fault:
+            key = f"{path.name} entry {place + 1}: {files.shortened(photo.filename)}"
+            findings.append(Finding(SKIPPED_IMAGE, fault, key))
+            continue
+        images.append(_image(photo, folder, attribute, class_name, findings))
     findings += folder.findings()
     return AnnotationSet(str(path), drawn.categories(images), tuple(images), tuple(findings))
 
 
-def _of_json(path):
+def _of_json(path, text, findings):
     """The `_Photo`s of a JSON, and its attributes' kinds by name."""
-    content = files.load_json(path)
+    try:
+        content = files.load_json(path)
+    except AnnotationError:
+        mended = _without_undefined(text)
+        if mended == text:
+            raise
+        content = files.parse_json(mended, path)
     if not isinstance(content, dict):
         raise AnnotationError(f"{path}: {FORM}")
     if {"project", "file", "metadata"} <= content.keys():
@@ -89,15 +104,20 @@ def _of_json(path):
         folder = _dict(_dict(content, "_via_settings"), "core").get("default_filepath") or ""
         stated = _dict(_dict(content, "_via_attributes"), "region")
         options = {name: str(_dict(stated, name).get("type")) for name in stated}
-    entries = list(entries.values()) if isinstance(entries, dict) else entries
+    if isinstance(entries, dict):
+        entries = [entry for key, entry in entries.items() if not key.startswith("_via_")]
+    entries = entries if isinstance(entries, list) else []
     photos = [
-        _photo(entry, str(folder))
-        for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, dict) and "filename" in entry
+        _photo(entry, str(folder)) if isinstance(entry, dict) and "filename" in entry else None
+        for entry in entries
     ]
-    if entries and not photos:
+    if entries and not any(photos):
         raise AnnotationError(f"{path}: no entry has a filename. {FORM}")
-    return photos, options
+    for place, photo in enumerate(photos):
+        if photo is None:
+            key = f"{path.name} entry {place + 1}: {files.shortened(entries[place])}"
+            findings.append(Finding(SKIPPED_IMAGE, "the entry has no file name", key))
+    return [photo for photo in photos if photo], options
 
 
 def _photo(entry, folder):
@@ -109,8 +129,11 @@ def _photo(entry, folder):
         (str(name), _dict(region, "shape_attributes"), _dict(region, "region_attributes"))
         for name, region in named
     ]
-    filename = str(entry["filename"] or "").strip()
-    places = tuple(filter(None, (folder + filename, str(entry.get("fileref") or ""))))
+    filename = entry["filename"]
+    if isinstance(filename, str):
+        filename = filename.strip()
+    others = (folder + filename if isinstance(filename, str) else None, entry.get("fileref"))
+    places = tuple(each for each in others if isinstance(each, str) and each)
     content = entry.get("base64_img_data")
     return _Photo(filename, tuple(read), places, content if isinstance(content, str) else "")
 
@@ -121,10 +144,17 @@ def _dict(owner, name):
     return value if isinstance(value, dict) else {}
 
 
-def _of_csv(text, path):
+def _of_csv(text, path, findings):
     """The `_Photo`s of a CSV: a row a region, a row of its own for an image without any."""
     csv.field_size_limit(LONGEST_FIELD)
-    rows = csv.DictReader(io.StringIO(text))
+    rows = csv.DictReader(io.StringIO(text.replace("\0", "\N{REPLACEMENT CHARACTER}"), newline=""))
+    try:
+        return _rows(rows, path, findings)
+    except csv.Error as error:
+        raise AnnotationError(f"{path}, line {rows.line_num}: {error}") from None
+
+
+def _rows(rows, path, findings):
     header = [str(name).strip().lstrip("#") for name in rows.fieldnames or ()]
     if not {"filename", "region_shape_attributes"} <= set(header):
         raise AnnotationError(
@@ -133,22 +163,46 @@ def _of_csv(text, path):
     rows.fieldnames = header
     regions, key_of = {}, {}
     for row in rows:
-        key = row["filename"], row.get("file_size")
+        filename = (row["filename"] or "").strip()
+        key = filename, row.get("file_size")
         listed = regions.setdefault(key, [])
-        key_of.setdefault(key, row["filename"])
-        shape = _json_dict(row["region_shape_attributes"], path, rows.line_num)
+        key_of.setdefault(key, filename)
+        try:
+            shape = _json_dict(row["region_shape_attributes"])
+            attributes = _json_dict(row.get("region_attributes")) if shape else {}
+        except NoObject as fault:
+            where = f"{path.name} line {rows.line_num}"
+            findings.append(Finding(SKIPPED_OBJECT, str(fault), where))
+            continue
         if shape:
-            attributes = _json_dict(row.get("region_attributes"), path, rows.line_num)
             listed.append((str(row.get("region_id") or len(listed)), shape, attributes))
     return [_Photo(key_of[key], tuple(listed)) for key, listed in regions.items()]
 
 
-def _json_dict(text, path, line):
+def _json_dict(text):
+    """The dict in a cell, an empty one where the cell is empty; raises `NoObject`."""
+    text = text or "{}"
     try:
-        value = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
-        raise AnnotationError(f"{path}, line {line}: {error.msg} in {text[:60]!r}") from None
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            value = json.loads(_without_undefined(text), parse_int=float)
+        except (ValueError, RecursionError) as error:
+            raise NoObject(f"{str(error)[:80]} in {files.shortened(text)}") from None
     return value if isinstance(value, dict) else {}
+
+
+def _without_undefined(text):
+    """VIA's JSON with `null` for JavaScript's bare `undefined`, which VIA writes of what is unset.
+
+    Texts in quotes are left as they are.
+    """
+    return re.sub(
+        r'("(?:[^"\\]|\\.)*")|\bundefined\b',
+        lambda found: found[1] or "null",
+        text,
+        flags=re.DOTALL,
+    )
 
 
 def _class_attribute(attributes, options, wanted, class_name, *, path, findings):
@@ -201,10 +255,12 @@ def _class_attribute(attributes, options, wanted, class_name, *, path, findings)
 def _values(value):
     """The classes a value names: one, or the ticked ones of a checkbox."""
     if isinstance(value, dict):
-        return [str(name).strip() for name, ticked in value.items() if drawn.is_ticked(ticked)]
-    if value is None or isinstance(value, bool | list) or not str(value).strip():
+        names = [str(name).strip() for name, ticked in value.items() if drawn.is_ticked(ticked)]
+        return [name for name in names if name not in UNSET]
+    if value is None or isinstance(value, bool | list):
         return []
-    return [str(value).strip()]
+    word = str(value).strip()
+    return [word] if word not in UNSET else []
 
 
 def _image(photo, folder, attribute, class_name, findings):
@@ -235,12 +291,15 @@ def _object(key, shape, attributes, attribute, class_name, findings):
     box, mask = _shape(kind, shape)
     classes = _values(attributes.get(attribute)) or ([class_name] if class_name else [])
     if not classes:
-        raise NoObject(f"the region attribute '{attribute}' says no class")
+        stated = attributes.get(attribute)
+        unset = f" ({stated!r})" if isinstance(stated, str) and stated.strip() else ""
+        raise NoObject(f"the region attribute '{attribute}' says no class{unset}")
     if len(classes) > 1:
         raise NoObject(f"the region attribute '{attribute}' says {len(classes)} classes")
     if box:
         findings.append(Finding(DERIVED, drawn.BOX_AS_MASK, key))
-    return AnnotatedObject(key, classes[0], box, mask, **drawn.flags_of(attributes))
+    label = drawn.class_name(classes[0], "no class")
+    return AnnotatedObject(key, label, box, mask, **drawn.flags_of(attributes))
 
 
 def _shape(kind, shape):

@@ -93,6 +93,9 @@ def define_common_flags(*, output=False, include_masks=False):
         False,
         "Follow file names that lead out of the image folder ('../a.jpg', '/data/a.jpg').",
     )
+    flags.DEFINE_string(
+        "encoding", "", "Encoding of annotation files that are not UTF-8, such as cp1252."
+    )
     flags.DEFINE_bool("resume", False, "Go on where a stopped run of the same command was.")
     beam_door.define_flags()
     flags.DEFINE_bool("strict", False, "End with an error if the data has anything to correct.")
@@ -165,6 +168,7 @@ def run(define_flags, splits):
         try:
             write_shards = beam_door.writer_by_flags(argv[1:])
             files.allow_outside_images(FLAGS.allow_outside_images)
+            files.declare_encoding(FLAGS.encoding)
             found = splits()  # before the options: some commands' own flags decide over these
             options = options_by_flags()._replace(write_shards=write_shards)
             reports = convert(found, options)

@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 from rasterization import even_odd, iou, star
 from reference import REFERENCE, needs_reference
 
-from object_detection.annotations import csv_table
+from object_detection.annotations import csv_table, files
 from object_detection.annotations.example_features import Settings, features_of
 from object_detection.annotations.masks import rasterize
 from object_detection.annotations.record import AnnotationError, Polygons
@@ -372,3 +372,25 @@ def test_a_set_of_polygons_comes_through_a_table_as_it_was(tmp_path):
                 assert mask[rows + top, columns + left].sum() / union > 0.99
                 compared += 1
     assert compared > 30
+
+
+def test_a_table_in_another_encoding(tmp_path):
+    """Excel's "CSV" of a German machine: the message says how to save it, or how to read it."""
+    (tmp_path / "t.csv").write_bytes((HEADER + "a.jpg,1,2,30,40,K\xe4fer\n").encode("cp1252"))
+    (tmp_path / "s.csv").write_bytes((HEADER + "a.jpg,1,2,30,40,\u732b\n").encode("shift_jis"))
+
+    with pytest.raises(
+        AnnotationError, match="line 2 reads 'a.jpg,1,2,30,40,K\xe4fer'. Save it .*cp1252"
+    ):
+        csv_table.read(tmp_path / "t.csv")
+    with pytest.raises(AnnotationError, match="Save it as UTF-8"):
+        csv_table.read(tmp_path / "s.csv")
+    with pytest.raises(AnnotationError, match="--encoding=cp9: no such encoding"):
+        files.declare_encoding("cp9")
+    try:
+        for name, encoding, label in (("t", "cp1252", "K\xe4fer"), ("s", "shift_jis", "\u732b")):
+            files.declare_encoding(encoding)
+            found = csv_table.read(tmp_path / f"{name}.csv")
+            assert [category.name for category in found.categories] == [label]
+    finally:
+        files.declare_encoding("")

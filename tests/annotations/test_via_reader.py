@@ -217,7 +217,10 @@ def test_an_entry_without_a_file_name_is_told(tmp_path):
     found = _read(tmp_path, content)
 
     assert [photo.filename for photo in found.images] == ["a.png"]
-    assert reasons(found) == {"an entry without a file name": ["via.json"]}
+    assert reasons(found) == {
+        "the entry has no file name": ["via.json entry 3: {'size': 3}"],
+        "the file name is empty": ["via.json entry 2: ''"],
+    }
 
 
 def test_a_region_without_a_class_is_named(tmp_path):
@@ -268,9 +271,65 @@ def test_an_image_is_found_by_its_url_and_in_another_folder(tmp_path):
         ([], "VIA's JSON is"),
         ("{", "not whole JSON"),
         ("a,b\n1,2\n", "the columns filename and region_shape_attributes"),
-        ('filename,region_shape_attributes\na.png,"{"\n', "line 2"),
     ],
 )
 def test_a_file_that_is_none_of_via_is_an_error(tmp_path, content, why):
     with pytest.raises(AnnotationError, match=why):
         _read(tmp_path, content)
+
+
+UNDEFINED = """filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes
+a.png,5,"{}",3,0,"{""name"":""rect"",""x"":10,""y"":20,""width"":40,""height"":15}","{""class"":""cat"",""type"":undefined}"
+a.png,5,"{}",3,1,"{""name"":""rect"",""x"":1,""y"":2,""width"":4,""height"":5}","{""class"":""an undefined dog""}"
+a.png,5,"{}",3,2,"{""name"":""rect"",""x"":1","{""class"":""cat""}"
+"""  # noqa: E501  as VIA writes it
+
+
+def test_a_csv_with_javascripts_undefined_is_read_and_a_broken_row_named(tmp_path):
+    image(tmp_path / "a.png")
+
+    found = via.read(text(tmp_path / "via.csv", UNDEFINED))
+
+    assert [each.class_name for each in found.images[0].objects] == ["cat", "an undefined dog"]
+    (broken,) = [f for f in found.findings if f.group == "skipped objects"]
+    assert broken.key == "via.csv line 4"
+
+
+def test_a_json_with_javascripts_undefined_is_read(tmp_path):
+    content = json.dumps({"a.png-1": _entry(_regions(RECT, attributes={"class": "cat", "u": 7}))})
+
+    found = _read(tmp_path, content.replace('"u": 7', '"u": undefined'))
+
+    assert found.images[0].objects[0].class_name == "cat"
+    with pytest.raises(AnnotationError, match="not whole JSON"):
+        _read(tmp_path, content[:-3])
+
+
+def test_undefined_is_an_object_without_a_class(tmp_path):
+    regions = [
+        *_regions(RECT),
+        *_regions(RECT, attributes={"class": "undefined"}),
+        *_regions(RECT, attributes={"class": {"undefined": True}}),
+    ]
+
+    found = _read(tmp_path, {"a.png-1": _entry(regions)})
+
+    assert [each.class_name for each in found.images[0].objects] == ["cat"]
+    skipped = [f for f in found.findings if f.group == "skipped objects"]
+    assert [f.key for f in skipped] == ["a.png region 1", "a.png region 2"]
+    assert skipped[0].reason == "the region attribute 'class' says no class ('undefined')"
+    named = _read(tmp_path, {"a.png-1": _entry(regions)}, class_name="dog").images[0].objects
+    assert [each.class_name for each in named] == ["cat", "dog", "dog"]
+
+
+@pytest.mark.parametrize(
+    "name", [None, 7, ["a.png"], "", " ", "a\0.png", "x" * 300, "\ud800", ".."]
+)
+def test_an_entry_whose_file_name_is_none_is_named_and_the_others_read(tmp_path, name):
+    content = json.dumps({"1": _entry(_regions(RECT), name), "2": _entry(_regions(RECT))})
+
+    found = _read(tmp_path, content)
+
+    assert [photo.filename for photo in found.images] == ["a.png"]
+    (skipped,) = [f for f in found.findings if f.group == "skipped images"]
+    assert skipped.key.startswith("via.json entry 1: ")
