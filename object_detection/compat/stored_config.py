@@ -11,8 +11,8 @@ NAME = "pipeline.config"
 _LARGEST = 1 << 24  # bytes; configs have some thousands
 
 
-def find(path) -> tuple[str, str] | None:
-    """(where it is, its text) for weights at a path, or None where there is no config with them.
+def find(path) -> tuple[str, bytes] | None:
+    """(where it is, its bytes) for weights at a path, or None where there is no config with them.
 
     Args:
         path: see `checkpoint_files.open_stored`.
@@ -27,7 +27,7 @@ def find(path) -> tuple[str, str] | None:
     # Of checkpoint/ckpt-0 and saved_model/ the export's folder is the one above.
     folders = (inner, inner.parent, inner.parent.parent)
     found = next((f / NAME for f in folders if (f / NAME).is_file()), None)
-    return None if found is None else (str(found), found.read_text(encoding="utf-8"))
+    return None if found is None else (str(found), found.read_bytes())
 
 
 def _in_archive(path):
@@ -36,8 +36,7 @@ def _in_archive(path):
             for member in archive:
                 if member.isfile() and Path(member.name).name == NAME:
                     with archive.extractfile(member) as file:
-                        text = file.read(_LARGEST).decode("utf-8")
-                    return f"{path} ({member.name})", text
+                        return f"{path} ({member.name})", file.read(_LARGEST)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise CheckpointError(f"{path} cannot be unpacked: {error}. Download it again") from error
     return None

@@ -5,6 +5,7 @@ above its partner. Fields of an equal name and meaning share a row without the m
 """
 
 from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
+from object_detection.utils.messages import shorten
 
 POLICIES = ("v0", "v1", "v2", "v3", "test")
 _SHARES = (
@@ -135,7 +136,7 @@ def _policy(look, config):
     del config
     name = look.message.policy_name
     if name not in POLICIES:
-        yield Finding(look.at("policy_name"), f'is "{name}"; allowed: {listed(POLICIES)}')
+        yield Finding(look.at("policy_name"), f'is "{shorten(name)}"; allowed: {listed(POLICIES)}')
 
 
 def _new_label(look, config):

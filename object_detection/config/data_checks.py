@@ -7,6 +7,7 @@ from PIL import ImageColor
 from object_detection.config import model_checks
 from object_detection.config.findings import Finding, Findings, Look, faults, number, warnings
 from object_detection.metrics import pascal_evaluation
+from object_detection.utils.messages import shorten
 
 # Those of builders/evaluator_builder.
 _COCO_MASKS, _LVIS = "coco_mask_metrics", "lvis_mask_metrics"
@@ -140,7 +141,7 @@ def _metric_names(look):
         close = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.85)
         yield Finding(
             look.at("metrics_set"),
-            f'holds "{name}", which is not supported; supported: {", ".join(METRICS)}',
+            f'holds "{shorten(name)}", which is not supported; supported: {", ".join(METRICS)}',
             f"Did you mean {close[0]}?" if close else "",
         )
 
@@ -169,11 +170,12 @@ def evaluation_settings(eval_config):
     for area in eval_config.area_range:
         problem = ""
         if not area.name or area.name == "all" or names.count(area.name) > 1:
-            problem = f'holds the name "{area.name}"; each needs one of its own, and not "all"'
+            name = shorten(area.name)
+            problem = f'holds the name "{name}"; each needs one of its own, and not "all"'
         elif not 0 <= area.min < area.max:
             problem = (
-                f'"{area.name}" is {number(area.min)} to {number(area.max)} pixels; it must not be '
-                "empty nor begin below 0"
+                f'"{shorten(area.name)}" is {number(area.min)} to {number(area.max)} pixels; '
+                "it must not be empty nor begin below 0"
             )
         if problem:
             yield Finding(look.at("area_range"), problem)

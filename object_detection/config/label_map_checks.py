@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from object_detection.config.findings import Finding, Findings, faults, listed, warnings
 from object_detection.utils import label_map_util
+from object_detection.utils.messages import shorten
 
 
 def check(path, num_classes) -> Findings:
@@ -72,7 +73,7 @@ def _repeats(label_map, where):
         by_display[item.display_name].append(index)
     for number, places in by_id.items():
         if len(places) > 1 and number > 0:
-            names = [f'"{label_map.item[index].name}"' for index in places]
+            names = [f'"{shorten(label_map.item[index].name)}"' for index in places]
             yield Finding(
                 where(places[1]),
                 f"gives id {number} again: {listed(names)} share it",
@@ -82,7 +83,7 @@ def _repeats(label_map, where):
         for name, places in places_of.items():
             ids = sorted({label_map.item[index].id for index in places})
             if name and len(ids) > 1:
-                problem = f'gives {kind} "{name}" again: ids {listed(ids)} have it'
+                problem = f'gives {kind} "{shorten(name)}" again: ids {listed(ids)} have it'
                 yield Finding(where(places[1]), problem, "Give every class a name of its own")
 
 
@@ -96,9 +97,21 @@ def _above(label_map, where, num_classes):
     name = item.display_name or item.name
     yield Finding(
         where(index),
-        f'has id {item.id} ("{name}"), above num_classes, which is {num_classes}{more}',
+        f'has id {item.id} ("{shorten(name)}"), above num_classes, which is {num_classes}{more}',
         f"Set model.faster_rcnn.num_classes: {highest}, or number the classes from 1 on",
     )
+
+
+def _listed_gaps(used, most=8):
+    """'2, 5 and 3 more': the ids below the highest that are not used; quick for huge ids too."""
+    first, count, below = [], 0, 0
+    for number in sorted(number for number in used if number > 0):
+        gap = number - below - 1
+        count += gap
+        first.extend(range(below + 1, below + 1 + min(gap, most - len(first))))
+        below = number
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return ", ".join(map(str, first)) + more
 
 
 def _gaps(label_map, path, num_classes):
@@ -106,11 +119,11 @@ def _gaps(label_map, path, num_classes):
     highest = max(used, default=0)
     if not used:
         return
-    missing = [number for number in range(1, highest) if number not in used]
+    missing = _listed_gaps(used)
     if missing:
         yield Finding(
             path,
-            f"uses ids up to {highest} but not {listed(missing)}: these outputs learn nothing, "
+            f"uses ids up to {highest} but not {missing}: these outputs learn nothing, "
             "which is allowed",
         )
     if 0 < highest < num_classes:

@@ -13,6 +13,7 @@ from object_detection.config.findings import (
     warnings,
 )
 from object_detection.protos import post_processing_pb2
+from object_detection.utils.messages import shorten
 
 _KINDS = {
     "ssd": "an SSD",
@@ -76,7 +77,7 @@ def _other_model(model, kind):
     if kind is None:
         return Finding("model", "is not set", f"A config needs a model. {what_is}")
     extractor = getattr(getattr(model, kind), "feature_extractor", None)
-    name = f" ({extractor.type})" if extractor is not None and extractor.type else ""
+    name = f" ({shorten(extractor.type)})" if extractor is not None and extractor.type else ""
     return Finding(f"model.{kind}", f"is {_KINDS[kind]}{name}, which is not supported", what_is)
 
 
@@ -104,7 +105,7 @@ def _extractor(look, supported):
         yield Finding(at, "is not set", f"Supported: {', '.join(supported)}")
         return
     if extractor.type not in supported:
-        problem = f'is "{extractor.type}", which is not supported'
+        problem = f'is "{shorten(extractor.type)}", which is not supported'
         yield Finding(
             at, problem, f"Supported: {', '.join(supported)}{_meant(extractor, supported)}"
         )
@@ -314,8 +315,8 @@ def _mask_head(look, head):
     if masks.spatial_mask_branch and not is_pyramid(rcnn):
         yield Finding(
             head.at("spatial_mask_branch"),
-            f'is true, but "{rcnn.feature_extractor.type}" is no feature pyramid: its masks '
-            "already come from the region's own features",
+            f'is true, but "{shorten(rcnn.feature_extractor.type)}" is no feature pyramid: its '
+            "masks already come from the region's own features",
             "Take it out",
         )
 
@@ -366,5 +367,5 @@ def _without_pyramid(look):
     paths += [look.at(name) for name in ours if getattr(look.message, name)]
     if paths:
         others = f" (nor have {listed(paths[1:])})" if len(paths) > 1 else ""
-        problem = f'has no effect: "{extractor.type}" is no feature pyramid{others}'
+        problem = f'has no effect: "{shorten(extractor.type)}" is no feature pyramid{others}'
         yield Finding(paths[0], problem)

@@ -21,12 +21,14 @@ from google.protobuf.message import Message
 
 from object_detection.config.errors import ConfigError
 from object_detection.utils import text_proto
+from object_detection.utils.messages import shorten
 
 _STEP = re.compile(r"^(\w+)(?:\[([^\]]*)\])?$")
-# What stands between two commas: texts in quotes and blocks (of two levels) are taken whole.
-_LIST_PART = re.compile(
-    r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\{(?:[^{}]|\{[^{}]*\})*\}|[^,{}"'])+"""
+# The signs of a list; a text in quotes is one piece, or begins with a quote that never closes.
+_LIST_PIECE = re.compile(
+    r"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<sign>[\[\]{},"'])""", re.DOTALL
 )
+_MOST_DIGITS = 18  # of an index or an enum's number; Python refuses to read thousands
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +81,7 @@ def field_of(message, name, override):
 
 
 def _error(override, reason):
-    return ConfigError(f'override "{override}": {reason}')
+    return ConfigError(f'override "{shorten(override, 200)}": {reason}')
 
 
 def _steps(override, path):
@@ -89,7 +91,7 @@ def _steps(override, path):
     for part in path.split("."):
         found = _STEP.match(part)
         if not found:
-            raise _error(override, f'"{part}" is no field name')
+            raise _error(override, f'"{shorten(part)}" is no field name')
         steps.append((found[1], found[2]))
     return steps
 
@@ -122,11 +124,14 @@ def _element(items, index, name, override):
 
 def _number(index, count, name, override):
     """Index text as a number; `count` itself means a new element."""
-    if not re.fullmatch(r"-?\d+", index):
-        raise _error(override, f"the index of {name} must be a whole number, not {index!r}")
-    number = int(index) + (count if index.startswith("-") else 0)
+    if not re.fullmatch(r"-?[0-9]+", index):
+        shown = shorten(index)
+        raise _error(override, f"the index of {name} must be a whole number, not '{shown}'")
+    number = int(index) if len(index) <= _MOST_DIGITS else count + 1
+    number += count if index.startswith("-") else 0
     if not 0 <= number <= count:
-        raise _error(override, f"{name} has {count} element(s): {index} is no index of it")
+        shown = shorten(index)
+        raise _error(override, f"{name} has {count} element(s): {shown} is no index of it")
     return number
 
 
@@ -168,7 +173,7 @@ def _set_list(message, field, index, value, override):
     items = getattr(message, field.name)
     if index is None:
         message.ClearField(field.name)
-        for part in _list_parts(value):
+        for part in _list_parts(value, override):
             _merge(message, field, part, override)
         return
     number = _number(index, len(items), field.name, override)
@@ -183,11 +188,27 @@ def _set_list(message, field, index, value, override):
         items[number] = element
 
 
-def _list_parts(value):
-    """Elements of "[a, b]", or the one value that stands alone; commas in quotes or braces stay."""
+def _list_parts(value, override):
+    """Elements of "[a, b]", or the one value without brackets; commas in quotes or braces stay."""
     if not (value.startswith("[") and value.endswith("]")):
         return [value]
-    parts = _LIST_PART.findall(value[1:-1])
+    inner, parts, start, closers = value[1:-1], [], 0, []
+    for piece in _LIST_PIECE.finditer(inner):
+        sign = piece["sign"]
+        if sign and sign in "\"'":
+            if piece.start() == 0 or not inner[piece.start() - 1].isalnum():  # as in dog's.record
+                raise _error(override, f"the list has a {sign} that is never closed")
+        elif sign and sign in "{[":
+            closers.append("}" if sign == "{" else "]")
+        elif sign and sign in "}]":
+            if not closers or closers.pop() != sign:
+                raise _error(override, f"the list has a {sign} that closes nothing")
+        elif sign == "," and not closers:
+            parts.append(inner[start : piece.start()])
+            start = piece.end()
+    if closers:
+        raise _error(override, f"the list lacks a {closers[-1]}")
+    parts.append(inner[start:])
     return [part.strip() for part in parts if part.strip()]
 
 
@@ -208,9 +229,17 @@ def _merge(message, field, value, override):
         _merge_text(message, f"{field.name} {value}", override)
         return
     if field.enum_type is not None and value not in field.enum_type.values_by_name:
-        if not re.fullmatch(r"\d+", value) or int(value) not in field.enum_type.values_by_number:
+        if not _is_enum_number(value, field.enum_type):
             raise _error(override, text_proto.unknown_enum(field.enum_type, value))
     _merge_text(message, f"{field.name}: {text_literal(field, value)}", override)
+
+
+def _is_enum_number(value, enum_type):
+    return (
+        re.fullmatch(r"[0-9]+", value) is not None
+        and len(value) <= _MOST_DIGITS
+        and int(value) in enum_type.values_by_number
+    )
 
 
 def _merge_text(message, text, override):

@@ -4,6 +4,7 @@ from object_detection.config import data_checks
 from object_detection.config.findings import Finding, Findings, faults
 from object_detection.data import found_files
 from object_detection.data.report import InputError
+from object_detection.utils.messages import shorten
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 _ESCAPED = {
@@ -43,7 +44,7 @@ def text_faults(path, at):
     if PLACEHOLDER in path:
         yield Finding(
             at,
-            f'is still "{path}"',
+            f'is still "{shorten(path, 300)}"',
             f"Put your own path in place of {PLACEHOLDER}, in the file or with --config_override",
         )
         return
@@ -51,8 +52,8 @@ def text_faults(path, at):
     if escaped:
         yield Finding(
             at,
-            f"is {path!r}: a backslash starts an escape in a config, so {escaped[0]} became one "
-            "character",
+            f"is '{shorten(path, 300)}': a backslash starts an escape in a config, so "
+            f"{escaped[0]} became one character",
             "Write paths with forward slashes",
         )
 
@@ -66,5 +67,6 @@ def file_faults(pattern, at):
     try:
         found_files.find_files(pattern, field=at)
     except InputError as error:
-        hint = str(error).removeprefix(f"{at}: no file matches {pattern!r}. ")
-        yield Finding(at, f'is "{pattern}", which matches no file', hint.rstrip("."))
+        shown = shorten(pattern, 300)
+        hint = str(error).removeprefix(f"{at}: no file matches '{shown}'. ")
+        yield Finding(at, f'is "{shown}", which matches no file', hint.rstrip("."))

@@ -15,6 +15,7 @@ from object_detection.config import overrides as dotted
 from object_detection.config.errors import ConfigError
 from object_detection.protos import pipeline_pb2
 from object_detection.utils import proto_file, text_proto
+from object_detection.utils.messages import shorten
 
 NAME = "pipeline.config"
 
@@ -38,7 +39,7 @@ def load(path, *, override_text="", overrides=()):
             override does not fit.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir it also answers for names that no file can have
         path = path / NAME
     config = _read(path)
     if override_text:
@@ -48,8 +49,18 @@ def load(path, *, override_text="", overrides=()):
     return config
 
 
-def parse(text, source=NAME):
-    """The TrainEvalPipelineConfig that `text` holds; `source` names it in errors."""
+def parse(text: str | bytes, source=NAME) -> pipeline_pb2.TrainEvalPipelineConfig:
+    """Return the config that a text, or the bytes of a file, holds.
+
+    Args:
+        text: text format, or a file's bytes in any form that `load` reads.
+        source: names it in errors.
+
+    Raises:
+        ConfigError: it cannot be read, with line and column.
+    """
+    if isinstance(text, bytes):
+        return _parsed(text, source)
     config = pipeline_pb2.TrainEvalPipelineConfig()
     _merge(text, config, source)
     _warn_of_repeats(text, source)
@@ -91,19 +102,24 @@ def _umask():
 
 def _read(path):
     """The config in a file, unchecked but for what its form says."""
-    message_type = pipeline_pb2.TrainEvalPipelineConfig
     try:
-        config, text = proto_file.read(path, message_type)
+        content = proto_file.content_of(path)
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read ({error.strerror}). Give the path of a pipeline.config, or of "
-            "the folder that holds one."
+            f"{shorten(path, 300)} cannot be read ({error.strerror}). Give the path of a "
+            "pipeline.config, or of the folder that holds one."
         ) from None
+    return _parsed(content, path)
+
+
+def _parsed(content, source):
+    try:
+        config, text = proto_file.parse(content, pipeline_pb2.TrainEvalPipelineConfig, source)
     except text_proto.TextProtoError as error:
         raise ConfigError(str(error)) from None
     if not config.ListFields():
-        raise ConfigError(f"{path} is empty. samples/configs/ has configs to start from.")
-    _warn_of_repeats(text, path)
+        raise ConfigError(f"{source} is empty. samples/configs/ has configs to start from.")
+    _warn_of_repeats(text, source)
     return config
 
 

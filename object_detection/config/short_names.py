@@ -10,8 +10,10 @@ import re
 
 from object_detection.config import overrides
 from object_detection.config.errors import ConfigError
+from object_detection.config.findings import listed
 from object_detection.protos import input_reader_pb2
 from object_detection.utils import text_proto
+from object_detection.utils.messages import shorten
 
 PARTS = {
     "model": "model",
@@ -71,7 +73,7 @@ def merge_external_params_with_configs(configs, hparams=None, kwargs_dict=None):
     for key, value in changes.items():
         if value is None or (isinstance(value, str) and value == ""):
             continue
-        _log.info("Config override: %s = %s", key, value)
+        _log.info("Config override: %s = %s", shorten(key), shorten(value, 500))
         _change(configs, key, value)
     return configs
 
@@ -85,12 +87,12 @@ def _change(configs, key, value):
     elif key.partition(".")[0] in configs and "." in key:
         part, _, path = key.partition(".")
         if part == "eval_input_configs":
-            raise ConfigError(f'"{key}": write eval_input_configs:NAME:field')
+            raise ConfigError(f'"{shorten(key)}": write eval_input_configs:NAME:field')
         overrides.set_value(configs[part], path, value)
     else:
         close = text_proto.nearest(key, [*_SHORT_NAMES, *configs])
         hint = f" Did you mean {close}?" if close else ""
-        _log.warning("Config override %s is ignored: there is no such key.%s", key, hint)
+        _log.warning("Config override %s is ignored: there is no such key.%s", shorten(key), hint)
 
 
 def _set_in_reader(configs, part, name, field, value):
@@ -101,9 +103,10 @@ def _set_in_reader(configs, part, name, field, value):
         if name:
             readers = [reader for reader in readers if reader.name == name]
     if len(readers) != 1:
-        names = ", ".join(f'"{reader.name}"' for reader in configs["eval_input_configs"])
+        names = listed(f'"{shorten(reader.name)}"' for reader in configs["eval_input_configs"])
         raise ConfigError(
-            f"{part}:{name}:{field} fits {len(readers)} readers; the names of all are: {names}."
+            f"{part}:{shorten(name)}:{shorten(field)} fits {len(readers)} readers; "
+            f"the names of all are: {names}."
         )
     _set_reader_field(readers[0], field, value)
 
@@ -138,13 +141,20 @@ def _learning_rate(configs, value):
     elif kind == "exponential_decay_learning_rate":
         curve.initial_learning_rate = value
     elif kind == "manual_step_learning_rate":
+        _refuse_zero(curve.initial_learning_rate, "initial_learning_rate")
         scale = value / curve.initial_learning_rate
         curve.initial_learning_rate = value
         for row in curve.schedule:
             row.learning_rate *= scale
     else:
+        _refuse_zero(curve.learning_rate_base, "learning_rate_base")
         curve.warmup_learning_rate *= value / curve.learning_rate_base
         curve.learning_rate_base = value
+
+
+def _refuse_zero(rate, name):
+    if not rate:
+        raise ConfigError(f"learning_rate: {name} is 0, so the other rates have no ratio to it.")
 
 
 def _momentum(configs, value):

@@ -13,6 +13,7 @@ from object_detection.config.findings import (
     number,
     warnings,
 )
+from object_detection.utils.messages import shorten
 
 # As in compat/checkpoint_reader, with '' for what from_detection_checkpoint says.
 CHECKPOINT_TYPES = ("full", "detection", "classification")
@@ -42,14 +43,14 @@ def _whole(look):
         yield from look.at_least(1, "max_number_of_boxes")
     kind = train.fine_tune_checkpoint_type
     if kind and kind not in (*CHECKPOINT_TYPES, *OTHER_CHECKPOINT_TYPES):
-        problem = f'is "{kind}"; allowed: {", ".join(CHECKPOINT_TYPES)}'
+        problem = f'is "{shorten(kind)}"; allowed: {", ".join(CHECKPOINT_TYPES)}'
         yield Finding(look.at("fine_tune_checkpoint_type"), problem)
     for name in ("freeze_variables", "update_trainable_variables"):
         for pattern in getattr(train, name):
             try:
                 re.compile(pattern)
-            except re.error as error:
-                problem = f"holds {pattern!r}, which is no regular expression: {error}"
+            except (re.error, OverflowError, RecursionError) as error:
+                problem = f"holds '{shorten(pattern)}', which is no regular expression: {error}"
                 yield Finding(look.at(name), problem)
 
 

@@ -7,6 +7,7 @@ import glob
 import os
 
 from object_detection.data.report import InputError
+from object_detection.utils.messages import shorten
 
 _PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 _SHOWN = 5
@@ -24,7 +25,7 @@ def find_files(pattern, *, field):
     """
     if _PLACEHOLDER in pattern:
         raise InputError(
-            f"{field} still holds the placeholder: {pattern!r}. "
+            f"{field} still holds the placeholder: '{shorten(pattern, 300)}'. "
             "Put the path of your record files there."
         )
     if "://" in pattern:
@@ -32,7 +33,8 @@ def find_files(pattern, *, field):
     else:
         files = [path for path in glob.glob(pattern) if not os.path.isdir(path)]
     if not files:
-        raise InputError(f"{field}: no file matches {pattern!r}. {_hint(pattern)}")
+        shown = shorten(pattern, 300)
+        raise InputError(f"{field}: no file matches '{shown}'. {_hint(pattern)}")
     return sorted(files)
 
 
@@ -41,7 +43,7 @@ def _remote_files(pattern):
 
     try:
         return [path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path)]
-    except tf.errors.OpError:  # raised for some patterns in folders that do not exist
+    except (tf.errors.OpError, ValueError):  # raised for some patterns in folders that do not exist
         return []
 
 
@@ -55,10 +57,13 @@ def _hint(pattern):
         names = _names_in(folder)
         if names is not None:
             more = ", ..." if len(names) > _SHOWN else ""
-            held = f"holds {', '.join(names[:_SHOWN])}{more}" if names else "is empty"
+            held = f"holds {', '.join(map(shorten, names[:_SHOWN]))}{more}" if names else "is empty"
+            folder = shorten(folder, 300)
             if depth == len(parts) - 1:
                 return f"The folder {folder} {held}."
-            return f"There is no folder {'/'.join(parts[: depth + 1])}; {folder} {held}."
+            return (
+                f"There is no folder {shorten('/'.join(parts[: depth + 1]), 300)}; {folder} {held}."
+            )
     return "Relative paths start at the folder the command runs in."
 
 
@@ -67,7 +72,7 @@ def _names_in(folder):
     if "://" not in folder:
         try:
             return sorted(os.listdir(folder))
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a zero character or a lone surrogate in it
             return None
     import tensorflow as tf
 

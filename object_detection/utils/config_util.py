@@ -22,6 +22,7 @@ from object_detection.protos import (
     train_pb2,
 )
 from object_detection.utils import proto_file, text_proto
+from object_detection.utils.messages import shorten
 
 
 def get_configs_from_pipeline_file(pipeline_config_path, config_override=None):
@@ -70,7 +71,7 @@ def _read(path, message_type):
     try:
         return proto_file.read(path, message_type)[0]
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from None
+        raise ConfigError(f"{shorten(path, 300)} cannot be read ({error.strerror}).") from None
     except text_proto.TextProtoError as error:
         raise ConfigError(str(error)) from None
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from object_detection.protos import string_int_label_map_pb2
 from object_detection.utils import proto_file, text_outline, text_proto
+from object_detection.utils.messages import shorten
 
 _LABEL_ID_OFFSET = 1
 _FREQUENCIES = {
@@ -43,7 +44,8 @@ def read_label_map(path):
     try:
         label_map, text = proto_file.read(path, message_type)
     except OSError as error:
-        raise LabelMapError(f"label map {path} cannot be read: {error.strerror}.") from None
+        shown = shorten(path, 300)
+        raise LabelMapError(f"label map {shown} cannot be read: {error.strerror}.") from None
     except text_proto.TextProtoError as error:
         raise LabelMapError(f"label map {error}") from None
     if text is None:
@@ -86,7 +88,7 @@ def _validate(label_map, path="label map", lines=()):
 
 def id_fault(item):
     """What is wrong with the id of one item, or None."""
-    name = item.name or item.display_name
+    name = shorten(item.name or item.display_name)
     if item.id < 0:
         return f'id {item.id} of "{name}" is negative; ids start at 1.'
     if item.id == 0 and "background" not in (item.name, item.display_name):
@@ -158,7 +160,8 @@ def _keypoints(item):
     ids = {}
     for keypoint in item.keypoints:
         if keypoint.id in ids.values():
-            raise LabelMapError(f'"{item.name}" has two keypoints with the id {keypoint.id}.')
+            name = shorten(item.name)
+            raise LabelMapError(f'"{name}" has two keypoints with the id {keypoint.id}.')
         ids[keypoint.label] = keypoint.id
     return ids
 
@@ -202,7 +205,8 @@ def get_keypoint_label_map_dict(label_map_path_or_proto):
     for item in _as_label_map(label_map_path_or_proto).item:
         for keypoint in item.keypoints:
             if keypoint.label in ids:
-                raise LabelMapError(f'two keypoints are labelled "{keypoint.label}".')
+                label = shorten(keypoint.label)
+                raise LabelMapError(f'two keypoints are labelled "{label}".')
             ids[keypoint.label] = keypoint.id
     return ids
 

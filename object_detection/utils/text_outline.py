@@ -1,7 +1,8 @@
 """The blocks of a text proto: which are open at a place, where they were opened.
 
 Works on broken texts too: that is what it is for (see text_proto). Only names, braces and lines
-count; strings and comments are skipped.
+count; strings and comments are skipped. Time and memory grow with the length of the text, however
+deep its blocks are nested.
 """
 
 import bisect
@@ -23,6 +24,17 @@ class Block(NamedTuple):
     indent: int
 
 
+class _Open:
+    """An open block and, as a linked list, those around it."""
+
+    __slots__ = ("block", "inner_indent", "outer")
+
+    def __init__(self, block, outer):
+        self.block = block
+        self.outer = outer
+        self.inner_indent = None  # of the first line inside
+
+
 class Outline:
     """Blocks of `text`. Positions are (line, column), both from 1."""
 
@@ -31,10 +43,11 @@ class Outline:
         self._starts = [0]
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
-        self._stacks = []  # (offset of a token, blocks open before it)
+        self._changes = []  # (offset from which it holds, innermost _Open or None)
+        self._last_token = -1  # its offset
         self._suspect = None
         self.top_blocks = []  # outermost blocks, in order
-        self.open_at_end = self._scan(text)
+        self.open_at_end = _blocks(self._scan(text))
 
     def line(self, number):
         """Text of a line, or '' past the end."""
@@ -42,54 +55,62 @@ class Outline:
 
     def path_at(self, position):
         """Blocks open at a position, outermost first."""
-        offset = self._starts[min(position[0], len(self._starts)) - 1] + position[1] - 1
-        index = bisect.bisect_right(self._stacks, offset, key=lambda entry: entry[0])
-        if index == 0:
-            return ()
-        return self._stacks[index - 1][1]
+        offset = self._offset(position)
+        index = bisect.bisect_right(self._changes, offset, key=lambda change: change[0])
+        return _blocks(self._changes[index - 1][1]) if index else ()
 
     def is_last_token(self, position):
         """Whether no token follows the one at this position."""
-        offset = self._starts[min(position[0], len(self._starts)) - 1] + position[1] - 1
-        return not self._stacks or self._stacks[-1][0] <= offset
+        return self._last_token <= self._offset(position)
 
     def suspect_line(self):
         """First line that, by its indentation, lies outside a block that is still open; or None."""
         return self._suspect
 
+    def _offset(self, position):
+        return self._starts[min(position[0], len(self._starts)) - 1] + position[1] - 1
+
     def _scan(self, text):
-        stack, name, inner_indents = (), "", []
+        """Notes every change of the open blocks; returns the innermost that is never closed."""
+        innermost, name, line, line_of_last = None, "", 1, 0
         for token in _TOKENS.finditer(text):
             kind, start = token.lastgroup, token.start()
             if kind == "skip" and token[0][0] not in "\"'":
                 continue
-            self._stacks.append((start, stack))
+            self._last_token = start
             if kind == "name":
                 name = token[0]
-            line = bisect.bisect_right(self._starts, start)
-            indent = start - self._starts[line - 1]
-            starts_line = not text[self._starts[line - 1] : start].strip()
-            if starts_line and stack and kind != "close":
-                self._notice(stack, inner_indents, line, indent)
+            while start >= self._starts[line]:
+                line += 1
+            if line != line_of_last:
+                line_of_last, indent = line, start - self._starts[line - 1]
+                if innermost and kind != "close":
+                    self._notice(innermost, line, indent)
             if kind == "open":
-                own = self.line(line)
-                block = Block(name, line, len(own) - len(own.lstrip()))
-                if not stack:
+                block = Block(name, line, indent)
+                if innermost is None:
                     self.top_blocks.append(block)
-                stack += (block,)
-                inner_indents.append(None)
-            elif kind == "close" and stack:
-                name, stack = (
-                    stack[-1].name,
-                    stack[:-1],
-                )  # the next { of a list is of the same field
-                inner_indents.pop()
-        return stack
+                innermost = _Open(block, innermost)
+                self._changes.append((start + 1, innermost))
+            elif kind == "close" and innermost:
+                name = innermost.block.name  # the next { of a list is of the same field
+                innermost = innermost.outer
+                self._changes.append((start + 1, innermost))
+        return innermost
 
-    def _notice(self, stack, inner_indents, line, indent):
+    def _notice(self, innermost, line, indent):
         """Remembers the first line that is indented no deeper than the block it seems to be in."""
-        if inner_indents[-1] is None:
-            inner_indents[-1] = indent
-        deeper = inner_indents[-1] > stack[-1].indent
-        if deeper and indent <= stack[-1].indent and self._suspect is None:
+        if innermost.inner_indent is None:
+            innermost.inner_indent = indent
+        own = innermost.block.indent
+        if innermost.inner_indent > own >= indent and self._suspect is None:
             self._suspect = line
+
+
+def _blocks(innermost):
+    """Blocks from the outermost to the innermost."""
+    blocks = []
+    while innermost is not None:
+        blocks.append(innermost.block)
+        innermost = innermost.outer
+    return tuple(reversed(blocks))

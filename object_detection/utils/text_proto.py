@@ -10,9 +10,17 @@ import re
 from google.protobuf import text_format
 
 from object_detection.utils import text_outline
+from object_detection.utils.messages import shorten
 
+_LONGEST_NAME = 100  # characters of a name that is compared with those that exist
 _UNKNOWN_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
 _UNKNOWN_ENUM = re.compile(r'Enum type "([\w.]+)" has no value (?:named|with number) (\w+)')
+_EXTENSION = re.compile(r"\[\s*([\w./-]+)")
+_TEXT = re.compile(r"""(["'])(?:\\.|(?!\1)[^\\])*(\1?)""")  # between quotes, or to the line's end
+# What may follow a text: nothing, a sign, another text, a field.
+_AFTER_TEXT = re.compile(
+    r"""\s*(?:$|[,;}>\]\#]|"[^"]*"|'[^']*'|[A-Za-z_]\w*\s*[:{<]|\[\w)""", re.VERBOSE
+)
 _WINDOWS_PATH = re.compile(r"""(?<!["'\w])[A-Za-z]:[\\/]""")
 _SCHEMA_TEXT = re.compile(
     r"^\s*(syntax\s*=|message\s+\w+\s*\{|(optional|repeated)\s+\w+\s+\w+\s*=)"
@@ -39,7 +47,9 @@ def merge(text, message, source):
     except text_format.ParseError as error:
         raise TextProtoError(_explain(error, text, message.DESCRIPTOR, source)) from None
     except RecursionError:
-        raise TextProtoError(f"{source}: blocks are nested too deeply to be read.") from None
+        raise TextProtoError(
+            f"{source}: blocks are nested too deeply to be read. Probably closing }} are missing."
+        ) from None
 
 
 def repeated_setting(text, message_type):
@@ -58,6 +68,8 @@ def repeated_setting(text, message_type):
 
 def nearest(name, names):
     """The name of `names` that `name` was probably meant to be, or None."""
+    if len(name) > _LONGEST_NAME:
+        return None
     by_lower = {known.lower(): known for known in names}
     found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
@@ -66,7 +78,7 @@ def nearest(name, names):
 def unknown_field(descriptor, name):
     """A sentence on a field that a message lacks: what was probably meant, or what there is."""
     names = [field.name for field in descriptor.fields]
-    start = f'{descriptor.name} has no field "{name}"'
+    start = f'{descriptor.name} has no field "{shorten(name)}"'
     close = nearest(name, names)
     if close:
         return f'{start}; did you mean "{close}"?'
@@ -80,6 +92,7 @@ def unknown_enum(enum_descriptor, value):
     names = [known.name for known in enum_descriptor.values]
     close = nearest(value, names)
     hint = f'; did you mean "{close}"?' if close else "."
+    value = shorten(value)
     return f"{value} is not a value of {enum_descriptor.name}; allowed: {', '.join(names)}{hint}"
 
 
@@ -87,12 +100,12 @@ def _explain(error, text, root, source):
     line, column = error.GetLine() or 1, error.GetColumn() or 1
     outline = text_outline.Outline(text)
     reason = _reason(error, text, root, outline, (line, column))
-    lines = text.split("\n")
-    shown = lines[line - 1].rstrip("\r") if line <= len(lines) else ""
+    shown = outline.line(line).rstrip("\r")
     if len(shown) > 160:
         start = max(0, column - 80)
         shown, column = shown[start : start + 160], column - start
     caret = "".join("\t" if char == "\t" else " " for char in shown[: column - 1]) + "^"
+    shown = "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in shown)
     return f"{source}:{line}:{error.GetColumn() or 1}: {reason}\n  {shown}\n  {caret}"
 
 
@@ -101,10 +114,16 @@ def _reason(error, text, root, outline, position):
     if foreign:
         return foreign
     said = str(error)
+    line_text = outline.line(position[0])
+    extension = "xtension" in said and _EXTENSION.search(line_text)
+    if extension:
+        return _extension(extension[1])
+    quote = _quote_inside(line_text, position[1])
+    if quote:
+        return quote
     unknown = _UNKNOWN_FIELD.search(said)
     if unknown:
         return _unknown_field_here(unknown[2], root, outline, position, said)
-    line_text = outline.line(position[0])
     swallowed = "issing ending quote" in said and "\\" in line_text[position[1] - 1 :]
     if outline.open_at_end and outline.is_last_token(position) and not swallowed:
         return _cut_off(outline)
@@ -114,6 +133,41 @@ def _reason(error, text, root, outline, position):
         if descriptor is not None:
             return unknown_enum(descriptor, enum[2])
     return _token_reason(said, line_text, position, outline)
+
+
+def _extension(name):
+    """What is wrong with a field of another program, written [package.name]."""
+    if "lstm" in name.lower():
+        return (
+            f"[{shorten(name)}] belongs to LSTM-SSD (lstm_object_detection), a detector for videos "
+            "that is not supported. Faster R-CNN and Mask R-CNN are: model { faster_rcnn { ... } }."
+        )
+    return (
+        f"[{shorten(name)}] is a field that another program adds to the schema. It is not "
+        "supported; remove it. Records are read by tf_record_input_reader { ... }."
+    )
+
+
+def _quote_inside(line, column):
+    """What is wrong where a quote inside a text ends it too early; None for any other mistake.
+
+    Two signs of it: something that begins no field touches the text's end, or follows it on a line
+    on which another quote is left over.
+    """
+    for text in _TEXT.finditer(line):
+        sign, follows = text[1], line[text.end() :]
+        if text.end() >= column:
+            return None
+        if not text[2] or "\\" in text[0] or _AFTER_TEXT.match(follows):
+            continue
+        if not follows[0].isspace() or follows.count(sign) % 2:
+            other = "'" if sign == '"' else '"'
+            return (
+                f"the {sign} in column {text.end()} ends the text {shorten(text[0], 60)}, and what "
+                f"follows it cannot be read. Write a {sign} inside {sign}...{sign} as \\{sign}, or "
+                f"put the text into {other}...{other}."
+            )
+    return None
 
 
 def _foreign_text(text):
@@ -136,10 +190,10 @@ def _unknown_field_here(name, root, outline, position, said):
     path = outline.path_at(position)
     parents = _descriptors(root, [block.name for block in path])
     if len(parents) != len(path) + 1:  # inside something this outline cannot follow
-        return re.sub(r"^[\d:\s]+", "", said).replace("object_detection.protos.", "")
+        return _words_of_parser(said)
     line_text = outline.line(position[0])
     if _WINDOWS_PATH.search(line_text[max(0, position[1] - 2) :]):
-        return f'"{name}" looks like the drive of an unquoted path; {_QUOTE_PATH}'
+        return f'"{shorten(name)}" looks like the drive of an unquoted path; {_QUOTE_PATH}'
     for depth in range(len(path) - 1, -1, -1):
         if name in parents[depth].fields_by_name and name not in parents[-1].fields_by_name:
             owner = parents[depth].name if depth else "the top level"
@@ -190,7 +244,7 @@ def _enum_at(root, outline, position, full_name):
 
 def _cut_off(outline):
     blocks = outline.open_at_end
-    opened = ", ".join(f'"{block.name}" of line {block.line}' for block in blocks)
+    opened = _listed_blocks(blocks)
     suspect = outline.suspect_line()
     if suspect:
         return (
@@ -201,6 +255,18 @@ def _cut_off(outline):
         f"the text ends before these blocks are closed: {opened}. It was cut off, or "
         f"{len(blocks)} closing }} are missing."
     )
+
+
+def _listed_blocks(blocks, most=8):
+    """'"model" of line 1, ...': the outermost and the innermost of many."""
+    texts = [f'"{shorten(block.name, 60)}" of line {block.line}' for block in blocks[:most]]
+    if len(blocks) > most:
+        last = blocks[-1]
+        texts[most // 2 :] = [
+            f"{len(blocks) - most // 2 - 1:,} more",
+            f'"{shorten(last.name, 60)}" of line {last.line}',
+        ]
+    return ", ".join(texts)
 
 
 _QUOTE_PATH = 'write it in quotes and with forward slashes, as in "C:/data/train.record".'
@@ -220,6 +286,11 @@ def _token_reason(said, line, position, outline):
             "this text has no closing quote (a backslash before the last quote would swallow it: "
             "write paths with forward slashes)."
         )
+    if "surrogates not allowed" in said:
+        return (
+            "this text holds half of a character (a lone surrogate, \\ud800 to \\udfff), which no "
+            "text may hold. Write the character itself."
+        )
     if "codec can't decode" in said:
         return f"a backslash starts an escape here; in a path, {_QUOTE_PATH}"
     if rest.startswith("="):
@@ -230,7 +301,7 @@ def _token_reason(said, line, position, outline):
 
 
 def _expected(said, rest):
-    word = re.match(r"[^\s{}:,;]*", rest)[0] or rest[:1]
+    word = shorten(re.match(r"[^\s{}:,;]*", rest)[0] or rest[:1])
     wanted = (
         ("Couldn't parse integer", f'a whole number is wanted, not "{word}".'),
         ("Couldn't parse float", f'a number is wanted, not "{word}".'),
@@ -245,4 +316,9 @@ def _expected(said, rest):
     for sign, sentence in wanted:
         if sign in said:
             return sentence
-    return re.sub(r"^[\d:\s]+", "", said).replace("object_detection.protos.", "")
+    return _words_of_parser(said)
+
+
+def _words_of_parser(said):
+    """The parser's own sentence, where no better one is known."""
+    return shorten(re.sub(r"^[\d:\s]+", "", said).replace("object_detection.protos.", ""), 300)

@@ -1,5 +1,7 @@
 """Faults of a label map are found, all of them, with their lines."""
 
+import time
+
 import pytest
 from findings_of import only_fault, only_warning, sentences
 
@@ -93,3 +95,17 @@ def test_both_names_of_a_class_are_known(tmp_path):
 
     assert label_map_checks.names_of(tmp_path / "map.pbtxt") == {"n1": 1, "cat": 1}
     assert label_map_checks.names_of(tmp_path / "no.pbtxt") is None
+
+
+def test_gaps_of_huge_ids_are_counted_at_once(tmp_path):
+    path = tmp_path / "map.pbtxt"
+    path.write_text("item { id: 2 name: 'a' } item { id: 2147483647 name: 'b' }")
+    started = time.monotonic()
+
+    _, warnings = sentences(label_map_checks.check(str(path), 0))
+
+    assert (
+        "uses ids up to 2147483647 but not 1, 3, 4, 5, 6, 7, 8, 9 and 2147483637 more"
+        in warnings[0]
+    )
+    assert time.monotonic() - started < 2

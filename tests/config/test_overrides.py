@@ -1,6 +1,7 @@
 """Dotted overrides change one value, or nothing with a sentence why."""
 
 import logging
+import time
 
 import pytest
 
@@ -127,4 +128,53 @@ def test_what_does_not_fit_changes_nothing_and_says_why(text, said):
     with pytest.raises(ConfigError, match=said):
         overrides.apply(config, text)
 
+    assert config == pipeline_file.parse(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("[a, 'b, c', \"d]\"]", ["a", "b, c", "d]"]),
+        ("[dog's.record, b]", ["dog's.record", "b"]),
+        ("[]", []),
+    ],
+)
+def test_a_list_is_cut_at_its_commas(text, parts):
+    config = pipeline_file.parse(TEXT)
+    overrides.apply(config, f"train_config.freeze_variables={text}")
+
+    assert list(config.train_config.freeze_variables) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train_config.freeze_variables=[a}, b]", "the list has a } that closes nothing"),
+        (
+            "train_config.freeze_variables=[a, {b]",
+            "the list has a ] that closes|the list lacks a }",
+        ),
+        ("train_config.freeze_variables=[a, 'b]", "the list has a ' that is never closed"),
+        ("train_config.freeze_variables[" + "9" * 5000 + "]=c", "5,000 characters.* is no index"),
+        ("train_config.freeze_variables[-" + "9" * 5000 + "]=c", "characters.* is no index of it"),
+        ("train_config.freeze_variables[\u00b2]=c", "must be a whole number"),
+        ("train_input_reader.mask_type=" + "9" * 5000, "is not a value of InstanceMaskType"),
+        ("train_config.fine_tune_checkpoint=\ud800", "half of a character"),
+        ("train_config.freeze_variables=[" + '"\\' * 50_000 + "]", "never closed"),
+        ("a" * 2_000_000, "write it as dotted.path=value"),
+        ("a" * 2_000_000 + "=3", "has no field"),
+        ("train_config." + "a" * 2_000_000 + "=3", "TrainConfig has no field"),
+        ("train_config.batch_size=" + "9" * 2_000_000, "a whole number is wanted"),
+        ("train_config={" + "optimizer {" * 5000 + "}" * 5001, "OPTIMIZER"),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_values_of_any_size_are_refused_in_a_short_sentence_at_once(text, said):
+    config = pipeline_file.parse(TEXT)
+    started = time.monotonic()
+
+    with pytest.raises(ConfigError, match=f"(?i){said}") as caught:
+        overrides.apply(config, text)
+
+    assert len(str(caught.value)) < 2500 and time.monotonic() - started < 2
     assert config == pipeline_file.parse(TEXT)

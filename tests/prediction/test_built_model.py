@@ -65,6 +65,11 @@ def test_a_config_in_an_archive_is_named_in_its_errors(weights, tmp_path):
     made_weights.write_archive(tmp_path / "export.tar.gz", weights, name="zoo")
     with pytest.raises(ValueError, match=r"export.tar.gz \(zoo/pipeline.config\)"):
         Predictor(tmp_path / "export.tar.gz")
+    text = (weights / "pipeline.config").read_text() + "# \u00e4\n"
+    (weights / "pipeline.config").write_bytes(text.encode("utf-16")[:-1])
+    made_weights.write_archive(tmp_path / "export.tar.gz", weights, name="zoo")
+    with pytest.raises(ValueError, match=r"zoo/pipeline.config\):1:28: .* neither whole UTF-16"):
+        Predictor(tmp_path / "export.tar.gz")
     assert pipeline_file.NAME == "pipeline.config"
 
 

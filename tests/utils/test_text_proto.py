@@ -1,9 +1,13 @@
 """Each mistake in a text proto gets the place and a sentence that says what to write."""
 
+import time
+import tracemalloc
+
 import pytest
 
 from object_detection.protos import pipeline_pb2
 from object_detection.utils import text_proto
+from object_detection.utils.text_outline import Outline
 
 
 def complaint(text):
@@ -122,3 +126,118 @@ def test_a_value_given_twice_is_noticed():
 
     assert said == "line 3: batch_size is set more than once; the last one counts"
     assert text_proto.repeated_setting("train_config { batch_size: 1 }", message_type) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "sign", "kept"),
+    [
+        ("label_map_path: 'dog's map.pbtxt'", 21, "'", "'dog'"),
+        ('label_map_path: "my "best" map"', 21, '"', '"my "'),
+        ('label_map_path: "a 5" disk"', 21, '"', '"a 5"'),
+        ('label_map_path: "a"num_readers"', 19, '"', '"a"'),
+        ('label_map_path: "a"-1.pbtxt"', 19, '"', '"a"'),
+        ('label_map_path: "a"" ', 19, '"', '"a"'),
+    ],
+)
+def test_a_quote_inside_a_text_is_named_with_the_way_to_write_it(text, column, sign, kept):
+    said = complaint(f"train_input_reader {{\n{text}\n}}")
+
+    assert f"the {sign} in column {column} ends the text {kept}, and what follows" in said
+    assert f"Write a {sign} inside {sign}...{sign} as \\{sign}, or put the text into " in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('label_map_path: "a" num_readers 1', "a colon and a value are wanted"),
+        ('label_map_path: "a"num_reader: 1', 'did you mean "num_readers"'),
+        ("label_map_path: \"a\" 'b' num_reader: 1", 'did you mean "num_readers"'),
+        ('label_map_path: "a", num_reader: 1  # "x" y"', 'did you mean "num_readers"'),
+        ('label_map_path: "a', "no closing quote"),
+    ],
+)
+def test_other_mistakes_after_a_text_keep_their_sentence(text, said):
+    assert said in complaint(f"train_input_reader {{\n{text}\n}}\n")
+
+
+def test_escaped_quotes_are_read():
+    reader = pipeline_pb2.TrainEvalPipelineConfig()
+    text_proto.merge(r"train_input_reader { label_map_path: 'dog\'s \"map\"' }", reader, "")
+
+    assert reader.train_input_reader.label_map_path == 'dog\'s "map"'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[lstm_object_detection.protos.lstm_model] {\n  train_unroll_length: 4\n}",
+            "[lstm_object_detection.protos.lstm_model] belongs to LSTM-SSD "
+            "(lstm_object_detection), a detector for videos that is not supported. Faster "
+            "R-CNN and Mask R-CNN are: model",
+        ),
+        (
+            "train_input_reader { external_input_reader {\n[a.b.reader] { } } }",
+            "[a.b.reader] is a field that another program adds to the schema. It is not supported",
+        ),
+        ("model { ssd { [x.y]: 3 } }", "[x.y] is a field that another program adds"),
+    ],
+)
+def test_fields_of_other_programs_are_named(text, said):
+    assert said in complaint(text)
+
+
+BIG = 2_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train_config { batch_size: " + "9" * BIG + " }",
+        "train_config { " + "b" * BIG + ": 1 }",
+        "a" * BIG,
+        "train_config { fine_tune_checkpoint: " + "a" * BIG + " }",
+        'train_config { fine_tune_checkpoint: "' + "a" * BIG + " }",
+        "train_input_reader { mask_type: " + "a" * BIG + " }",
+        "model { " + "[" + "a" * BIG + "] {} }",
+        "model { ssd { \x01" + "a" * BIG,
+        "x " * (BIG // 2),
+        '"' * BIG,
+    ],
+    ids=lambda text: text[:30],
+)
+def test_a_huge_word_is_quoted_in_short(text):
+    assert len(complaint(text)) < 2500
+
+
+def test_the_wording_of_an_error_takes_time_and_memory_in_proportion_to_the_text():
+    deep = "model { " + "x { " * 20_000  # 80 kB; 11 s and 1.5 GB when every token kept all blocks
+    whole = "model { faster_rcnn { } } " * 4000 + "model { x: 1 }"
+    started = time.monotonic()
+    for text in (deep, deep.replace(" ", "\n"), whole):
+        assert 'DetectionModel has no field "x"' in complaint(text)
+    assert time.monotonic() - started < 5
+
+    tracemalloc.start()
+    try:
+        outline = Outline(deep[:20_000])
+        assert len(outline.open_at_end) == 4999
+        assert tracemalloc.get_traced_memory()[1] < 10e6  # was 100 MB
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_many_open_blocks_the_ends_are_named():
+    blocks = text_proto._listed_blocks(Outline("model { " + "ssd {\n" * 99).open_at_end)
+
+    assert blocks == (
+        '"model" of line 1, "ssd" of line 1, "ssd" of line 2, "ssd" of line 3, 95 more, '
+        '"ssd" of line 99'
+    )
+
+
+def test_half_a_character_is_named_and_the_message_is_printable():
+    said = complaint("train_config { fine_tune_checkpoint: 'a\ud800' }")
+
+    assert "this text holds half of a character (a lone surrogate" in said
+    assert said.encode("utf-8")
