@@ -28,6 +28,10 @@ def define_flags():
         "val_data", None, "Annotations or records to evaluate on (COCO, LVIS, CSV)."
     )
     flags.DEFINE_string("val_image_dir", "", "Folder of their images. Unset: --image_dir.")
+    flags.DEFINE_string("annotations_dir", "", "VOC: folder of the xmls. Unset: found.")
+    flags.DEFINE_string("mask_dir", "", "Mask images: their folder. Unset: found.")
+    flags.DEFINE_string("class_name", "", "VIA, mask files: class of the objects that have none.")
+    flags.DEFINE_string("names_file", "", "YOLO: names of the classes, one a line. Unset: found.")
     flags.DEFINE_string("format", None, "The format of --data. Unset: told by what is in it.")
     flags.DEFINE_string("output_dir", None, "Where the config, the label map and the commands go.")
     flags.DEFINE_string(
@@ -115,12 +119,22 @@ def write():
         folder, written.steps, masks=masks, num_steps=config.train_config.num_steps
     )
     (folder / SCRIPT).write_text(text, encoding="utf-8")
+    notes += facts.labels.notes[facts.labels.shifted :]  # that ids are from 0 is no fault
     if written.train == written.val:
         notes.append(
             "No records to evaluate on were found: the config evaluates on those it trains on, "
             "which says nothing about new images. Give others with --val_data."
         )
     return _summary(name, folder, facts, config, masks, notes)
+
+
+def _options():
+    """The `data_set.Options` of the flags."""
+    from object_detection.first_steps import data_set
+
+    names = ("image_dir", "val_image_dir", "annotations_dir", "mask_dir", "class_name")
+    given = {name: FLAGS[name].value for name in (*names, "names_file")}
+    return data_set.Options(val=FLAGS.val_data, **given)
 
 
 def _of_records(name, folder, wishes):
@@ -136,13 +150,7 @@ def _of_annotations(name, folder, wishes):
     """(`Facts`, `commands.Written`) of annotations."""
     from object_detection.first_steps import commands, data_set, fitting
 
-    data = data_set.read(
-        FLAGS.data,
-        images=FLAGS.image_dir,
-        val=FLAGS.val_data,
-        val_images=FLAGS.val_image_dir,
-        format_name=name,
-    )
+    data = data_set.read(FLAGS.data, options=_options(), format_name=name)
     facts = data_set.facts_of(data)
     written = commands.conversion(
         data, folder, masks=fitting.has_masks(facts, wishes), val_fraction=FLAGS.val_fraction

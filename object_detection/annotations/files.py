@@ -14,6 +14,11 @@ from object_detection.annotations.report import NOTED
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .tif .tiff .webp .ppm .pgm .pnm .mpo .avif".split()
 )
+SPLITS = {  # the words in use -> ours
+    **dict.fromkeys(("train", "training", "trainset"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "valset", "dev", "eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing", "testset"), "test"),
+}
 LONGEST_NAME = 255  # bytes of a file or folder name that Linux, macOS and Windows take
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
 # Of a YAML file: characters, entries (an alias counts as what it stands for), and levels.
@@ -250,6 +255,29 @@ def annotation_files(place, suffix):
     if not place.is_dir():
         raise AnnotationError(f"there is no file or folder {place}")
     return walk(place, {suffix})
+
+
+def split_of(name: str) -> str | None:
+    """Return "train", "val" or "test" for the name of a folder or file; None: it says none.
+
+    "train2017", "Valid", "test-dev" and "my_training_set" say it; "trainval", "train_val" do not.
+    """
+    words = re.split(r"[^a-z]+", str(name).lower())
+    found = {SPLITS[word] for word in words if word in SPLITS}
+    # 'test-dev' and 'val_test' name what is not trained on: the first word decides.
+    if len(found) > 1 and "train" not in found:
+        return next(SPLITS[word] for word in words if word in SPLITS)
+    return found.pop() if len(found) == 1 else None
+
+
+def split_folders(folder: str | Path) -> dict[str, list[Path]]:
+    """Return the folders in a folder whose names say a split: "train", "val" or "test" -> paths."""
+    found = {}
+    for path in sorted(Path(folder).iterdir()) if Path(folder).is_dir() else ():
+        split = None if path.name.startswith((".", "__MACOSX")) else split_of(path.name)
+        if split and path.is_dir():
+            found.setdefault(split, []).append(path)
+    return found
 
 
 def relative_name(path, root):

@@ -87,6 +87,15 @@ def read(
     return sets
 
 
+def dataset_names(project_dir: str | Path) -> list[str]:
+    """Return the names of a project's data sets.
+
+    Raises:
+        AnnotationError: it is no project.
+    """
+    return [name for name, _ in _datasets(Path(project_dir))]
+
+
 def _datasets(project):
     """(name, folder) of each data set: the folders with `ann` in them, nested ones too."""
     if not project.is_dir():

@@ -22,7 +22,13 @@ from object_detection.annotations import (
     voc_segmentation,
     voc_xml,
 )
-from object_detection.annotations.files import ImageFolder, name_parts, relative_name
+from object_detection.annotations.files import (
+    ImageFolder,
+    name_parts,
+    relative_name,
+    split_folders,
+    split_of,
+)
 from object_detection.annotations.record import (
     AnnotatedImage,
     AnnotationError,
@@ -42,6 +48,8 @@ YEAR = re.compile(r"VOC\d{4}$", re.IGNORECASE)
 IMAGE_FOLDERS = ("JPEGImages", "Images", "Image", "imgs", "img")
 INSTANCE_FOLDERS = ("SegmentationObject", "SegmentationObjectPNG")
 SEMANTIC_FOLDERS = ("SegmentationClass", "SegmentationClassPNG")
+ANNOTATIONS = "Annotations"  # the folder of the xmls, unless another is stated
+SPLITS = ("train", "val", "test")
 MASK_SUFFIXES = {".png", ".bmp", ".tif", ".tiff"}
 
 
@@ -60,7 +68,8 @@ def read(
     *,
     year="VOC2007",
     image_set="train",
-    annotations_dir="Annotations",
+    annotations_dir=ANNOTATIONS,
+    image_dir="",
     ignore_difficult=False,
     with_masks=False,
 ):
@@ -69,8 +78,11 @@ def read(
     Args:
         data_dir: the folder with the years' folders, or with the annotations themselves.
         year: 'VOC2007', 'VOC2012' or another folder's name; 'merged': these two.
-        image_set: name of the list: 'train', 'val', 'trainval', 'test' or another.
+        image_set: name of the list: 'train', 'val', 'trainval', 'test' or another; '': the only
+            one there is, else 'train'. Without lists, folders of such names hold the sets: of
+            `data_dir`, or of the folder of the xmls.
         annotations_dir: folder of the xmls, within the year's.
+        image_dir: folder of the images; '': found.
         ignore_difficult: leave out objects marked as difficult.
         with_masks: also read instance masks: of SegmentationObject, or polygons in the xml. Then
             the list of the segmentation set holds, if there is one. Without any xmls, masks are
@@ -83,7 +95,9 @@ def read(
     Raises:
         AnnotationError: folders or lists that are not there; no masks though they are wanted.
     """
-    roots = _roots(Path(data_dir), year, annotations_dir)
+    roots = _roots(Path(data_dir), year, annotations_dir, image_set)
+    if image_dir:
+        roots = [root._replace(images=ImageFolder(image_dir)) for root in roots]
     if all(root.sheets is None for root in roots):
         return _without_xmls(data_dir, roots, image_set)
     images, findings = [], []
@@ -104,6 +118,51 @@ def read(
     )
 
 
+def splits(
+    data_dir: str | Path, *, year: str = "VOC2007", annotations_dir: str = ANNOTATIONS
+) -> dict[str, str]:
+    """Return the sets of a data set: "train", "val" and "test" -> the `image_set` of `read`.
+
+    A data set of one set has it under "".
+    """
+    data_dir = Path(data_dir)
+    root = subfolder(data_dir, [year]) or data_dir
+    names = voc_lists.set_names(root)
+    found = {}
+    for name in names:
+        split = split_of(name)
+        if split and (split not in found or name == split):
+            found[split] = name
+    if "train" not in found and "trainval" in names:
+        found["train"] = "trainval"
+    if names:
+        in_order = {split: found[split] for split in SPLITS if split in found}
+        only = names[0] if len(names) == 1 else "train"
+        return in_order if len(in_order) > 1 else {"": next(iter(in_order.values()), only)}
+    if _is_root(root, annotations_dir):
+        xmls = _xml_folder(root, annotations_dir)
+        divided = voc_lists.by_folders(voc_lists.Files(xmls, {".xml"})) if xmls else {}
+    else:
+        divided = _split_roots(root, annotations_dir)
+    return {split: split for split in SPLITS if split in divided} or {"": "train"}
+
+
+def has_instances(data_dir: str | Path, year: str = "VOC2007") -> bool:
+    """Return whether a data set, or a folder of a split in it, has VOC's masks of instances."""
+    root = subfolder(Path(data_dir), [year]) or Path(data_dir)
+    folders = [root, *(each for paths in split_folders(root).values() for each in paths)]
+    return any(subfolder(each, INSTANCE_FOLDERS) for each in folders)
+
+
+def _split_roots(folder, annotations_dir):
+    """The folders of splits that are data sets of their own: split -> folders."""
+    found = {
+        split: [each for each in folders if _is_root(each, annotations_dir)]
+        for split, folders in split_folders(folder).items()
+    }
+    return {split: folders for split, folders in found.items() if folders}
+
+
 def subfolder(folder, names):
     """The first of the names that a folder has, upper and lower case being the same; or None."""
     try:
@@ -113,7 +172,7 @@ def subfolder(folder, names):
     return next((have[name.lower()] for name in names if name.lower() in have), None)
 
 
-def _roots(data_dir, year, annotations_dir):
+def _roots(data_dir, year, annotations_dir, image_set):
     """The folders of the years asked for."""
     if not data_dir.is_dir():
         raise AnnotationError(f"there is no folder {data_dir}")
@@ -122,7 +181,16 @@ def _roots(data_dir, year, annotations_dir):
     if not all(folders):
         # A data set of one's own mostly has no folder of a year.
         if any(folders) or not _is_root(data_dir, annotations_dir):
+            divided = {} if any(folders) else _split_roots(data_dir, annotations_dir)
+            if divided.get(split_of(image_set or "train")):
+                found = divided[split_of(image_set or "train")]
+                return [_root(folder, annotations_dir) for folder in found]
             missing = [each for each, found in zip(years, folders, strict=True) if not found]
+            if divided:
+                raise AnnotationError(
+                    f"{data_dir} has folders of the sets {', '.join(divided)}, and none of "
+                    f"'{image_set}' (--set)"
+                )
             raise AnnotationError(
                 f"{data_dir} has neither a folder {' nor '.join(missing)} (--year) "
                 f"nor a folder {annotations_dir} of its own (--annotations_dir)"
@@ -172,7 +240,14 @@ def _xml_folder(folder, annotations_dir):
     for path in (folder / annotations_dir, subfolder(folder, [annotations_dir])):
         if path is not None and path.is_dir():
             return path
-    return folder if any(folder.glob("*.xml")) else None
+    if any(folder.glob("*.xml")):
+        return folder
+    if annotations_dir != ANNOTATIONS:
+        return None
+    # One folder of another name; those of splits are data sets of their own.
+    inner = [path for path in folder.iterdir() if path.is_dir() and not split_of(path.name)]
+    inner = [path for path in inner if any(path.glob("*.xml"))]
+    return inner[0] if len(inner) == 1 else None
 
 
 def _image(root, name, ignore_difficult, with_masks, findings):

@@ -1,9 +1,10 @@
 """The lists of images of a VOC data set: `ImageSets/Main/train.txt` and its many relatives."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from object_detection.annotations.files import IMAGE_SUFFIXES, name_parts, read_text, walk
+from object_detection.annotations.files import IMAGE_SUFFIXES, name_parts, read_text, split_of, walk
 from object_detection.annotations.record import AnnotationError, Finding
 from object_detection.annotations.report import DERIVED, NOTED
 
@@ -41,7 +42,7 @@ def names(root, have, image_set, *, masks):
     Args:
         root: folder that may hold ImageSets.
         have: the xmls there are: `Files`.
-        image_set: 'train' and so on.
+        image_set: 'train' and so on; '': the only list there is, else 'train'.
         masks: prefer the list of the segmentation set, whose images have masks.
 
     Returns:
@@ -50,21 +51,52 @@ def names(root, have, image_set, *, masks):
     Raises:
         AnnotationError: there are lists, and none of this set.
     """
-    folder = next(
-        (root / name for name in ("ImageSets", "imagesets") if (root / name).is_dir()), None
-    )
+    folder = _folder(root)
     if folder is None:
+        divided = by_folders(have)
+        split = split_of(image_set or "train")
+        if divided and split in divided:
+            return divided[split], []
         note = f"there is no folder ImageSets: every xml is taken for the set '{image_set}'"
         return list(have), [Finding(DERIVED, note, root.name)]
+    only = set_names(root)
+    if not image_set:  # nothing is asked for
+        image_set = only[0] if len(only) == 1 else "train"
     for paths in _lists(folder, image_set, masks=masks):
         found, findings = _names(paths, have)
         if found:
             return found, findings
-    sets = sorted({path.stem for path in folder.glob("*/*.txt") if "_" not in path.stem})
     raise AnnotationError(
         f"{folder} has no list of the set '{image_set}' (--set) that names an image; "
-        f"it has {', '.join(sets) or 'none'}"
+        f"it has {', '.join(only) or 'none'}"
     )
+
+
+def set_names(root: Path) -> list[str]:
+    """Return the names of a data set's lists, sorted; those of single classes are left out."""
+    folder = _folder(root)
+    paths = folder.glob("**/*.txt") if folder else ()
+    return sorted({path.stem for path in paths if "_" not in path.stem})
+
+
+def by_folders(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names of files in folders such as train and val by split; {} where some are not.
+
+    Args:
+        names: paths below the folder of the xmls, without suffix.
+    """
+    divided = {}
+    for name in names:
+        divided.setdefault(split_of(name.partition("/")[0]) if "/" in name else None, []).append(
+            name
+        )
+    return divided if None not in divided and len(divided) > 1 else {}
+
+
+def _folder(root):
+    """The folder of the lists, or None."""
+    folders = (root / name for name in ("ImageSets", "imagesets"))
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _names(paths, have):

@@ -24,12 +24,13 @@ MOST_CROSSED = 40  # corners of a row that are looked at: more are a polygon's
 NO_LABELS = "no label file: taken as an image without objects"
 
 
-def read(place, names_file=None):
+def read(place, names_file=None, *, image_dir=""):
     """Reads a data set.
 
     Args:
         place: data.yaml, obj.data, or a folder with one of them or with images and labels.
         names_file: names of the classes, one a line; None: as the data set has them.
+        image_dir: folder of the images; '': where the data set says. The labels stay in `place`.
 
     Returns:
         Name of the split ("train", "val", "test", or "" where there are none) -> `AnnotationSet`,
@@ -39,9 +40,9 @@ def read(place, names_file=None):
         AnnotationError: no images, no names, or no label file for any image.
     """
     findings, poses = [], _Poses()
-    layout = yolo_layout.find(place, names_file, findings)
+    layout = yolo_layout.find(place, names_file, findings, image_dir)
     categories = tuple(Category(name, number) for number, name in layout.names.items())
-    labels, used, sets = _LabelFiles(layout.root), set(), {}
+    labels, used, sets = _LabelFiles(layout), set(), {}
     for split, paths in layout.splits.items():
         about = [] if sets else findings  # those about the whole set go to its first split
         images = tuple(_image(path, layout, labels, poses, about) for path in paths)
@@ -69,9 +70,9 @@ def read(place, names_file=None):
 class _LabelFiles:
     """The label files of images, found by the images' names."""
 
-    def __init__(self, root):
-        self.root, self.used = root, set()
-        self._found, self._folders = {}, {}
+    def __init__(self, layout):
+        self.root, self.images, self.used = layout.root, layout.images, set()
+        self._found, self._folders, self._below = {}, {}, None
 
     def places(self, image):
         """Where the rows of an image may be, the likeliest place first."""
@@ -84,6 +85,10 @@ class _LabelFiles:
         yield image.with_name(name)
         yield image.parent / "labels" / name
         yield image.parent.parent / "labels" / name
+        if self.images != self.root and image.is_relative_to(self.images):
+            name = image.relative_to(self.images).with_name(name)
+            yield from (self.root / "labels" / name, self.root / name)
+            yield from (folder / name.name for folder in self._label_folders())
 
     def find(self, image):
         """The label file of an image, or None: of its name, or of one that means the same."""
@@ -99,6 +104,12 @@ class _LabelFiles:
             if found:
                 self.used.add(found)
         return self._found[image]
+
+    def _label_folders(self):
+        """The folders of text files below the root, sorted."""
+        if self._below is None:
+            self._below = sorted({path.parent for path in files.walk(self.root, {".txt"})})
+        return self._below
 
     def of_images(self, images):
         """The label files of some images."""
@@ -116,7 +127,7 @@ class _LabelFiles:
 
 
 def _image(path, layout, labels, poses, findings):
-    name = files.relative_name(path, layout.root)
+    name = files.relative_name(path, layout.images)
     found = labels.find(path)
     objects, seen = [], {}
     if found is None:

@@ -9,11 +9,6 @@ from object_detection.annotations import files
 from object_detection.annotations.record import AnnotationError, Finding
 from object_detection.annotations.report import NOTED, SKIPPED_IMAGE
 
-SPLITS = {  # the words in use -> ours
-    **dict.fromkeys(("train", "training", "trainset"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "valset", "dev", "eval", "evaluation"), "val"),
-    **dict.fromkeys(("test", "testing", "testset"), "test"),
-}
 YAMLS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 NAMES = ("classes.txt", "obj.names", "classes.names", "_darknet.labels", "labels.txt")
 NAMES_BELOW = ("", "labels", "data", "annotations")
@@ -32,19 +27,21 @@ class Layout(NamedTuple):
     """A data set as it lies on the disk."""
 
     root: Path
+    images: Path  # the folder that names of images are relative to: `root`, or another one
     names: dict[int, str]  # of the classes, by their numbers
     splits: dict[str, tuple[Path, ...]]  # "" for the one of a set without splits -> its images
     listed: bool  # whether lists name the images, and there may be more
     keypoint_numbers: int | None  # that follow the box in a row; None: nothing says it
 
 
-def find(place, names_file, findings):
+def find(place, names_file, findings, image_dir=""):
     """The `Layout` of a data set.
 
     Args:
         place: data.yaml, obj.data, or the folder with either or with images and labels.
         names_file: names of the classes, one a line; None: as the data set has them.
         findings: takes in what is to be told.
+        image_dir: folder of the images; '': where the data set says.
 
     Raises:
         AnnotationError: no images, no names, or a file that cannot be read.
@@ -54,6 +51,7 @@ def find(place, names_file, findings):
         raise AnnotationError(f"there is no file or folder {place}")
     described = place if place.is_file() else _description(place)
     root = _direct(described.parent if described else place)
+    images = _direct(Path(image_dir)) if image_dir else root
     entries, names, keypoints = {}, None, None
     if described and described.suffix.lower() == ".data":
         entries, names = _darknet(described, root)
@@ -64,17 +62,17 @@ def find(place, names_file, findings):
     names = names or _numbered(_names_beside(root) or ())
     if not names:
         raise AnnotationError(NO_NAMES.format(root=root))
-    splits, listed = _by_entries(entries, root, findings) if described else ({}, False)
-    if described and not splits:
+    splits, listed = _by_entries(entries, root, images, findings) if described else ({}, False)
+    if described and not splits and not image_dir:
         values = (f"{key}: {'/'.join(each)}" for key, found in entries.items() for each in found)
         stated = ", ".join(values)[:300] or "none"
         raise AnnotationError(
             f"{described}: no images are where its splits are said to be ({stated})"
         )
-    splits = splits or _by_folders(root)
+    splits = splits or _by_folders(images)
     if not any(splits.values()):
-        raise AnnotationError(f"{root}: no images are there")
-    return Layout(root, names, splits, listed, keypoints)
+        raise AnnotationError(f"{images}: no images are there")
+    return Layout(root, images, names, splits, listed, keypoints)
 
 
 def _description(folder):
@@ -97,19 +95,6 @@ def _text_of(path):
         return ""
 
 
-def split_of(name: str) -> str | None:
-    """Return "train", "val" or "test" for the name of a folder or file; None: it says none.
-
-    "train2017", "Valid", "test-dev" and "my_training_set" say it; "trainval", "train_val" do not.
-    """
-    words = re.split(r"[^a-z]+", str(name).lower())
-    found = {SPLITS[word] for word in words if word in SPLITS}
-    # 'test-dev' and 'val_test' name what is not trained on: the first word decides.
-    if len(found) > 1 and "train" not in found:
-        return next(SPLITS[word] for word in words if word in SPLITS)
-    return found.pop() if len(found) == 1 else None
-
-
 def _yaml(path, findings):
     """Splits, names and keypoint numbers of a data.yaml."""
     content = files.load_yaml(path)
@@ -129,12 +114,12 @@ def _yaml(path, findings):
     base = content.get("path")
     base = (base,) if isinstance(base, str) and base.lower() not in NO_VALUES else ()
     stated = content
-    if not any(key in SPLITS for key in content) and isinstance(content.get("splits"), dict):
+    if not any(key in files.SPLITS for key in content) and isinstance(content.get("splits"), dict):
         stated = content["splits"]
     entries = {}
     for key, value in stated.items():
         places = [each for each in _flat(value) if each.lower() not in NO_VALUES]
-        if key in SPLITS and places:
+        if key in files.SPLITS and places:
             entries[key] = [(*base, each) for each in places]
     return entries, names, keypoints
 
@@ -204,7 +189,7 @@ def _darknet(path, root):
     """Splits and names of an obj.data: `key = value` lines."""
     pairs = [line.partition("=") for line in files.read_text(path).splitlines()]
     content = {key.strip(): value.strip() for key, _, value in pairs if value.strip()}
-    entries = {key: [(content[key],)] for key in SPLITS if key in content}
+    entries = {key: [(content[key],)] for key in files.SPLITS if key in content}
     stated = content.get("names") and _existing((content["names"],), root)
     return entries, _numbered(_lines(stated)) if stated else None
 
@@ -248,13 +233,15 @@ def _direct(path):
     return Path(os.path.normpath(path))
 
 
-def _by_entries(entries, root, findings):
+def _by_entries(entries, root, images_root, findings):
     """The images of each split, and whether any of them is by a list."""
     splits, listed = {}, False
     for key, values in entries.items():
         images = {}
         for parts in values:
-            place = _existing(parts, root)
+            place = _existing(parts, images_root)
+            if place is None and images_root != root:  # a list is with the data set all the same
+                place = _existing(parts, root) if parts[-1].lower().endswith(".txt") else None
             if place is None or place == Path(place.anchor):  # not a whole disk
                 reason = f"the images of '{key}' are not there: left out"
                 findings.append(Finding(NOTED, reason, parts[-1][:200]))
@@ -262,12 +249,12 @@ def _by_entries(entries, root, findings):
                 images |= dict.fromkeys(files.walk(place, files.IMAGE_SUFFIXES))
             elif place.suffix.lower() == ".txt":
                 listed = True
-                images |= dict.fromkeys(_of_list(place, root, findings))
+                images |= dict.fromkeys(_of_list(place, images_root, findings))
             else:
                 listed = True
                 images[place] = None
         if images:
-            split = SPLITS[key]
+            split = files.SPLITS[key]
             splits[split] = (*splits.get(split, ()), *images)
     return splits, listed
 
@@ -294,7 +281,7 @@ def _by_folders(root):
     parents = [root / "images", root] if (root / "images").is_dir() else [root]
     for parent in parents:
         for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
-            split = split_of(folder.name)
+            split = files.split_of(folder.name)
             if split:
                 found = files.walk(folder, files.IMAGE_SUFFIXES)
                 splits[split] = (*splits.get(split, ()), *found)

@@ -22,6 +22,7 @@ def define_flags():
     flags.DEFINE_string("data_dir", "", "Folder with the years' folders, or with one set.")
     flags.DEFINE_string("set", "train", "List of images: train, val, trainval, test or another.")
     flags.DEFINE_string("annotations_dir", "Annotations", "Folder of the xmls, within the year's.")
+    flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: found by its name.")
     flags.DEFINE_string("year", "VOC2007", "VOC2007, VOC2012, another folder's name, or merged.")
     flags.DEFINE_string("output_path", "", "The one record file to write.")
     flags.DEFINE_bool("ignore_difficult_instances", False, "Leave out difficult objects.")
@@ -36,8 +37,9 @@ def splits():
     found = voc.read(
         conversion_door.given("data_dir"),
         year=FLAGS.year,
-        image_set=FLAGS.set,
+        image_set=FLAGS.set if FLAGS["set"].present else "",
         annotations_dir=FLAGS.annotations_dir,
+        image_dir=FLAGS.image_dir,
         ignore_difficult=FLAGS.ignore_difficult_instances,
         with_masks=FLAGS.include_masks,
     )

@@ -22,13 +22,16 @@ def define_flags():
     flags.DEFINE_string(
         "names_file", "", "Names of the classes, one a line. Unset: as the data set has them."
     )
+    flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: as the data set says.")
     conversion_door.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
     base = conversion_door.base_by_flags("yolo")
-    sets = yolo.read(conversion_door.given("data_dir"), FLAGS.names_file or None)
+    sets = yolo.read(
+        conversion_door.given("data_dir"), FLAGS.names_file or None, image_dir=FLAGS.image_dir
+    )
     return conversion_door.named_splits(base, sets)
 
 

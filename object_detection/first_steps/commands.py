@@ -53,20 +53,22 @@ def conversion(data, folder, *, masks, val_fraction=VAL_FRACTION):
 
 def _outputs(name, records, set_name):
     """The flags that say where the records go."""
+    stem = f"{NAME}_{set_name}" if set_name else NAME
     if name == "voc":
-        stem = f"{NAME}_{set_name}" if set_name else NAME
         return [f"--output_path={records / stem}.record"]
     if name == "kitti":
         return [f"--output_path={records / NAME}"]
     if name in ("coco", "pets"):
         return [f"--output_dir={records}"]
-    return [f"--output_dir={records}", f"--name={NAME}"]
+    return [f"--output_dir={records}", f"--name={stem}"]
 
 
 def _file_of(name, split, part):
     """The pattern of the files of a split, or of the part of it that was set aside."""
     stem = {"coco": "coco", "pets": "pets_fullbody_with_masks"}.get(name, NAME)
     suffix = "tfrecord" if name == "kitti" else "record"
+    if name == "coco" and split == "test":
+        split = "testdev"
     return "_".join(filter(None, [stem, split, part])) + f".{suffix}-?????-of-?????"
 
 

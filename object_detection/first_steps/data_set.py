@@ -1,6 +1,7 @@
 """A data set of any format as `init` needs it: its images and classes, and how to convert it."""
 
 import io
+import os
 import random
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from object_detection.annotations import (
     label_ids,
     labelme,
     lvis,
+    normalized,
     pets,
     supervisely,
     via,
@@ -37,6 +39,7 @@ from object_detection.first_steps import formats
 
 LOOKED_AT = 300  # images whose objects give the figures
 NAME = "data"  # first part of the names of the records
+_ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "ann", "anns", "jsons", "json")
 _EVALUATED = ("val", "valid", "validation", "test", "testing")
 
 
@@ -81,157 +84,317 @@ class Facts(NamedTuple):
     has_ignore_regions: bool = False
 
 
-def read(place, *, images="", val=None, val_images="", format_name=None):
-    """Reads a data set.
+class Options(NamedTuple):
+    """What the user says of where things are; '' follows from the data."""
+
+    image_dir: str = ""
+    val: str | None = None  # annotations to evaluate on, of COCO, LVIS or CSV
+    val_image_dir: str = ""
+    annotations_dir: str = ""  # folder of the xmls
+    mask_dir: str = ""  # folder of the mask images
+    class_name: str = ""  # of regions and masks that have none
+    names_file: str = ""  # names of the classes, one a line
+
+
+# Option -> the formats whose converter has it.
+_TABLES = ("coco", "lvis", "csv")
+_TAKEN = {
+    "image_dir": (*_TABLES, "voc", "voc_masks", "labelme", "via", "cvat", "yolo"),
+    "val": _TABLES,
+    "val_image_dir": _TABLES,
+    "annotations_dir": ("voc", "voc_masks"),
+    "mask_dir": ("voc_masks", "instance_folders"),
+    "class_name": ("via", "instance_folders"),
+    "names_file": ("yolo",),
+}
+
+
+def read(
+    place: str | Path, *, options: Options | None = None, format_name: str | None = None
+) -> DataSet:
+    """Read a data set.
 
     Args:
         place: file or folder of the annotations.
-        images: folder of the images, where the annotations do not say; '': looked for.
-        val: annotations to evaluate on, of COCO, LVIS or CSV; None: as the data set is divided.
-        val_images: folder of their images; '': `images`, else looked for.
+        options: the `Options`; None: everything is found.
         format_name: one of `formats.FORMATS` but records; None: told by what is there.
 
     Raises:
-        AnnotationError: a format without a reader, or annotations that cannot be read.
+        AnnotationError: a format without a reader, annotations that cannot be read, or an option
+            that the format has no use for.
     """
+    options = options or Options()
     name = format_name or formats.detect(place)
-    if name in ("coco", "lvis", "csv"):
-        sets, flags = _of_tables(name, Path(place), images, val, val_images or images)
+    check_options(options, name, place)
+    if name in _TABLES:
+        sets, flags = _of_tables(name, Path(place), options)
         return DataSet(name, sets, (Conversion(f"create_{name}_tf_record", flags),))
-    if val is not None:
-        raise AnnotationError(
-            f"--val_data is for COCO, LVIS and CSV; {place} is {name}: its own splits are taken, "
-            "or a share of its images is set aside (--val_fraction)"
-        )
-    return _READERS[name](Path(place), images)
+    if name in _BY_FOLDERS and Path(place).is_dir():
+        divided = _by_folders(name, Path(place), options)
+        if divided:
+            return divided
+    return _READERS[name](Path(place), options)
 
 
-def _of_tables(name, place, images, val, val_images):
+def check_options(options: Options, name: str, place: object) -> None:
+    """Raise `AnnotationError` for an option that a format has no use for, or a folder that is not.
+
+    Args:
+        options: the `Options`.
+        name: one of `formats.FORMATS`.
+        place: of the data, for the message.
+    """
+    for option, value in options._asdict().items():
+        if value and name not in _TAKEN[option]:
+            if option == "val":
+                raise AnnotationError(
+                    f"--val_data is for COCO, LVIS and CSV; {place} is {name}: its own splits are "
+                    "taken, or a share of its images is set aside (--val_fraction)"
+                )
+            raise AnnotationError(
+                f"--{option} is for {', '.join(_TAKEN[option])}; {place} is {name}, which has a "
+                "place of its own for it within --data: leave the flag out"
+            )
+    for flag in ("image_dir", "val_image_dir"):
+        folder = getattr(options, flag)
+        if folder and not files.exists(folder):
+            raise AnnotationError(f"--{flag}: there is no folder {folder}")
+
+
+def _by_folders(name, place, options):
+    """The `DataSet` of a folder whose folders are the splits, each of one format; or None."""
+    sets, conversions = {}, []
+    for split, folders in files.split_folders(place).items():
+        for folder in folders:
+            if _format_of(folder) != name:
+                continue
+            images = _of_split(options.image_dir, folder.name)
+            found = _READERS[name](folder, options._replace(image_dir=images))
+            if split in sets or len(found.sets) != 1:
+                return None
+            (sets[split],) = found.sets.values()
+            conversions += [each._replace(set_name=split) for each in found.conversions]
+    if "train" not in sets or len(sets) < 2:
+        return None
+    return DataSet(name, sets, tuple(conversions))
+
+
+def _format_of(folder):
+    try:
+        return formats.detect(folder)
+    except AnnotationError:
+        return None
+
+
+def _of_split(folder, name):
+    """The folder of a split's images within that of all images, if it has one of its own."""
+    own = Path(folder, name)
+    return str(own) if folder and own.is_dir() else folder
+
+
+def _of_tables(name, place, options):
     """Sets and flags of formats that have one file a split."""
-    train, suffix = place, ".csv" if name == "csv" else ".json"
+    suffix = ".csv" if name == "csv" else ".json"
+    paths = {"train": place, "val": options.val}
     if place.is_dir():
-        train, own_val = _split_files(place, suffix, name)
-        val = val or own_val
+        paths = _split_files(place, suffix, name) | ({"val": options.val} if options.val else {})
+    paths = {split: Path(path) for split, path in paths.items() if path}
+    if "val" not in paths and "test" in paths:
+        paths["val"] = paths.pop("test")
     flag = "csv" if name == "csv" else "annotations_file"
-    sets, flags = {}, []
-    pairs = [("train" if val or name != "csv" else "", train, images)]
-    pairs += [("val", val, val_images)] if val else []
-    for split, path, stated in pairs:
-        content = files.load_json(path) if name != "csv" else None
-        folder = stated or _images_of(content, Path(path))
+    sets, flags, folders = {}, [], {}
+    for split, path in paths.items():
+        stated = options.image_dir
+        if split != "train":
+            stated = options.val_image_dir or stated
+        content = coco.load(path) if name == "coco" else None
+        if name == "lvis" and not stated:
+            content = files.load_json(path)
+        folder = folders[split] = stated or _images_of(content, path, place)
         if name == "coco":
-            found = coco.from_content(coco.load(path), path, folder)
+            sets[split] = coco.from_content(content, path, folder)
             flags.append(f"--{split}_image_dir={_absolute(folder)}")
         elif name == "lvis":
-            found = lvis.read(path, folder)
+            sets[split] = lvis.read(path, folder)
         else:
-            found = csv_table.read(path, folder)
-        sets[split] = found
-        flags.append(f"--{split + '_' if split else ''}{flag}={_absolute(path)}")
-    if name != "coco":
-        flags.append(f"--image_dir={_absolute(folder)}")
-    return sets, tuple(dict.fromkeys(flags))
+            sets[split] = csv_table.read(path, folder)
+        prefix = {"test": "testdev_"}.get(split, f"{split}_") if name == "coco" else f"{split}_"
+        prefix = "" if name == "csv" and len(paths) == 1 else prefix
+        flags.append(f"--{prefix}{flag}={_absolute(path)}")
+    if name == "lvis":
+        common = os.path.commonpath([_absolute(folder) for folder in folders.values()])
+        flags.append(f"--image_dir={common}")
+    elif name == "csv" and options.image_dir:  # else each table's own folder
+        flags.append(f"--image_dir={_absolute(options.image_dir)}")
+    if name == "csv" and len(paths) == 1:
+        sets = {"": sets["train"]}
+    return sets, tuple(flags)
 
 
 def _split_files(folder, suffix, name):
-    """(annotations to train on, those to evaluate on or None) of a folder."""
+    """Annotation files of a folder: split -> path, "train" being one of them.
+
+    A file's own name says its split, else the innermost folder that does.
+    """
     found = files.walk(folder, {suffix})
     if name != "csv":
-        found = [path for path in found if formats.json_format(files.load_json(path)) == name]
+        found = [path for path in found if formats.json_format_of(path) == name]
+    else:
+        found = [path for path in found if formats.csv_format_of(path) == name]
     if len(found) == 1:
-        return found[0], None
-    train = [path for path in found if "train" in path.stem.lower()]
-    val = [path for path in found if any(word in path.stem.lower() for word in _EVALUATED)]
-    if len(train) != 1 or len(val) > 1:
-        names = ", ".join(path.name for path in found[:8])
+        return {"train": found[0]}
+    splits = {}
+    for path in found:
+        within = path.relative_to(folder)
+        words = [within.stem, *reversed(within.parts[:-1])]
+        split = next(filter(None, map(files.split_of, words)), None)
+        splits.setdefault(split, []).append(path)
+    splits = {split: _instances(paths) for split, paths in splits.items() if split}
+    if len(splits.get("train", ())) != 1 or any(len(paths) > 1 for paths in splits.values()):
+        names = ", ".join(path.relative_to(folder).as_posix() for path in found[:8])
         raise AnnotationError(
             f"{folder} has several annotation files ({names}): give the one to train on, and with "
             "--val_data the one to evaluate on"
         )
-    return train[0], val[0] if val else None
+    return {split: splits[split][0] for split in ("train", "val", "test") if split in splits}
 
 
-def _images_of(content, path):
-    """The folder of a file's images: near it, where the first that it names lies."""
-    roots = [path.parent, *([path.parent.parent] if path.parent.name == "annotations" else [])]
+def _instances(paths):
+    """Of several files of one split those of instances: COCO's folder has captions and others."""
+    named = [path for path in paths if "instances" in path.stem.lower()]
+    return named if len(paths) > 1 and named else paths
+
+
+def _images_of(content, path, place):
+    """The folder of a file's images: near it, where those that it names are.
+
+    Args:
+        content: of a JSON; None for a table, whose images are beside it.
+        path: of the file.
+        place: what the user named, the file or a folder around it.
+    """
     if content is None:
-        return roots[0]
-    named = [str(image.get("file_name") or "") for image in content.get("images", [])[:50]]
-    for root in roots:
-        there = files.walk(root, files.IMAGE_SUFFIXES)
-        for name in named:
-            parts = files.name_parts(name)
-            for image in there:
-                if parts and image.parts[-len(parts) :] == parts:
-                    return Path(*image.parts[: -len(parts)])
+        return path.parent
+    stated = (each.get("file_name") for each in content["images"][:50] if isinstance(each, dict))
+    named = [name for name in stated if isinstance(name, str) and not files.name_fault(name)]
+    for root in _roots_of_images(path, place):
+        folder = files.ImageFolder(root)
+        found = [(files.name_parts(name), folder.find(name)) for name in named]
+        bases = [
+            image.parents[len(parts) - 1] if image.parts[-len(parts) :] == parts else image.parent
+            for parts, image in found
+            if image is not None
+        ]
+        if bases:
+            return Path(os.path.commonpath(bases))
+    examples = ", ".join(named[:3]) or "none"
     raise AnnotationError(
-        f"{path}: its images ({', '.join(named[:3])}) do not lie near it: give their folder with "
+        f"{path}: its images ({examples[:300]}) do not lie near it: give their folder with "
         "--image_dir"
     )
 
 
-def _of_voc(place, images):
+def _roots_of_images(path, place):
+    """Folders in which the images of a file may be, the nearest first."""
+    yield path.parent
+    if place.is_dir():
+        yield from (each for each in path.parents[1:] if each == place or place in each.parents)
+    last = place if place.is_dir() else path.parent
+    if last.name.lower() in _ANNOTATION_FOLDERS:
+        yield last.parent
+
+
+def _of_voc(place, options):
     place = place.parent if place.is_file() else place
     years = sorted(each.name for each in place.iterdir() if each.name.upper().startswith("VOC20"))
     year = years[-1] if years else "VOC2007"
-    root = place / year if years else place
-    masks = (root / "SegmentationObject").is_dir()
-    lists = root / "ImageSets" / ("Segmentation" if masks else "Main")
-    names = {path.stem for path in lists.glob("*.txt")} if lists.is_dir() else set()
-    wanted = [name for name in ("train", "val") if name in names]
-    wanted = wanted or [name for name in ("trainval", "train") if name in names][:1] or ["train"]
+    where = {"annotations_dir": options.annotations_dir or "Annotations"}
+    where["image_dir"] = options.image_dir
+    wanted = voc.splits(place, year=year, annotations_dir=where["annotations_dir"])
     sets, conversions = {}, []
-    for name in wanted:
-        split = name if len(wanted) > 1 else ""
-        sets[split] = voc.read(place, year=year, image_set=name, with_masks=masks)
-        flags = (f"--data_dir={_absolute(place)}", f"--year={year}", f"--set={name}")
-        conversions.append(Conversion("create_pascal_tf_record", flags, split))
+    for split, image_set in wanted.items():
+        masks = voc.has_instances(place, year)
+        try:
+            found = voc.read(place, year=year, image_set=image_set, with_masks=masks, **where)
+        except AnnotationError:
+            if split in ("", "train"):
+                raise
+            continue  # VOC's own test set has a list, and no xmls
+        if not found.images and sets:
+            continue
+        sets[split] = found
+        flags = [f"--data_dir={_absolute(place)}", f"--year={year}", f"--set={image_set}"]
+        flags += [f"--{name}={value}" for name, value in _given(options, "voc").items()]
+        conversions.append(Conversion("create_pascal_tf_record", tuple(flags), split))
+    if len(sets) == 1:
+        sets = {"": next(iter(sets.values()))}
+        conversions = [each._replace(set_name="") for each in conversions]
     return DataSet("voc", sets, tuple(conversions))
 
 
-def _simple(name, reader, flag="data_dir", image_flag=None, more=()):
-    """A reader of a format whose command has one flag for the place."""
+def _given(options, name):
+    """The options that are set and that a converter has: name -> value, folders absolute.
 
-    def of(place, images):
+    Folders of xmls and masks are within --data, unless they are absolute.
+    """
+    given = {}
+    for option, value in options._asdict().items():
+        if value and name in _TAKEN[option]:
+            given[option] = _absolute(value) if option in ("image_dir", "names_file") else value
+    return given
+
+
+def _simple(name, reader, flag="data_dir", more=()):
+    """A reader of a format whose command has one flag for the place, and takes `_given`."""
+
+    def of(place, options):
+        given = _given(options, name)
+        found = reader(place, **given)
         flags = [f"--{flag}={_absolute(place)}", *more]
-        found = reader(place, images or None) if image_flag else reader(place)
-        if image_flag and images:
-            flags.append(f"--{image_flag}={_absolute(images)}")
+        flags += [f"--{option}={value}" for option, value in given.items()]
         if isinstance(found, tuple) and not isinstance(found, AnnotationSet):
             found = dict(zip(("train", "val"), found, strict=True))
         sets = found if isinstance(found, dict) else {"": found}
-        sets = {split: each for split, each in sets.items() if each.images}
+        kept = {split: each for split, each in sets.items() if each.images}
         command = f"create_{'pet' if name == 'pets' else name}_tf_record"
-        return DataSet(name, sets, (Conversion(command, tuple(flags)),))
+        return DataSet(name, kept or sets, (Conversion(command, tuple(flags)),))
 
     return of
 
 
-def _via(place, images):
+def _via(place, options):
     if place.is_dir():
         found = files.walk(place, {".json", ".csv"})
-        kinds = {path: formats.detect(path) for path in found}
+        kinds = {path: _format_of(path) for path in found}
         found = [path for path in found if kinds[path] == "via"]
         if len(found) != 1:
             names = ", ".join(path.name for path in found[:8]) or "none"
             raise AnnotationError(f"{place} has not one file of VIA ({names}): give the file")
         place = found[0]
-    return _simple("via", via.read, "annotations_file", "image_dir")(place, images)
+    return _simple("via", via.read, "annotations_file")(place, options)
 
 
 def _bodies(place):
     return pets.read(place, faces_only=False)
 
 
-def _project(place, images):
-    """A Supervisely project: by its image tags train and val, where both are in use."""
+def _project(place, options):
+    """A Supervisely project: by its image tags train and val, else by data sets so called."""
     place = place.parent if place.name == "meta.json" else place
     flags = [f"--data_dir={_absolute(place)}"]
+    by_split = {}
+    for name in supervisely.dataset_names(place):
+        split = files.split_of(name)
+        by_split.setdefault("val" if split == "test" else split, []).append(name)
     try:
         sets = supervisely.read(place, train_tags=["train"], val_tags=["val"])
         flags += ["--train_tag=train", "--val_tag=val"]
     except AnnotationError:
-        sets = supervisely.read(place)  # which raises again where it is no project
+        chosen = {}
+        if by_split.get("train") and by_split.get("val"):
+            chosen = {f"{split}_datasets": by_split[split] for split in ("train", "val")}
+        sets = supervisely.read(place, **chosen)  # which raises again where it is no project
+        flags += [f"--{flag}={','.join(names)}" for flag, names in chosen.items()]
     return DataSet("supervisely", sets, (Conversion("create_supervisely_tf_record", tuple(flags)),))
 
 
@@ -240,14 +403,16 @@ _READERS = {
     "voc_masks": _simple("voc_masks", voc_masks.read),
     "pets": _simple("pets", _bodies, more=("--faces_only=false",)),
     "kitti": _simple("kitti", kitti.read),
-    "labelme": _simple("labelme", labelme.read, image_flag="image_dir"),
+    "labelme": _simple("labelme", labelme.read),
     "via": _via,
-    "cvat": _simple("cvat", cvat.read, "annotations_file", "image_dir"),
+    "cvat": _simple("cvat", cvat.read, "annotations_file"),
     "supervisely": _project,
     "yolo": _simple("yolo", yolo.read),
     "instance_folders": _simple("instance_folders", instance_folders.read),
     "cityscapes": _simple("cityscapes", cityscapes.read),
 }
+# Formats without splits of their own: folders called train and val divide them.
+_BY_FOLDERS = ("voc_masks", "labelme", "via", "cvat", "instance_folders")
 
 
 def facts_of(data):
@@ -308,6 +473,8 @@ def _side_of(found, image, size):
     else:
         if isinstance(found.mask, MaskFile) and image.normalized:
             return None
+        if image.normalized:
+            (found,) = normalized.in_pixels(image._replace(objects=(found,)), height, width)
         fitted, _ = checking.checked(found, height, width, with_mask=True)
         if fitted is None:
             return None

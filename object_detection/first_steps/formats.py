@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from object_detection.annotations import files
 from object_detection.annotations.record import AnnotationError
+from object_detection.annotations.voc import MASK_SUFFIXES
 from object_detection.annotations.yolo_layout import NAMES, NAMES_BELOW, YAMLS
 
 RECORDS = "records"
@@ -50,6 +51,14 @@ def detect(place):
             "say which with --format; else see docs/datasets.md for what each looks like"
         )
     return found
+
+
+def csv_format_of(path: Path) -> str | None:
+    """Return the format of a table; None where it cannot be read or is of Open Images."""
+    try:
+        return _csv_format(path)
+    except AnnotationError:
+        return None
 
 
 def is_record_file(path):
@@ -123,7 +132,7 @@ def _csv_format(path):
 
 def _of_folder(folder):
     """The format of a folder, or None; what is peculiar to one format first."""
-    if any(is_record_file(path) for path in folder.iterdir()):
+    if any(is_record_file(path) for path in _in_splits(folder)):
         return RECORDS
     if (folder / "meta.json").is_file():
         return "supervisely"
@@ -139,7 +148,7 @@ def _of_folder(folder):
         return "voc_masks" if _has_colour_masks(folder) else "voc"
     if _is_yolo(folder):
         return "yolo"
-    jsons = (_json_format_of(path) for path in files.walk(folder, {".json"})[:_SNIFFED])
+    jsons = (json_format_of(path) for path in files.walk(folder, {".json"})[:_SNIFFED])
     found = next(filter(None, [*jsons, *kinds]), None)
     if found:
         return found
@@ -149,15 +158,19 @@ def _of_folder(folder):
     return _csv_format(tables[0]) if tables else None
 
 
+def _in_splits(folder):
+    """What is in a folder, and in those of its folders that are called as splits are."""
+    inner = [path for paths in files.split_folders(folder).values() for path in paths]
+    return [path for each in (folder, *inner) for path in each.iterdir()]
+
+
 def _has_colour_masks(folder):
-    """Whether a folder of xmls has one of mask images beside it that is not VOC's own."""
-    if next(folder.rglob("SegmentationObject"), None):
+    """Whether a folder of xmls has one of mask images in it that is not VOC's own."""
+    if next(folder.rglob("SegmentationObject*"), None):
         return False
-    inner = [each for each in folder.iterdir() if each.is_dir()]
-    return any(
-        any(word in each.name.lower() for word in _MASK_WORDS) and files.walk(each, {".png"})
-        for each in inner
-    )
+    masks = {path.parent for path in files.walk(folder, MASK_SUFFIXES)}
+    names = ("/".join(path.relative_to(folder).parts).lower() for path in masks)
+    return any(word in name for name in names for word in _MASK_WORDS)
 
 
 def _is_yolo(folder):
@@ -166,7 +179,8 @@ def _is_yolo(folder):
     return any((folder / below / name).is_file() for below in NAMES_BELOW for name in NAMES)
 
 
-def _json_format_of(path):
+def json_format_of(path: Path) -> str | None:
+    """Return the format of a JSON file; None where it is none, or of no known format."""
     try:
         return json_format(json.loads(path.read_text(encoding="utf-8-sig")))
     except (ValueError, OSError, RecursionError):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.annotations import label_ids
+from object_detection.annotations import files, label_ids
 from object_detection.annotations.record import AnnotationError
 from object_detection.data import record_files
 from object_detection.data.report import InputError
@@ -41,6 +41,10 @@ def find(place, val=None):
         {_pattern(each.absolute()) for each in path.iterdir() if formats.is_record_file(each)}
     )
     if not names:
+        names, evaluated = _of_split_folders(path)
+        if names:
+            return RecordSet(names, (_pattern(Path(val).absolute()),) if val else evaluated)
+    if not names:
         raise AnnotationError(f"{place}: no records are there (names such as train.record)")
     if val:
         return RecordSet(tuple(names), (_pattern(Path(val).absolute()),))
@@ -54,6 +58,18 @@ def find(place, val=None):
             f"({', '.join(Path(name).name for name in names)}): give them, and --val_data"
         )
     return RecordSet(tuple(trained), tuple(evaluated or trained))
+
+
+def _of_split_folders(folder):
+    """Patterns of records in folders such as train, valid and test: to train on, to evaluate on."""
+    found = {}
+    for split, folders in files.split_folders(folder).items():
+        paths = (path for each in folders for path in each.iterdir())
+        records = {_pattern(path.absolute()) for path in paths if formats.is_record_file(path)}
+        if records:
+            found[split] = tuple(sorted(records))
+    train = found.get("train", ())
+    return train, found.get("val") or found.get("test") or train
 
 
 def facts_of(records, label_map_path=""):

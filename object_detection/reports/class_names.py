@@ -36,9 +36,17 @@ def from_label_map(path):
 
 
 def beside(files):
-    """The label map that lies beside the first record file, or None."""
-    path = Path(files[0]).parent / BESIDE
-    return str(path) if "://" not in files[0] and path.is_file() else None
+    """The label map in the folder of the first record file, or None.
+
+    `label_map.pbtxt`, else the only one of another name, as `shapes_label_map.pbtxt` (Roboflow's).
+    """
+    if "://" in files[0]:
+        return None
+    folder = Path(files[0]).parent
+    if (folder / BESIDE).is_file():
+        return str(folder / BESIDE)
+    others = [path for path in folder.glob("*.pbtxt") if "label" in path.name.lower()]
+    return str(others[0]) if len(others) == 1 else None
 
 
 def from_records(examples):
