@@ -163,9 +163,9 @@ def check_options(options: Options, name: str, place: object) -> None:
 
 def _by_folders(name, place, options):
     """The `DataSet` of a folder whose folders are the splits, each of one format; or None."""
-    sets, conversions = {}, []
-    for split, folders in files.split_folders(place).items():
-        for folder in folders:
+    sets, conversions, found_folders = {}, [], files.split_folders(place)
+    for split in ("train", "val", "test"):
+        for folder in found_folders.get(split, ()):
             if _format_of(folder) != name:
                 continue
             images = _of_split(options.image_dir, folder.name)

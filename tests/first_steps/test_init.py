@@ -11,12 +11,14 @@ from pathlib import Path
 import made_records
 import numpy as np
 import pytest
+import test_layouts
 from absl import flags
 from drawn_sets import image, text
 
 from object_detection import init
 from object_detection.annotations.record import AnnotationError
 from object_detection.config import pipeline_file, preflight
+from object_detection.data import record_files
 from object_detection.first_steps import commands, data_set, record_set
 from object_detection.modeling.backbones import BACKBONES
 
@@ -236,17 +238,36 @@ def sets_of(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["csv", "voc", "yolo", "via", "mask"])
-def test_the_commands_write_the_records_that_the_config_names(run, tmp_path, name):
-    sets_of(tmp_path)
+@pytest.mark.parametrize("tool", ["roboflow voc", "balloon", "mask images in splits"])
+def test_the_commands_keep_the_splits(run, tmp_path, tool):
+    _, splits, made = test_layouts.LAYOUTS[tool]
+    test_layouts.make(tmp_path / "set", made)
 
-    _, config = run(f"--data={tmp_path / name}")
-    script = (tmp_path / "out" / "commands.sh").read_text()
+    run(f"--data={tmp_path / 'set'}", *["--class_name=cat"] * (tool == "balloon"))
+    convert(tmp_path / "out")
+
+    for split, stems in splits.items():
+        name = f"data_{split}.record-00000-of-00001"
+        assert record_files.count_records(str(tmp_path / "out/records" / name)) == len(stems)
+
+
+def convert(folder):
+    """Runs the conversions of a `commands.sh`."""
+    script = (folder / "commands.sh").read_text()
     for command in re.findall(
         r"^python -m object_detection\.dataset_tools(?:.+\\\n)*.+", script, re.M
     ):
         words = shlex.split(command.replace("\\\n", ""))
         subprocess.run([sys.executable, *words[1:]], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["csv", "voc", "yolo", "via", "mask"])
+def test_the_commands_write_the_records_that_the_config_names(run, tmp_path, name):
+    sets_of(tmp_path)
+
+    _, config = run(f"--data={tmp_path / name}")
+    convert(tmp_path / "out")
 
     readers = ("train_input_reader", "eval_input_reader")
     found = preflight.check(config, door="train", supported_extractors=BACKBONES, reads=readers)
