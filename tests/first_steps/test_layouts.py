@@ -102,95 +102,79 @@ def called(**names):
     return {names[split]: stems for split, stems in SPLITS.items() if split in names}
 
 
-def _layouts():
-    """Tool, format, images of each split, files."""
-    roboflow = called(train="train", val="valid", test="test")
-    years = called(train="train2017", val="val2017")
-    two = {split: SPLITS[split] for split in ("train", "val")}
-    photo = "{split}/{stem}.jpg"
-    listed = [
-        (f"ImageSets/Main/{split}.txt", "\n".join(stems)) for split, stems in roboflow.items()
-    ]
-    yield (
-        "roboflow coco",
+ROBOFLOW = called(train="train", val="valid", test="test")
+YEARS = called(train="train2017", val="val2017")
+TWO = {split: SPLITS[split] for split in ("train", "val")}
+PHOTO = "{split}/{stem}.jpg"
+LISTED = [(f"ImageSets/Main/{split}.txt", "\n".join(stems)) for split, stems in ROBOFLOW.items()]
+
+# Tool -> format, images of each split, files
+LAYOUTS = {
+    "roboflow coco": (
         "coco",
         SPLITS,
         [
-            *each(roboflow, photo),
-            *of_split(roboflow, ("{split}/_annotations.coco.json", coco)),
+            *each(ROBOFLOW, PHOTO),
+            *of_split(ROBOFLOW, ("{split}/_annotations.coco.json", coco)),
             ("README.roboflow.txt", "x"),
         ],
-    )
-    yield "roboflow voc", "voc", SPLITS, [*each(roboflow, photo, ("{split}/{stem}.xml", voc))]
-    yield (
-        "roboflow csv",
+    ),
+    "roboflow voc": ("voc", SPLITS, [*each(ROBOFLOW, PHOTO, ("{split}/{stem}.xml", voc))]),
+    "roboflow csv": (
         "csv",
         SPLITS,
-        [*each(roboflow, photo), *of_split(roboflow, ("{split}/_annotations.csv", table))],
-    )
-    yield (
-        "coco 2017",
+        [*each(ROBOFLOW, PHOTO), *of_split(ROBOFLOW, ("{split}/_annotations.csv", table))],
+    ),
+    "coco 2017": (
         "coco",
-        two,
+        TWO,
         [
-            *each(years, photo),
+            *each(YEARS, PHOTO),
             *of_split(
-                years,
+                YEARS,
                 ("annotations/instances_{split}.json", coco),
                 ("annotations/captions_{split}.json", coco),
             ),
         ],
-    )
-    yield (
-        "datumaro coco",
+    ),
+    "datumaro coco": (
         "coco",
         SPLITS,
         [
             *each(SPLITS, "images/{split}/{stem}.jpg"),
             *of_split(SPLITS, ("annotations/instances_{split}.json", coco)),
         ],
-    )
-    yield (
-        "fiftyone coco",
+    ),
+    "fiftyone coco": (
         "coco",
-        two,
-        [*each(two, "{split}/data/{stem}.jpg"), *of_split(two, ("{split}/labels.json", coco))],
-    )
-    yield (
-        "label studio coco",
+        TWO,
+        [*each(TWO, "{split}/data/{stem}.jpg"), *of_split(TWO, ("{split}/labels.json", coco))],
+    ),
+    "label studio coco": (
         "coco",
         WHOLE,
         [
             *each(WHOLE, "images/x-{stem}.jpg"),
             ("result.json", coco(WHOLE[""], "../../media/upload/4/x-{}.jpg")),
         ],
-    )
-    yield (
-        "label studio voc",
+    ),
+    "label studio voc": (
         "voc",
         WHOLE,
         [*each(WHOLE, "images/{stem}.jpg", ("Annotations/{stem}.xml", voc))],
-    )
-    yield (
-        "fiftyone voc",
+    ),
+    "fiftyone voc": ("voc", WHOLE, [*each(WHOLE, "data/{stem}.jpg", ("labels/{stem}.xml", voc))]),
+    "voc in folders of its folders": (
         "voc",
-        WHOLE,
-        [*each(WHOLE, "data/{stem}.jpg", ("labels/{stem}.xml", voc))],
-    )
-    yield (
-        "voc in folders of its folders",
-        "voc",
-        two,
-        [*each(two, "JPEGImages/{split}/{stem}.jpg", ("Annotations/{split}/{stem}.xml", voc))],
-    )
-    yield (
-        "voc with lists",
+        TWO,
+        [*each(TWO, "JPEGImages/{split}/{stem}.jpg", ("Annotations/{split}/{stem}.xml", voc))],
+    ),
+    "voc with lists": (
         "voc",
         SPLITS,
-        [*each(roboflow, "JPEGImages/{stem}.jpg", ("Annotations/{stem}.xml", voc)), *listed],
-    )
-    yield (
-        "cvat voc",
+        [*each(ROBOFLOW, "JPEGImages/{stem}.jpg", ("Annotations/{stem}.xml", voc)), *LISTED],
+    ),
+    "cvat voc": (
         "voc",
         WHOLE,
         [
@@ -198,18 +182,16 @@ def _layouts():
             ("ImageSets/Main/default.txt", "a\nb\nc\nd\ne"),
             ("labelmap.txt", LABELS),
         ],
-    )
-    yield (
-        "ultralytics",
+    ),
+    "ultralytics": (
         "yolo",
-        two,
+        TWO,
         [
-            *each(two, "images/{split}/{stem}.jpg", ("labels/{split}/{stem}.txt", YOLO)),
+            *each(TWO, "images/{split}/{stem}.jpg", ("labels/{split}/{stem}.txt", YOLO)),
             ("data.yaml", "path: ../x\ntrain: images/train\nval: images/val\nnames: {0: cat}"),
         ],
-    )
-    yield (
-        "label studio yolo",
+    ),
+    "label studio yolo": (
         "yolo",
         WHOLE,
         [
@@ -217,61 +199,54 @@ def _layouts():
             ("classes.txt", "cat"),
             ("notes.json", {"categories": []}),
         ],
-    )
-    yield "labelme", "labelme", WHOLE, [*each(WHOLE, "{stem}.jpg", ("{stem}.json", labelme))]
-    yield (
-        "labelme in splits",
+    ),
+    "labelme": ("labelme", WHOLE, [*each(WHOLE, "{stem}.jpg", ("{stem}.json", labelme))]),
+    "labelme in splits": (
         "labelme",
-        two,
+        TWO,
         [
             *each(
-                called(train="Training", val="Validation"), photo, ("{split}/{stem}.json", labelme)
+                called(train="Training", val="Validation"), PHOTO, ("{split}/{stem}.json", labelme)
             )
         ],
-    )
-    yield (
-        "balloon",
+    ),
+    "balloon": (
         "via",
-        two,
-        [*each(two, photo), *of_split(two, ("{split}/via_region_data.json", via))],
-    )
-    yield (
-        "cvat xml",
+        TWO,
+        [*each(TWO, PHOTO), *of_split(TWO, ("{split}/via_region_data.json", via))],
+    ),
+    "cvat xml": (
         "cvat",
         WHOLE,
         [*each(WHOLE, "images/{stem}.jpg"), ("annotations.xml", cvat(WHOLE[""]))],
-    )
-    yield (
-        "cvat xml in splits",
+    ),
+    "cvat xml in splits": (
         "cvat",
-        two,
-        [*each(two, photo), *of_split(two, ("{split}/annotations.xml", cvat))],
-    )
-    yield (
+        TWO,
+        [*each(TWO, PHOTO), *of_split(TWO, ("{split}/annotations.xml", cvat))],
+    ),
+    "supervisely": (
         "supervisely",
-        "supervisely",
-        two,
+        TWO,
         [
-            *each(two, "{split}/img/{stem}.jpg"),
+            *each(TWO, "{split}/img/{stem}.jpg"),
             ("meta.json", META),
-            *each(two, ("{split}/ann/{stem}.jpg.json", lambda stem: supervisely())),
+            *each(TWO, ("{split}/ann/{stem}.jpg.json", lambda stem: supervisely())),
         ],
-    )
-    yield (
-        "mask images in splits",
+    ),
+    "mask images in splits": (
         "voc_masks",
-        two,
+        TWO,
         [
             *each(
-                two,
+                TWO,
                 "{split}/images/{stem}.jpg",
                 ("{split}/xmls/{stem}.xml", voc),
                 ("{split}/masks/{stem}.png", lambda stem: mask()),
             )
         ],
-    )
-    yield (
-        "mask images one folder deeper",
+    ),
+    "mask images one folder deeper": (
         "voc_masks",
         WHOLE,
         [
@@ -282,9 +257,8 @@ def _layouts():
                 ("set/masks/{stem}.png", lambda stem: mask()),
             )
         ],
-    )
-    yield (
-        "data science bowl",
+    ),
+    "data science bowl": (
         "instance_folders",
         {split: SPLITS[split] for split in ("train", "test")},
         [
@@ -294,10 +268,8 @@ def _layouts():
                 ("{split}/{stem}/masks/0.png", lambda stem: mask()),
             )
         ],
-    )
-
-
-LAYOUTS = {tool: layout for tool, *layout in _layouts()}
+    ),
+}
 
 
 def make(folder, made):
