@@ -34,6 +34,13 @@ def define_flags():
     flags.DEFINE_multi_string(
         "images", None, "Images: a file, a folder or a pattern in quotes ('photos/**/*.jpg')."
     )
+    flags.DEFINE_bool("recursive", False, "Read the folders below a folder of --images too.")
+    flags.DEFINE_enum(
+        "bit_depth",
+        "16",
+        ["8", "10", "12", "14", "16"],
+        "Bits that the values of 16-bit grey images have, as where the records were made.",
+    )
     flags.DEFINE_string(
         "video", None, "Instead of --images: a video's path or address, or a webcam's number."
     )
@@ -118,7 +125,7 @@ def find_images(patterns):
     """The image files that files, folders and patterns name: see `image_files.find`."""
     from object_detection.prediction import image_files
 
-    return image_files.find(patterns)
+    return image_files.find(patterns).images
 
 
 def run():

@@ -34,6 +34,7 @@ class Settings(NamedTuple):
     class_ids: dict[str, int]
     include_masks: bool = False
     mask_storage: str = "png"  # one of `stored_masks.STORAGES`
+    bit_depth: int = 16  # of the values of 16-bit grey images, of `image_file.BIT_DEPTHS`
 
 
 class Outcome(NamedTuple):
@@ -57,7 +58,9 @@ def features_of(image, settings):
     """
     try:
         encoded = image.path.read_bytes() if image.encoded is None else image.encoded
-        stored = image_file.prepare(encoded, partial(_drawn_on, image))
+        stored = image_file.prepare(
+            encoded, partial(_drawn_on, image), bit_depth=settings.bit_depth
+        )
     except FileNotFoundError:
         finding = Finding(SKIPPED_IMAGE, f"no such file in {image.path.parent}", image.key)
         return Outcome(None, (), 0, (finding,))
@@ -111,6 +114,8 @@ def _about_image(image, stored):
     findings = []
     if stored.change:
         findings.append(Finding(RE_ENCODED, stored.change, image.key))
+    if stored.warning:
+        findings.append(Finding(NOTED, stored.warning, image.key))
     suffix = PurePosixPath(image.filename).suffix.lower()
     if stored.kind not in KINDS_OF_SUFFIX.get(suffix, stored.kind):
         reason = "the file's name says another format than it has; what it has counts"

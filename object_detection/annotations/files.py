@@ -234,13 +234,18 @@ def walk(folder, suffixes):
     """Files under a folder with one of the suffixes (lower case), sorted by path; none hidden."""
     found = []
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        folders[:] = [name for name in folders if not is_hidden(name)]
         found += [
             Path(place, name)
             for name in names
-            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+            if os.path.splitext(name)[1].lower() in suffixes and not is_hidden(name)
         ]
     return sorted(found)
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden, or left behind by macOS (`__MACOSX`)."""
+    return name.startswith((".", "__MACOSX"))
 
 
 def annotation_files(place, suffix):

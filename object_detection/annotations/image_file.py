@@ -7,12 +7,13 @@ What an EXIF tag wants turned is turned (`image_turning.py`).
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageStat, UnidentifiedImageError
 
 from object_detection.annotations import image_turning
 
@@ -23,7 +24,15 @@ AS_IT_LIES = (
 )
 
 # What Pillow raises of broken files. UnidentifiedImageError is an OSError.
-_FAULTS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_FAULTS = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, MemoryError, RuntimeError, struct.error, Image.DecompressionBombError),
+)
+# A file of some kilobytes can state an image larger than memory. 537 MB as RGB; Pillow's own bound.
+MOST_PIXELS = 178_956_970
+BIT_DEPTHS = (8, 10, 12, 14, 16)
+
+_TOO_LARGE = f"the file's header states more than {MOST_PIXELS / 1e6:.0f} million pixels"
 
 
 class ImageFault(ValueError):
@@ -39,30 +48,48 @@ class StoredImage(NamedTuple):
     width: int
     change: str | None = None  # what was done to the file, for the report
     kind: str = ""  # Pillow's name of the format the file had
+    warning: str | None = None  # what of it is likely to be a mistake, for the report
 
 
-def prepare(encoded, drawn_on=None):
+def prepare(encoded, drawn_on=None, *, bit_depth=16):
     """Checks an encoded image through to its last byte and gives it back as a record holds it.
 
     Args:
         encoded: the bytes of an image file of any format that Pillow reads.
         drawn_on: gives the (height, width) that its annotations were made for, or None; asked
             where an EXIF tag wants the image turned by a quarter.
+        bit_depth: bits that the values of 16-bit grey files have, of BIT_DEPTHS.
 
     Raises:
-        ImageFault: empty, cut off, not an image, or of a kind whose range of values is unknown.
+        ImageFault: empty, cut off, not an image, of more than MOST_PIXELS pixels, or of a kind
+            whose range of values is unknown.
     """
     if not encoded:
         raise ImageFault("the image is empty")
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            return _stored(image, encoded, drawn_on)
+        with _opened(io.BytesIO(encoded)) as image:
+            return _stored(image, encoded, drawn_on, bit_depth)
     except ImageFault:
         raise
     except UnidentifiedImageError:
         raise ImageFault("the file is not an image of a known format") from None
     except _FAULTS as error:
         raise ImageFault(f"the image cannot be decoded: {error}") from None
+
+
+def _opened(source):
+    """An image of which the header has been read; raises `ImageFault` where it is too large."""
+    with warnings.catch_warnings():
+        # MOST_PIXELS says what is too large; half of it is no reason to warn.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            image = Image.open(source)
+        except Image.DecompressionBombError:
+            raise ImageFault(f"{_TOO_LARGE}: cut the image up") from None
+    if image.width * image.height > MOST_PIXELS:
+        image.close()
+        raise ImageFault(f"{_TOO_LARGE}: cut the image up")
+    return image
 
 
 def sizes(source: Path | bytes) -> set[tuple[int, int]]:
@@ -76,7 +103,7 @@ def sizes(source: Path | bytes) -> set[tuple[int, int]]:
         quarter, that of the image upright. Empty: no image.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with _opened(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             lies = image.height, image.width
             turned = image_turning.orientation(image) in image_turning.QUARTER_TURNS
             return {lies, lies[::-1]} if turned else {lies}
@@ -84,7 +111,38 @@ def sizes(source: Path | bytes) -> set[tuple[int, int]]:
         return set()
 
 
-def _stored(image, encoded, drawn_on):
+def significant_bits(largest: int) -> int | None:
+    """Return the bits that the values of a 16-bit image seem to have; None where it fills 16.
+
+    Cameras and scanners store 10, 12 or 14 bits in 16; the high byte of these is nearly black. One
+    image cannot prove it: a dark photograph of 16 bits looks the same.
+
+    Args:
+        largest: value of the image.
+    """
+    return next((bits for bits in BIT_DEPTHS[:-1] if 0 < largest < 1 << bits), None)
+
+
+def few_bits(largest: int) -> str | None:
+    """Return a warning about a 16-bit image that `significant_bits` takes for one of fewer."""
+    bits = significant_bits(largest)
+    if bits is None:
+        return None
+    return (
+        f"the 16-bit image has no value of {1 << bits} or more, as if its values had {bits} bits: "
+        f"as 8 bits it is nearly black. If it is so of the whole set, use --bit_depth={bits}"
+    )
+
+
+def to_eight_bits(values: np.ndarray, bit_depth: int = 16) -> np.ndarray:
+    """Return values of `bit_depth` bits as uint8; larger ones become 255.
+
+    The scale is the same for every image, whatever values it has.
+    """
+    return np.minimum(values.astype(np.uint32) >> (bit_depth - 8), 255).astype(np.uint8)
+
+
+def _stored(image, encoded, drawn_on, bit_depth):
     """An open image as a record holds it."""
     kind, mode, (width, height) = image.format, image.mode, image.size
     number, change = _turn(image, drawn_on)
@@ -105,9 +163,9 @@ def _stored(image, encoded, drawn_on):
     fault = _png_fault(encoded) if is_plain else None
     if is_plain and not fault and number == 1:
         return StoredImage(encoded, "png", height, width, change, kind)
-    changes = [change] if change else []
+    changes, warning = [change] if change else [], None
     if fault or not is_plain:
-        image, note = _eight_bit(image)
+        image, note, warning = _eight_bit(image, fault == "16 bits", bit_depth)
         mode = f"{mode}, {fault}" if fault else mode
         changes.insert(0, f"{kind} ({mode}) stored as 8-bit PNG{note}")
     if number != 1:
@@ -115,7 +173,7 @@ def _stored(image, encoded, drawn_on):
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return StoredImage(
-        buffer.getvalue(), "png", image.height, image.width, "; ".join(changes), kind
+        buffer.getvalue(), "png", image.height, image.width, "; ".join(changes), kind, warning
     )
 
 
@@ -149,8 +207,8 @@ def _png_fault(encoded):
     return None
 
 
-def _eight_bit(image):
-    """The image in 8 bits a channel, and a note on what of it was left out."""
+def _eight_bit(image, had_16_bits, bit_depth):
+    """The image in 8 bits a channel, a note on what of it was left out, and a warning or None."""
     frames = getattr(image, "n_frames", 1)
     first = f", the first of {frames} frames" if frames > 1 else ""
     if image.mode.startswith("I"):
@@ -160,11 +218,27 @@ def _eight_bit(image):
                 f"values from {values.min()} to {values.max()}: neither 8 nor 16 bits; "
                 "scale them to 0..255 first"
             )
-        # The high byte, as decoders of 16-bit PNGs give it: the same scale for every image.
-        note = f", the high byte of values up to {values.max()}{first}"
-        return Image.fromarray((values.astype(np.uint32) >> 8).astype(np.uint8)), note
+        # Of 16 bits the high byte, as decoders of 16-bit PNGs give it.
+        which = "high byte" if bit_depth == 16 else f"high 8 of {bit_depth} bits"
+        note = f", the {which} of values up to {values.max()}{first}"
+        warning = few_bits(int(values.max())) if bit_depth == 16 else None
+        if values.max() >= 1 << bit_depth:
+            warning = f"the image has values of more than --bit_depth={bit_depth} bits: made white"
+        return Image.fromarray(to_eight_bits(values, bit_depth)), note, warning
     if image.mode == "F":
         raise ImageFault("floating-point pixels without a known range; scale them to 0..255 first")
-    if image.mode in ("L", "RGB"):
-        return image, first
-    return image.convert("RGB"), first
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    return image, first, _dark_color(image) if had_16_bits else None
+
+
+def _dark_color(image):
+    """A warning about the high bytes of 16-bit color; Pillow gives no more of it than these."""
+    largest = max(high for _, high in ImageStat.Stat(image.convert("RGB")).extrema)
+    bits = significant_bits((largest << 8) + 255)
+    if bits is None or largest == 0:
+        return None
+    return (
+        f"the 16-bit color image has no value of {1 << bits} or more, as if its values had {bits} "
+        "bits: as 8 bits it is nearly black. Scale it to 8 bits with an image tool"
+    )

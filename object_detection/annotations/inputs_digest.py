@@ -47,6 +47,7 @@ def of_settings(settings, num_shards, num_images, version):
         "version": version,
         "include_masks": settings.include_masks,
         "mask_storage": settings.mask_storage,
+        "bit_depth": settings.bit_depth,
         "num_shards": num_shards,
         "number of images": num_images,
         "label map": hashlib.sha256(labels.encode()).hexdigest()[:16],

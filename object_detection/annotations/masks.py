@@ -228,7 +228,7 @@ def _decode(encoded):
             if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
                 return np.asarray(image.convert("RGBA"))[..., 3] > 0
             pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise MaskFault(f"the image that holds the mask cannot be decoded: {error}") from None
     return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
 

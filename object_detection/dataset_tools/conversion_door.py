@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from absl import flags
 
-from object_detection.annotations import conversion, data_set, files, label_ids, stored_masks
+from object_detection.annotations import (
+    conversion,
+    data_set,
+    files,
+    image_file,
+    label_ids,
+    stored_masks,
+)
 from object_detection.annotations.example_features import Settings
 from object_detection.annotations.record import (
     IGNORE_CLASS,
@@ -48,6 +55,7 @@ class Options(NamedTuple):
     split_seed: int = 0
     num_workers: int = 1
     resume: bool = False
+    bit_depth: int = 16
     write_shards: Callable | None = None  # a `BeamWriter`, for --runner
 
 
@@ -93,6 +101,12 @@ def define_common_flags(*, output=False, include_masks=False):
         False,
         "Follow file names that lead out of the image folder ('../a.jpg', '/data/a.jpg').",
     )
+    flags.DEFINE_enum(
+        "bit_depth",
+        "16",
+        list(map(str, image_file.BIT_DEPTHS)),
+        "Bits that the values of 16-bit grey images have; cameras store 10, 12 or 14 in 16.",
+    )
     flags.DEFINE_string(
         "encoding", "", "Encoding of annotation files that are not UTF-8, such as cp1252."
     )
@@ -120,7 +134,8 @@ def options_by_flags():
             )
     names = ("label_map_path", "num_shards", "shard_size_mb", "val_fraction", "split_seed")
     names += ("num_workers", "resume")
-    return Options(**masks, **{name: FLAGS[name].value for name in names})
+    values = {name: FLAGS[name].value for name in names}
+    return Options(**masks, **values, bit_depth=int(FLAGS.bit_depth))
 
 
 def given(name):
@@ -216,7 +231,7 @@ def convert(splits, options):
     if any(split.found.has_ignore_regions for split in splits):
         # Ignore regions have a number of their own, after those of the label map.
         ids.setdefault(IGNORE_CLASS, max(ids.values(), default=0) + 1)
-    settings = Settings(ids, options.include_masks, options.mask_storage)
+    settings = Settings(ids, options.include_masks, options.mask_storage, options.bit_depth)
     reports = []
     for split in _divided(splits, options):
         images = split.found.images

@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ def predict_images(given, patterns):
     Raises:
         ValueError: no images, no such model, flags that do not go together.
     """
-    files = image_files.find(patterns)
+    files, left_out = image_files.find(patterns, recursive=given.recursive)
     mode = mode_of(given)
     boxes = None
     if given.mode == "bboxes":
@@ -29,11 +31,16 @@ def predict_images(given, patterns):
     check_output(files, output, given.format)
     output.mkdir(parents=True, exist_ok=True)
     outputs = writers_of(given, output, predictor)
-    failed, found, seconds = predict_all(predictor, files, outputs, boxes)
+    failed, found, seconds, remarks = predict_all(
+        predictor, files, outputs, boxes, bit_depth=int(given.bit_depth)
+    )
     done = len(files) - len(failed)
     rate = f", {seconds / done:.2f} s each" if done else ""
     forms = "pictures and JSON" if set(given.format) == {"json", "png"} else ", ".join(given.format)
     print(f"{done} images, {found} objects{rate}: {forms} in {given.output}")
+    counted = [f"{count} images: {remark}" for remark, count in remarks.items()]
+    for line in (*image_files.told(left_out), *counted):
+        print(line, file=sys.stderr)
     if failed:
         print(f"{len(failed)} images could not be read:", file=sys.stderr)
         for fault in failed:
@@ -41,7 +48,7 @@ def predict_images(given, patterns):
     return 1 if failed else 0
 
 
-def predict_all(predictor, files, outputs, boxes=None):
+def predict_all(predictor, files, outputs, boxes=None, *, bit_depth=16):
     """Predicts each image and gives it to the writers; those that cannot be read are left out.
 
     Args:
@@ -49,15 +56,16 @@ def predict_all(predictor, files, outputs, boxes=None):
         files: paths of images.
         outputs: writers, see `writers`.
         boxes: a function of a path that gives the boxes to look at, or None.
+        bit_depth: of 16-bit grey images, as for `pixels.read`.
 
     Returns:
-        What was wrong with the unreadable ones, the number of objects found, and the seconds that
-        prediction itself took.
+        What was wrong with the unreadable ones, the number of objects found, the seconds that
+        prediction itself took, and how many images each warning was about.
     """
     from tqdm import tqdm
 
     names = results.output_names(files)
-    failed, waiting, found, seconds = [], [], 0, 0.0
+    failed, waiting, found, seconds, remarks = [], [], 0, 0.0, Counter()
     bar = tqdm(total=len(files), unit="image", desc="predict")
 
     def readable():
@@ -65,7 +73,10 @@ def predict_all(predictor, files, outputs, boxes=None):
         for file, name in zip(files, names, strict=True):
             paused = time.perf_counter()
             try:
-                image = pixels.read(file)
+                with warnings.catch_warnings(record=True) as raised:
+                    warnings.simplefilter("always", pixels.FewBits)
+                    image = pixels.read(file, bit_depth=bit_depth)
+                remarks.update(str(each.message) for each in raised)
             except pixels.UnreadableImage as fault:
                 failed.append(str(fault))
                 bar.update()
@@ -93,7 +104,7 @@ def predict_all(predictor, files, outputs, boxes=None):
             start = time.perf_counter()
     for writer in outputs:
         writer.close()
-    return failed, found, seconds
+    return failed, found, seconds, remarks
 
 
 def predict_video(given):

@@ -1,32 +1,88 @@
 """Which images are meant by files, folders and patterns."""
 
 import glob
+import os
 from pathlib import Path
+from typing import NamedTuple
 
-IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+from object_detection.annotations import files
+
+# Image files by their names that Pillow does not read, or only with a plugin.
+_OTHER_IMAGES = frozenset(".heic .heif .jp2 .j2k .jxl .svg .psd .raw .cr2 .nef .dng .arw".split())
 
 
-def find(patterns):
-    """The image files that files, folders and patterns name, each once, sorted.
+class Found(NamedTuple):
+    """What files, folders and patterns name."""
+
+    images: list[Path]  # each once, sorted
+    left_out: dict[str, list[str]]  # reason -> names of what lies in the folders and is not read
+
+
+def find(patterns, *, recursive=False) -> Found:
+    """Find the image files that files, folders and patterns name.
+
+    Of a folder these are the files with the endings that converters read, as `files.IMAGE_SUFFIXES`
+    has them, without hidden ones (`.x`, and `._x` as macOS leaves behind).
 
     Args:
         patterns: paths of files or folders, or patterns such as 'photos/**/*.jpg'.
+        recursive: read the folders below a folder too.
 
     Raises:
         ValueError: a pattern that matches nothing.
     """
-    files = set()
+    images, left_out = set(), {}
     for pattern in map(str, patterns):
         path = Path(pattern)
-        if path.is_dir():
-            matches = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_ENDINGS]
-        elif path.is_file():
+        if files.is_file(path):
             matches = [path]
+        elif os.path.isdir(path):
+            matches = _in_folder(path, recursive, left_out)
         else:
             matches = [Path(p) for p in glob.glob(pattern, recursive=True)]
-            matches = [p for p in matches if p.is_file()]
+            matches = [p for p in matches if files.is_file(p)]
         if not matches:
-            kind = "folder has no images" if path.is_dir() else "pattern matches no file"
-            raise ValueError(f"--images {pattern}: this {kind}.")
-        files.update(matches)
-    return sorted(files)
+            kind = "folder has no images" if os.path.isdir(path) else "pattern matches no file"
+            more = "".join(f" {reason}: {_first(names)}." for reason, names in left_out.items())
+            raise ValueError(f"--images {pattern}: this {kind}.{more}")
+        images.update(matches)
+    return Found(sorted(images), left_out)
+
+
+def _in_folder(folder, recursive, left_out):
+    """The images of a folder; what else lies there goes to `left_out`."""
+
+    def leave_out(reason, name):
+        left_out.setdefault(reason, []).append(name)
+
+    matches = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(each for each in folders if not files.is_hidden(each))
+        if not recursive:
+            for name in folders:
+                count = len(files.walk(Path(place, name), files.IMAGE_SUFFIXES))
+                if count:
+                    reason = "images in folders below (--recursive reads them)"
+                    leave_out(reason, f"{name}/ ({count})")
+            folders.clear()
+        for name in sorted(each for each in names if not files.is_hidden(each)):
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in files.IMAGE_SUFFIXES:
+                matches.append(Path(place, name))
+            elif suffix in _OTHER_IMAGES:
+                leave_out("images of formats that are not read", name)
+            else:
+                leave_out("files that are no images", name)
+    return matches
+
+
+def _first(names, count=5):
+    more = f", ... and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
+def told(left_out) -> list[str]:
+    """Return a line for each reason why files were left out."""
+    return [
+        f"left out, {reason}: {len(names)} ({_first(names)})" for reason, names in left_out.items()
+    ]

@@ -7,36 +7,44 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
-# Of an image file, for a small file can hold an image larger than memory. 536 MB as RGB.
-MAX_PIXELS = 178_956_970
+from object_detection.annotations import image_file
+
+MAX_PIXELS = image_file.MOST_PIXELS  # of an image file
 
 
 class UnreadableImage(ValueError):
     """An image that cannot be used; the message names it and says why."""
 
 
-def read(image):
+class FewBits(UserWarning):
+    """A 16-bit image whose values seem to have fewer bits."""
+
+
+def read(image, *, bit_depth=16):
     """The pixels of an image as uint8 [h, w, 3], upright.
 
     Grey images are repeated over the channels and alpha is dropped, as TensorFlow's decoder does
-    in training; of 16 bits the upper 8 are kept, as there.
+    in training; of 16 bits the upper 8 are kept, as there. A warning (`FewBits`) says where the
+    values seem to have fewer.
 
     Args:
         image: a path, the bytes of an image file, a PIL image (all are turned as their EXIF
             orientation says), or an array [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] of uint8 or
             uint16 in 0..255 or 0..65535, of bool, or of float in 0..255.
+        bit_depth: bits that the values of 16-bit grey images have: 8, 10, 12, 14 or 16; the same
+            as where the training records were made (--bit_depth).
 
     Raises:
         UnreadableImage: no such file, not an image, cut off, of more than `MAX_PIXELS` pixels, or
             an array of another kind.
     """
     if isinstance(image, (str, os.PathLike)):
-        return _of_file(image, os.fspath(image))
+        return _of_file(image, os.fspath(image), bit_depth)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return _of_file(io.BytesIO(image), f"an image file of {len(image)} bytes")
+        return _of_file(io.BytesIO(image), f"an image file of {len(image)} bytes", bit_depth)
     if isinstance(image, Image.Image):
-        return _of_pil(image)
-    return _of_array(np.asarray(image))
+        return _of_pil(image, bit_depth)
+    return _of_array(np.asarray(image), bit_depth)
 
 
 def enlarge(image, shorter):
@@ -47,13 +55,13 @@ def enlarge(image, shorter):
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
-def _of_file(file, name):
+def _of_file(file, name, bit_depth):
     try:
         with warnings.catch_warnings():
             # MAX_PIXELS says what is too large; half of it is no reason to warn.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file) as opened:
-                return _of_pil(opened)
+                return _of_pil(opened, bit_depth)
     except UnreadableImage as fault:
         raise UnreadableImage(f"{name}: {fault}") from None
     except Image.UnidentifiedImageError as fault:
@@ -62,7 +70,7 @@ def _of_file(file, name):
         raise UnreadableImage(f"{name}: {fault}") from fault
 
 
-def _of_pil(image):
+def _of_pil(image, bit_depth):
     width, height = image.size
     if not width or not height:
         raise UnreadableImage(f"the image is {width} x {height}: it has no pixel")
@@ -74,11 +82,11 @@ def _of_pil(image):
         )
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
-        return _of_array(np.asarray(image))
+        return _of_array(np.asarray(image), bit_depth)
     return np.asarray(image.convert("RGB"))
 
 
-def _of_array(pixels):
+def _of_array(pixels, bit_depth):
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
@@ -86,10 +94,10 @@ def _of_array(pixels):
             f"an image must be [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], got {list(pixels.shape)}"
         )
     pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
-    return np.ascontiguousarray(_eight_bits(pixels))
+    return np.ascontiguousarray(_eight_bits(pixels, bit_depth))
 
 
-def _eight_bits(pixels):
+def _eight_bits(pixels, bit_depth):
     """uint8 of pixels of any number type."""
     if pixels.dtype == np.uint8:
         return pixels
@@ -98,7 +106,12 @@ def _eight_bits(pixels):
     low, high = pixels.min(), pixels.max()
     if np.issubdtype(pixels.dtype, np.integer) and low >= 0 and high <= 65535:
         wide = pixels.dtype == np.uint16 or high > 255
-        return (pixels >> 8 if wide else pixels).astype(np.uint8)
+        if not wide:
+            return pixels.astype(np.uint8)
+        warning = image_file.few_bits(int(high)) if bit_depth == 16 else None
+        if warning:
+            warnings.warn(warning, FewBits, stacklevel=2)
+        return image_file.to_eight_bits(pixels, bit_depth)
     if np.issubdtype(pixels.dtype, np.floating) and low >= 0 and 1 < high <= 255:
         return np.rint(pixels).astype(np.uint8)
     raise UnreadableImage(

@@ -172,7 +172,8 @@ class Predictor:
         """Finds objects in all images of a folder, with a progress bar.
 
         Args:
-            folder: a folder, a file, or a pattern such as 'photos/**/*.jpg'.
+            folder: a folder (without those below it and without hidden files), a file, or a
+                pattern such as 'photos/**/*.jpg'.
             progress: whether to show the bar.
 
         Yields:
@@ -181,7 +182,7 @@ class Predictor:
         Raises:
             ValueError: no image is there; `pixels.UnreadableImage`: one that cannot be used.
         """
-        files = image_files.find([folder])
+        files = image_files.find([folder]).images
         bar = tqdm(files, unit="image", desc="predict", disable=not progress)
         with bar:
             for file, prediction in zip(files, self.predict_many(files), strict=True):

@@ -1,12 +1,15 @@
 """Image files of every kind into records."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from object_detection.annotations import image_file
 from object_detection.annotations.image_file import ImageFault, prepare
 
 
@@ -91,6 +94,56 @@ def test_sixteen_bits_keep_their_high_byte(file_format):
 
     assert _decoded(stored)[:, :, 0].tolist() == [[0, 0, 1], [15, 156, 255]]
     assert stored.change.endswith("the high byte of values up to 65535")
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+@pytest.mark.parametrize(
+    ("largest", "bits"), [(255, 8), (900, 10), (4095, 12), (16383, 14), (16384, None)]
+)
+def test_sixteen_bits_that_hold_fewer_are_named_and_scaled_as_declared(file_format, largest, bits):
+    values = np.array([[0, largest // 2, largest]], np.uint16)
+    encoded = _encode(Image.fromarray(values), file_format)
+
+    stored = prepare(encoded)
+
+    assert _decoded(stored)[0, :, 0].tolist() == [0, largest // 2 >> 8, largest >> 8]
+    assert (stored.warning is None) == (bits is None)
+    if bits is None:
+        return
+    assert f"--bit_depth={bits}" in stored.warning
+    scaled = prepare(encoded, bit_depth=bits)
+    assert scaled.warning is None
+    assert _decoded(scaled)[0, :, 0].tolist() == [
+        0,
+        largest // 2 >> (bits - 8),
+        largest >> (bits - 8),
+    ]
+
+
+def test_values_of_more_bits_than_declared_are_white_and_named():
+    encoded = _encode(Image.fromarray(np.array([[100, 5000]], np.uint16)), "PNG")
+
+    stored = prepare(encoded, bit_depth=12)
+
+    assert _decoded(stored)[0, :, 0].tolist() == [100 >> 4, 255]
+    assert "more than --bit_depth=12 bits" in stored.warning
+
+
+def test_dark_color_of_sixteen_bits_is_named():
+    dark, bright = (np.full((1, 1, 3), value, np.uint16) for value in (4095, 65535))
+
+    assert "12 bits" in prepare(tf.io.encode_png(dark).numpy()).warning
+    assert prepare(tf.io.encode_png(bright).numpy()).warning is None
+
+
+def test_a_header_of_more_pixels_than_memory_is_a_fault_before_anything_is_decoded():
+    sound = bytearray(SOUND_PNG)
+    sound[16:24] = struct.pack(">II", 60000, 60000)  # width, height
+    sound[29:33] = struct.pack(">I", zlib.crc32(sound[12:29]))
+
+    with pytest.raises(ImageFault, match="states more than 179 million pixels"):
+        prepare(bytes(sound))
+    assert image_file.sizes(bytes(sound)) == set()
 
 
 SOUND_PNG = _encode(_picture(), "PNG")  # its last 12 bytes are the end chunk, before: a sum of 4

@@ -14,7 +14,7 @@ from pycocotools import mask as rle_codec
 from object_detection import predict
 from object_detection.export import serving
 from object_detection.ops import image as resizers
-from object_detection.prediction import command, results
+from object_detection.prediction import command, image_files, results
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -101,6 +101,30 @@ def test_images_are_found_once(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="folder has no images"):
         predict.find_images([str(tmp_path / "empty")])
+
+
+def test_of_a_folder_hidden_files_are_passed_over_and_the_rest_is_named(tmp_path):
+    names = "._a.jpg .DS_Store a.jfif b.ppm c.JPG notes.txt x.heic sub/d.png sub/._d.png"
+    for name in names.split():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+
+    found = image_files.find([str(tmp_path)])
+
+    assert [file.name for file in found.images] == ["a.jfif", "b.ppm", "c.JPG"]
+    assert found.left_out == {
+        "files that are no images": ["notes.txt"],
+        "images in folders below (--recursive reads them)": ["sub/ (1)"],
+        "images of formats that are not read": ["x.heic"],
+    }
+    told = image_files.told(found.left_out)
+    assert "left out, files that are no images: 1 (notes.txt)" in told
+    below = image_files.find([str(tmp_path)], recursive=True)
+    assert [file.name for file in below.images] == ["a.jfif", "b.ppm", "c.JPG", "d.png"]
+    assert len(below.left_out) == 2
+    (tmp_path / "sub" / "d.png").rename(tmp_path / "sub" / "d.heic")
+    with pytest.raises(ValueError, match="no images. images of formats that are not read: d.heic"):
+        image_files.find([str(tmp_path / "sub")])
 
 
 def test_an_image_is_never_overwritten(tmp_path):
