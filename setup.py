@@ -2,11 +2,23 @@
 
 import re
 import runpy
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
+
+
+class BuildWithSamples(build_py):
+    """Puts the sample configs into the package, where TFOD has them; a checkout has its own."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / "object_detection" / "samples" / "configs"
+            shutil.copytree(HERE / "samples" / "configs", target, dirs_exist_ok=True)
 
 
 def console_scripts():
@@ -35,6 +47,7 @@ setup(
         "object_detection.serving": ["*.html", "*.css", "*.js"],  # of the page at its root
         "object_detection.tour": ["*.md", "*.config", "*.json"],
     },
+    cmdclass={"build_py": BuildWithSamples},
     entry_points={"console_scripts": list(console_scripts())},
     install_requires=[
         # One TensorFlow an environment: see README, "Installation". `tensorflow` is the one name

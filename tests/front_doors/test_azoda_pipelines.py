@@ -1,5 +1,7 @@
 """From azoda's experiment to a config: where base models are found, what of them is changed."""
 
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from tiny_models import PYRAMID
 from object_detection.config import pipeline_file
 from object_detection.config.errors import ConfigError
 from object_detection.front_doors.azoda import pipelines, settings, tables
+
+ROOT = Path(__file__).parents[2]
 
 ZOO = "mask_rcnn_inception_resnet_v2_1024x1024_coco17_gpu-8"
 READERS = "train_input_reader {} eval_input_reader { num_epochs: 1 }"
@@ -199,3 +203,18 @@ def test_without_masks_the_readers_load_none(experiment, records):
 
     assert not config.train_input_reader.load_instance_masks
     assert list(config.eval_config.metrics_set) == ["coco_detection_metrics"]
+
+
+def test_what_is_installed_holds_the_samples(tmp_path):
+    """A wheel is built from what `build_py` puts together."""
+    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+
+    package = tmp_path / "object_detection"
+    checkout = ROOT / "samples" / "configs"
+    names = sorted(path.name for path in checkout.iterdir())
+    assert sorted(path.name for path in pipelines.samples_folder(package).iterdir()) == names
+    assert pipelines.samples_folder(ROOT / "object_detection") == checkout
+    for path in (ROOT / "object_detection").rglob("*.*"):  # data files of every package
+        if path.suffix in (".config", ".json", ".md", ".html", ".css", ".js", ".c"):
+            assert (tmp_path / path.relative_to(ROOT)).is_file(), path

@@ -12,7 +12,6 @@ from object_detection.config import overrides, pipeline_file
 from object_detection.config.errors import ConfigError
 from object_detection.utils import config_util
 
-SAMPLES = Path(object_detection.__path__[0]).parent / "samples" / "configs"
 _KEY, _STAGE = "MODEL_PARAMS.BASE_MODEL", "MODEL_PARAMS.FIRST_STAGE"
 _FIELDS = {  # of FIRST_STAGE -> of model.faster_rcnn
     "NMS_IOU_THRESHOLD": "first_stage_nms_iou_threshold",
@@ -25,6 +24,15 @@ METRICS = {
     False: ("coco_detection_metrics",),
     True: ("coco_detection_metrics", "coco_mask_metrics"),
 }
+
+
+def samples_folder(package: Path) -> Path:
+    """Return the folder of the sample configs: within the package in a wheel, else beside it."""
+    within = package / "samples" / "configs"
+    return within if within.is_dir() else package.parent / "samples" / "configs"
+
+
+SAMPLES = samples_folder(Path(object_detection.__path__[0]))
 
 
 class BaseModel(NamedTuple):
