@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from object_detection.annotations import csv_columns, files, segmentation_text
+from object_detection.annotations import csv_columns, drawn, files, segmentation_text
 from object_detection.annotations.csv_columns import BOX
 from object_detection.annotations.record import (
     AnnotatedImage,
@@ -104,8 +104,9 @@ def _rows(table, name, findings):
             ours: cells[place] if place < len(cells) else ""
             for ours, place in table.columns.items()
         }
-        if not values["image"]:
-            findings.append(Finding(SKIPPED_OBJECT, "the row names no image", key))
+        fault = files.name_fault(values["image"]) if values["image"] else "the row names no image"
+        if fault:
+            findings.append(Finding(SKIPPED_OBJECT, fault, key))
             continue
         found = None
         try:
@@ -128,6 +129,8 @@ def _object(values, key, delimiter, findings):
         if any(numbers):
             raise _NoObject("the row has a box but no class")
         return None
+    if len(class_name) > drawn.LONGEST_CLASS_NAME:
+        raise _NoObject(f"the class is no name: {files.shortened(class_name)}")
     mask, fault = None, None
     try:
         mask = segmentation_text.parse(values.get("segmentation", ""))
@@ -171,12 +174,7 @@ def _is_true(text):
 
 def _size(values):
     """The (height, width) that a row states, or None."""
-    try:
-        size = float(values.get("height", "")), float(values.get("width", ""))
-    except ValueError:
-        return None
-    whole = all(side.is_integer() and side > 0 for side in size)
-    return (int(size[0]), int(size[1])) if whole else None
+    return drawn.size_of(values.get("height"), values.get("width"))
 
 
 def _numbers(found):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from object_detection.annotations import drawn, mask_png
+from object_detection.annotations import drawn, image_file, mask_png
 from object_detection.annotations.drawn import NoObject
 from object_detection.annotations.record import AnnotatedObject, EncodedBitmap, Finding
 from object_detection.annotations.report import DERIVED
@@ -25,8 +25,7 @@ def as_object(shape, label, key, findings):
     """
     if shape.tag in WITHOUT_AREA:
         raise NoObject(f"a shape of type '{shape.tag}' has no area")
-    if not (label or "").strip():
-        raise NoObject("the shape has no label")
+    label = drawn.class_name(label, "the shape has no label")
     if shape.tag not in _SHAPES:
         raise NoObject(f"CVAT's shapes do not include '{shape.tag}'")
     box, mask = _SHAPES[shape.tag](shape)
@@ -34,9 +33,7 @@ def as_object(shape, label, key, findings):
         findings.append(Finding(DERIVED, drawn.BOX_AS_MASK if box else TURNED, key))
     stated = {each.get("name", ""): each.text or "" for each in shape.iterfind("attribute")}
     occluded = (("occluded", 1),) if drawn.is_ticked(shape.get("occluded")) else ()
-    return AnnotatedObject(
-        key, label.strip(), box, mask, attributes=occluded, **drawn.flags_of(stated)
-    )
+    return AnnotatedObject(key, label, box, mask, attributes=occluded, **drawn.flags_of(stated))
 
 
 def group(shape):
@@ -72,14 +69,17 @@ def _ellipse(shape):
 def _mask(shape):
     """Run lengths along the rows of a piece of the image, zeros first."""
     left, top, width, height = (round(n) for n in _numbers(shape, "left", "top", "width", "height"))
+    if width * height > image_file.MOST_PIXELS:
+        raise NoObject(f"a mask of {width} x {height} pixels is larger than any image that is read")
     runs = (shape.get("rle") or "").replace(",", " ").split()
     try:
         runs = np.array([int(run) for run in runs], np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise NoObject("the run lengths of the mask are not whole numbers") from None
-    if min(width, height) < 1 or (runs < 0).any() or runs.sum() != width * height:
+    total = sum(runs.tolist())  # as Python's integers, which do not overflow
+    if min(width, height) < 1 or (runs < 0).any() or total != width * height:
         raise NoObject(
-            f"the run lengths of the mask add up to {runs.sum()} pixels, not {width} x {height}"
+            f"the run lengths of the mask add up to {total} pixels, not {width} x {height}"
         )
     values = np.arange(len(runs), dtype=np.uint8) & 1
     pixels = np.repeat(values, runs).reshape(height, width)

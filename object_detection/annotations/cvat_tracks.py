@@ -12,27 +12,33 @@ NUMBERS = {  # attributes that move evenly between two keyframes
     "box": ("xtl", "ytl", "xbr", "ybr"),
     "ellipse": ("cx", "cy", "rx", "ry"),
 }
+MOST_UNSEEN = 10_000  # frames between two keyframes, or of a task, without looking for images
 DIGITS = 7  # of a frame's number; more is a broken one, and would be counted through
 BETWEEN = "not stated between two keyframes: moved evenly from one to the other"
 
 
-def frames(root, folder, findings):
+def frames(root, folder, told):
     """(subset, `AnnotatedImage`) of each frame of the video, in order; nothing without tracks.
 
     Args:
         root: the XML's <annotations>.
         folder: `ImageFolder` of the frames. A frame's image is the one whose name ends in its
             number, as in `frame_000012.png`.
-        findings: takes in what is to be told.
+        told: subset -> list that takes in what is to be reported; a defaultdict.
+
+    Of the frames that no keyframe states only those are given that have an image, where there are
+    more than MOST_UNSEEN others: a broken number would be counted through.
     """
     tracks = root.findall("track")
     if not tracks:
         return
     first, last, step = _range(root)
+    paths = _by_number(folder)
     members, sizes = {}, _size(root)
     for place, track in enumerate(tracks):
         subset = (track.get("subset") or "").strip()
-        for frame, shape in _shapes(track, step):
+        findings = told[subset]
+        for frame, shape in _shapes(track, step, paths):
             key = f"frame {frame} track {track.get('id', place)}"
             listed = members.setdefault((subset, frame), [])
             if drawn.is_ticked(shape.get("outside")):
@@ -45,9 +51,8 @@ def frames(root, folder, findings):
                     findings.append(Finding(DERIVED, BETWEEN, key))
     if len({subset for subset, _ in members}) == 1 and first is not None:
         (subset,) = {subset for subset, _ in members}
-        for frame in range(first, last + 1, step):
+        for frame in _seen(first, last + 1, step, paths):
             members.setdefault((subset, frame), [])
-    paths = _by_number(folder)
     for (subset, frame), listed in sorted(members.items()):
         name = f"frame_{frame:06d}"
         found = paths.get(frame, [])
@@ -63,7 +68,7 @@ def frames(root, folder, findings):
 
 def _range(root):
     """First and last frame of the task (None: not stated), and the step between frames."""
-    step = re.search(r"step\s*=\s*(\d+)", root.findtext("meta//frame_filter") or "")
+    step = re.search(r"step\s*=\s*([0-9]{1,6})", root.findtext("meta//frame_filter") or "")
     try:
         first, last = (int(root.findtext(f"meta//{name}_frame")) for name in ("start", "stop"))
     except (TypeError, ValueError):
@@ -74,26 +79,30 @@ def _range(root):
 
 
 def _size(root):
-    try:
-        size = tuple(
-            int(root.findtext(f"meta//original_size/{side}")) for side in ("height", "width")
-        )
-    except (TypeError, ValueError):
-        return None
-    return size if all(size) else None
+    """The (height, width) of the video, or None."""
+    sides = (root.findtext(f"meta//original_size/{side}") for side in ("height", "width"))
+    return drawn.size_of(*sides)
 
 
 def _by_number(folder):
     """Number at the end of an image's name -> its paths."""
     found = {}
     for path in folder.paths():
-        number = re.search(r"(\d+)$", path.stem)
-        if number:
+        number = re.search(r"([0-9]+)$", path.stem)
+        if number and len(number[1].lstrip("0")) <= DIGITS:
             found.setdefault(int(number[1]), []).append(path)
     return found
 
 
-def _shapes(track, step):
+def _seen(first, end, step, paths):
+    """The frames from one on before another; of very many only those with an image."""
+    frames = range(first, end, step)
+    if len(frames) <= MOST_UNSEEN:
+        return frames
+    return sorted(number for number in paths if number in frames)
+
+
+def _shapes(track, step, paths):
     """(frame, shape) of a track in order, also of the frames between its keyframes."""
     stated = sorted(
         ((int(shape.get("frame")), shape) for shape in track if _has_frame(shape)),
@@ -104,7 +113,7 @@ def _shapes(track, step):
         following = stated[place + 1 : place + 2]
         if following and not drawn.is_ticked(shape.get("outside")):
             (end, later), *_ = following
-            for between in range(frame + step, end, step):
+            for between in _seen(frame + step, end, step, paths):
                 yield between, _moved(shape, later, (between - frame) / (end - frame))
 
 

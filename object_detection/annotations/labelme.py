@@ -193,6 +193,8 @@ def _objects(shapes, key, findings):
 
 def _object(shape, key, findings):
     """One shape as an `AnnotatedObject`; raises `NoObject`."""
+    if not isinstance(shape, dict):
+        raise NoObject(f"the shape is {files.shortened(shape)}, not a JSON object")
     label = drawn.class_name(shape.get("label"), "the shape has no label")
     kind = str(shape.get("shape_type") or "polygon").lower()
     points = shape.get("points") or []

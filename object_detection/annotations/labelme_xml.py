@@ -1,5 +1,6 @@
 """The XML of LabelMe on the web (MIT), which CVAT and others write too: an image a file."""
 
+import os
 from functools import partial
 
 from object_detection.annotations import drawn, files
@@ -27,9 +28,8 @@ def read_one(path, key, folder, findings):
         return None
     stated = _text(root, "filename") or f"{path.stem}.jpg"
     in_folder = f"{_text(root, 'folder')}/{stated}"
-    image = next(
-        (each for each in (path.parent / stated, folder.root / in_folder) if each.is_file()), None
-    )
+    places = (path.parent / stated, folder.root / in_folder)
+    image = next((each for each in places if _is_within(each, path, folder)), None)
     image = image or folder.find(in_folder, beside=path.parent)
     image = image or folder.path(stated, beside=path.parent, any_suffix=True)
     objects = []
@@ -45,7 +45,7 @@ def read_one(path, key, folder, findings):
         filename=name,
         objects=tuple(filter(None, objects)),
         path=image,
-        stated_size=tuple(map(int, size)) if all(side.isdigit() for side in size) else None,
+        stated_size=drawn.size_of(*size),
     )
 
 
@@ -60,9 +60,7 @@ def _text(element, tag):
 
 def _object(element, key, path, folder, findings):
     """One <object> as an `AnnotatedObject`; raises `NoObject`."""
-    name = _text(element, "name")
-    if not name:
-        raise NoObject("the object has no name")
+    name = drawn.class_name(_text(element, "name"), "the object has no name")
     if drawn.is_ticked(_text(element, "deleted")):
         raise NoObject("the object is marked as deleted")
     box = None
@@ -83,6 +81,12 @@ def _object(element, key, path, folder, findings):
     return AnnotatedObject(key, name, box, mask, attributes=occluded, **flags)
 
 
+def _is_within(file, path, folder):
+    """Whether a file is there, in the folder of the XML or in that of the images."""
+    file = os.path.normpath(file)
+    return files.is_file(file) and files.is_inside(file, path.parent, folder.root)
+
+
 def _mask_path(name, path, folder):
     """Where a mask lies: in the folder `Masks`, beside the XML or beside its folder's folder."""
     for place in (
@@ -90,6 +94,6 @@ def _mask_path(name, path, folder):
         folder.root / "Masks" / path.parent.name,
         folder.root / "Masks",
     ):
-        if (place / name).is_file():
+        if _is_within(place / name, path, folder):
             return place / name
     return folder.path(f"Masks/{name}")

@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 
+from object_detection.annotations import files
 from object_detection.annotations.record import Polygons, RunLengths
 
 EMPTY = frozenset(("", "nan", "none", "null", "[]", "[[]]", "()", "{}"))
@@ -35,7 +36,12 @@ def parse(text):
     value = _value(text)
     if isinstance(value, dict) and {"size", "counts"} <= value.keys():
         return _runs(value)
-    parts = tuple(part for part in _parts(value) if part)
+    try:
+        parts = tuple(part for part in _parts(value) if part)
+    except RecursionError:
+        raise SegmentationFault("the segmentation is nested too deep") from None
+    except OverflowError:
+        raise SegmentationFault("the segmentation has a number of more than 300 digits") from None
     return Polygons(parts) if parts else None
 
 
@@ -107,5 +113,5 @@ def numbers_of(mask):
 
 
 def _short(value):
-    text = str(value)
+    text = value if isinstance(value, str) else files.shortened(value)
     return repr(text if len(text) <= 40 else f"{text[:37]}...")

@@ -25,6 +25,8 @@ WITHOUT_AREA = (
     "point line polyline graph keypoints cuboid cuboid_2d cuboid_3d point_3d pointcloud".split()
 )
 
+LARGEST_BITMAP = 1 << 27  # bytes of a PNG; more is a bomb
+
 
 class _Tagged(NamedTuple):
     """An image with what it can be chosen by."""
@@ -64,10 +66,11 @@ def read(
     datasets = _datasets(project)
     findings = []
     declared = _classes(project, findings)
+    about = {}  # key of an image -> findings
     tagged = [
         entry
         for name, folder in datasets
-        for entry in _images_of(project, name, folder, group_tag, findings)
+        for entry in _images_of(project, name, folder, group_tag, about, findings)
     ]
     categories = drawn.categories([each.image for each in tagged], declared)
     chosen = {"train": (train_tags, train_datasets), "val": (val_tags, val_datasets)}
@@ -83,7 +86,12 @@ def read(
     findings += [Finding(NOTED, "the image is in both splits", key) for key in sorted(both)]
     for split, images in splits.items():
         source = f"{project} {split}".strip()
-        sets[split] = AnnotationSet(source, categories, images, () if sets else tuple(findings))
+        # What is of the project as a whole is told once, what is of an image with its split.
+        own = [
+            *(() if sets else findings),
+            *(each for image in images for each in about[image.key]),
+        ]
+        sets[split] = AnnotationSet(source, categories, images, tuple(own))
     return sets
 
 
@@ -126,14 +134,21 @@ def _classes(project, findings):
     content = files.load_json(meta)
     if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
         raise AnnotationError(f"{meta} has no list 'classes'")
-    return [
-        str(each["title"]).strip()
-        for each in content["classes"]
-        if isinstance(each, dict) and each.get("title") and each.get("shape") not in WITHOUT_AREA
-    ]
+    titles = []
+    for place, each in enumerate(content["classes"]):
+        try:
+            if not isinstance(each, dict):
+                raise NoObject(f"the entry is {files.shortened(each)}, not a class")
+            title = drawn.class_name(each.get("title"), "the class has no title")
+        except NoObject as fault:
+            findings.append(Finding(NOTED, str(fault), f"meta.json: classes[{place}]"))
+            continue
+        if str(each.get("shape")) not in WITHOUT_AREA:
+            titles.append(title)
+    return titles
 
 
-def _images_of(project, dataset, folder, group_tag, findings):
+def _images_of(project, dataset, folder, group_tag, about, findings):
     """The `_Tagged` images of one data set, sorted by name; those without a JSON are told."""
     images = files.ImageFolder(folder / "img")
     known, entries = set(), []
@@ -156,9 +171,9 @@ def _images_of(project, dataset, folder, group_tag, findings):
             key=name,
             source_id=name,
             filename=name,
-            objects=objects_of(content["objects"], name, group_tag, findings),
+            objects=objects_of(content["objects"], name, group_tag, about.setdefault(name, [])),
             path=image_path,
-            stated_size=size if all(isinstance(side, int) for side in size) else None,
+            stated_size=drawn.size_of(*size),
         )
         entries.append(_Tagged(image, dataset, frozenset(_tags(content))))
     for path in images.paths():
@@ -224,9 +239,9 @@ def objects_of(objects, name, group_tag, findings):
 
 def _object(stated, key, findings):
     """One figure as an `AnnotatedObject`; raises `NoObject`."""
-    title = str(stated.get("classTitle") or "").strip()
-    if not title:
-        raise NoObject("the object has no class")
+    if not isinstance(stated, dict):
+        raise NoObject(f"the object is {files.shortened(stated)}, not a JSON object")
+    title = drawn.class_name(stated.get("classTitle"), "the object has no class")
     kind = str(stated.get("geometryType") or _kind(stated)).lower()
     if kind in WITHOUT_AREA:
         raise NoObject(f"a figure of type '{kind}' has no area")
@@ -248,7 +263,10 @@ def _kind(stated):
 
 def _exterior(stated):
     points = stated.get("points") or []
-    return points if isinstance(points, list) else points.get("exterior") or []
+    points = points.get("exterior") or [] if isinstance(points, dict) else points
+    if not isinstance(points, list):
+        raise NoObject(f"the points are {files.shortened(points)}, not a list")
+    return points
 
 
 def _rectangle(stated):
@@ -271,32 +289,53 @@ def _turned_box(stated):
 
 
 def _polygon(stated):
-    points = stated.get("points") or {}
-    return None, _with_holes(points.get("exterior") or [], points.get("interior") or [])
+    points = stated.get("points")
+    interior = points.get("interior") if isinstance(points, dict) else None
+    return None, _with_holes(_exterior(stated), interior)
 
 
 def _multipolygon(stated):
-    parts = stated.get("parts") or []
-    if not parts:
+    parts = stated.get("parts")
+    if not isinstance(parts, list) or not parts or not all(isinstance(p, dict) for p in parts):
         raise NoObject("a polygon of no parts")
     return None, drawn.united(
-        [_with_holes(part["exterior"], part.get("interior") or []) for part in parts]
+        [_with_holes(part.get("exterior"), part.get("interior")) for part in parts]
     )
 
 
 def _with_holes(exterior, interior):
     (part,) = drawn.polygon(exterior).parts
-    holes = tuple(drawn.polygon(line).parts[0] for line in interior if len(line) >= 3)
+    lines = interior if isinstance(interior, list) else []
+    holes = tuple(
+        drawn.polygon(line).parts[0] for line in lines if isinstance(line, list) and len(line) >= 3
+    )
     return Polygons((part,), holes)
+
+
+def inflated(packed: bytes) -> bytes:
+    """Return what zlib has packed.
+
+    Raises:
+        ValueError: cut off, or of more bytes than any mask has.
+        zlib.error: not zlib's form.
+    """
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(packed, LARGEST_BITMAP)
+    if not unpacker.eof:
+        raise ValueError("cut off, or larger than any mask")
+    return content
 
 
 def _bitmap(stated):
     """A PNG, compressed once more and as base64, whose first pixel lies at `origin`."""
-    bitmap = stated.get("bitmap") or {}
-    left, top = (round(drawn.number(value)) for value in bitmap.get("origin") or (None, None))
+    bitmap = stated.get("bitmap")
+    origin = bitmap.get("origin") if isinstance(bitmap, dict) else None
+    if not isinstance(origin, list) or len(origin) != 2:
+        raise NoObject("the bitmap has no origin [x, y]")
+    left, top = (round(drawn.number(value)) for value in origin)
     try:
         packed = base64.b64decode(bitmap.get("data") or "")
-        encoded = packed if packed.startswith(b"\x89PNG") else zlib.decompress(packed)
+        encoded = packed if packed.startswith(b"\x89PNG") else inflated(packed)
     except (TypeError, ValueError, binascii.Error, zlib.error):
         raise NoObject("the bitmap is not base64 of a compressed PNG") from None
     return None, EncodedBitmap(encoded, top, left)

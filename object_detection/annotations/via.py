@@ -320,6 +320,8 @@ def _shape(kind, shape):
         return None, drawn.ellipse(*numbers("cx", "cy", "rx", "ry"), angle)
     if kind in ("polygon", "polyline"):
         xs, ys = (shape.get(f"all_points_{axis}") or [] for axis in "xy")
+        if not (isinstance(xs, list) and isinstance(ys, list)):
+            raise NoObject(f"the points of the {kind} are not lists")
         if len(xs) != len(ys):
             raise NoObject(f"a {kind} of {len(xs)} x and {len(ys)} y")
         points = list(zip(xs, ys, strict=True))

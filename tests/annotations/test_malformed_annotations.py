@@ -11,6 +11,7 @@ from drawn_sets import HEIGHT, WIDTH, base64_of, blob, image, png, text
 
 from object_detection.annotations import (
     checking,
+    csv_table,
     cvat,
     labelme,
     normalized,
@@ -24,7 +25,11 @@ TRIALS = 150  # of each format; ten thousand were tried when the readers were wr
 ABSENT = object()
 ODD = [None, "", "x", 0, -1, 3.5, 1e308, float("nan"), float("inf"), True, [], {}, [1], [[1, 2]]]
 ODD += [[None], {"a": 1}, "1,2", 10**30, "ä\0", [[1, 2], [3]], -(10**9), "é" * 50, *[ABSENT] * 4]
+HUGE = "an integer of 5000 digits"  # which json.dumps refuses to write
+ODD += ["\ud800", "x" * 300, "http://[", "../a.png", "/etc/a.png", HUGE, [HUGE, HUGE], 1e400, "12"]
+ODD += ["undefined", "__ignore__", 2**63]
 ODD_TEXT = ["", "x", "-1", "0", "1e308", "nan", "inf", "9" * 30, "1,2", "1,2;3", ";;", "ä", "1 2"]
+ODD_TEXT += ["../..", "a/b", "x" * 300, "9" * 5000, "1e400", "\u00b2", "http://[", "999999", "."]
 SQUARE = [[10, 10], [50, 10], [50, 40], [10, 40]]
 PNG = base64_of(png(blob()))
 
@@ -140,6 +145,10 @@ def _use(sets):
                 checking.checked(each, HEIGHT, WIDTH, with_mask=True)
 
 
+def _json(content):
+    return json.dumps(content).replace(f'"{HUGE}"', "7" * 5000)
+
+
 def _tolerated(read):
     try:
         _use(read())
@@ -152,7 +161,7 @@ def test_labelme(tmp_path, path):
     image(tmp_path / "a.png")
     dice = random.Random(0)
     for _ in range(TRIALS):
-        text(tmp_path / "b.json", json.dumps(_damaged({**LABELME, "imagePath": path}, dice)))
+        text(tmp_path / "b.json", _json(_damaged({**LABELME, "imagePath": path}, dice)))
         _tolerated(lambda: labelme.read(tmp_path))
 
 
@@ -161,7 +170,7 @@ def test_via(tmp_path, content):
     image(tmp_path / "a.png")
     dice = random.Random(1)
     for _ in range(TRIALS):
-        path = text(tmp_path / "via.json", json.dumps(_damaged(content, dice)))
+        path = text(tmp_path / "via.json", _json(_damaged(content, dice)))
         _tolerated(lambda path=path: via.read(path))
 
 
@@ -170,7 +179,7 @@ def test_supervisely(tmp_path):
     text(tmp_path / "meta.json", {"classes": [{"title": "cat", "shape": "any"}]})
     dice = random.Random(2)
     for _ in range(TRIALS):
-        text(tmp_path / "ds" / "ann" / "a.png.json", json.dumps(_damaged(SUPERVISELY, dice)))
+        text(tmp_path / "ds" / "ann" / "a.png.json", _json(_damaged(SUPERVISELY, dice)))
         _tolerated(lambda: supervisely.read(tmp_path, group_tag="g", train_tags=["train"]))
 
 
@@ -196,3 +205,75 @@ def test_yolo(tmp_path, keypoints):
         rows = [" ".join(dice.choices(numbers, k=dice.randint(0, 12))) for _ in range(4)]
         text(tmp_path / "labels" / "a.txt", "\n".join(rows))
         _tolerated(lambda: yolo.read(tmp_path))
+
+
+def test_csv(tmp_path):
+    image(tmp_path / "a.png")
+    dice = random.Random(5)
+    segmentations = [
+        "[[1,2",
+        "[" * 900 + "1" + "]" * 900,
+        f"[[{HUGE},2,3,4,5,6]]",
+        "[1j]",
+        "(1,)*9",
+    ]
+    segmentations += ["{'size':[60000,60000],'counts':[3600000000]}", "{'size':None,'counts':1}"]
+    for _ in range(TRIALS):
+        cells = ["a.png", "80", "60", "10", "10", "40", "40", "[[10,10,40,10,40,40]]", "cat"]
+        for _ in range(dice.choice([1, 1, 2])):
+            place = dice.randrange(len(cells))
+            cells[place] = dice.choice(ODD_TEXT + segmentations * (place == 7)).replace(
+                HUGE, "7" * 5000
+            )
+        header = "filename,width,height,xmin,ymin,xmax,ymax,segmentation,class"
+        row = ",".join(f'"{cell}"' for cell in cells)
+        path = text(tmp_path / "t.csv", f"{header}\n{row}\na.png,,,1,1,9,9,,dog\n")
+        found = csv_table.read(path)
+        assert "dog" in {each.class_name for photo in found.images for each in photo.objects}
+        _tolerated(lambda found=found: found)
+
+
+@pytest.mark.parametrize("subset", ["../x", "a/b", "..", "c\\d", ".hidden", "x" * 300])
+def test_a_subset_of_cvat_that_is_no_part_of_a_file_name_costs_its_images_only(tmp_path, subset):
+    image(tmp_path / "images" / "a.png")
+    odd = f'<image id="3" name="a.png" subset="{subset}"/>'
+    box = '<box label="cat" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+    good = f'<image id="4" name="a.png" subset="val">{box}</image>'
+
+    sets = cvat.read(text(tmp_path / "a.xml", f"<annotations>{odd}{good}</annotations>"))
+
+    assert list(sets) == ["val"]
+    (finding,) = [each for each in sets["val"].findings if each.group == "skipped images"]
+    assert finding.key == "image 3: 'a.png'" and "subset" in finding.reason
+
+
+def test_a_keyframe_far_away_is_not_counted_through(tmp_path):
+    image(tmp_path / "images" / "frame_000005.png")
+    box = '<box frame="{}" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+    meta = "<meta><task><start_frame>0</start_frame><stop_frame>999999</stop_frame></task></meta>"
+    track = f'<track label="cat">{box.format(0)}{box.format(999999)}</track>'
+
+    (found,) = cvat.read(
+        text(tmp_path / "a.xml", f"<annotations>{meta}{track}</annotations>")
+    ).values()
+
+    assert [photo.filename for photo in found.images] == [
+        "frame_000000.png",
+        "images/frame_000005.png",
+        "frame_999999.png",
+    ]
+
+
+def test_a_bitmap_that_inflates_beyond_any_mask_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisely, "LARGEST_BITMAP", 1000)
+    bomb = {"data": base64_of(zlib.compress(bytes(10**6))), "origin": [0, 0]}
+    image(tmp_path / "ds" / "img" / "a.png")
+    stated = {"classTitle": "cat", "geometryType": "bitmap", "bitmap": bomb}
+    text(tmp_path / "ds" / "ann" / "a.png.json", {"objects": [stated]})
+
+    (found,) = supervisely.read(tmp_path).values()
+
+    assert found.images[0].objects == ()
+    assert [each.key for each in found.findings if each.group == "skipped objects"] == [
+        "ds/img/a.png object 1"
+    ]

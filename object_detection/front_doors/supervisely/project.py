@@ -134,7 +134,7 @@ def _check_object(stated, place, titles):
 def _inflates(data):
     try:
         packed = base64.b64decode(data or "")
-        encoded = packed if packed.startswith(b"\x89PNG") else zlib.decompress(packed)
+        encoded = packed if packed.startswith(b"\x89PNG") else supervisely.inflated(packed)
     except (TypeError, ValueError, binascii.Error, zlib.error):
         return False
     return encoded.startswith(b"\x89PNG")
