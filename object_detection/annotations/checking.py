@@ -60,7 +60,7 @@ def checked(found, height, width, *, with_mask):
 
     try:
         mask = _mask_of(found, height, width, tell, needed=with_mask)
-        stated = _box_of(found, tell)
+        stated = _box_of(found, height, width, tell)
         box = _cut(stated, height, width)
         was_cut = max(abs(a - b) for a, b in zip(stated, box, strict=True)) > ROUNDING
         if was_cut:
@@ -134,12 +134,12 @@ def own_size(mask):
     return None
 
 
-def _box_of(found, tell):
+def _box_of(found, height, width, tell):
     """The box as stated, else the one around the mask; before any cut."""
     box = found.box
     if box is None:
         try:
-            box = found.mask and masks.extent(found.mask)
+            box = found.mask and masks.extent(found.mask, height, width)
         except masks.MaskFault as fault:
             raise _Unusable(f"no box, and the mask cannot be read: {fault}") from None
         if not box:

@@ -1,11 +1,10 @@
 """The shapes of CVAT's XML as objects."""
 
-import numpy as np
-
-from object_detection.annotations import drawn, image_file, mask_png
+from object_detection.annotations import drawn, mask_png
 from object_detection.annotations.drawn import NoObject
 from object_detection.annotations.record import AnnotatedObject, EncodedBitmap, Finding
 from object_detection.annotations.report import DERIVED
+from object_detection.client import run_lengths
 
 WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
 TURNED = "a turned box: the upright box around it is written"
@@ -69,20 +68,12 @@ def _ellipse(shape):
 def _mask(shape):
     """Run lengths along the rows of a piece of the image, zeros first."""
     left, top, width, height = (round(n) for n in _numbers(shape, "left", "top", "width", "height"))
-    if width * height > image_file.MOST_PIXELS:
-        raise NoObject(f"a mask of {width} x {height} pixels is larger than any image that is read")
-    runs = (shape.get("rle") or "").replace(",", " ").split()
+    stated = (shape.get("rle") or "").replace(",", " ").split()
     try:
-        runs = np.array([int(run) for run in runs], np.int64)
-    except (ValueError, OverflowError):
-        raise NoObject("the run lengths of the mask are not whole numbers") from None
-    total = sum(runs.tolist())  # as Python's integers, which do not overflow
-    if min(width, height) < 1 or (runs < 0).any() or total != width * height:
-        raise NoObject(
-            f"the run lengths of the mask add up to {total} pixels, not {width} x {height}"
-        )
-    values = np.arange(len(runs), dtype=np.uint8) & 1
-    pixels = np.repeat(values, runs).reshape(height, width)
+        runs = run_lengths.check(height, width, stated)
+    except run_lengths.RunLengthError as fault:
+        raise NoObject(f"the mask cannot be read: {fault}") from None
+    pixels = run_lengths.unpack(runs.counts).reshape(height, width).view("uint8")
     return None, EncodedBitmap(mask_png.encode(pixels), top, left)
 
 

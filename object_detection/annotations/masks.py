@@ -16,8 +16,8 @@ from object_detection.annotations.record import (
     Stretched,
     Union,
 )
-
-FARTHEST = 1e6  # pixels; a vertex farther out is a broken number and would cost gigabytes
+from object_detection.client import run_lengths
+from object_detection.ops import coco_json
 
 
 class MaskFault(ValueError):
@@ -43,7 +43,7 @@ def rasterize(mask, height, width):
         return _fill(mask, height, width)
     if isinstance(mask, Union):
         return np.maximum.reduce([rasterize(piece, height, width) for piece in _pieces(mask)])
-    return _placed(_as_bitmap(mask), height, width)
+    return _placed(_as_bitmap(mask, height, width), height, width)
 
 
 def cropped(mask, height, width):
@@ -64,13 +64,13 @@ def cropped(mask, height, width):
     """
     if isinstance(mask, Polygons) and not mask.holes:
         runs = _polygon_runs(_needed(_usable(mask.parts)), height, width)
-        bitmap = _columns_of_runs(_uncompressed(runs["counts"]), height)
+        bitmap = _columns_of_runs(run_lengths.read_counts(runs["counts"]), height)
     elif isinstance(mask, RunLengths):
-        bitmap = _columns_of_runs(_checked_counts(mask), mask.height)
+        bitmap = _columns_of_runs(_checked_counts(mask, height, width), height)
     elif isinstance(mask, Polygons | Union):
         bitmap = Bitmap(rasterize(mask, height, width))
     else:
-        bitmap = _as_bitmap(mask)
+        bitmap = _as_bitmap(mask, height, width)
     return _tight(bitmap, height, width)
 
 
@@ -107,10 +107,17 @@ def _tight(bitmap, height, width):
     return Bitmap(pixels, top + int(rows[0]), left + int(columns[0]))
 
 
-def extent(mask):
+def extent(mask, height=None, width=None):
     """The box (ymin, xmin, ymax, xmax) that just holds the mask, before any cut; None if empty.
 
     Of polygons it is that of the vertices (COCO's boxes are made so), else of the pixels.
+
+    Args:
+        mask: one of the kinds of mask in `record.py`.
+        height, width: of the image in pixels, where known: run lengths have to be of that size.
+
+    Raises:
+        MaskFault: as for `rasterize`.
     """
     if isinstance(mask, Polygons):
         parts = _needed(_usable(mask.parts))
@@ -118,8 +125,8 @@ def extent(mask):
         (xmin, ymin), (xmax, ymax) = points.min(axis=0), points.max(axis=0)
         return float(ymin), float(xmin), float(ymax), float(xmax)
     if isinstance(mask, Union):
-        return _around([extent(piece) for piece in _pieces(mask)])
-    mask = _as_bitmap(mask)
+        return _around([extent(piece, height, width) for piece in _pieces(mask)])
+    mask = _as_bitmap(mask, height, width)
     rows, columns = np.flatnonzero(mask.pixels.any(axis=1)), np.flatnonzero(mask.pixels.any(axis=0))
     if not rows.size:
         return None
@@ -127,59 +134,26 @@ def extent(mask):
     return top + rows[0], left + columns[0], top + rows[-1] + 1, left + columns[-1] + 1
 
 
-def decode_runs(runs):
+def decode_runs(runs, height=None, width=None):
     """The pixels [h, w] uint8 of COCO run lengths, plain or compressed.
 
-    The lengths are checked before they are used: pycocotools trusts them, and reads past its
-    memory where they are wrong.
+    Args:
+        runs: `RunLengths`.
+        height, width: of the image in pixels, where known: the runs have to be of that size.
+
+    Raises:
+        MaskFault: runs that make up no such mask.
     """
-    counts = _checked_counts(runs)
-    values = np.arange(len(counts), dtype=np.uint8) & 1
-    return np.repeat(values, counts).reshape(runs.width, runs.height).T
+    counts = _checked_counts(runs, height, width)
+    return run_lengths.unpack(counts).reshape(runs.width, runs.height).T.view(np.uint8)
 
 
-def _checked_counts(runs):
+def _checked_counts(runs, height=None, width=None):
     """The lengths of the runs, one int64 each; they add up to the size of the image."""
-    height, width = runs.height, runs.width
-    if min(height, width) < 1:
-        raise MaskFault(f"run lengths of an image of {height} x {width} pixels")
-    counts = runs.counts
     try:
-        packed = isinstance(counts, bytes)
-        counts = _uncompressed(counts) if packed else np.asarray(counts, np.int64)
-    except OverflowError:
-        raise MaskFault("run lengths hold a number of more than 64 bits") from None
-    if counts.ndim != 1 or (counts < 0).any():
-        raise MaskFault("run lengths hold a negative number")
-    if (counts > height * width).any() or counts.sum() != height * width:
-        raise MaskFault(
-            f"run lengths add up to {counts.sum()} pixels, an image of {height} x {width} has "
-            f"{height * width}"
-        )
-    return counts
-
-
-def _uncompressed(text):
-    """The run lengths in COCO's compressed text.
-
-    Each number stands in groups of five bits, lowest first, as characters from '0' on; bit 5 says
-    that more follow, bit 4 of the last group is the sign. From the fourth number on it is the
-    difference to the number two places before.
-    """
-    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
-    if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        raise MaskFault("the compressed run lengths are cut off or hold foreign characters")
-    ends = np.flatnonzero(codes < 32)  # the last group of each number
-    lengths = np.diff(ends, prepend=-1)
-    if lengths.max() > 7:
-        raise MaskFault("the compressed run lengths hold a number of more than 32 bits")
-    starts = ends - lengths + 1
-    place = np.arange(codes.size) - np.repeat(starts, lengths)
-    counts = np.add.reduceat((codes & 31) << (5 * place), starts)
-    counts -= (codes[ends] >> 4) << (5 * lengths)
-    counts[1::2] = np.cumsum(counts[1::2])
-    counts[2::2] = np.cumsum(counts[2::2])
-    return counts
+        return run_lengths.check(runs.height, runs.width, runs.counts, height, width).counts
+    except run_lengths.RunLengthError as fault:
+        raise MaskFault(str(fault)) from None
 
 
 def _pieces(union):
@@ -197,11 +171,11 @@ def _around(boxes):
     return min(ymin), min(xmin), max(ymax), max(xmax)
 
 
-def _as_bitmap(mask):
+def _as_bitmap(mask, height=None, width=None):
     if isinstance(mask, Stretched):
         return Bitmap(_nearest(_as_bitmap(mask.mask).pixels, mask.height, mask.width))
     if isinstance(mask, RunLengths):
-        return Bitmap(decode_runs(mask))
+        return Bitmap(decode_runs(mask, height, width))
     if isinstance(mask, EncodedBitmap):
         return Bitmap(_decode(mask.encoded), mask.top, mask.left)
     if isinstance(mask, MaskFile):
@@ -245,8 +219,7 @@ def _filled(parts, height, width):
 
 def _polygon_runs(parts, height, width):
     """The union of polygons as pycocotools' run lengths."""
-    parts = coco_mask.frPyObjects([list(part) for part in parts], height, width)
-    return parts[0] if len(parts) == 1 else coco_mask.merge(parts)
+    return coco_json.polygons_to_rle(parts, height, width)
 
 
 def _needed(parts):
@@ -257,13 +230,10 @@ def _needed(parts):
 
 def _usable(parts):
     """The parts of three points or more; smaller ones hold no area."""
-    parts = [part for part in parts if len(part) >= 6]
-    for part in parts:
-        if len(part) % 2:
-            raise MaskFault(f"a polygon of {len(part)} numbers: x without y")
-        if not np.isfinite(part).all() or np.abs(part).max() > FARTHEST:
-            raise MaskFault("a polygon with a vertex that is no place in an image")
-    return parts
+    try:
+        return coco_json.usable_polygons(parts)
+    except coco_json.SegmentationError as fault:
+        raise MaskFault(str(fault)) from None
 
 
 def _placed(bitmap, height, width):

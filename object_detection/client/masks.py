@@ -7,6 +7,8 @@ the outermost values lie on the box's border; Matterport's, which azoda's notebo
 
 import numpy as np
 
+from object_detection.client import run_lengths
+
 # Least height or width of a box, as a fraction of the image (TFOD).
 _LEAST_EXTENT = 1e-4
 
@@ -75,15 +77,9 @@ def decode_rle(rle):
         [height, width] bool.
 
     Raises:
-        ValueError: the counts do not make up the size.
+        ValueError: the counts do not make up the size, or the size is none of an image.
     """
-    height, width = (int(side) for side in rle["size"])
-    counts = rle["counts"]
-    runs = _runs_of_text(counts) if isinstance(counts, (str, bytes)) else [int(n) for n in counts]
-    if sum(runs) != height * width or min(runs, default=0) < 0:
-        raise ValueError(f"runs of {sum(runs)} pixels for an image of {height} x {width}")
-    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return values.reshape(width, height).T
+    return run_lengths.decode(rle)
 
 
 def _tfod_points(low, high, image_side, mask_side):
@@ -105,23 +101,3 @@ def _bilinear(values, y, x):
     bottom, right = np.ceil(y).astype(int), np.ceil(x).astype(int)
     across = values[:, left] + (values[:, right] - values[:, left]) * (x - left)
     return across[top] + (across[bottom] - across[top]) * (y - top)[:, np.newaxis]
-
-
-def _runs_of_text(text):
-    """COCO's runs of its compressed form: 6 bits a character, differences from the run before last.
-
-    Five bits are the number's, the sixth says that more follow; the highest of a number's last
-    five is its sign.
-    """
-    runs, number, shift = [], 0, 0
-    for code in text.encode("ascii") if isinstance(text, str) else text:
-        piece = code - 48
-        number |= (piece & 31) << shift
-        shift += 5
-        if piece & 32:
-            continue
-        if piece & 16:
-            number -= 1 << shift
-        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
-        number, shift = 0, 0
-    return runs

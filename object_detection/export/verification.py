@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from pycocotools import mask as rle_codec
 
 import object_detection
+from object_detection.client import run_lengths
 from object_detection.export import fresh_run, serving
 from object_detection.metrics import overlaps
 from object_detection.ops import paste
@@ -324,7 +324,7 @@ def _differences_of_masks(got, default):
         wanted = paste.paste_mask(default["detection_masks"][0, k], box, height, width) > 0.5
         if serving.RLE_MASKS in got:
             code = {"size": [height, width], "counts": bytes(got[serving.RLE_MASKS][0, k])}
-            mask = rle_codec.decode(code) > 0
+            mask = run_lengths.decode(code)
         else:
             mask = got[serving.IMAGE_MASKS][0, k] > 0
         if (mask != wanted).sum() > 2 + 0.01 * wanted.sum():

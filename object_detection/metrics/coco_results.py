@@ -6,12 +6,19 @@ width, height in pixels) and, where there are masks, `segmentation`.
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pycocotools import mask as rle_codec
 
+from object_detection.client.run_lengths import whole_number
 from object_detection.metrics.images import ImageDetections
+from object_detection.ops import coco_json
+
+LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
+LEAST_SIDE = -1e-3  # pixels; a box of less is none, and not one that rounding made so
 
 
 class ResultFileError(ValueError):
@@ -22,11 +29,12 @@ def entries_of(image_id, detections, height, width):
     """The entries of one image.
 
     Args:
-        image_id: as in the ground truth; a text that is a whole number becomes one.
+        image_id: as in the ground truth; "12" becomes a number, "0012" stays text.
         detections: ImageDetections.
         height, width: of the image, in pixels.
     """
-    image_id = int(image_id) if str(image_id).isdecimal() else image_id
+    number = whole_number(image_id)
+    image_id = number if str(number) == str(image_id) else image_id
     masks = detections.encoded(height, width).masks
     found = []
     for k, (ymin, xmin, ymax, xmax) in enumerate(np.asarray(detections.boxes, float).tolist()):
@@ -64,22 +72,70 @@ def write(path, images):
     return count
 
 
-def read(path, sizes=None):
+class _Row(NamedTuple):
+    """One detection as read."""
+
+    place: int  # of the entry in the file, from 1
+    box: tuple[float, float, float, float]  # ymin, xmin, ymax, xmax
+    score: float
+    category: int
+    mask: dict | None  # RLE
+
+
+def read(path: str | Path, sizes: Mapping | None = None) -> dict[str, ImageDetections]:
     """Reads a result file.
 
     Args:
         path: of the json.
-        sizes: {image id as text: (height, width)}; needed for masks given as polygons alone.
+        sizes: {image id as text: (height, width)}; masks have to be of this size, and those given
+            as polygons alone need it.
 
     Returns:
-        {image id as text: ImageDetections}, in the order of the file. Masks are COCO RLEs; they are
-        None where no detection of the image has one. A missing box is the mask's.
+        {image id as text: ImageDetections}, in the order of the file; ids as `coco_json.id_text`
+        writes them. Masks are COCO RLEs, checked; None where the file has none. A missing box is
+        the mask's.
 
     Raises:
         ResultFileError: no json list of such entries; the message names the first that is not.
     """
+    entries = _entries(path)
+    table = coco_json.IdTable(sizes or {})
+    rows, with_mask, without = {}, None, None
+    for place, entry in enumerate(entries, 1):
+        try:
+            image_id, row = _row(place, entry, table, sizes or {})
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise ResultFileError(
+                f"{path}: entry {place} is no detection: {reason}. A detection has image_id, "
+                f"category_id, score and bbox or segmentation; this is {_shown(entry)}"
+            ) from None
+        rows.setdefault(image_id, []).append(row)
+        if row.mask is None:
+            without = without or (place, image_id)
+        else:
+            with_mask = with_mask or (place, image_id)
+    if with_mask and without:
+        raise ResultFileError(
+            f"{path}: only some detections have masks: entry {with_mask[0]} (image {with_mask[1]}) "
+            f"has a segmentation, entry {without[0]} (image {without[1]}) has none. Write a "
+            "segmentation for every detection, or for none"
+        )
+    return {image_id: _detections(found) for image_id, found in rows.items()}
+
+
+def _entries(path):
+    """The list that the file holds."""
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        text = Path(path).read_text(encoding="utf-8-sig")
+        try:
+            entries = json.loads(text)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # an integer of more digits than Python reads
+            entries = json.loads(text, parse_int=_bounded_int)
+    except RecursionError:
+        raise ResultFileError(f"{path} cannot be read as json: it is nested too deep") from None
     except (OSError, ValueError) as error:
         raise ResultFileError(f"{path} cannot be read as json: {error}") from None
     if not isinstance(entries, list):
@@ -87,55 +143,69 @@ def read(path, sizes=None):
         if isinstance(entries, dict) and "annotations" in entries:
             hint = "; it looks like a ground truth (instances_*.json)"
         raise ResultFileError(f"{path} holds no list of detections{hint}.")
-    rows = {}
-    for place, entry in enumerate(entries):
-        try:
-            row = _row(entry, sizes or {})
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-            text = json.dumps(entry)[:200]
-            raise ResultFileError(
-                f"{path}: entry {place + 1} is no detection: {reason}. A detection has image_id, "
-                f"category_id, score and bbox or segmentation; this is {text}"
-            ) from None
-        rows.setdefault(str(entry["image_id"]), []).append(row)
-    return {image_id: _detections(image_id, found, path) for image_id, found in rows.items()}
+    return entries
 
 
-def _row(entry, sizes):
-    """(corners, score, class, RLE or None) of one entry."""
-    box, mask = entry.get("bbox"), entry.get("segmentation")
+def _bounded_int(text):
+    return int(text) if len(text) <= LONGEST_INTEGER else float(text)
+
+
+def _row(place, entry, table, sizes):
+    """(image id, `_Row`) of one entry; raises where it is none."""
+    if not isinstance(entry, dict):
+        raise TypeError("it is not an object {...}")
+    box, mask = entry.get("bbox"), coco_json.read_segmentation(entry.get("segmentation"))
     if box is None and mask is None:
         raise KeyError("bbox, nor segmentation")
+    image_id = coco_json.id_text(entry["image_id"])
+    if image_id is None:
+        raise ValueError("its image_id is neither a number nor a text")
+    image_id = table.find(image_id) or image_id
+    number = whole_number(entry["category_id"])
+    if number is None or not -(2**62) < number < 2**62:
+        raise ValueError("its category_id is not a whole number of 62 bits")
     if mask is not None:
-        mask = _rle(mask, sizes.get(str(entry["image_id"])))
+        mask = _rle(entry["segmentation"], mask, sizes.get(image_id))
         box = rle_codec.toBbox(mask).tolist() if box is None else box
-    x, y, width, height = (float(value) for value in box)
-    score, number = float(entry["score"]), int(entry["category_id"])
-    if not math.isfinite(x + y + width + height + score):
+    box, score = coco_json.read_box(box), _score(entry["score"])
+    if not math.isfinite(sum(box) + score):
         raise ValueError("not all of its numbers are finite")
-    return (y, x, y + height, x + width), score, number, mask
+    if min(box[2] - box[0], box[3] - box[1]) < LEAST_SIDE:
+        raise ValueError("its bbox has a negative width or height")
+    return image_id, _Row(place, box, score, number, mask)
 
 
-def _rle(mask, size):
-    """A segmentation in any of COCO's forms as RLE with counts in bytes."""
-    if isinstance(mask, list):
-        if size is None:
+def _score(value):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("its score is not a number")
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        raise ValueError("its score is not a number") from None
+
+
+def _rle(value, read, size):
+    """A segmentation in any of COCO's forms as a checked RLE."""
+    if size is None:
+        if read.parts is not None:
             raise ValueError("its polygon needs the image's size, which is not known")
-        return rle_codec.merge(rle_codec.frPyObjects(mask, *size))
-    counts, size = mask["counts"], [int(side) for side in mask["size"]]
-    if isinstance(counts, list):
-        return rle_codec.frPyObjects({"size": size, "counts": counts}, *size)
-    return {"size": size, "counts": counts.encode("ascii") if isinstance(counts, str) else counts}
+        size = read.size
+    return coco_json.to_rle(value, *size)
 
 
-def _detections(image_id, rows, path):
-    masks = [row[3] for row in rows]
-    if any(mask is None for mask in masks) and any(mask is not None for mask in masks):
-        raise ResultFileError(f"{path}: only some detections of image {image_id} have masks.")
+def _shown(entry):
+    """The beginning of an entry, for a message."""
+    try:
+        text = json.dumps(entry)
+    except (ValueError, RecursionError):  # integers of more digits than Python writes
+        text = f"a {type(entry).__name__}"
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def _detections(rows):
     return ImageDetections(
-        boxes=np.array([row[0] for row in rows]).reshape(-1, 4),
-        scores=np.array([row[1] for row in rows]),
-        classes=np.array([row[2] for row in rows], np.int64),
-        masks=None if masks[0] is None else masks,
+        boxes=np.array([row.box for row in rows]).reshape(-1, 4),
+        scores=np.array([row.score for row in rows]),
+        classes=np.array([row.category for row in rows], np.int64),
+        masks=None if rows[0].mask is None else [row.mask for row in rows],
     )

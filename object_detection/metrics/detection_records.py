@@ -12,7 +12,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from object_detection.client.run_lengths import RunLengthError
 from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
+from object_detection.ops import coco_json
 
 _DETECTION = "image/detection/"
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
@@ -93,7 +95,7 @@ def parse(serialized, *, load_masks=False):
     masks = found_masks = None
     if load_masks:
         masks = _object_masks(feature, count, height, width)
-        found_masks = _found_masks(feature, len(found_boxes), height, width)
+        found_masks = _found_masks(feature, len(found_boxes), height, width, image_id)
     truth = ImageTruth(
         boxes=truth_boxes,
         classes=_ints(feature, _OBJECT + "class/label"),
@@ -160,9 +162,15 @@ def _object_masks(feature, count, height, width):
     return (values.reshape(-1, height, width) > 0).astype(np.uint8)
 
 
-def _found_masks(feature, count, height, width):
-    """The RLEs; None where the record has none."""
+def _found_masks(feature, count, height, width, image_id):
+    """The RLEs, checked; None where the record has none."""
     if _MASK not in feature:
         return None if count else []
-    size = [height, width]
-    return [{"size": size, "counts": counts} for counts in feature[_MASK].bytes_list.value]
+    masks = []
+    for place, counts in enumerate(feature[_MASK].bytes_list.value):
+        try:
+            rle = {"size": [height, width], "counts": counts}
+            masks.append(coco_json.checked_rle(rle))
+        except RunLengthError as fault:
+            raise ValueError(f"Image {image_id!r}: mask {place} of {_MASK}: {fault}.") from None
+    return masks

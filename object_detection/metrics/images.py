@@ -7,8 +7,8 @@ once, for several evaluations of the same image.
 from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
+from object_detection.client import run_lengths
 from object_detection.ops import paste
 
 
@@ -39,7 +39,7 @@ class ImageTruth(NamedTuple):
         if self.masks is None:
             return None
         mask = self.masks[index]
-        return (rle_codec.decode(mask) if isinstance(mask, dict) else mask) > 0
+        return run_lengths.decode(mask) if isinstance(mask, dict) else mask > 0
 
     def encoded(self):
         """The same with masks as a list of COCO RLEs."""
@@ -78,7 +78,7 @@ class ImageDetections(NamedTuple):
         if self.masks is None:
             return None
         if isinstance(self.masks[index], dict):
-            return rle_codec.decode(self.masks[index]).astype(bool)
+            return run_lengths.decode(self.masks[index])
         return paste.paste_mask(self.masks[index], self.boxes[index], height, width) > 0.5
 
     def encoded(self, height, width):
@@ -149,7 +149,10 @@ def order_of(names):
 
 
 def check(image_id, truth, found, height, width):
-    """Raises ValueError where arrays that belong together differ in length or size."""
+    """Raises ValueError where arrays differ in length or size, or a run-length code is faulty.
+
+    Codes may come from anywhere, and pycocotools trusts them.
+    """
     _check_lengths(
         image_id,
         "ground truth",
@@ -157,6 +160,8 @@ def check(image_id, truth, found, height, width):
         ("classes", "crowd", "difficult", "area", "masks", "group_of"),
     )
     _check_lengths(image_id, "detections", found, ("scores", "classes", "masks"))
+    _check_codes(image_id, "ground-truth", truth.masks, height, width)
+    _check_codes(image_id, "detected", found.masks, height, width)
     masks = truth.masks
     if masks is None or not len(masks):
         return
@@ -200,6 +205,16 @@ def _check_lengths(image_id, label, owner, fields):
                 f"Image {image_id!r}: the {label} has {len(owner.boxes)} boxes but "
                 f"{len(values)} {field}."
             )
+
+
+def _check_codes(image_id, label, masks, height, width):
+    """Raises ValueError where a mask among COCO RLEs is not one of the image."""
+    for place, mask in enumerate(masks if _is_list(masks) else ()):
+        try:
+            if isinstance(mask, dict):
+                run_lengths.parse(mask, height, width)
+        except run_lengths.RunLengthError as fault:
+            raise ValueError(f"Image {image_id!r}: {label} mask {place}: {fault}.") from None
 
 
 def _is_list(masks):

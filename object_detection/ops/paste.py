@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from pycocotools import mask as rle_codec
 
+from object_detection.client import run_lengths
+
 # Least height or width of a box, as a fraction of the image (TFOD).
 _LEAST_EXTENT = 1e-4
 
@@ -85,9 +87,8 @@ def encode_crop(crop, height, width):
 
 
 def decode_crop(code):
-    """A COCO run-length code as a tight `MaskCrop`."""
-    pixels = rle_codec.decode(code).astype(bool)
-    return MaskCrop(pixels, 0, 0).tight()
+    """A COCO run-length code as a tight `MaskCrop`; raises `RunLengthError` for what is none."""
+    return MaskCrop(run_lengths.decode(code), 0, 0).tight()
 
 
 def encode_masks(masks, boxes, height, width, threshold=0.5):

@@ -98,11 +98,33 @@ def test_wrong_run_lengths_are_a_fault_and_no_crash(counts, why):
         rasterize(RunLengths(2, 3, counts), 2, 3)
 
 
-def test_run_lengths_of_another_image_size_are_cut_or_filled_up():
-    whole = RunLengths(2, 2, (0, 4))
+@pytest.mark.parametrize(
+    ("mask", "why"),
+    [
+        (RunLengths(2, 2, (0, 4)), "is 2 x 2 .*, the image is 3 x 5"),
+        (RunLengths(5, 3, (0, 15)), "exchanged"),
+        (RunLengths(60000, 60000, (3_600_000_000,)), "60000 x 60000"),  # 3.6 GB of pixels
+        (RunLengths(0, 0, (5, 10)), "0 x 0"),
+        (RunLengths(-3, 5, (5, 10)), "-3 x 5"),
+    ],
+)
+@pytest.mark.parametrize("use", [rasterize, cropped, extent, decode_runs])
+def test_run_lengths_of_another_image_size_are_a_fault(mask, why, use):
+    with pytest.raises(MaskFault, match=why):
+        use(mask, 3, 5)
 
-    assert rasterize(whole, 3, 3).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
-    assert rasterize(whole, 1, 3).tolist() == [[1, 1, 0]]
+
+def test_run_lengths_too_large_for_any_image_are_a_fault():
+    with pytest.raises(MaskFault, match="at most 178956970"):
+        extent(RunLengths(60000, 60000, (3_600_000_000,)))
+
+
+def test_outlines_that_no_object_has_are_a_fault():
+    # Each edge crosses two million pixels: pycocotools would take 100 bytes for each of them.
+    part = (-1e6, -1e6, 1e6, 1e6) * 500
+
+    with pytest.raises(MaskFault, match="outline"):
+        rasterize(Polygons((part,)), 4, 5)
 
 
 def test_a_bitmap_lies_where_it_says_and_is_cut():
@@ -241,7 +263,7 @@ def test_runs_are_cut_to_their_columns(counts, columns):
     assert np.array_equal(_put_back(found, 2, 3), rasterize(RunLengths(2, 3, counts), 2, 3))
 
 
-def test_a_mask_for_another_size_is_cut_at_the_image():
-    found = cropped(RunLengths(4, 4, (0, 16)), 2, 3)
+def test_a_bitmap_for_another_size_is_cut_at_the_image():
+    found = cropped(Bitmap(np.ones((4, 4), np.uint8)), 2, 3)
 
     assert found.pixels.shape == (2, 3)

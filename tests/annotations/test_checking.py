@@ -138,7 +138,7 @@ def test_neither_box_nor_mask_is_skipped():
 
 
 def test_a_mask_of_another_size_is_told():
-    mask = RunLengths(2, 2, (0, 4))
+    mask = Bitmap(np.ones((2, 2), np.uint8))
 
     fitted, findings = _check(
         _object(box=(0.0, 0.0, 2.0, 2.0), area=4.0, mask=mask), with_mask=True
@@ -146,6 +146,20 @@ def test_a_mask_of_another_size_is_told():
 
     assert fitted.mask.pixels.shape == (2, 2)
     assert findings[0].group == NOTED
+
+
+def test_run_lengths_of_another_size_are_named_and_leave_the_box_out_of_it():
+    mask = RunLengths(2, 2, (0, 4))
+    boxed = _object(box=(0.0, 0.0, 2.0, 2.0), area=4.0, mask=mask)
+
+    fitted, findings = _check(boxed, with_mask=True)
+    assert fitted is None
+    assert "2 x 2" in findings[0].reason
+
+    assert _check(boxed, with_mask=False)[0].box == (0, 0, 2, 2)
+    fitted, findings = _check(boxed._replace(box=None), with_mask=False)
+    assert fitted is None  # no box from a mask of another image
+    assert "2 x 2" in findings[0].reason
 
 
 def _square(top, left, side):

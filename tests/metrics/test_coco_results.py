@@ -79,7 +79,7 @@ def test_segmentations_of_every_form(tmp_path):
         ('[{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 1}]', "it has no 'category_id'"),
         (
             '[{"image_id": 1, "bbox": [1, 2, 3], "score": 1, "category_id": 1}]',
-            "entry 1 is no detection: not enough values",
+            "entry 1 is no detection: bbox is not four numbers",
         ),
         (
             '[{"image_id": 1, "bbox": [1, 2, 3, NaN], "score": 1, "category_id": 1}]',
@@ -98,8 +98,14 @@ def test_masks_on_some_detections_only(tmp_path):
     box = {"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [0, 0, 5, 5]}
     mask = {**box, "segmentation": {"size": [9, 9], "counts": [81]}}
     (tmp_path / "a.json").write_text(json.dumps([box, mask]))
-    with pytest.raises(coco_results.ResultFileError, match="only some detections of image 1"):
+    with pytest.raises(coco_results.ResultFileError, match="entry 2 .* has a seg.*entry 1 "):
         coco_results.read(tmp_path / "a.json")
+    # The same where they are in different images, and [] is no mask.
+    (tmp_path / "a.json").write_text(json.dumps([{**box, "image_id": 2, "segmentation": []}, mask]))
+    with pytest.raises(coco_results.ResultFileError, match=r"entry 1 \(image 2\) has none"):
+        coco_results.read(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text(json.dumps([{**box, "segmentation": []}]))
+    assert coco_results.read(tmp_path / "a.json")["1"].masks is None
 
 
 @needs_reference
