@@ -30,6 +30,11 @@ def define_flags():
     )
     flags.DEFINE_string("annotations_file", "", "Ground truth: a COCO json.")
     flags.DEFINE_string("image_dir", "", "Images of --annotations_file. Unset: its folder.")
+    flags.DEFINE_bool(
+        "allow_outside_images",
+        False,
+        "Follow file names that lead out of the image folder ('../a.jpg', '/data/a.jpg').",
+    )
     flags.DEFINE_multi_string(
         "neutral_class", [], "Class whose objects are ground on which nothing is judged."
     )
@@ -79,6 +84,7 @@ def evaluate():
     """Scores, prints and writes; returns the exit code."""
     from tqdm import tqdm
 
+    from object_detection.annotations import files
     from object_detection.metrics import coco_results
     from object_detection.reports import (
         evaluation_figures,
@@ -87,6 +93,7 @@ def evaluate():
         truth_sources,
     )
 
+    files.allow_outside_images(FLAGS.allow_outside_images)
     if FLAGS.annotations_file:
         truth = truth_sources.from_coco(
             FLAGS.annotations_file, FLAGS.image_dir, FLAGS.neutral_class
@@ -101,6 +108,9 @@ def evaluate():
     notes = [*truth.notes, *finder.notes(), *notes]
     if not pairs:
         raise ValueError("\n".join(["No image could be evaluated.", *notes[:20]]))
+    finder.check_ids()
+    model_evaluation.check_classes(truth.categories, pairs, finder.origin)
+    model_evaluation.check_objects(truth, pairs)
     rules = model_evaluation.Rules(FLAGS.min_score, FLAGS.iou_threshold)
     scored = model_evaluation.score(truth.categories, pairs, rules)
     scored.notes.extend(notes)

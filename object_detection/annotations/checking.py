@@ -19,6 +19,7 @@ ROUNDING = 1e-3  # pixels over the border that are rounding in the annotation an
 # both sides has less too: so many pixels a side may be off without a word.
 LEAST_OVERLAP, SLACK = 0.5, 2.0
 NO_MASK = "the object has no mask"
+NO_PIXEL = "the mask covers no pixel of the image"
 
 
 class CheckedObject(NamedTuple):
@@ -97,7 +98,7 @@ def _mask_of(found, height, width, tell, *, needed):
             NOTED, "the mask is of another size than the image: cut or filled up from the top left"
         )
     if needed and mask is None:
-        raise _Unusable("the mask covers no pixel of the image")
+        raise _Unusable(NO_PIXEL)
     return mask
 
 

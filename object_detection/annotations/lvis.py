@@ -11,8 +11,11 @@ from pathlib import Path, PurePosixPath
 from object_detection.annotations import coco, files
 from object_detection.annotations.record import AnnotationError, Finding
 from object_detection.annotations.report import NOTED
+from object_detection.client.run_lengths import whole_number
+from object_detection.ops import coco_json
 
 FREQUENCIES = {"f": "FREQUENT", "c": "COMMON", "r": "RARE"}  # in images: over 100, over 10, fewer
+LARGEST_COUNT = 2**31  # of objects of a class; a label map holds no more
 NEGATIVE, NOT_EXHAUSTIVE = "neg_category_ids", "not_exhaustive_category_ids"
 
 
@@ -36,8 +39,9 @@ def read(annotations_file, image_dir):
     folder = files.ImageFolder(image_dir)
     entries = {}
     for entry in content["images"]:
-        entry["file_name"] = _file_name(entry, folder)
-        entries.setdefault(str(entry.get("id")), entry)
+        if isinstance(entry, dict):  # `coco` names the others
+            entry["file_name"] = _file_name(entry, folder)
+            entries.setdefault(coco_json.id_text(entry.get("id")), entry)
     if not any(NEGATIVE in entry for entry in entries.values()):
         raise AnnotationError(
             f"{annotations_file}: no image has '{NEGATIVE}', as every one of LVIS does. Is it a "
@@ -47,14 +51,20 @@ def read(annotations_file, image_dir):
     names = {category.id: category.name for category in found.categories}
     findings = list(found.findings)
     images = tuple(_with_lists(image, entries, names, findings) for image in found.images)
-    details = {entry["id"]: _item_fields(entry) for entry in content["categories"]}
+    details = {
+        whole_number(entry.get("id")): _item_fields(entry)
+        for entry in reversed(content["categories"])
+        if isinstance(entry, dict)
+    }
     categories = tuple(each._replace(item_fields=details[each.id]) for each in found.categories)
     return found._replace(categories=categories, images=images, findings=tuple(findings))
 
 
 def _file_name(entry, folder):
     """The name of an image below the folder: v1 says its URL alone, v0.5 a name of 2014."""
-    stated = str(entry.get("file_name") or entry.get("coco_url") or "")
+    stated = entry.get("file_name") or entry.get("coco_url") or ""
+    if files.name_fault(stated):
+        return stated
     parts = files.name_parts(stated)
     if not parts:
         return ""
@@ -72,11 +82,11 @@ def _with_lists(image, entries, names, findings):
         numbers = entries[image.source_id].get(key) or []
         if not isinstance(numbers, list):
             numbers = [numbers]
-        known = [number for number in numbers if isinstance(number, int) and number in names]
+        known = [number for number in map(whole_number, numbers) if number in names]
         if len(known) < len(numbers):
-            unknown = [number for number in numbers if number not in known]
+            unknown = [number for number in numbers if whole_number(number) not in names]
             reason = f"{key} names categories that the file does not have"
-            findings.append(Finding(NOTED, reason, f"{image.key}: {unknown}"))
+            findings.append(Finding(NOTED, reason, f"{image.key}: {files.shortened(unknown)}"))
         lists.append(tuple(names[number] for number in known))
     negative, not_exhaustive = lists
     for found in image.objects:
@@ -89,8 +99,9 @@ def _with_lists(image, entries, names, findings):
 def _item_fields(entry):
     """What TFOD's label maps say of a class of LVIS beside its number and name."""
     fields = []
-    if entry.get("frequency") in FREQUENCIES:
-        fields.append(("frequency", FREQUENCIES[entry["frequency"]]))
-    if isinstance(entry.get("instance_count"), int):
-        fields.append(("instance_count", entry["instance_count"]))
+    frequency, count = entry.get("frequency"), entry.get("instance_count")
+    if isinstance(frequency, str) and frequency in FREQUENCIES:
+        fields.append(("frequency", FREQUENCIES[frequency]))
+    if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < LARGEST_COUNT:
+        fields.append(("instance_count", count))
     return tuple(fields)

@@ -15,7 +15,7 @@ import numpy as np
 from pycocotools import mask as rle_codec
 
 from object_detection.client import run_lengths
-from object_detection.client.run_lengths import whole_number
+from object_detection.client.run_lengths import RunLengthError, whole_number
 
 FARTHEST = 1e6  # pixels; a vertex farther out is a broken number
 LONGEST_OUTLINE = 4e6  # pixels; pycocotools takes about 200 bytes for each
@@ -114,6 +114,8 @@ def read_segmentation(value: object) -> Segmentation | None:
             return _runs(value)
         if isinstance(value, list | tuple):
             return Segmentation(_parts(value))
+    except (SegmentationError, RunLengthError):
+        raise
     except (TypeError, ValueError, KeyError, OverflowError, RecursionError):
         pass
     raise SegmentationError("the segmentation is neither polygons nor run lengths")

@@ -4,6 +4,7 @@ import numpy as np
 
 from object_detection.metrics import coco_results
 from object_detection.metrics.images import ImageDetections
+from object_detection.ops import coco_json
 from object_detection.prediction.predictor import Predictor
 
 _SHOWN = 5
@@ -20,29 +21,59 @@ class FromResults:
     def __init__(self, path, sizes=None):
         self.origin = str(path)
         self._found = coco_results.read(path, sizes)
-        self._asked, self._empty = set(), 0
+        self._table = coco_json.IdTable(self._found)
+        self._requested, self._matched = [], set()
 
     def __call__(self, image):
-        """The `ImageDetections` of an image (`id`, `height`, `width`)."""
-        self._asked.add(image.id)
-        found = self._found.get(image.id)
+        """The `ImageDetections` of an image (`id`, `height`, `width`).
+
+        Raises:
+            ResultFileError: a mask has another size than the image.
+        """
+        self._requested.append(image.id)
+        key = self._table.find(image.id)
+        found = self._found.get(key)
         if found is None:
-            self._empty += 1
             return ImageDetections(np.zeros([0, 4]), np.zeros(0), np.zeros(0, np.int64))
+        self._matched.add(key)
+        for mask in found.masks or ():
+            if tuple(mask["size"]) != (image.height, image.width):
+                raise coco_results.ResultFileError(
+                    f"{self.origin}: a mask of image {key} has the size {mask['size']}, the image "
+                    f"is {image.height} x {image.width}"
+                )
         return found
+
+    def check_ids(self):
+        """Check that results and ground truth have an image in common.
+
+        Raises:
+            ResultFileError: there are results, and none is of an image that was requested.
+        """
+        if self._found and self._requested and not self._matched:
+            raise coco_results.ResultFileError(
+                f"no image id of {self.origin} is one of the ground truth's: the results have "
+                f"{_listed(list(self._found))}; the ground truth has {_listed(self._requested)}"
+            )
 
     def notes(self):
         """What of the two does not belong together."""
         notes = []
-        strange = [key for key in self._found if key not in self._asked]
+        strange = [key for key in self._found if key not in self._matched]
         if strange:
-            shown = ", ".join(strange[:_SHOWN]) + (", ..." if len(strange) > _SHOWN else "")
             notes.append(
-                f"{len(strange)} images of {self.origin} are not among those evaluated: {shown}"
+                f"{len(strange)} images of {self.origin} are not among those evaluated: "
+                f"{_listed(strange)}"
             )
-        if self._empty:
-            notes.append(f"{self._empty} images have no detection in {self.origin}")
+        empty = len(self._requested) - len(self._matched)
+        if empty:
+            notes.append(f"{empty} images have no detection in {self.origin}")
         return notes
+
+
+def _listed(names):
+    """The first of some names."""
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 class FromModel:
@@ -69,6 +100,9 @@ class FromModel:
         classes = np.array([self._ids.get(int(k), int(k)) for k in found.classes], np.int64)
         masks = found.rles() if found.box_masks is None else found.box_masks
         return ImageDetections(found.boxes, found.scores, classes, masks)
+
+    def check_ids(self):
+        """Nothing to check: the model was asked about the images themselves."""
 
     def notes(self):
         """What of model and ground truth does not belong together."""

@@ -56,7 +56,7 @@ def coco_entries(prediction, image_id, category_ids=None):
 
     Args:
         prediction: a `Prediction`.
-        image_id: as in the ground truth; a text that is a whole number becomes one.
+        image_id: as in the ground truth; "12" becomes a number, "0012" stays text.
         category_ids: {class id: category id of the ground truth}; None: they are the same.
     """
     classes = prediction.classes

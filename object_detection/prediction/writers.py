@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from object_detection.client.run_lengths import whole_number
+from object_detection.ops import coco_json
 from object_detection.prediction import heat_maps, results
 from object_detection.utils import visualization_utils
 
@@ -82,10 +84,15 @@ class Coco:
         self._images = self._categories = None
         if truth is not None:
             self._images = {}
-            for image in truth.get("images", ()):
-                self._images[image["file_name"]] = image["id"]
-                self._images.setdefault(Path(image["file_name"]).name, image["id"])
-            self._categories = {c["name"]: c["id"] for c in truth.get("categories", ())}
+            for image in filter(_has_id, truth.get("images", ())):
+                if isinstance(image.get("file_name"), str):
+                    self._images[image["file_name"]] = image["id"]
+                    self._images.setdefault(Path(image["file_name"]).name, image["id"])
+            self._categories = {
+                str(category.get("name")).strip(): whole_number(category["id"])
+                for category in filter(_has_id, truth.get("categories", ()))
+                if whole_number(category["id"]) is not None
+            }
 
     def add(self, name, file, image, prediction):
         """Notes one image; raises ValueError where the COCO json does not have it or a class."""
@@ -104,6 +111,8 @@ class Coco:
                 f"{file} and {self._names[image_id]} would both be image {image_id!r} of the COCO "
                 "results; give the json that numbers the images (--coco_json)"
             )
+        elif image_id.isdecimal():  # 000000000139.jpg is image 139 of COCO
+            image_id = int(image_id)
         self._entries += results.coco_entries(prediction, image_id, ids)
 
     def _image_id(self, file):
@@ -117,6 +126,11 @@ class Coco:
         """Writes the file."""
         lines = ",\n".join(json.dumps(entry) for entry in self._entries)
         self._path.write_text(f"[\n{lines}\n]\n" if lines else "[]\n", encoding="utf-8")
+
+
+def _has_id(entry):
+    """Whether an entry of a COCO json can be referred to."""
+    return isinstance(entry, dict) and coco_json.id_text(entry.get("id")) is not None
 
 
 class Labelme:

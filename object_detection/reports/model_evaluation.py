@@ -16,6 +16,7 @@ MASKS_NEED_BOTH = {
     "truth": "Masks are not scored: the ground truth has none.",
     "found": "Masks are not scored: the detections have none.",
 }
+SHOWN = 10  # ids in a message
 
 
 class Rules(NamedTuple):
@@ -90,6 +91,64 @@ def look_at(truth_set, find, max_images=0):
     return pairs, notes
 
 
+def check_classes(categories: dict[int, str], pairs: list, origin: str) -> None:
+    """Check that detections and ground truth have a class in common.
+
+    Args:
+        categories: {id: name} of the ground truth.
+        pairs: of `look_at`.
+        origin: of the detections, for the message.
+
+    Raises:
+        ValueError: there are detections, and none is of a class of the ground truth.
+    """
+    detected = {int(number) for _, found in pairs for number in np.unique(found.classes)}
+    if not detected or detected & set(categories):
+        return
+    known = ", ".join(f"{number} ({name})" for number, name in list(categories.items())[:SHOWN])
+    hint = ". Were the results numbered from 0?" if 0 in detected and 0 not in categories else ""
+    raise ValueError(
+        f"no category id of {origin} is one of the ground truth's: the detections have "
+        f"{', '.join(map(str, sorted(detected)[:SHOWN]))}; the ground truth has {known}{hint}"
+    )
+
+
+def check_objects(truth_set, pairs: list) -> None:
+    """Check that the ground truth has an object, where it was to have some.
+
+    Args:
+        truth_set: `truth_sources.TruthSet`, its images gone through.
+        pairs: of `look_at`.
+
+    Raises:
+        ValueError: objects were left out, and none remains.
+    """
+    if truth_set.lost() and not any(len(i.truth.boxes) or i.neutral is not None for i, _ in pairs):
+        raise ValueError(
+            "\n".join(["no object of the ground truth can be used:", *truth_set.notes[:20]])
+        )
+
+
+def _crowded(pairs, categories, most):
+    """A note on images with more objects of a class than detections are counted; None: none."""
+    images, largest = 0, (0, "", "")
+    for image, _ in pairs:
+        counted = image.truth.classes[~image.truth.flags("crowd")]
+        numbers, counts = np.unique(counted[np.isin(counted, list(categories))], return_counts=True)
+        if counts.size and counts.max() > most:
+            images += 1
+            name = categories[int(numbers[counts.argmax()])]
+            largest = max(largest, (int(counts.max()), image.name, name), key=lambda one: one[0])
+    if not images:
+        return None
+    count, name, class_name = largest
+    return (
+        f"{images} images have more than {most} objects of one class (at most {count} of "
+        f"{class_name}, in {name}): COCO's metrics count the {most} best detections of each class "
+        f"in an image (max detections), so there at most {most} of them can be found"
+    )
+
+
 def score(categories, pairs, rules=None):
     """Scores what was found.
 
@@ -110,6 +169,8 @@ def score(categories, pairs, rules=None):
     if with_truth != with_found and any(len(found.boxes) for _, found in pairs):
         notes.append(MASKS_NEED_BOTH["found" if with_truth else "truth"])
     coco = CocoEvaluation(categories, boxes=True, masks=masks, all_per_category=True)
+    crowded = _crowded(pairs, coco.categories, max(coco.options.settings.limits))
+    notes += [crowded] if crowded else []
     kinds = coco.kinds
     judged = {kind: _empty_judgement(coco.categories) for kind in kinds}
     register = metric_images.Register()

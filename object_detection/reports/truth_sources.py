@@ -1,18 +1,22 @@
 """Images with their objects, from records or from a COCO json, to be compared with detections."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
-from pycocotools import mask as rle_codec
 
-from object_detection.annotations import coco
+from object_detection.annotations import checking, coco
+from object_detection.annotations.record import Bitmap, Finding
+from object_detection.annotations.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.data.example import NEUTRAL
 from object_detection.metrics.images import ImageTruth
+from object_detection.ops import paste
 from object_detection.reports import data_browser, neutral_ground, stored_view
 from object_detection.reports.pictures import Objects
+
+SHOWN_NAMES = 10
 
 
 class TruthImage(NamedTuple):
@@ -37,6 +41,7 @@ class TruthSet(NamedTuple):
     notes: list[str]  # what was left out; complete when `images` has been gone through
     sizes: dict = {}  # image id -> (height, width), where they are known beforehand
     neutral_classes: tuple = ()  # names of the classes whose objects are neutral ground
+    lost: Callable = int  # () -> objects and images left out so far
 
 
 def from_records(patterns, label_map_path="", neutral_classes=()):
@@ -68,31 +73,57 @@ def from_coco(annotations_file, image_dir="", neutral_classes=()):
     Raises:
         AnnotationError: no json, or not COCO's form of it.
     """
-    content = coco.load(annotations_file)
     folder = image_dir or Path(annotations_file).parent
-    listed = coco.from_content(content, annotations_file, folder)
-    notes = [f"{finding.reason}: {finding.key}" for finding in listed.findings[:20]]
-    if len(listed.findings) > 20:
-        notes.append(f"and {len(listed.findings) - 20} more findings in {annotations_file}")
-    names = [category.name for category in listed.categories]
+    content = coco.load(annotations_file)
+    listed = coco.listed(content, annotations_file, folder)
+    found, notes = listed.found, FindingNotes()
+    notes.add(found.findings)
+    names = [category.name for category in found.categories]
     categories = {
-        c.id: c.name if names.count(c.name) == 1 else f"{c.name} ({c.id})"
-        for c in listed.categories
+        c.id: c.name if names.count(c.name) == 1 else f"{c.name} ({c.id})" for c in found.categories
     }
-    of_image = {}
-    for annotation in content.get("annotations") or []:
-        if annotation.get("category_id") in categories:
-            of_image.setdefault(str(annotation.get("image_id")), []).append(annotation)
     neutral = {k for k, name in categories.items() if name in neutral_classes}
     images = (
-        _of_coco(image, of_image.get(image.source_id, []), notes, neutral)
-        for image in listed.images
+        _of_coco(image, listed.category_ids[image.source_id], notes, neutral)
+        for image in found.images
     )
     images = (image for image in images if image is not None)
-    sizes = {image.source_id: image.stated_size for image in listed.images if image.stated_size}
+    sizes = {image.source_id: image.stated_size for image in found.images if image.stated_size}
     categories = {k: name for k, name in categories.items() if k not in neutral}
     origin = [f"ground truth: {annotations_file}"]
-    return TruthSet(categories, images, origin, notes, sizes, tuple(neutral_classes))
+    neutral_classes = tuple(neutral_classes)
+    return TruthSet(categories, images, origin, notes.lines, sizes, neutral_classes, notes.lost)
+
+
+class FindingNotes:
+    """Findings as lines for people, one a reason, with a count and the first names.
+
+    Attributes:
+        lines: the list; it grows and changes as findings are added.
+    """
+
+    def __init__(self):
+        self.lines = []
+        self._names, self._places, self._lost = {}, {}, 0
+
+    def lost(self) -> int:
+        """Return how many objects and images were left out so far."""
+        return self._lost
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Take in findings."""
+        for finding in findings:
+            self._lost += finding.group in (SKIPPED_IMAGE, SKIPPED_OBJECT)
+            names = self._names.setdefault(finding.reason, [])
+            names.append(finding.key)
+            if finding.reason not in self._places:
+                self._places[finding.reason] = len(self.lines)
+                self.lines.append("")
+            shown = ", ".join(names[:SHOWN_NAMES])
+            more = f", ... and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+            self.lines[self._places[finding.reason]] = (
+                f"{finding.reason}: {len(names)} ({shown}{more})"
+            )
 
 
 def _recorded(source, notes, neutral_classes):
@@ -136,30 +167,31 @@ def _reread(stored, place):
     return pixels
 
 
-def _of_coco(image, annotations, notes, neutral):
+def _of_coco(image, category_ids, notes, neutral):
     """The `TruthImage`, or None where its size cannot be known; `neutral` are ids of classes."""
     size = image.stated_size or _size_of(image.path)
     if size is None:
-        notes.append(
-            f"not evaluated: {image.filename} has no size in the json, nor is there a file"
-        )
+        reason = "not evaluated: the json states no size of the image, and there is no file"
+        notes.add([Finding(SKIPPED_IMAGE, reason, image.filename)])
         return None
     height, width = size
-    kept, masks = [], []
-    for annotation in annotations:
-        try:
-            x, y, wide, high = (float(value) for value in annotation["bbox"])
-        except (KeyError, TypeError, ValueError):
-            notes.append(f"annotation {annotation.get('id')} has no bbox of four numbers: left out")
-            continue
-        kept.append(((y, x, y + high, x + wide), annotation))
-        masks.append(_rle(annotation.get("segmentation"), height, width))
+    kept, classes, masks = [], [], []
+    for found, category_id in zip(image.objects, category_ids, strict=True):
+        fitted, mask, findings = _fitted(found, height, width)
+        notes.add(findings)
+        if fitted is not None:
+            kept.append(fitted)
+            classes.append(category_id)
+            masks.append(mask)
+    if any(mask is None for mask in masks) and any(mask is not None for mask in masks):
+        reason = "masks are not scored in this image: some of its objects have none"
+        notes.add([Finding(NOTED, reason, image.filename)])
     complete = all(mask is not None for mask in masks)
     truth = ImageTruth(
-        boxes=np.array([box for box, _ in kept]).reshape(-1, 4),
-        classes=np.array([annotation["category_id"] for _, annotation in kept], np.int64),
-        crowd=np.array([bool(annotation.get("iscrowd")) for _, annotation in kept], bool),
-        area=np.array([float(annotation.get("area") or 0) for _, annotation in kept]),
+        boxes=np.array([each.box for each in kept]).reshape(-1, 4),
+        classes=np.array(classes, np.int64),
+        crowd=np.array([each.crowd for each in kept], bool),
+        area=np.array([each.area for each in kept], np.float64),
         masks=masks if complete else None,
     )
 
@@ -173,17 +205,30 @@ def _of_coco(image, annotations, notes, neutral):
     return TruthImage(image.source_id, truth, height, width, pixels, image.filename, neutral=ground)
 
 
-def _rle(segmentation, height, width):
-    """A segmentation of COCO's as RLE with counts in bytes, as pycocotools makes it; or None."""
-    if isinstance(segmentation, list) and segmentation:
-        parts = [list(part) for part in segmentation]
-        return rle_codec.merge(rle_codec.frPyObjects(parts, height, width))
-    if isinstance(segmentation, dict) and "counts" in segmentation:
-        if isinstance(segmentation["counts"], list):
-            return rle_codec.frPyObjects(segmentation, height, width)
-        counts = segmentation["counts"]
-        return {"size": [height, width], "counts": counts.encode("ascii")}
-    return None
+def _fitted(found, height, width):
+    """An annotated object by the rules of the converters.
+
+    Returns:
+        The `CheckedObject` (None: it cannot be used), its mask as RLE (None: it has none), and
+        findings.
+    """
+    has_mask = found.mask is not None or found.mask_fault is not None
+    fitted, findings = checking.checked(found, height, width, with_mask=has_mask)
+    if fitted is None and findings[-1].reason == checking.NO_PIXEL and found.box is not None:
+        # A drawing thinner than a pixel: COCO's evaluation counts the object.
+        fitted, findings = checking.checked(found, height, width, with_mask=False)
+        return fitted, fitted and _rle(None, height, width), findings
+    if fitted is None or not has_mask:
+        return fitted, None, findings
+    return fitted, _rle(fitted.mask, height, width), findings
+
+
+def _rle(bitmap, height, width):
+    """A `Bitmap` inside an image, or the empty mask for None, as RLE."""
+    if bitmap is None:
+        bitmap = Bitmap(np.zeros((0, 0), bool))
+    crop = paste.MaskCrop(bitmap.pixels.astype(bool), bitmap.top, bitmap.left)
+    return paste.encode_crop(crop, height, width)
 
 
 def _size_of(path):
@@ -191,7 +236,7 @@ def _size_of(path):
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except (OSError, AttributeError):
+    except (OSError, ValueError, AttributeError, Image.DecompressionBombError):
         return None
 
 
@@ -202,6 +247,6 @@ def _pixels(path, size):
             if (image.height, image.width) != tuple(size):
                 image = ImageOps.exif_transpose(image)
             upright = np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, AttributeError):
+    except (OSError, SyntaxError, ValueError, AttributeError, Image.DecompressionBombError):
         return None
     return upright if upright.shape[:2] == tuple(size) else None

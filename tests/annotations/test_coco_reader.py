@@ -5,8 +5,9 @@ from array import array
 
 import pytest
 
-from object_detection.annotations import coco
+from object_detection.annotations import checking, coco
 from object_detection.annotations.record import AnnotationError, Category, Polygons, RunLengths
+from object_detection.annotations.report import SKIPPED_OBJECT
 
 TRIANGLE = [1.0, 1.0, 5.0, 1.0, 5.0, 5.0]
 
@@ -100,7 +101,8 @@ def test_an_image_id_used_twice_is_a_finding(tmp_path):
     found = _read(tmp_path, _content(images=images))
 
     assert [image.filename for image in found.images] == ["a.jpg"]
-    assert found.findings[0].key == "b.jpg"
+    assert "b.jpg" in found.findings[0].key
+    assert "duplicate image id 1" in found.findings[0].reason
 
 
 def test_numbers_written_as_text_still_refer_to_their_image(tmp_path):
@@ -154,3 +156,186 @@ def test_polygons_with_numbers_as_text(tmp_path):
     found = _only_object(tmp_path, segmentation=[["1", "1.5", 5, 1, 5, 5]])
 
     assert found.mask == Polygons((array("d", [1, 1.5, 5, 1, 5, 5]),))
+
+
+def _reasons(found):
+    return [(finding.reason, finding.key) for finding in found.findings]
+
+
+@pytest.mark.parametrize("one", [1, 1.0, "1", " 1 ", "1.0", "0001"])
+@pytest.mark.parametrize("field", ["image_id", "category_id"])
+def test_ids_are_equal_as_whole_numbers_are(tmp_path, one, field):
+    content = _content(
+        categories=[{"id": 1, "name": "cat"}, {"id": "2", "name": "dog"}],
+        images=[{"id": 1.0, "file_name": "a.jpg"}, {"id": "2", "file_name": "b.jpg"}],
+        annotations=[{**_annotation(image_id=1, category_id=1), field: one}],
+    )
+
+    found = _read(tmp_path, content)
+
+    assert [category.id for category in found.categories] == [1, 2]
+    assert [image.source_id for image in found.images] == ["1", "2"]
+    assert [len(image.objects) for image in found.images] == [1, 0]
+    assert found.images[0].objects[0].class_name == "cat"
+    assert not found.findings
+
+
+def test_image_ids_with_leading_zeros_stay_as_they_are(tmp_path):
+    images = [{"id": name, "file_name": f"{name}.jpg"} for name in ("0001", "1", "0002")]
+    annotations = [_annotation(image_id=name) for name in ("0001", "1", 1, 2)]
+
+    found = _read(tmp_path, _content(images=images, annotations=annotations))
+
+    assert [(image.source_id, len(image.objects)) for image in found.images] == [
+        ("0001", 1),
+        ("1", 2),
+        ("0002", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, "cat", 5, [], {}, {"id": True, "name": "b"}, {"id": 10**400, "name": "b"}]
+    + [{"id": 1.5, "name": "b"}, {"id": "x", "name": "b"}, {"id": 9, "name": None}]
+    + [{"id": 9, "name": "\ud800"}, {"id": 9, "name": ["b"]}, {"id": -2, "name": "b"}],
+)
+def test_a_category_that_cannot_be_used_is_skipped_and_named(tmp_path, entry):
+    found = _read(tmp_path, _content(categories=[{"id": 3, "name": "cat"}, entry]))
+
+    assert found.categories == (Category("cat", 3),)
+    ((reason, key),) = _reasons(found)
+    assert "an id from 0 up and a name" in reason
+    assert key.startswith("category number 2: ")
+    key.encode()
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (None, "the entry is None"),
+        ("a.jpg", "the entry is 'a.jpg'"),
+        ({"id": 1}, "an id and a file_name"),
+        ({"file_name": "a.jpg"}, "an id and a file_name"),
+        ({"id": [1], "file_name": "a.jpg"}, "an id and a file_name"),
+        ({"id": "\ud800", "file_name": "a.jpg"}, "an id and a file_name"),
+        ({"id": float("nan"), "file_name": "a.jpg"}, "an id and a file_name"),
+        ({"id": 1, "file_name": 5}, "the file name is 5"),
+        ({"id": 1, "file_name": ["a.jpg"]}, "not a text"),
+        ({"id": 1, "file_name": "a\0.jpg"}, "null byte"),
+        ({"id": 1, "file_name": "a" * 300}, "255 bytes"),
+        ({"id": 1, "file_name": "\ud800.jpg"}, "half a character"),
+    ],
+)
+def test_an_image_that_cannot_be_used_is_skipped_and_named(tmp_path, entry, why):
+    annotations = [_annotation(), _annotation(id=6, image_id=1)]
+    images = [*_content()["images"], entry]
+
+    found = _read(tmp_path, _content(images=images, annotations=annotations))
+
+    assert [image.filename for image in found.images] == ["a.jpg"]
+    assert len(found.images[0].objects) == 1
+    first, second = found.findings
+    assert why in first.reason and first.key.startswith("image number 2")
+    assert second.key == "annotation 6"
+    assert second.reason in ("its image is skipped", "the file has no image '1'")
+    str(found.findings).encode(errors="backslashreplace")
+
+
+@pytest.mark.parametrize("entry", [None, "text", 5, [1]])
+def test_an_annotation_that_is_no_object_is_skipped_and_named(tmp_path, entry):
+    found = _read(tmp_path, _content(annotations=[_annotation(), entry]))
+
+    assert len(found.images[0].objects) == 1
+    ((reason, key),) = _reasons(found)
+    assert key == "annotation number 2" and "not an object" in reason
+
+
+@pytest.mark.parametrize("name", ["images", "categories", "annotations"])
+@pytest.mark.parametrize("value", [{"a": 1}, "text", 5])
+def test_top_level_lists_of_another_type_are_refused(tmp_path, name, value):
+    with pytest.raises(AnnotationError, match=f"no list '{name}'; it is"):
+        _read(tmp_path, _content(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"area": "big"}, {"area": None}),
+        ({"area": 10**400}, {"area": None}),
+        ({"area": True}, {"area": None}),
+        ({"bbox": [10**400, 1, 2, 3]}, {"box": None}),
+        ({"bbox": {"x": 1}}, {"box": None}),
+        ({"bbox": ["1", "2", "3", "4"]}, {"box": (2, 1, 6, 4)}),
+        ({"iscrowd": "0"}, {"crowd": False}),
+        ({"iscrowd": None}, {"crowd": False}),
+        ({"iscrowd": "1"}, {"crowd": True}),
+        ({"iscrowd": True}, {"crowd": True}),
+        ({"iscrowd": [1]}, {"crowd": False}),
+        ({"segmentation": [[10**400, 1, 2, 3, 4, 5]]}, {"mask": None}),
+        ({"segmentation": {"size": [2, 3], "counts": [float("inf")]}}, {"mask": None}),
+        ({"segmentation": {"size": [2.5, 3], "counts": [6]}}, {"mask": None}),
+        ({"segmentation": "{'size': [2, 3], 'counts': '132'}"}, {"mask": RunLengths(2, 3, b"132")}),
+        (
+            {"segmentation": {"size": [2, 3], "counts": "b'132'"}},
+            {"mask": RunLengths(2, 3, b"132")},
+        ),
+        ({"segmentation": "[]"}, {"mask": None, "mask_fault": None}),
+        ({"segmentation": {}}, {"mask": None, "mask_fault": None}),
+        (
+            {"segmentation": [[[1, 1], [5, 1], [5, 5]]]},
+            {"mask": Polygons((array("d", TRIANGLE),))},
+        ),
+        ({"segmentation": [[1, 1], [5, 1], [5, 5]]}, {"mask": Polygons((array("d", TRIANGLE),))}),
+    ],
+)
+def test_fields_of_another_form(tmp_path, fields, expected):
+    found = _only_object(tmp_path, **fields)
+
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_an_unused_root_category_is_no_class(tmp_path):
+    root = {"id": 0, "name": "fish", "supercategory": "none"}
+    below = [{"id": k, "name": name, "supercategory": "fish"} for k, name in ((1, "a"), (2, "b"))]
+    annotation = _annotation(category_id=1)
+
+    found = _read(tmp_path, _content(categories=[root, *below], annotations=[annotation]))
+    assert found.categories == (Category("a", 1), Category("b", 2))
+    assert _reasons(found)[0][1] == "category 0 'fish'"
+
+    # A root with objects is a class, and so is a class 0 that is no root.
+    used = [annotation, _annotation(category_id=0)]
+    found = _read(tmp_path, _content(categories=[root, *below], annotations=used))
+    assert len(found.categories) == 3
+    below[1]["supercategory"] = "other"
+    found = _read(tmp_path, _content(categories=[root, *below], annotations=[annotation]))
+    assert len(found.categories) == 3
+
+
+def test_a_turned_box_of_cvat_is_turned(tmp_path):
+    # 60 x 10 about (50, 40), by a quarter: 10 x 60.
+    attributes = {"occluded": False, "rotation": 90.0}
+    turned = _only_object(
+        tmp_path, bbox=[20, 35, 60, 10], area=600, segmentation=[], attributes=attributes
+    )
+
+    fitted, findings = checking.checked(turned, 80, 96, with_mask=True)
+    assert fitted.box == pytest.approx((10, 45, 70, 55))
+    assert fitted.mask.pixels.shape == (60, 10)
+    assert not any(finding.group == SKIPPED_OBJECT for finding in findings)
+
+    for rotation in (0.0, 360, "left", None, float("nan"), True):
+        plain = _only_object(tmp_path, bbox=[1, 2, 3, 4], attributes={"rotation": rotation})
+        assert plain.box == (2, 1, 6, 4) and plain.mask is None
+
+
+def test_a_stated_size_may_be_text_and_is_bounded(tmp_path):
+    sizes = [("30", 40.0), (0, 40), (10**6, 10**6), (None, 40), ([30], 40)]
+    images = [
+        {"id": k, "file_name": f"{k}.jpg", "height": height, "width": width}
+        for k, (height, width) in enumerate(sizes)
+    ]
+
+    found = _read(tmp_path, _content(images=images))
+
+    assert [image.stated_size for image in found.images] == [(30, 40), None, None, None, None]

@@ -47,7 +47,7 @@ def mask_of(found):
 def test_labelme(seen, tmp_path):
     write(writers.Labelme(tmp_path, tolerance=0.0), seen)
 
-    (image,) = labelme.read(tmp_path / "labelme").images
+    (image,) = labelme.read(tmp_path / "labelme", seen[0].parent).images
     assert image.path.resolve() == seen[0].resolve() and image.stated_size == (60, 80)
     assert [found.class_name for found in image.objects] == ["cell", "ring"]
     for found, mask in zip(image.objects, seen[2].full_masks(), strict=True):
