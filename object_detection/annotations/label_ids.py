@@ -1,13 +1,18 @@
 """Which number each class has in the records, and the label map file that says it."""
 
 import os
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from google.protobuf import text_encoding
 
-from object_detection.annotations.record import AnnotationError
+from object_detection.annotations.record import AnnotationError, AnnotationSet
 from object_detection.utils import label_map_util
+
+# Ids above this, of fewer classes than that, are those of a data base: nothing is as wide.
+HIGHEST_ID, MANY_CLASSES = 10_000, 1_000
 
 
 class LabelIds(NamedTuple):
@@ -19,34 +24,90 @@ class LabelIds(NamedTuple):
     # name -> what else the label map says of it: (("display_name", "Cat"), ...). As a label map
     # file is read, every name is here, and the display names are not.
     item_fields: dict[str, tuple[tuple[str, str | int], ...]] = {}
+    source_ids: dict[
+        str, int
+    ] = {}  # name -> id in the annotations, where classes are numbered anew
+    harmless: int = 0  # so many of the first notes are no fault
 
 
-def from_annotations(sets):
+def from_annotations(sets: Sequence[AnnotationSet]) -> LabelIds:
     """Numbers for the classes of one or more annotation sets.
 
     Ids of the annotations are kept. Where one of them is 0 (the background in a label map), all are
-    raised by one. Sets that number the same class differently follow the first; classes without an
-    id, or whose id is another's, get the next free one.
+    raised by one; where one is above `HIGHEST_ID` with fewer than `MANY_CLASSES` classes, all are
+    numbered from 1 in the order of their ids. Sets that number the same class differently follow
+    the first; classes without an id, or whose id is another's, get the next free one.
     """
-    shifted = any(category.id == 0 for each in sets for category in each.categories)
-    ids, notes, item_fields = {}, [], {}
+    listed, notes = [], []
     for each in sets:
         for category in each.categories:
-            if category.item_fields:
-                item_fields.setdefault(category.name, category.item_fields)
-            wanted = None if category.id is None else category.id + shifted
-            number = ids.get(category.name)
-            if number is None:
-                free = wanted is not None and wanted not in ids.values()
-                number = ids[category.name] = wanted if free else max(ids.values(), default=0) + 1
-            if wanted not in (None, number):
+            if _is_text(category.name):
+                listed.append((category, each.source))
+            else:
                 notes.append(
-                    f"class '{category.name}' has id {category.id} in {each.source}; "
-                    f"in the records it is {number}"
+                    f"class name {ascii(category.name)} is no text: no class is made of it"
                 )
+    new_ids = _numbered_anew([category for category, _ in listed])
+    shifted = not new_ids and any(category.id == 0 for category, _ in listed)
+    ids, item_fields, source_ids = {}, {}, {}
+    for category, source in listed:
+        if category.item_fields:
+            item_fields.setdefault(category.name, category.item_fields)
+        requested = None if category.id is None else category.id + shifted
+        if new_ids and requested is not None:
+            requested = new_ids[requested]
+            source_ids.setdefault(category.name, category.id)
+        number = ids.get(category.name)
+        if number is None:
+            free = requested is not None and requested not in ids.values()
+            number = ids[category.name] = requested if free else max(ids.values(), default=0) + 1
+        if requested not in (None, number):
+            notes.append(
+                f"class '{category.name}' has id {category.id} in {source}; "
+                f"in the records it is {number}"
+            )
+    notes += _lookalikes(ids)
+    harmless = []
     if shifted:
-        notes.insert(0, "category ids start at 0, which is the background: all are raised by one")
-    return LabelIds(ids, shifted, tuple(notes), item_fields)
+        harmless.append("category ids start at 0, which is the background: all are raised by one")
+    if new_ids:
+        harmless.append(
+            f"category ids go up to {max(new_ids)} for {len(ids)} classes: they are numbered from "
+            "1; the label map states the source ids in comments"
+        )
+    notes = (*harmless, *notes)
+    return LabelIds(ids, shifted, notes, item_fields, source_ids, len(harmless))
+
+
+def _is_text(name):
+    """Whether a name can be written to a file."""
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _numbered_anew(categories):
+    """id in the annotations -> new id, where the ids are those of a data base; else {}."""
+    numbers = sorted({category.id for category in categories if category.id is not None})
+    classes = {category.name for category in categories}
+    if not numbers or numbers[-1] <= HIGHEST_ID or len(classes) >= MANY_CLASSES:
+        return {}
+    return {number: place for place, number in enumerate(numbers, 1)}
+
+
+def _lookalikes(names):
+    """A note for each group of class names that differ in case or spaces only."""
+    groups = {}
+    for name in names:
+        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        groups.setdefault(key, []).append(name)
+    for group in groups.values():
+        if len(group) > 1:
+            yield (
+                f"class names differ only in upper and lower case: {', '.join(map(repr, group))}; "
+                f"they are {len(group)} classes. If they are one, spell them alike"
+            )
 
 
 def read(path):
@@ -102,6 +163,8 @@ def settle(path, found, *, given):
     old = read(path)
     if given:
         return old
+    if found.source_ids:
+        found = _as_before(found, old.ids)
     clashes = [
         f"'{name}' is {number} there and {found.ids[name]} here"
         for name, number in old.ids.items()
@@ -126,6 +189,17 @@ def settle(path, found, *, given):
     return found
 
 
+def _as_before(found, old):
+    """Classes that were numbered anew under the numbers that an earlier split gave them."""
+    ids = {name: old[name] for name in found.ids if name in old}
+    highest = max(old.values(), default=0)
+    for name in found.ids:
+        if name not in ids:
+            highest += 1
+            ids[name] = highest
+    return found._replace(ids=ids)
+
+
 def write(path, labels):
     """Writes a label map; the file appears complete or not at all."""
     lines = []
@@ -136,6 +210,8 @@ def write(path, labels):
     for name, number in sorted(labels.ids.items(), key=lambda entry: entry[1]):
         more = labels.item_fields.get(name, ())
         fields = "".join(f"\n  {field}: {_as_text(field, value)}" for field, value in more)
+        if name in labels.source_ids:
+            lines.append(f"# Category {labels.source_ids[name]} of the annotations.")
         lines.append(f"item {{\n  id: {number}\n  name: {_quoted(name)}{fields}\n}}")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

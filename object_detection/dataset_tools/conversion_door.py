@@ -267,6 +267,5 @@ def _divided(splits, options):
 
 def _about_labels(labels, label_map):
     """Findings about the numbers of the classes; that they began at 0 is no fault."""
-    for note in labels.notes:
-        group = DERIVED if labels.shifted and note == labels.notes[0] else NOTED
-        yield Finding(group, note, label_map.name)
+    for place, note in enumerate(labels.notes):
+        yield Finding(DERIVED if place < labels.harmless else NOTED, note, label_map.name)

@@ -129,3 +129,53 @@ def test_a_label_map_that_grows_keeps_what_it_says_of_its_classes(tmp_path):
 
     assert label_ids.read(path).ids == {"/m/cat": 1, "Cat": 1, "/m/dog": 2}
     assert path.read_text().count("item {") == 2
+
+
+def test_ids_of_a_data_base_are_numbered_from_1(tmp_path):
+    labels = from_annotations([_set((2905442, "reader"), (2905422, "strip"), (None, "other"))])
+
+    assert labels.ids == {"reader": 2, "strip": 1, "other": 3}
+    assert labels.harmless == len(labels.notes) == 1
+    assert "2905442 for 3 classes" in labels.notes[0]
+    path = tmp_path / "label_map.pbtxt"
+    settle(path, labels, given=False)
+    assert "# Category 2905442 of the annotations.\nitem {\n  id: 2\n" in path.read_text()
+    assert label_ids.read(path).ids == labels.ids
+
+    # Another split, with fewer classes and a new one: the numbers hold.
+    again = settle(
+        path, from_annotations([_set((2905442, "reader"), (10**12, "new"))]), given=False
+    )
+    assert again.ids == {"reader": 2, "new": 4}
+    assert label_ids.read(path).ids == {"strip": 1, "reader": 2, "other": 3, "new": 4}
+
+
+def test_an_id_of_zero_among_those_of_a_data_base_raises_none():
+    labels = from_annotations([_set((0, "a"), (3104589873, "b"))])
+
+    assert labels.ids == {"a": 1, "b": 2}
+    assert not labels.shifted
+
+
+def test_many_classes_keep_their_high_ids():
+    many = [(20_000 + k, f"class {k}") for k in range(1000)]
+
+    assert from_annotations([_set(*many)]).ids["class 0"] == 20_000
+    assert from_annotations([_set((10_000, "a"))]).ids == {"a": 10_000}
+    assert from_annotations([_set((10_001, "a"))]).ids == {"a": 1}
+
+
+def test_classes_that_differ_only_in_case_are_named():
+    labels = from_annotations([_set((None, "Food Can"), (None, "dog"), (None, "food  can"))])
+
+    assert len(labels.ids) == 3
+    (note,) = labels.notes
+    assert "'Food Can', 'food  can'; they are 2 classes" in note
+    assert labels.harmless == 0
+
+
+def test_a_class_name_that_no_file_can_hold_is_named():
+    labels = from_annotations([_set((1, "cat"), (2, "\ud800"))])
+
+    assert labels.ids == {"cat": 1}
+    assert r"'\ud800'" in labels.notes[0]
