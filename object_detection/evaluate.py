@@ -84,22 +84,10 @@ def evaluate():
     """Scores, prints and writes; returns the exit code."""
     from tqdm import tqdm
 
-    from object_detection.annotations import files
     from object_detection.metrics import coco_results
-    from object_detection.reports import (
-        evaluation_figures,
-        evaluation_page,
-        model_evaluation,
-        truth_sources,
-    )
+    from object_detection.reports import evaluation_figures, evaluation_page, model_evaluation
 
-    files.allow_outside_images(FLAGS.allow_outside_images)
-    if FLAGS.annotations_file:
-        truth = truth_sources.from_coco(
-            FLAGS.annotations_file, FLAGS.image_dir, FLAGS.neutral_class
-        )
-    else:
-        truth = truth_sources.from_records(FLAGS.records, FLAGS.label_map_path, FLAGS.neutral_class)
+    truth = _truth()
     output = Path(FLAGS.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     finder = _finder(truth)
@@ -144,6 +132,16 @@ def evaluate():
         written += ", detections.json (for --results)"
     print(f"\nIn {output}: {written}")
     return 0
+
+
+def _truth():
+    from object_detection.annotations import files
+    from object_detection.reports import truth_sources
+
+    if not FLAGS.annotations_file:
+        return truth_sources.from_records(FLAGS.records, FLAGS.label_map_path, FLAGS.neutral_class)
+    files.allow_outside_images(FLAGS.allow_outside_images)
+    return truth_sources.from_coco(FLAGS.annotations_file, FLAGS.image_dir, FLAGS.neutral_class)
 
 
 def _finder(truth):
