@@ -10,6 +10,9 @@ IN_ORDER = 0.75  # how well a number must fit its own box, of how well it fits t
 OWN = 0.5  # IoU of a colour's extent with a box from which on the colour is that object's alone
 SHARED = 0.2  # IoU from which on a colour's pixels in a box may be a part of that object
 INSIDE = 0.8  # share of a piece that lies in a box from which on the whole piece belongs there
+FRAME = 20  # a frame is at most this part of the shorter side thick, or 2 pixels
+ON_EDGE = 0.9  # share of the border that a frame covers
+SLACK = 2.0  # pixels by which a box may differ from the object that fills the image within a frame
 MARGIN = 1.1  # half a box, with what brushes leave outside it
 
 
@@ -78,7 +81,7 @@ def by_colour(regions, boxes, classes):
     Returns:
         The `Match`.
     """
-    ground = _ground(regions)
+    regions, ground = _without_frame(regions, boxes)
     kept = [n for n in range(len(regions.values)) if n != ground]
     overlap = np.nan_to_num(_iou(regions.extents, boxes))
     found = {}
@@ -125,11 +128,44 @@ def _best_pairs(overlap, least, found, values):
     return added
 
 
-def _ground(regions):
+def _without_frame(regions, boxes):
+    """The regions without a thin frame along the border, and the place of the ground's value.
+
+    Some tools draw a frame around the image: it covers the border and is neither an object nor the
+    ground. Its pixels are given to the ground within it. Where the inside is as large as a box, it
+    is that object, and what surrounds it is the ground.
+    """
+    labels, ground = regions.labels, _ground(regions.labels, regions.values)
+    if np.mean(_edge(labels) == ground) < ON_EDGE:
+        return regions, ground
+    for depth in range(1, max(2, min(labels.shape) // FRAME) + 1):
+        inner = labels[depth:-depth, depth:-depth]
+        if not inner.size:
+            break
+        if np.mean(_edge(inner) == ground) >= ON_EDGE / 2:
+            continue
+        within = int(np.bincount(_edge(inner)).argmax())
+        extent = np.add(mask_regions.extent(inner == within), depth)
+        is_object = (np.abs(np.subtract(boxes, extent)) <= SLACK).all(axis=1).any()
+        if within == ground or is_object:
+            break
+        frame = np.ones(labels.shape, bool)
+        frame[depth:-depth, depth:-depth] = False
+        labels = np.where(frame & (labels == ground), within, labels)
+        extents = np.array([mask_regions.extent(labels == n) for n in range(len(regions.values))])
+        return regions._replace(labels=labels, extents=extents), within
+    return regions, ground
+
+
+def _edge(labels):
+    """The labels along the border of an array [h, w]."""
+    return np.concatenate([labels[[0, -1]].ravel(), labels[:, [0, -1]].ravel()])
+
+
+def _ground(labels, values):
     """The value that is no object: black; where the border has none, what it has most of."""
-    edges = np.concatenate([regions.labels[[0, -1]].ravel(), regions.labels[:, [0, -1]].ravel()])
-    counts = np.bincount(edges, minlength=len(regions.values))
-    black = np.flatnonzero(regions.values == 0)
+    counts = np.bincount(_edge(labels), minlength=len(values))
+    black = np.flatnonzero(values == 0)
     return int(black[0]) if black.size and counts[black[0]] else int(counts.argmax())
 
 

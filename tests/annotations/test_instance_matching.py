@@ -273,3 +273,38 @@ def test_an_object_within_anothers_piece_gets_its_part(tmp_path):
     assert match.parted == (0, 1)
     np.testing.assert_array_equal(match.masks[0] | match.masks[1], large | small)
     assert (match.masks[1] & small).sum() > 0.6 * small.sum()
+
+
+def _framed(ground, thickness=2):
+    """Place 0 of the colours as ground, CAT and COW as 1, a frame of the place `ground`."""
+    pixels = np.zeros((HEIGHT, WIDTH), np.int64)
+    pixels[CAT | COW] = 1
+    frame = np.ones((HEIGHT, WIDTH), bool)
+    frame[thickness:-thickness, thickness:-thickness] = False
+    pixels[frame] = ground
+    return pixels, (CAT & ~frame, COW & ~frame)
+
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+@pytest.mark.parametrize("thickness", [1, 3])
+@pytest.mark.parametrize(
+    ("colours", "frame"),
+    [((BLACK, WHITE), 1), ((WHITE, RED, BLACK), 2), ((BLACK, RED, WHITE), 2), ((WHITE, BLACK), 1)],
+)
+def test_a_frame_is_neither_ground_nor_object(tmp_path, colours, frame, thickness):
+    pixels, objects = _framed(frame, thickness)
+    colour_png(tmp_path / "a.png", pixels, colours)
+
+    match = _by_colour(tmp_path / "a.png", objects, ["cat", "cat"])
+
+    _same(match, *objects)
+
+
+def test_what_fills_the_image_up_to_a_margin_is_an_object(tmp_path):
+    large = np.zeros((HEIGHT, WIDTH), bool)
+    large[2:-2, 2:-2] = True
+    colour_png(tmp_path / "a.png", _numbers(large), [WHITE, BLACK])
+
+    _same(_by_colour(tmp_path / "a.png", [large], ["cat"]), large)
