@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from object_detection.annotations import files
+from object_detection.annotations import files, mask_regions
 from object_detection.annotations.record import (
     AnnotatedImage,
     AnnotatedObject,
@@ -55,7 +55,7 @@ def class_ids(text):
     classes = {}
     for word in filter(None, (word.strip() for word in text.split(","))):
         number, colon, name = word.partition(":")
-        if colon and number.strip().isdecimal() and name.strip():
+        if colon and number.strip().isdecimal() and len(number) < 10 and name.strip():
             classes[int(number)] = name.strip()
         elif word in NAMES[FIRST_THING:]:
             classes[NAMES.index(word)] = word
@@ -165,7 +165,11 @@ def _complete(image, path, classes):
     if image.path.is_file():
         findings += _size_apart(image, pixels.shape)
     objects = []
-    for value in _values(pixels):
+    values = _values(pixels)
+    if len(values) > mask_regions.MOST_VALUES:
+        reason = f"the file of instance ids has {len(values)} ids: it is not one of instances"
+        return None, [Finding(SKIPPED_IMAGE, reason, image.key)]
+    for value in values:
         number, is_group = (value, True) if value < IDS_A_CLASS else (value // IDS_A_CLASS, False)
         key = f"{image.key} id {value}"
         if number in classes:

@@ -13,6 +13,7 @@ INSIDE = 0.8  # share of a piece that lies in a box from which on the whole piec
 FRAME = 20  # a frame is at most this part of the shorter side thick, or 2 pixels
 ON_EDGE = 0.9  # share of the border that a frame covers
 SLACK = 2.0  # pixels by which a box may differ from the object that fills the image within a frame
+MOST_PIECES = 2000  # of one colour
 MARGIN = 1.1  # half a box, with what brushes leave outside it
 
 
@@ -152,7 +153,7 @@ def _without_frame(regions, boxes):
         frame = np.ones(labels.shape, bool)
         frame[depth:-depth, depth:-depth] = False
         labels = np.where(frame & (labels == ground), within, labels)
-        extents = np.array([mask_regions.extent(labels == n) for n in range(len(regions.values))])
+        extents = mask_regions.extents(labels, len(regions.values))
         return regions._replace(labels=labels, extents=extents), within
     return regions, ground
 
@@ -274,5 +275,9 @@ def _pieces(mask):
     lengths = ends - starts
     places = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
     of_pixel = np.repeat(group, lengths)
-    for label in np.unique(group):
-        yield np.divmod(places[of_pixel == label], stride)
+    order = np.argsort(of_pixel, kind="stable")
+    ends = np.flatnonzero(np.diff(of_pixel[order])) + 1
+    pieces = np.split(places[order], ends) if places.size else []
+    if len(pieces) > MOST_PIECES:  # noise: the small ones are nobody's
+        pieces = sorted(pieces, key=len, reverse=True)[:MOST_PIECES]
+    yield from (np.divmod(piece, stride) for piece in pieces)

@@ -33,6 +33,7 @@ IMAGE_FOLDERS = (
     "image_2",
 )
 IN_SPACE = ("alpha", *(f"3d_bbox/{name}" for name in "height width length x y z rot_y".split()))
+LARGEST = 3e38  # that a record can hold
 FEWEST_FIELDS = 8  # as far as the box; results of detectors have 16, labels 15
 
 
@@ -127,6 +128,8 @@ def _object(line, key):
         raise _BadLine(f"a field is no number ({error})") from None
     if not math.isfinite(truncated):
         raise _BadLine("a field is no number (truncated)")
+    if any(abs(value) > LARGEST for value in (truncated, alpha, *space)):
+        raise _BadLine("a field is too large a number")
     left, top, right, bottom = box
     return AnnotatedObject(
         key,

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 VOID = 255  # VOC's border between objects, and "do not care"
+MOST_VALUES = 5000  # of a mask image: each costs a look at every pixel
 MANY_COLOURS = 256  # more than these come of soft edges or of lossy compression
 NEAR = 64  # in each channel: how far the colour of a soft edge may lie from a main one
 LEAST_MAIN = 0.0005  # share of the image that makes a colour a main one
@@ -66,8 +67,31 @@ def read(path, *, numbered):
             (values, labels), of_colours = _cut(numbers), False
     if of_colours and len(values) > MANY_COLOURS:
         values, labels = _main_colours(values, labels)
-    extents = np.array([extent(labels == number) for number in range(len(values))])
-    return Regions(labels, values, extents, of_colours)
+    if len(values) > MOST_VALUES:
+        raise FileFault(
+            f"the mask file has {len(values)} values: it is a picture, not a mask of objects"
+        )
+    return Regions(labels, values, extents(labels, len(values)), of_colours)
+
+
+def extents(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return ymin, xmin, ymax, xmax around the pixels of each label; zeros where there are none.
+
+    Args:
+        labels: [h, w] from 0 up to, without, `count`.
+        count: number of labels.
+
+    Returns:
+        [count, 4] float64.
+    """
+    height, width = labels.shape
+    low, high = np.full((2, count), max(height, width)), np.zeros((2, count), np.int64)
+    for axis, places in enumerate(np.indices(labels.shape, sparse=True)):
+        places = np.broadcast_to(places, labels.shape).ravel()
+        np.minimum.at(low[axis], labels.ravel(), places)
+        np.maximum.at(high[axis], labels.ravel(), places + 1)
+    found = np.concatenate([low, high]).T.astype(float)
+    return np.where(high[0, :, None] > 0, found, 0.0)
 
 
 def extent(mask):

@@ -85,6 +85,7 @@ def read(source, *, class_names=None, masks_only=False):
         findings += about
     if (
         found.get("masks")
+        and found["masks"].images
         and not found["masks"].sizes
         and not Path(source.mask_dir or "?").is_dir()
     ):
@@ -288,10 +289,13 @@ class _Masks:
         if self._table.sizes:
             height, width = self._table.sizes[2 * row : 2 * row + 2]
             return _runs(text, height, width)
-        paths = (folder / text for folder in self._folders)
+        fault = files.name_fault(text)
+        if fault or not files.is_inside(self._folders[0] / text, self._folders[0]):
+            return None, f"the table names no file of the masks: {fault or 'it is elsewhere'}"
         path = self._folders[0] / text
         if len(self._folders) > 1:
-            path = next((each for each in paths if each.is_file()), path)
+            paths = (folder / text for folder in self._folders)
+            path = next((each for each in paths if files.is_file(each)), path)
         return Stretched(MaskFile(path)), None
 
 

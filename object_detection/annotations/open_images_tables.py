@@ -22,6 +22,7 @@ SIZE = ("ImageHeight", "ImageWidth")
 UNKNOWN = -1  # of a flag
 FLAG = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "False": 0, "True": 1}
 BROKEN = (SKIPPED_OBJECT, "the row is cut off, or a number is none")
+LARGEST_SIDE = 65_535  # pixels of a mask in the table
 NO_CLASS = {
     "boxes": (SKIPPED_OBJECT, "the label map has no such class"),
     "masks": (SKIPPED_OBJECT, "the label map has no such class"),
@@ -46,6 +47,7 @@ class Names:
         """The number of a name; None: it is not allowed."""
         place = self.places.get(name)
         if place is None and self._is_open:
+            name.encode()  # raises `UnicodeEncodeError`, a ValueError, for what was no UTF-8
             place = self.places[name] = len(self.places)
         return place
 
@@ -138,13 +140,15 @@ def read(path, images, labels, *, kind):
     """
     left_out = LeftOut(Path(path).name)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
+        # A byte that is no UTF-8 costs its row, not the table.
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
             rows = csv.reader(stream)
             header = [name.strip() for name in next(rows, [])]
+            "".join(header).encode()  # raises where the file is no text at all
             table = _read(rows, _Places.of(path, header, kind), images, labels, left_out)
     except OSError as error:
         raise AnnotationError(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeError, csv.Error) as error:
         raise AnnotationError(f"{path} is not a table in UTF-8: {error}") from None
     return table, list(left_out.findings())
 
@@ -175,7 +179,7 @@ class _Places(NamedTuple):
         if missing:
             raise AnnotationError(
                 f"{path} has no column {', '.join(missing)}: it is no table of {kind} of Open "
-                f"Images'. Its first line is {','.join(header)[:120]!r}"
+                f"Images'. Its first line is {ascii(','.join(header)[:120])}"
             )
         image, label, *rest = (header.index(name) for name in wanted)
         flags = [header.index(name) if name in header else None for name in FLAGS]
@@ -198,9 +202,7 @@ def _read(rows, places, images, labels, left_out):
     codes = "Iiifbf"  # lines, images, labels, boxes, flags, confidences
     table = Table(left_out.table, *map(array, codes), Texts(), array("i"))
     may_lack_box = places.kind == "masks"
-    for cells in rows:
-        if not cells:
-            continue
+    for cells in _whole_rows(rows, left_out):
         try:
             image, label = images.place(cells[places.image]), labels.place(cells[places.label])
             if image is None:
@@ -212,7 +214,9 @@ def _read(rows, places, images, labels, left_out):
             box = [float(cells[place] or "nan") for place in places.sides]
             if not (may_lack_box or all(map(math.isfinite, box))):
                 raise ValueError(box)
-            size = [int(cells[place] or 0) for place in places.size]
+            size = [int(cells[place]) for place in places.size]
+            if not all(0 < side <= LARGEST_SIDE for side in size):
+                raise ValueError(size)
             if places.confidence is not None:
                 table.confidences.append(float(cells[places.confidence] or 1))
             if places.mask is not None:
@@ -230,6 +234,20 @@ def _read(rows, places, images, labels, left_out):
         table.images.append(image)
         table.labels.append(label)
     return table
+
+
+def _whole_rows(rows, left_out):
+    """Yield the rows that are not empty; those that the csv module cannot read are left out."""
+    while True:
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:  # a null byte, for some versions of Python
+            left_out.add(*BROKEN, f"line {rows.line_num}")
+            continue
+        if cells:
+            yield cells
 
 
 def descriptions(path):

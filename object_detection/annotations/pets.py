@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from object_detection.annotations import mask_regions, voc_xml
+from object_detection.annotations import files, mask_regions, voc_xml
 from object_detection.annotations.files import ImageFolder, read_text, relative_name
 from object_detection.annotations.record import (
     AnnotatedImage,
@@ -94,8 +94,9 @@ def _categories(classes):
 def _image(annotations, images, name, faces_only, findings):
     """One image of the list; None where it has no xml that can be used."""
     path = annotations / "xmls" / f"{name}.xml"
-    if not path.is_file():  # the test images of the original set have none
-        findings.append(Finding(SKIPPED_IMAGE, "the list names it, and it has no xml", name))
+    if not files.is_file(path):  # the test images of the original set have none
+        reason = "the list names it, and it has no xml"
+        findings.append(Finding(SKIPPED_IMAGE, reason, name[: files.LONGEST_NAME]))
         return None
     try:
         sheet = voc_xml.read(path)

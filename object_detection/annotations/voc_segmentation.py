@@ -100,7 +100,7 @@ def _label_map(path):
             red, green, blue = (int(part) for part in rest.partition(":")[0].split(","))
         except ValueError:
             raise AnnotationError(
-                f"{path}, line {number}: 'name:red,green,blue:...' is expected, got {line!r}"
+                f"{path}, line {number}: 'name:red,green,blue:...' is expected, got {line[:60]!r}"
             ) from None
         names[mask_regions.pack(red, green, blue)] = name.strip()
     return names

@@ -174,8 +174,9 @@ def _polygons(element):
 
 
 def _numbered_points(polygon):
+    texts = {child.tag: (child.text or "").strip() for child in reversed(polygon)}
     points, place = [], 1
-    while polygon.find(f"x{place}") is not None:
-        points.append((_number(_text(polygon, f"x{place}")), _number(_text(polygon, f"y{place}"))))
+    while f"x{place}" in texts:
+        points.append((_number(texts[f"x{place}"]), _number(texts.get(f"y{place}", ""))))
         place += 1
     return points
