@@ -14,7 +14,9 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import app, flags, logging  # noqa: E402
+from absl import flags  # noqa: E402
+
+from object_detection.cli import runner  # noqa: E402
 
 FLAGS = flags.FLAGS
 # Settings under which a step is seen; the others have their defaults.
@@ -64,21 +66,15 @@ def define_flags():
 
 def main(arguments):
     """Draws as the flags say; returns the exit code."""
-    if len(arguments) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(arguments[1:])}")
-    from object_detection.training import quiet
+    runner.refuse_arguments(arguments)
+    from object_detection.training import commands
 
-    quiet.start_tensorflow()
-    import tensorflow as tf
+    commands.start_tensorflow()
     from PIL import Image
 
-    try:
-        rows = rows_of_flags()
-        examples = stored_examples(FLAGS.records) if FLAGS.records else drawn_examples()
-        pictures = [row_picture(name, steps, examples) for name, steps in rows]
-    except (ValueError, OSError, tf.errors.OpError) as fault:
-        logging.error("%s", fault)
-        return 1
+    rows = rows_of_flags()
+    examples = stored_examples(FLAGS.records) if FLAGS.records else drawn_examples()
+    pictures = [row_picture(name, steps, examples) for name, steps in rows]
     Image.fromarray(_tiled(pictures, FLAGS.columns)).save(FLAGS.output)
     print(f"{len(rows)} steps on {FLAGS.output}")
     return 0
@@ -236,8 +232,7 @@ def _tiled(pictures, columns):
 
 def run():
     """The command."""
-    define_flags()
-    app.run(main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

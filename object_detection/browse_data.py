@@ -17,6 +17,8 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
 
 from absl import app, flags, logging  # noqa: E402
 
+from object_detection.cli import runner  # noqa: E402
+
 FLAGS = flags.FLAGS
 
 
@@ -53,26 +55,13 @@ def define_flags():
 
 def main(arguments):
     """Looks at the data as the flags say; returns the exit code."""
-    if len(arguments) > 1:
-        raise app.UsageError(
-            f"unknown arguments: {' '.join(arguments[1:])} (patterns need quotes: --records='a-*')"
-        )
+    runner.refuse_arguments(arguments, "patterns need quotes: --records='a-*'")
     if bool(FLAGS.records) == bool(FLAGS.pipeline_config_path):
         raise app.UsageError("give either --records or --pipeline_config_path")
-    from object_detection.training import commands, quiet
+    from object_detection.training import commands
 
-    if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    quiet.start_tensorflow()
-    commands.say_who_we_are()
-    import tensorflow as tf
-
-    try:
-        return look()
-    except (ValueError, OSError, tf.errors.OpError) as fault:
-        logging.error("%s", fault)
-        logging.debug("Raised here:", exc_info=True)
-        return 1
+    commands.start_tensorflow()
+    return look()
 
 
 def look():
@@ -157,8 +146,7 @@ def _shortened(files):
 
 def run():
     """The command."""
-    define_flags()
-    app.run(main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,12 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 import socket  # noqa: E402
+import threading  # noqa: E402
 
 from absl import app, flags, logging  # noqa: E402
+
+from object_detection.cli import runner  # noqa: E402
+from object_detection.errors import listen_error  # noqa: E402
 
 FLAGS = flags.FLAGS
 
@@ -28,15 +32,15 @@ def define_flags():
 
 def main(arguments):
     """Serves until it is stopped; returns the exit code."""
-    if len(arguments) > 1:
-        raise app.UsageError(f"what is {arguments[1]!r}? Flags begin with --.")
+    runner.refuse_arguments(arguments, "flags begin with --")
     if FLAGS.dispatcher and "://" not in FLAGS.dispatcher:
         raise app.UsageError(
             f"--dispatcher is {FLAGS.dispatcher!r}; it is an address as grpc://host:5050"
         )
-    from object_detection.training import quiet
+    _check_port(FLAGS.port)
+    from object_detection.training import commands
 
-    quiet.start_tensorflow()
+    commands.start_tensorflow()
     import tensorflow as tf
 
     host = FLAGS.host or socket.gethostname()
@@ -55,14 +59,23 @@ def main(arguments):
     )
     worker = tf.data.experimental.service.WorkerServer(config)
     print(f'data_service: "{dispatcher}"', flush=True)
-    worker.join()
-    return 0
+    threading.Event().wait()  # until a signal; `worker.join` waits in C++, which hears none
+    return 0 if worker else 1
+
+
+def _check_port(port):
+    """Raises `ListenError` if a port is taken: TensorFlow says only that it could not start."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("", port))
+        except OSError as error:
+            raise listen_error("all addresses", port, error) from None
 
 
 def run():
     """The command."""
-    define_flags()
-    app.run(main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

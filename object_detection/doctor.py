@@ -16,6 +16,7 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from object_detection import __version__  # noqa: E402
+from object_detection.cli import runner  # noqa: E402
 from object_detection.first_steps import machine, packages, tensorflow_start  # noqa: E402
 from object_detection.first_steps.remarks import FAULT, NOTE, note  # noqa: E402
 
@@ -126,12 +127,7 @@ def _folder_of(module):
 
 def run():
     """The command."""
-    try:
-        code = main()
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    sys.exit(code)
+    runner.run(lambda arguments: main(arguments[1:]))
 
 
 if __name__ == "__main__":

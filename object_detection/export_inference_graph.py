@@ -13,7 +13,7 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import app, flags, logging  # noqa: E402
+from absl import flags, logging  # noqa: E402
 
 from object_detection.export import command_flags  # noqa: E402
 from object_detection.training import commands  # noqa: E402
@@ -65,29 +65,23 @@ def door():
             "Mask R-CNN take images only.",
         )
     from object_detection.config import pipeline_file
-    from object_detection.config.errors import ConfigError
 
     config = pipeline_file.load(FLAGS.pipeline_config_path, override_text=FLAGS.config_override)
     commands.checked(config, door="export", reads=(), source=FLAGS.pipeline_config_path)
     commands.start_tensorflow()
-    import tensorflow as tf
-
     from object_detection.export import frozen_graph
 
-    try:
-        folder, label_map = frozen_graph.export(
-            config,
-            FLAGS.trained_checkpoint_prefix,
-            FLAGS.output_directory,
-            command_flags.options_of(FLAGS, input_type=FLAGS.input_type),
-            frozen_graph.GraphOptions(
-                input_shape=_shape(FLAGS.input_shape),
-                write_inference_graph=FLAGS.write_inference_graph,
-                additional_outputs=tuple(FLAGS.additional_output_tensor_names),
-            ),
-        )
-    except (ValueError, OSError, tf.errors.OpError) as fault:
-        raise ConfigError(str(fault)) from fault
+    folder, label_map = frozen_graph.export(
+        config,
+        FLAGS.trained_checkpoint_prefix,
+        FLAGS.output_directory,
+        command_flags.options_of(FLAGS, input_type=FLAGS.input_type),
+        frozen_graph.GraphOptions(
+            input_shape=_shape(FLAGS.input_shape),
+            write_inference_graph=FLAGS.write_inference_graph,
+            additional_outputs=tuple(FLAGS.additional_output_tensor_names),
+        ),
+    )
     if label_map is None:
         logging.warning("No label map could be read, so none travels with the model.")
     print(
@@ -106,8 +100,7 @@ def _shape(sides):
 
 def main():
     """The command."""
-    define_flags()
-    app.run(lambda _: commands.run(door))
+    commands.run(door, define_flags)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import app, flags  # noqa: E402
+from absl import flags  # noqa: E402
 
 from object_detection.export import portable_command  # noqa: E402
 from object_detection.training import commands  # noqa: E402
@@ -22,24 +22,16 @@ def define_flags():
 
 def door():
     """Converts as the flags say; the exit code."""
-    from object_detection.config.errors import ConfigError
     from object_detection.exporter_main_v2 import load_config
 
     config = load_config(FLAGS.pipeline_config_path, FLAGS.config_override)
     commands.start_tensorflow()
-    import tensorflow as tf
-
     from object_detection.export import portable_model, tflite_model
 
-    try:
-        form = portable_command.form_of_flags()
-        restored = portable_model.restore(config, FLAGS.trained_checkpoint_dir)
-        model = tflite_model.convert(restored, form, weights=FLAGS.weights)
-        portable_command.write_checked(
-            model, FLAGS.output, restored, form, tflite_model.interpreter
-        )
-    except (ValueError, OSError, tf.errors.OpError) as fault:
-        raise ConfigError(str(fault)) from fault
+    form = portable_command.form_of_flags()
+    restored = portable_model.restore(config, FLAGS.trained_checkpoint_dir)
+    model = tflite_model.convert(restored, form, weights=FLAGS.weights)
+    portable_command.write_checked(model, FLAGS.output, restored, form, tflite_model.interpreter)
     size = os.path.getsize(FLAGS.output) / 2**20
     print(f"Wrote {FLAGS.output}: {size:.1f} MiB, built-in operations only")
     return 0
@@ -47,8 +39,7 @@ def door():
 
 def main():
     """The command."""
-    define_flags()
-    app.run(lambda _: commands.run(door))
+    commands.run(door, define_flags)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
+from object_detection.cli import runner  # noqa: E402
 from object_detection.legacy import successor  # noqa: E402
 
 
@@ -24,4 +25,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    runner.run(lambda _: main())

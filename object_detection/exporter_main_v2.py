@@ -7,7 +7,9 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import app, flags, logging  # noqa: E402
+from absl import flags, logging  # noqa: E402
+
+from object_detection.cli import runner  # noqa: E402
 
 _INPUT_TYPES = (
     "image_tensor",
@@ -66,31 +68,16 @@ def main(arguments):
             refused,
         )
         return 1
-
-    if not given["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    commands.say_our_name()
-    try:
-        config = load_config(given.pipeline_config_path, given.config_override)
-    except (ValueError, OSError) as fault:
-        logging.error("%s", fault)
-        return 1
+    config = load_config(given.pipeline_config_path, given.config_override)
     commands.start_tensorflow()
-    import tensorflow as tf
-
     from object_detection.export import exporter
 
-    try:
-        folder, label_map = exporter.export(
-            config,
-            given.trained_checkpoint_dir,
-            given.output_directory,
-            command_flags.options_of(given, input_type=given.input_type, raw=given.export_raw),
-        )
-    except (ValueError, OSError, tf.errors.OpError) as fault:
-        logging.error("%s", fault)
-        logging.debug("Raised here:", exc_info=True)
-        return 1
+    folder, label_map = exporter.export(
+        config,
+        given.trained_checkpoint_dir,
+        given.output_directory,
+        command_flags.options_of(given, input_type=given.input_type, raw=given.export_raw),
+    )
     if label_map is None:
         logging.warning(
             "No label map could be read (label_map_path of the readers), so none travels with the "
@@ -129,8 +116,7 @@ def load_config(path, changes):
 
 def run():
     """The command."""
-    define_flags()
-    app.run(main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

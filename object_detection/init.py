@@ -14,7 +14,9 @@ from pathlib import Path
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import app, flags, logging  # noqa: E402
+from absl import flags  # noqa: E402
+
+from object_detection.cli import runner  # noqa: E402
 
 FLAGS = flags.FLAGS
 LABEL_MAP, SCRIPT = "label_map.pbtxt", "commands.sh"
@@ -63,20 +65,11 @@ def define_flags():
 
 def main(arguments):
     """Writes the files; returns the exit code."""
-    if len(arguments) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(arguments[1:])}")
-    from object_detection.training import commands, quiet
+    runner.refuse_arguments(arguments)
+    from object_detection.training import commands
 
-    if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    quiet.start_tensorflow()
-    commands.say_who_we_are()
-    try:
-        print(write())
-    except (ValueError, OSError) as fault:  # AnnotationError and ConfigError are such
-        logging.error("%s", fault)
-        logging.debug("Raised here:", exc_info=True)
-        return 1
+    commands.start_tensorflow()
+    print(write())
     return 0
 
 
@@ -209,8 +202,7 @@ def _summary(name, folder, facts, config, masks, notes):
 
 def run():
     """The command."""
-    define_flags()
-    app.run(main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import app, flags, logging  # noqa: E402
+from absl import flags, logging  # noqa: E402
 
 from object_detection.training import commands  # noqa: E402
 
@@ -84,8 +84,7 @@ def door():
 
 def main():
     """The command."""
-    define_flags()
-    app.run(lambda _: commands.run(door))
+    commands.run(door, define_flags, only_own_errors=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import app, flags, logging  # noqa: E402
+from absl import app, flags  # noqa: E402
+
+from object_detection.cli import path_flags, runner  # noqa: E402
 
 FORMATS = ("json", "png", "heatmap", "coco", "labelme", "csv", "supervisely")
 MODES = ("full_image", "roi", "bboxes", "sliding_window")
@@ -97,28 +99,20 @@ def define_mode_flags():
 
 def main(arguments):
     """Predicts as the flags say; returns the exit code."""
-    from object_detection.training import commands, quiet
-
     given = flags.FLAGS
     patterns = [*(given.images or ()), *arguments[1:]]
     if bool(patterns) == (given.video is not None):
         raise app.UsageError("give either --images or --video")
-    if not given["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    quiet.start_tensorflow()
-    commands.say_who_we_are()
-    import tensorflow as tf
+    for pattern in arguments[1:]:
+        path_flags.check_value("--images", path_flags.FOUND, pattern)
+    from object_detection.training import commands
 
+    commands.start_tensorflow()
     from object_detection.prediction import command
 
-    try:
-        if given.video is not None:
-            return command.predict_video(given)
-        return command.predict_images(given, patterns)
-    except (ValueError, OSError, tf.errors.OpError) as fault:
-        logging.error("%s", fault)
-        logging.debug("Raised here:", exc_info=True)
-        return 1
+    if given.video is not None:
+        return command.predict_video(given)
+    return command.predict_images(given, patterns)
 
 
 def find_images(patterns):
@@ -130,8 +124,7 @@ def find_images(patterns):
 
 def run():
     """The command."""
-    define_flags()
-    app.run(main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

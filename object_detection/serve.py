@@ -8,6 +8,8 @@ http://127.0.0.1:8501/ shows a page to try the model with. The addresses are Ten
 (POST /v1/models/NAME:predict) and azoda's (POST /score?prob=0.5).
 """
 
+import contextlib
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -15,7 +17,10 @@ from pathlib import Path
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import app, flags, logging  # noqa: E402
+from absl import app, flags  # noqa: E402
+
+from object_detection.cli import runner  # noqa: E402
+from object_detection.errors import missing_extra  # noqa: E402
 
 FLAGS = flags.FLAGS
 _MEGA = 1 << 20
@@ -50,35 +55,26 @@ def define_flags():
 
 def main(arguments, *, annotate=None):
     """Serves until told to end; returns the exit code. `annotate` is as of `serving.app.build`."""
-    if len(arguments) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(arguments[1:])}")
+    runner.refuse_arguments(arguments)
     if bool(FLAGS.model) == bool(FLAGS.model_config_file):
         raise app.UsageError("give one of --model and --model_config_file")
-    try:
-        from object_detection.serving import http_server
-    except ImportError as fault:
-        print(f"{fault}: pip install 'object_detection[serve]'", file=sys.stderr)
-        return 1
-    from object_detection.training import commands, quiet
+    check_packages()
+    from object_detection.serving import http_server
+    from object_detection.training import commands
 
-    if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    quiet.start_tensorflow()
-    commands.say_who_we_are()
-    try:
-        # First, so that a port that is taken is known before a model is loaded.
-        listener = http_server.listen(FLAGS.host, FLAGS.port)
-    except OSError as fault:
-        logging.error("cannot listen at %s port %d: %s", FLAGS.host, FLAGS.port, fault)
-        return 1
-    try:
+    # First, so that a port that is taken is known before TensorFlow is started.
+    with contextlib.closing(http_server.listen(FLAGS.host, FLAGS.port)) as listener:
+        commands.start_tensorflow()
         return serve(listener, annotate)
-    except (ValueError, OSError) as fault:
-        logging.error("%s", fault)
-        logging.debug("Raised here:", exc_info=True)
-        return 1
-    finally:
-        listener.close()
+
+
+def check_packages() -> None:
+    """Raise `MissingExtra` if a package of the extra `serve` cannot be imported."""
+    for name in ("starlette", "uvicorn", "orjson", "prometheus_client"):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise missing_extra("The server", "serve", error) from None
 
 
 def serve(listener, annotate=None):
@@ -163,8 +159,7 @@ def address(host, port):
 
 def run():
     """The command."""
-    define_flags()
-    app.run(main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

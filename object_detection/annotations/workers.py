@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, parent_process
 
+from object_detection.errors import ObjectDetectionError
+
 ITEMS_A_TASK = 8  # handed to a worker at a time: few enough to keep all of them busy
 TASKS_A_WORKER = 3  # under way: one at work, others ready when it is done
 
 
-class WorkerDied(RuntimeError):
+class WorkerDied(ObjectDetectionError, RuntimeError):
     """A worker process ended from outside, usually for want of memory."""
 
 
@@ -53,15 +55,33 @@ def mapped(work, items, settings, num_workers):
 def _in_order(pool, items, window):
     """The results; the first tasks are under way when this returns."""
     tasks = iter(lambda: list(islice(items, ITEMS_A_TASK)), [])
-    waiting = deque(pool.submit(_do, task) for task in islice(tasks, window))
+    with _interrupts_held_back():
+        waiting = deque(pool.submit(_do, task) for task in islice(tasks, window))
 
     def results():
         while waiting:
             done = waiting.popleft().result()
-            waiting.extend(pool.submit(_do, task) for task in islice(tasks, 1))
+            with _interrupts_held_back():
+                waiting.extend(pool.submit(_do, task) for task in islice(tasks, 1))
             yield from done
 
     return results()
+
+
+@contextmanager
+def _interrupts_held_back():
+    """Holds Ctrl-C back while processes start: they inherit that, and never show a traceback.
+
+    This process gets the signal when the block ends; a worker ignores it, see `_begin`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _given = []  # of this worker process: the function and its settings

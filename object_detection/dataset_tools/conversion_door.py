@@ -24,8 +24,8 @@ from object_detection.annotations.record import (
 )
 from object_detection.annotations.record_writer import ShardedRecords
 from object_detection.annotations.report import DERIVED, NOTED
-from object_detection.annotations.workers import WorkerDied
-from object_detection.dataset_tools import beam_door, door
+from object_detection.cli import runner
+from object_detection.dataset_tools import beam_door
 
 FLAGS = flags.FLAGS
 
@@ -180,15 +180,12 @@ def run(define_flags, splits):
     """
 
     def main(argv):
-        try:
-            write_shards = beam_door.writer_by_flags(argv[1:])
-            files.allow_outside_images(FLAGS.allow_outside_images)
-            files.declare_encoding(FLAGS.encoding)
-            found = splits()  # before the options: some commands' own flags decide over these
-            options = options_by_flags()._replace(write_shards=write_shards)
-            reports = convert(found, options)
-        except (AnnotationError, OSError, WorkerDied) as error:
-            sys.exit(f"error: {error}")
+        write_shards = beam_door.writer_by_flags(argv[1:])
+        files.allow_outside_images(FLAGS.allow_outside_images)
+        files.declare_encoding(FLAGS.encoding)
+        found = splits()  # before the options: some commands' own flags decide over these
+        options = options_by_flags()._replace(write_shards=write_shards)
+        reports = convert(found, options)
         for report in reports:
             print(report.text())
         print(f"all names of each finding: {found[0].base.parent}/*.report.txt")
@@ -199,7 +196,7 @@ def run(define_flags, splits):
         if FLAGS.strict and faults:
             sys.exit(f"error: --strict, and the reports above have {faults} findings to correct")
 
-    door.run(define_flags, main)
+    runner.run(main, define_flags, only_own_errors=True)
 
 
 def convert(splits, options):

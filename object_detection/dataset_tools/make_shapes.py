@@ -16,7 +16,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-from object_detection.dataset_tools import door, shape_scenes
+from object_detection.annotations import record_writer
+from object_detection.cli import runner
+from object_detection.dataset_tools import shape_scenes
 
 FLAGS = flags.FLAGS
 SPLITS = ("train", "val")
@@ -55,7 +57,7 @@ def make_split(output_dir, split, count, *, size, seed):
             annotation = {"id": key, "image_id": number, "category_id": ids[kind], "iscrowd": 0}
             content["annotations"].append(annotation | _of_mask(mask))
     path = Path(output_dir) / f"{split}.json"
-    path.write_text(json.dumps(content))
+    record_writer.write_text(path, json.dumps(content))
     return path
 
 
@@ -88,7 +90,7 @@ def main(_):
 
 def run():
     """The command."""
-    door.run(define_flags, main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ for the classes above, one that is false for the classes below.
 
 import json
 import os
-import sys
 from collections import Counter
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
-from object_detection.dataset_tools import door
+from object_detection.cli import runner
 
 FLAGS = flags.FLAGS
 BOXES_OR_SEGMENTS, IMAGE_LABELS = 1, 2
@@ -201,17 +200,13 @@ def define_flags():
 
 
 def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    runner.refuse_arguments(argv)
     names = ("json_hierarchy_file", "input_annotations", "output_annotations")
-    try:
-        for name in names:
-            if not FLAGS[name].value:
-                raise ExpansionError(f"--{name} is missing: {FLAGS[name].help}")
-        files = [FLAGS[name].value for name in names]
-        read, written, unknown = expand(*files, FLAGS.annotation_type)
-    except ExpansionError as error:
-        sys.exit(f"error: {error}")
+    for name in names:
+        if not FLAGS[name].value:
+            raise ExpansionError(f"--{name} is missing: {FLAGS[name].help}")
+    files = [FLAGS[name].value for name in names]
+    read, written, unknown = expand(*files, FLAGS.annotation_type)
     print(f"{read} rows became {written} in {FLAGS.output_annotations}")
     if unknown:
         first = [f"{name} {count}" for name, count in unknown.most_common(NAMED)]
@@ -223,7 +218,7 @@ def main(argv):
 
 def run():
     """The command."""
-    door.run(define_flags, main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from object_detection.cli import path_flags, runner
+
 _ESCAPE = 27  # as `cv2.waitKey` gives it
 _WINDOW = "COCO detections"
 
@@ -69,15 +71,19 @@ def parser():
 def main(arguments=None):
     """Runs the command; returns the exit code."""
     given = parser().parse_args(arguments)
-    from object_detection.training import commands, quiet
+    path_flags.check_value("--config-file", path_flags.WEIGHTS, given.config_file)
+    for name, kind, value in (
+        ("--weights", path_flags.WEIGHTS, given.weights),
+        ("--output", path_flags.NEW_FILE, given.output),
+        ("--write-config", path_flags.NEW_FOLDER, given.write_config),
+    ):
+        if value:
+            path_flags.check_value(name, kind, value)
+    runner.log_version()
+    from object_detection.training import commands
 
-    quiet.start_tensorflow()
-    commands.say_who_we_are()
-    try:
-        show(given)
-    except (ValueError, OSError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 1
+    commands.start_tensorflow()
+    show(given)
     return 0
 
 
@@ -182,7 +188,7 @@ def _check_output(given):
 
 def run():
     """The command."""
-    sys.exit(main())
+    runner.run(lambda arguments: main(arguments[1:]))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 if not __package__:  # run as a file: Python then looks in this folder, not in the one two above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from absl import app, flags, logging  # noqa: E402
+from absl import flags, logging  # noqa: E402
 
 from object_detection.training import commands  # noqa: E402
 
@@ -46,14 +46,7 @@ def door():
         if not FLAGS[name].value:
             return commands.refuse(name, purpose)
     commands.start_tensorflow()
-    import tensorflow as tf
-
-    from object_detection.training.failures import RunFailure
-
-    try:
-        return _detect_all()
-    except (ValueError, OSError, tf.errors.OpError) as error:
-        raise RunFailure(str(error)) from error
+    return _detect_all()
 
 
 def _detect_all():
@@ -116,8 +109,7 @@ def _detect(predictor, serialized, writer, place, lost):
 
 def main():
     """The command."""
-    define_flags()
-    app.run(lambda _: commands.run(door))
+    commands.run(door, define_flags)
 
 
 if __name__ == "__main__":

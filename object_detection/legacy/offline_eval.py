@@ -8,7 +8,7 @@ import csv
 import os
 import re
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 from object_detection.training import commands
 
@@ -31,17 +31,13 @@ def door():
     ):
         if not FLAGS[name].value:
             return commands.refuse(name, purpose)
-    from object_detection.training.failures import RunFailure
     from object_detection.utils import config_util
 
     configs = config_util.get_configs_from_multiple_files(
         eval_config_path=FLAGS.eval_config_path, eval_input_config_path=FLAGS.input_config_path
     )
     commands.start_tensorflow()
-    try:
-        evaluation = evaluation_of(configs["eval_input_config"], configs["eval_config"])
-    except (ValueError, OSError) as error:
-        raise RunFailure(str(error)) from error
+    evaluation = evaluation_of(configs["eval_input_config"], configs["eval_config"])
     print(evaluation.table())
     write_metrics(evaluation.evaluate(), FLAGS.eval_dir)
     return 0
@@ -112,5 +108,4 @@ def _files(input_config):
 
 def main():
     """The command."""
-    define_flags()
-    app.run(lambda _: commands.run(door))
+    commands.run(door, define_flags)

@@ -8,6 +8,8 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from object_detection.errors import listen_error
+
 _HEAD_SECONDS = 10.0  # from the first byte of a request, or the connection, to the last header
 _KEEP_SECONDS = 20  # that a connection may be idle between two requests
 
@@ -92,14 +94,18 @@ class Server(uvicorn.Server):
 
 
 def listen(host, port):
-    """A socket bound to an address; port 0 takes a free one. Raises OSError."""
+    """Return a socket bound to an address; port 0 takes a free one.
+
+    Raises:
+        ListenError: the port is taken or not allowed, or the address is not of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(1024)
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise listen_error(host, port, error) from None
     return listener

@@ -8,11 +8,12 @@ Writes how_it_works.md, a page that follows the photograph from the backbone to 
 beside it its pictures and numbers.json. Training the tour's own network takes some minutes.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import flags
+
+from object_detection.cli import runner
 
 FLAGS = flags.FLAGS
 
@@ -44,29 +45,12 @@ def define_flags():
 
 def main(arguments):
     """Goes round as the flags say; returns the exit code."""
-    if len(arguments) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(arguments[1:])}")
-    from object_detection.training import commands, quiet
+    runner.refuse_arguments(arguments)
+    from object_detection.training import commands
 
-    if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    try:
-        chosen = _chosen()
-    except ValueError as fault:
-        logging.error("%s", fault)
-        return 1
-    quiet.start_tensorflow()
-    commands.say_who_we_are()
-    import tensorflow as tf
-
-    from object_detection.training.failures import RunFailure
-
-    try:
-        tour(chosen)
-    except (ValueError, OSError, RunFailure, tf.errors.OpError) as fault:
-        logging.error("%s", fault)
-        logging.debug("Raised here:", exc_info=True)
-        return 1
+    chosen = _chosen()
+    commands.start_tensorflow()
+    tour(chosen)
     return 0
 
 
@@ -149,9 +133,8 @@ def _loaded(chosen, folder):
 
 def run():
     """The command."""
-    define_flags()
-    app.run(main)
+    runner.run(main, define_flags)
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    run()

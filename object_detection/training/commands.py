@@ -3,11 +3,11 @@
 import platform
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import flags, logging
 
-import object_detection
+from object_detection.cli import runner
 
 FLAGS = flags.FLAGS
 Change = Callable[[Any], None]  # changes a TrainEvalPipelineConfig in place
@@ -128,26 +128,15 @@ def _define_our_flags_of_training():
     )
 
 
-def run(door: Callable[[], int]) -> int:
-    """Runs a door; a failure that is the user's to mend is one message, without a traceback.
+def run(
+    door: Callable[[], int], define_flags: Callable[[], None], *, only_own_errors: bool = False
+) -> NoReturn:
+    """Run a command whose work takes no arguments but flags; see `runner.run`.
 
-    The door calls `start_tensorflow` by itself, once all is checked that can be without it.
+    The work calls `start_tensorflow` itself, once all is checked that can be without it. Arguments
+    that are no flags are ignored, as TFOD's commands did.
     """
-    from object_detection.config.errors import ConfigError
-    from object_detection.training.failures import RunFailure
-
-    if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    say_our_name()
-    try:
-        return door()
-    except (ConfigError, RunFailure) as error:
-        logging.error("%s", error)
-        logging.debug("Raised here:", exc_info=True)
-        return 1
-    except KeyboardInterrupt:
-        logging.error("Interrupted.")
-        return 130
+    runner.run(lambda _: door(), define_flags, only_own_errors=only_own_errors)
 
 
 def start_tensorflow() -> None:
@@ -159,18 +148,6 @@ def start_tensorflow() -> None:
 
     _say_what_runs_us()
     distribution.let_gpu_memory_grow()
-
-
-def say_who_we_are() -> None:
-    """Logs our version and origin, and on what we run."""
-    say_our_name()
-    _say_what_runs_us()
-
-
-def say_our_name() -> None:
-    """Logs our version and origin: other packages bear the name object_detection too."""
-    version, origin = object_detection.__version__, object_detection.__path__[0]
-    logging.info("object_detection %s from %s", version, origin)
 
 
 def _say_what_runs_us():

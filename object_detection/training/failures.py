@@ -1,7 +1,9 @@
 """Why a run can't go on, in messages for the person at the keyboard, who needs no traceback."""
 
+from object_detection.errors import ObjectDetectionError
 
-class RunFailure(Exception):
+
+class RunFailure(ObjectDetectionError):
     """A run can't start or go on; the message says why and what to do about it."""
 
 

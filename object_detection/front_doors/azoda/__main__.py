@@ -9,7 +9,7 @@ DATA_DIR/IMAGE_TYPE/{images,datasets}, DATA_DIR/models/BASE_MODEL; label_files/ 
 
 from absl import flags, logging
 
-from object_detection.front_doors import subcommands
+from object_detection.cli import runner
 
 FLAGS = flags.FLAGS
 EXPORT = "outputs/final_model/model"
@@ -42,12 +42,7 @@ def train():
 
     names = experiment.Options._fields
     given = experiment.Options(**{name: FLAGS[name].value for name in names})
-    try:
-        return experiment.run(given)
-    except (ValueError, OSError) as fault:
-        logging.error("%s", fault)
-        logging.debug("Raised here:", exc_info=True)
-        return 1
+    return experiment.run(given)
 
 
 def define_score_flags():
@@ -67,11 +62,7 @@ def score():
     if FLAGS["model_name"].present or FLAGS["model_config_file"].present:
         logging.error("IMAGE_TYPE of --deploy_config names the one model that is served here.")
         return 1
-    try:
-        deployment = settings.read_deployment(FLAGS.deploy_config)
-    except settings.SettingsError as fault:
-        logging.error("%s", fault)
-        return 1
+    deployment = settings.read_deployment(FLAGS.deploy_config)
     for note in deployment.notes:
         logging.info("%s", note)
     name = deployment.values["IMAGE_TYPE"]
@@ -84,24 +75,12 @@ def score():
     return serve.main(["score"])
 
 
-def _trained():
-    from object_detection.training import commands
-
-    return commands.run(train)
-
-
-def _scored():
-    if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    return score()
-
-
-COMMANDS = {"train": (define_train_flags, _trained), "score": (define_score_flags, _scored)}
+COMMANDS = {"train": (define_train_flags, train), "score": (define_score_flags, score)}
 
 
 def run(arguments=None):
     """The command."""
-    subcommands.run(COMMANDS, __doc__, arguments)
+    runner.run_one_of(COMMANDS, __doc__, arguments)
 
 
 if __name__ == "__main__":

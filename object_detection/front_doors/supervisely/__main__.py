@@ -12,12 +12,11 @@ r"""Supervisely's projects and JSON configs, unchanged: trained, applied, served
 `project` makes a project of a COCO json. `train --help` and so on tell the flags.
 """
 
-import functools
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 
-from object_detection.front_doors import subcommands
+from object_detection.cli import runner
 
 FLAGS = flags.FLAGS
 
@@ -102,34 +101,17 @@ def _project():
     return 0
 
 
-def _plainly(door):
-    """Runs a door; what is the user's to mend is one message, without a traceback."""
-    from object_detection.training import commands
-
-    def attempt():
-        import tensorflow as tf
-
-        try:
-            return door()
-        except (ValueError, OSError, tf.errors.OpError) as fault:
-            logging.error("%s", fault)
-            logging.debug("Raised here:", exc_info=True)
-            return 1
-
-    return commands.run(attempt)
-
-
 COMMANDS = {
-    "train": (define_train_flags, functools.partial(_plainly, _train)),
-    "infer": (define_infer_flags, functools.partial(_plainly, _infer)),
-    "deploy": (define_deploy_flags, functools.partial(_plainly, _deploy)),
-    "project": (define_project_flags, functools.partial(_plainly, _project)),
+    "train": (define_train_flags, _train),
+    "infer": (define_infer_flags, _infer),
+    "deploy": (define_deploy_flags, _deploy),
+    "project": (define_project_flags, _project),
 }
 
 
 def run(arguments=None):
     """The command."""
-    subcommands.run(COMMANDS, __doc__, arguments)
+    runner.run_one_of(COMMANDS, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ def choose(place, devices):
     Raises:
         SettingsError: the machine has GPUs, but not these.
     """
+    from object_detection.training import commands
+
+    commands.start_tensorflow()
     import tensorflow as tf
 
-    from object_detection.training import distribution
-
-    distribution.let_gpu_memory_grow()
     there = tf.config.list_physical_devices("GPU")
     if not there:
         logging.warning("%s is %s, but there is no GPU here: the CPU works.", place, devices)

@@ -1,0 +1,58 @@
+"""Addresses with a scheme (gs://bucket/run): which flag or field accepts which.
+
+All other flags and fields take paths of this machine. An address there is refused by name: read as
+a path it would become a local folder called `gs:`.
+"""
+
+import re
+
+from object_detection.errors import ObjectDetectionError
+
+# Flag or config field -> the schemes that it accepts; ANY: whatever the library behind it opens.
+ANY = ("*",)
+SCHEMES = {
+    "--dispatcher": ("grpc",),  # the first server of the data service
+    "data_service": ("grpc",),  # a field of input readers
+    "--video": ANY,  # OpenCV opens streams: rtsp://, http://
+    "--worker_paths": ANY,  # FOLDER_HERE=gs://bucket/folder: Apache Beam's file systems
+}
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
+
+
+class AddressError(ObjectDetectionError, ValueError):
+    """An address in a place that takes a path of this machine, or another scheme."""
+
+
+def scheme_of(text: object) -> str | None:
+    """Return the scheme of an address in lower case, or None for a path."""
+    found = _ADDRESS.search(str(text))
+    return found[1].lower() if found else None
+
+
+def fault_of(value: object, name: str) -> str | None:
+    """Return what is wrong with the scheme of a value, without its name; None if nothing is.
+
+    Args:
+        value: of a flag or field, or a path given in Python.
+        name: a key of `SCHEMES`, or any other name: that accepts no scheme.
+    """
+    scheme = scheme_of(value)
+    accepted = SCHEMES.get(name, ())
+    if scheme is None or accepted == ANY or scheme in accepted:
+        return None
+    if accepted:
+        return f"is {str(value)!r}: it accepts {' and '.join(f'{s}://' for s in accepted)} only"
+    if scheme == "file":
+        plain = re.sub(r"^file://(localhost(?=/))?", "", str(value), flags=re.IGNORECASE)
+        return f"is {str(value)!r}: write the path itself, {plain!r}"
+    return (
+        f"is {str(value)!r}: {scheme}:// is not supported here. Give a path of this machine, for "
+        "example of a copy or of a mounted bucket"
+    )
+
+
+def refuse(value: object, name: str) -> None:
+    """Raise `AddressError` if a value is an address with a scheme that `name` does not accept."""
+    fault = fault_of(value, name)
+    if fault:
+        raise AddressError(f"{name} {fault}.")

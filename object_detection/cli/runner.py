@@ -1,0 +1,276 @@
+"""Starts and ends every command in one way.
+
+- The version and origin of the package are logged first.
+- Flags that name paths are checked before anything slow starts, see `path_flags`.
+- An error that the user can repair is one message without a traceback; the exit code is 1.
+- Ctrl-C is one line and exit code 130, SIGTERM one line and 143, also while modules are imported.
+  What a command was writing is removed on the way out (`finally`), results appear whole or not.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any, NoReturn
+
+import object_detection
+from object_detection.errors import ObjectDetectionError, describe_os_error
+
+INTERRUPTED = 128 + signal.SIGINT
+_PATIENCE = 5.0  # seconds that an interrupted process has to end its threads
+_WORDS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated (SIGTERM)."}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+class _Signals:
+    """Notes the signals that ask this process to end, and raises in the main thread."""
+
+    def __init__(self):
+        self.received: int | None = None
+
+    def install(self) -> None:
+        """Take over SIGINT and SIGTERM where they have Python's or the system's own handlers.
+
+        Handlers of others stay, and so does an ignored SIGINT (background jobs of shells, nohup).
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._raise)
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._raise)
+
+    def _raise(self, number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        self.received = number
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    def let_go(self) -> None:
+        """Give the signals back: while the interpreter ends, another one kills at once."""
+        before = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        for number, handler in before.items():
+            if signal.getsignal(number) == self._raise:
+                ends = sys.excepthook is _report_uncaught  # the process runs this command only
+                signal.signal(number, signal.SIG_DFL if ends else handler)
+
+
+_signals = _Signals()
+
+
+def guard_start() -> None:
+    """Make Ctrl-C one line from now on, in a process that runs a command of this package.
+
+    Called while the package is imported, long before `run`: importing numpy or TensorFlow takes
+    seconds, in which people notice a typing error.
+    """
+    if "--multiprocessing-fork" in sys.orig_argv:  # a worker of a command, which ends it
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return
+    _signals.install()
+    sys.excepthook = _report_uncaught
+
+
+def run(
+    main: Callable[[list[str]], int | None],
+    define_flags: Callable[[], None] | None = None,
+    *,
+    arguments: list[str] | None = None,
+    only_own_errors: bool = False,
+) -> NoReturn:
+    """Run a command and exit with its code; never returns.
+
+    Args:
+        main: takes the arguments that are no flags, the command's name first; returns the exit
+            code, None for 0.
+        define_flags: defines absl flags. None: the command reads `sys.argv` itself, and `main` is
+            given what `arguments` holds.
+        arguments: those of the process if None, its name first.
+        only_own_errors: report `ObjectDetectionError` and `OSError` without a traceback, and no
+            other. By default also `ValueError` and the errors of TensorFlow's operations, which is
+            how functions refuse what they are given.
+    """
+    _signals.install()
+    arguments = list(sys.argv if arguments is None else arguments)
+    code: Any = None
+    try:
+        code = attempt(
+            lambda: (
+                main(arguments)
+                if define_flags is None
+                else _run_with_flags(main, define_flags, arguments, only_own_errors)
+            ),
+            only_own_errors,
+        )
+    except SystemExit as end:
+        code = end.code
+    finally:
+        _signals.let_go()
+    if code in (INTERRUPTED, 128 + signal.SIGTERM):
+        _end_soon(code)
+    sys.exit(code)
+
+
+def run_one_of(
+    commands: dict[str, tuple[Callable[[], None], Callable[[], int | None]]],
+    description: str,
+    arguments: list[str] | None = None,
+) -> NoReturn:
+    """Run a sub-command, as in `python -m object_detection.X train --flag=...`; never returns.
+
+    Args:
+        commands: name -> (function that defines its flags, function that returns an exit code).
+        description: printed without a command, and for --help in its place.
+        arguments: those of the process if None, its name first.
+    """
+    arguments = list(sys.argv if arguments is None else arguments)
+    requested = arguments[1:2]
+    if not requested or requested[0] not in commands:
+        print(description.strip())
+        if requested and requested[0] not in ("--help", "-h", "--helpshort", "--helpfull"):
+            *names, last = commands
+            known = f"{', '.join(names)} and {last}"
+            sys.exit(f"error: {requested[0]!r} is no command; there are {known}")
+        sys.exit(0 if requested else 1)
+    define_flags, work = commands[arguments.pop(1)]
+
+    def main(rest):
+        refuse_arguments(rest)
+        return work()
+
+    run(main, define_flags, arguments=arguments)
+
+
+def attempt(work: Callable[[], int | None], only_own_errors: bool = False) -> int:
+    """Return the exit code of a command's work.
+
+    An error that the user can repair is reported, and so are Ctrl-C and SIGTERM.
+
+    Args:
+        work: returns an exit code, None for 0.
+        only_own_errors: as for `run`.
+    """
+    try:
+        return work() or 0
+    except BrokenPipeError:  # `| head` has read enough
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt as error:
+        return _interrupted(signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        if _signals.received is not None:  # an interrupt that a library turned into another error
+            return _interrupted(_signals.received)
+        others = () if only_own_errors else (ValueError, *_tensorflow_errors())
+        if not isinstance(error, (ObjectDetectionError, OSError, *others)):
+            raise
+        _report(error)
+        return 1
+
+
+def log_version() -> None:
+    """Log version and origin: other packages have the name object_detection, too."""
+    from absl import logging
+
+    version, origin = object_detection.__version__, object_detection.__path__[0]
+    logging.info("object_detection %s from %s", version, origin)
+
+
+def show_progress_lines() -> None:
+    """Show INFO lines unless the user set a verbosity."""
+    from absl import flags, logging
+
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+
+
+def refuse_arguments(arguments: Iterable[str], hint: str = "") -> None:
+    """Raise absl's `UsageError` for arguments that are no flags.
+
+    Args:
+        arguments: as `main` gets them, the command's name first.
+        hint: a remark that follows, for example on quotes.
+    """
+    from absl import app
+
+    _, *others = arguments
+    if others:
+        raise app.UsageError(f"unknown arguments: {' '.join(others)}{hint and f' ({hint})'}")
+
+
+def _run_with_flags(main, define_flags, arguments, only_own_errors):
+    from absl import app, flags
+
+    before = set(flags.FLAGS)
+    define_flags()
+    for name in set(flags.FLAGS) - before:  # --help shows the flags of the file that was started
+        flags.FLAGS.register_key_flag_for_module(arguments[0], flags.FLAGS[name])
+
+    def checked(rest):
+        from object_detection.cli import path_flags
+
+        def work():
+            show_progress_lines()
+            log_version()
+            path_flags.check(path_flags.command_of(arguments), flags.FLAGS)
+            return main(rest)
+
+        return attempt(work, only_own_errors)
+
+    app.run(checked, argv=arguments)
+
+
+def _tensorflow_errors():
+    """The errors of TensorFlow's operations; nothing where it was not started."""
+    tensorflow = sys.modules.get("tensorflow")
+    errors = getattr(tensorflow, "errors", None)
+    return (errors.OpError,) if hasattr(errors, "OpError") else ()
+
+
+def _report(error):
+    message = describe_os_error(error) if isinstance(error, OSError) else str(error)
+    _say(f"error: {message or type(error).__name__}")
+    if "absl.logging" in sys.modules:  # the doctor runs without absl, too
+        sys.modules["absl.logging"].debug("Raised here:", exc_info=error)
+
+
+def _say(line):
+    """One line on standard error, which may be closed."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _interrupted(number):
+    """Reports the signal; the exit code. A second signal meanwhile kills at once."""
+    _signals.let_go()
+    _say(f"\n{_WORDS[number]}" if sys.stderr.isatty() else _WORDS[number])
+    return 128 + number
+
+
+def _end_soon(code):
+    """Ends the process for certain: threads of libraries may still be at work for a while."""
+    timer = threading.Timer(_PATIENCE, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+
+
+def _report_uncaught(kind, error, trace):
+    """`sys.excepthook` of commands: an interrupt before or after `run` is one line as well."""
+    if not issubclass(kind, KeyboardInterrupt) and _signals.received is None:
+        traceback.print_exception(kind, error, trace)
+        return
+    number = signal.SIGTERM if issubclass(kind, Terminated) else signal.SIGINT
+    code = _interrupted(_signals.received or number)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(code)
