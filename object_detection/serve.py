@@ -59,6 +59,7 @@ def main(arguments, *, annotate=None):
     if bool(FLAGS.model) == bool(FLAGS.model_config_file):
         raise app.UsageError("give one of --model and --model_config_file")
     check_packages()
+    model_configs()  # whatever is wrong with the flags is known before TensorFlow is started
     from object_detection.serving import http_server
     from object_detection.training import commands
 

@@ -9,6 +9,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from object_detection import addresses
+from object_detection.errors import ObjectDetectionError
+
 FROZEN_GRAPH = "frozen_inference_graph.pb"
 SAVED_MODEL = "saved_model.pb"
 _ARCHIVES = (".tar.gz", ".tgz", ".tar")
@@ -22,7 +25,7 @@ _LOOKED_FOR = (
 )
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ObjectDetectionError, ValueError):
     """A checkpoint that is not there, cannot be read, or does not fit the model."""
 
 
@@ -39,6 +42,9 @@ def find(path) -> Place:
     Raises:
         CheckpointError: nothing there; the message says what was looked for and what is near.
     """
+    fault = addresses.fault_of(path, "weights")
+    if fault:
+        raise CheckpointError(f"the path of the weights {fault}")
     path = Path(str(path).rstrip("/") or "/").expanduser()
     found = _checkpoint_at(path) or (_file_at(path) if path.is_file() else None)
     if found is None and path.is_dir():

@@ -1,5 +1,6 @@
 """Paths of a config: placeholders left in, files that are not there; for the doors that read."""
 
+from object_detection import addresses
 from object_detection.config import data_checks
 from object_detection.config.findings import Finding, Findings, faults
 from object_detection.data import found_files
@@ -22,6 +23,8 @@ def check_readers(config, names) -> Findings:
     """Findings about the paths of the readers of these fields."""
     found = Findings()
     for path, reader in data_checks.readers(config, names):
+        for field in ("cache_folder", "data_service"):
+            found = found.and_also(faults(scheme_faults(reader, field, path)))
         if reader.label_map_path:
             found = found.and_also(
                 faults(file_faults(reader.label_map_path, f"{path}.label_map_path"))
@@ -31,6 +34,19 @@ def check_readers(config, names) -> Findings:
             at += f"[{index}]" if len(reader.tf_record_input_reader.input_path) > 1 else ""
             found = found.and_also(faults(file_faults(pattern, at)))
     return found
+
+
+def check_evaluation(eval_config) -> Findings:
+    """Return findings about the folder that an evaluation writes pictures to."""
+    return faults(scheme_faults(eval_config, "visualization_export_dir", "eval_config"))
+
+
+def scheme_faults(message, field, at):
+    """Yield what is wrong with the scheme of a text field that is set."""
+    value = getattr(message, field)
+    fault = addresses.fault_of(value, field) if value else None
+    if fault:
+        yield Finding(f"{at}.{field}", *fault.split(". ", 1))
 
 
 def check_checkpoint(train_config) -> Findings:
@@ -47,6 +63,10 @@ def text_faults(path, at):
             f'is still "{shorten(path, 300)}"',
             f"Put your own path in place of {PLACEHOLDER}, in the file or with --config_override",
         )
+        return
+    fault = addresses.fault_of(path, at)
+    if fault:
+        yield Finding(at, *fault.split(". ", 1))
         return
     escaped = [sign for char, sign in _ESCAPED.items() if char in path]
     if escaped:

@@ -56,6 +56,7 @@ def check_config(config, *, door, supported_extractors, reads=None) -> Findings:
     if door != "export":
         found = found.and_also(data_checks.check_readers(config, reads))
         found = found.and_also(_evaluation(config, reads))
+        found = found.and_also(paths.check_evaluation(config.eval_config))
         found = found.and_also(paths.check_readers(config, reads))
         found = found.and_also(_label_maps(config, reads))
     return found

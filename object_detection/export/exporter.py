@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from object_detection import addresses
 from object_detection.compat import checkpoint_map, checkpoint_writer
 from object_detection.config import pipeline_file
 from object_detection.export import model_info, preparation, serving
@@ -46,8 +47,8 @@ def export(config, checkpoint, output_directory, options=DEFAULTS):
         VerificationError: a ValueError: the written model answers otherwise than the checkpoint's.
     """
     serving.module_for(options.input_type)
+    check_target(output_directory)
     output = Path(output_directory)
-    check_target(output)
     model = preparation.restore(config, checkpoint, options)
     with partial_folder(output) as partial:
         _write_checkpoint(model.network, config.model, partial / "checkpoint")
@@ -73,8 +74,10 @@ def finish(model, served, partial, frozen_graph=None):
     model_info.write(path, served.info | {"verification": report})
 
 
-def check_target(output):
-    """Raises ValueError where `output` cannot become an export folder."""
+def check_target(output_directory):
+    """Raises ValueError where this folder cannot become an export folder."""
+    addresses.refuse(output_directory, "--output_directory")
+    output = Path(output_directory)
     if output.exists() and not output.is_dir():
         raise ValueError(f"--output_directory {output} is a file.")
     if (output / "checkpoint").is_file() and not (output / FROZEN_GRAPH).is_file():

@@ -64,8 +64,8 @@ def export(config, checkpoint, output_directory, options, graph_options=DEFAULTS
     """
     module_class = serving.module_for(options.input_type)
     spec = _input_spec(module_class.spec, options.input_type, graph_options.input_shape)
+    exporter.check_target(output_directory)
     output = Path(output_directory)
-    exporter.check_target(output)
     raw = options.raw or bool(graph_options.additional_outputs)
     model = preparation.restore(config, checkpoint, options._replace(raw=raw))
     keys = checkpoint_keys(model.network)

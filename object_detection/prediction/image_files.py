@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from object_detection import addresses
 from object_detection.annotations import files
 
 # Image files by their names that Pillow does not read, or only with a plugin.
@@ -29,10 +30,11 @@ def find(patterns, *, recursive=False) -> Found:
         recursive: read the folders below a folder too.
 
     Raises:
-        ValueError: a pattern that matches nothing.
+        ValueError: a pattern that matches nothing, or an address (gs://...).
     """
     images, left_out = set(), {}
     for pattern in map(str, patterns):
+        addresses.refuse(pattern, "--images")
         path = Path(pattern)
         if files.is_file(path):
             matches = [path]

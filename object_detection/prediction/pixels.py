@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
+from object_detection import addresses
 from object_detection.annotations import image_file
 
 MAX_PIXELS = image_file.MOST_PIXELS  # of an image file
@@ -39,6 +40,9 @@ def read(image, *, bit_depth=16):
             an array of another kind.
     """
     if isinstance(image, (str, os.PathLike)):
+        fault = addresses.fault_of(os.fspath(image), "image")
+        if fault:
+            raise UnreadableImage(f"the path of the image {fault}")
         return _of_file(image, os.fspath(image), bit_depth)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _of_file(io.BytesIO(image), f"an image file of {len(image)} bytes", bit_depth)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
+from object_detection import addresses
+
 _FIELD = descriptor_pb2.FieldDescriptorProto
 # Message: rows of (field, number, type, repeated); names and numbers are TensorFlow Serving's.
 _MESSAGES = {
@@ -81,6 +83,7 @@ def _config(model, path):
         )
     if not model.base_path:
         raise ValueError(f"--model_config_file {path}: model {model.name} has no base_path")
+    addresses.refuse(model.base_path, f"base_path of {model.name} in {path}")
     policy = model.model_version_policy
     latest = None if policy.HasField("all") else policy.latest.num_versions or 1
     return ModelConfig(

@@ -19,6 +19,7 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 
+from object_detection import addresses
 from object_detection.training import run_state
 from object_detection.training.failures import BlankCheckpoint, CheckpointError
 from object_detection.training.run_state import RunState
@@ -42,6 +43,7 @@ class CheckpointDirectory:
         max_to_keep: int = 7,
         keep_every_n_hours: float = 10000.0,
     ):
+        addresses.refuse(directory, "model_dir")
         self.directory = Path(directory)
         self._max_to_keep = max_to_keep
         self._keep_seconds = keep_every_n_hours * 3600
