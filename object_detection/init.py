@@ -86,11 +86,12 @@ def write():
     from object_detection.first_steps import commands, fitting, formats
 
     folder = Path(FLAGS.output_dir).absolute()
-    if (folder / pipeline_file.NAME).exists() and not FLAGS.overwrite:
-        raise ValueError(
-            f"{folder / pipeline_file.NAME} is there already: choose another --output_dir, or pass "
-            "--overwrite to replace it, the label map and the commands"
-        )
+    for name in (pipeline_file.NAME, LABEL_MAP, SCRIPT):
+        if (folder / name).exists() and not FLAGS.overwrite:
+            raise ValueError(
+                f"{folder / name} is there already: choose another --output_dir, or pass "
+                "--overwrite to replace the config, the label map and the commands"
+            )
     if not 0 < FLAGS.val_fraction < 1:
         raise ValueError(f"--val_fraction must lie between 0 and 1, got {FLAGS.val_fraction}")
     if FLAGS.format not in (None, *formats.FORMATS):
@@ -177,7 +178,7 @@ def _save(folder, config, facts, *, exists):
     )
     if found.faults:
         raise ConfigError("\n".join(map(str, found.faults)))
-    pipeline_file.save(config, folder)
+    pipeline_file.save(config, folder, replace=True)
     return list(map(str, found.warnings))
 
 

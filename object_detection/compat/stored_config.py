@@ -1,5 +1,6 @@
 """The pipeline.config that lies with stored weights, in their folder or their archive."""
 
+import logging
 import tarfile
 import zlib
 from pathlib import Path
@@ -8,7 +9,30 @@ from object_detection.compat import checkpoint_paths
 from object_detection.compat.checkpoint_paths import CheckpointError
 
 NAME = "pipeline.config"
+# Where a folder has a pipeline.config of the user's, the config as run lies beside it.
+RESOLVED = "pipeline.resolved.config"
+_CLOCK = 2.0  # seconds by which the times of files written together may differ
 _LARGEST = 1 << 24  # bytes; configs have some thousands
+
+_log = logging.getLogger(__name__)
+
+
+def in_folder(folder: Path) -> Path | None:
+    """Return the config as run that a folder holds, or None.
+
+    `pipeline.resolved.config` comes first: it is there only beside a pipeline.config that the user
+    wrote, which may lack the run's overrides.
+    """
+    found = [Path(folder) / name for name in (RESOLVED, NAME)]
+    found = [path for path in found if path.is_file()]
+    if len(found) == 2 and found[1].stat().st_mtime > found[0].stat().st_mtime + _CLOCK:
+        _log.warning(
+            "%s is newer than %s, which is the config as run and is read. To use the newer one, "
+            "give its path.",
+            found[1],
+            found[0].name,
+        )
+    return found[0] if found else None
 
 
 def find(path) -> tuple[str, bytes] | None:
@@ -26,17 +50,19 @@ def find(path) -> tuple[str, bytes] | None:
     inner = Path(place.path)
     # Of checkpoint/ckpt-0 and saved_model/ the export's folder is the one above.
     folders = (inner, inner.parent, inner.parent.parent)
-    found = next((f / NAME for f in folders if (f / NAME).is_file()), None)
+    found = next(filter(None, map(in_folder, folders)), None)
     return None if found is None else (str(found), found.read_bytes())
 
 
 def _in_archive(path):
     try:
         with tarfile.open(path, "r:*") as archive:
+            found = {}
             for member in archive:
-                if member.isfile() and Path(member.name).name == NAME:
+                name = Path(member.name).name
+                if member.isfile() and name in (NAME, RESOLVED) and name not in found:
                     with archive.extractfile(member) as file:
-                        return f"{path} ({member.name})", file.read(_LARGEST)
+                        found[name] = f"{path} ({member.name})", file.read(_LARGEST)
+            return found.get(RESOLVED, found.get(NAME))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise CheckpointError(f"{path} cannot be unpacked: {error}. Download it again") from error
-    return None

@@ -85,6 +85,7 @@ def check_target(output_directory):
             f"--output_directory {output} is a training folder (it holds checkpoints of its own); "
             f"choose another, for example {output / 'export'}."
         )
+    pipeline_file.name_to_write(output)  # raises if both names are the user's
 
 
 def _write_checkpoint(network, model_config, folder):
@@ -116,15 +117,23 @@ def partial_folder(output):
 
 
 def move_into_place(partial, output):
-    """Puts the finished parts into `output`; what stood there is put back if a move fails."""
+    """Puts the finished parts into `output`; what stood there is put back if a move fails.
+
+    A pipeline.config of the user's stays, and the export's lies beside it under its other name.
+    """
     output.mkdir(exist_ok=True)
+    config = pipeline_file.name_to_write(output)
+    (partial / pipeline_file.NAME).rename(partial / config)
     former = partial / "former"
     former.mkdir()
-    parts = [part for part in (*PARTS, *GRAPH_PARTS) if (partial / part).exists()]
+    names = (*PARTS, pipeline_file.RESOLVED, *GRAPH_PARTS)
+    parts = [part for part in names if (partial / part).exists()]
     # Of an earlier export nothing stays, of either kind.
     stale = []
     if (output / FROZEN_GRAPH).exists():
         stale = [part for part in GRAPH_PARTS if part not in parts]
+    if config == pipeline_file.NAME and pipeline_file.is_ours(output / pipeline_file.RESOLVED):
+        stale.append(pipeline_file.RESOLVED)
     moved = []
     try:
         for part in (*stale, *parts):
@@ -133,7 +142,7 @@ def move_into_place(partial, output):
             moved.append(part)
             if part in parts:
                 (partial / part).rename(output / part)
-    except OSError:
+    except BaseException:  # Ctrl-C as well
         for part in moved:
             if (former / part).exists():
                 _remove(output / part)

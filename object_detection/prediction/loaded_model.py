@@ -151,16 +151,16 @@ def _serving_function(model, folder):
 
 def _check_resizer(folder):
     """Raises ValueError where a SavedModel resizes every image, so that none can be enlarged."""
-    path = next((p for p in (folder, folder.parent) if (p / stored_config.NAME).is_file()), None)
+    path = stored_config.in_folder(folder) or stored_config.in_folder(folder.parent)
     if path is None:
         return
-    config = pipeline_file.load(path / stored_config.NAME)
+    config = pipeline_file.load(path)
     resizer = config.model.faster_rcnn.image_resizer.WhichOneof("image_resizer_oneof")
     if resizer not in (None, "identity_resizer", "pad_to_multiple_resizer"):
         raise ValueError(
             f"min_image_size has no effect on {folder}: it resizes every image itself "
-            f"({resizer}). Give its weights, {path / 'checkpoint'}, with "
-            f"pipeline_config={path / stored_config.NAME}: then the network is built without it"
+            f"({resizer}). Give its weights, {path.with_name('checkpoint')}, with "
+            f"pipeline_config={path}: then the network is built without it"
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from absl import logging
 
+from object_detection.compat import stored_config
 from object_detection.training.failures import RunFailure
 
 _STATE = "best.json"
@@ -139,9 +140,9 @@ class BestCheckpoint:
             os.replace(draft, self.directory / path.name)
         lines = [f'{field}: "{prefix.name}"' for field in _LIST_FIELDS]
         self._write("checkpoint", "\n".join(lines) + "\n")
-        config = prefix.parent / "pipeline.config"
-        if config.is_file():
-            self._write(config.name, config.read_text())
+        config = stored_config.in_folder(prefix.parent)
+        if config is not None:
+            self._write(stored_config.NAME, config.read_text())
         for path in old:
             if not _is_part(path, prefix.name):
                 path.unlink(missing_ok=True)

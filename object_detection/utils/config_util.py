@@ -87,8 +87,11 @@ def create_pipeline_proto_from_configs(configs):
 
 
 def save_pipeline_config(pipeline_config, directory):
-    """Writes a TrainEvalPipelineConfig as pipeline.config into a folder, made if need be."""
-    pipeline_file.save(pipeline_config, directory)
+    """Writes a TrainEvalPipelineConfig as pipeline.config into a folder, made if need be.
+
+    As TFOD's function it replaces a pipeline.config that is there.
+    """
+    pipeline_file.save(pipeline_config, directory, replace=True)
 
 
 def clear_fine_tune_checkpoint(pipeline_config_path, pipeline_config_path_out):

@@ -1,11 +1,15 @@
 """Configs come from files, with overrides laid over them, and go back whole."""
 
 import logging
+import os
+import shutil
 
 import pytest
 
+from object_detection.compat import stored_config
 from object_detection.config import pipeline_file
 from object_detection.config.errors import ConfigError
+from object_detection.export import exporter
 from object_detection.protos import pipeline_pb2
 
 TEXT = """
@@ -121,3 +125,73 @@ def test_a_save_that_fails_leaves_the_old_file(path, monkeypatch):
 
     assert path.read_text() == TEXT
     assert [item.name for item in path.parent.iterdir()] == ["pipeline.config"]
+
+
+OWN = "# my notes\ntrain_config { batch_size: 2 }  # fits the card\n"
+
+
+def config_of(batch_size):
+    config = pipeline_pb2.TrainEvalPipelineConfig()
+    config.train_config.batch_size = batch_size
+    return config
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_config_of_the_user_is_never_touched(tmp_path):
+    own = tmp_path / "pipeline.config"
+    own.write_text(OWN)
+    for batch_size in (3, 4):  # the second replaces the file of the first
+        written = pipeline_file.save(config_of(batch_size), tmp_path)
+        assert written == tmp_path / "pipeline.resolved.config"
+        assert own.read_text() == OWN
+        assert pipeline_file.load(tmp_path) == config_of(batch_size)  # it is read first
+        assert stored_config.in_folder(tmp_path) == written
+    assert names(tmp_path) == ["pipeline.config", "pipeline.resolved.config"]
+    own.unlink()
+    assert pipeline_file.save(config_of(5), tmp_path) == own
+    assert names(tmp_path) == ["pipeline.config"]  # what is outdated is gone
+    assert pipeline_file.load(tmp_path) == config_of(5)
+
+
+def test_our_own_config_is_replaced_until_somebody_edits_it(tmp_path):
+    own = pipeline_file.save(config_of(1), tmp_path)
+    assert pipeline_file.is_ours(own)
+    assert pipeline_file.save(config_of(2), tmp_path) == own
+    assert pipeline_file.load(own) == config_of(2)
+    edited = own.read_text().replace("2", "8")
+    own.write_text(edited)
+    assert not pipeline_file.is_ours(own)
+    resolved = pipeline_file.save(config_of(3), tmp_path)
+    assert own.read_text() == edited and resolved.name == "pipeline.resolved.config"
+    resolved.write_text(resolved.read_text() + "# and this\n")
+    with pytest.raises(ConfigError, match="pipeline.resolved.config was edited, and is not overw"):
+        pipeline_file.save(config_of(4), tmp_path)
+    assert pipeline_file.save(config_of(4), tmp_path, replace=True) == own
+
+
+def test_a_newer_config_of_the_user_is_mentioned(tmp_path, caplog):
+    own = tmp_path / "pipeline.config"
+    own.write_text(OWN)
+    pipeline_file.save(config_of(3), tmp_path)
+    assert pipeline_file.load(tmp_path) == config_of(3) and "is newer than" not in caplog.text
+    later = own.stat().st_mtime + 60
+    os.utime(own, (later, later))
+    assert pipeline_file.load(tmp_path) == config_of(3) and "is newer than" in caplog.text
+
+
+def test_an_export_leaves_a_config_of_the_user(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "pipeline.config").write_text(OWN)
+    for batch_size in (1, 2):
+        partial = tmp_path / "partial"
+        (partial / "saved_model").mkdir(parents=True)
+        pipeline_file.save(config_of(batch_size), partial)
+        exporter.move_into_place(partial, tmp_path / "out")
+        shutil.rmtree(partial)
+    kept = ["pipeline.config", "pipeline.resolved.config", "saved_model"]
+    assert names(tmp_path / "out") == kept
+    assert (tmp_path / "out" / "pipeline.config").read_text() == OWN
+    assert pipeline_file.load(tmp_path / "out") == config_of(2)

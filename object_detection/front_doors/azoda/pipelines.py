@@ -59,8 +59,9 @@ def find_base_model(settings, data_dir):
     archives = [folder.with_name(f"{name}{end}") for end in (".tar.gz", ".tgz")]
     archive = next((path for path in archives if path.is_file()), None)
     sample = SAMPLES / f"{re.sub(r'_20[0-9]{2}_[0-9]{2}_[0-9]{2}$', '', name)}.config"
-    if (folder / pipeline_file.NAME).is_file():
-        origin, weights = str(folder / pipeline_file.NAME), _weights_in(folder)
+    own = stored_config.in_folder(folder)
+    if own is not None:
+        origin, weights = str(own), _weights_in(folder)
         config = pipeline_file.load(origin)
     elif archive is not None and not folder.is_dir():
         origin, config = _from_archive(settings, archive)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from object_detection.compat import checkpoint_paths
+from object_detection.compat import checkpoint_paths, stored_config
 from object_detection.compat.checkpoint_paths import CheckpointError
 from object_detection.config import overrides, pipeline_file
 from object_detection.config.errors import ConfigError
@@ -43,13 +43,13 @@ def base_of(model):
         folder, weights = path.parent, config.train_config.fine_tune_checkpoint
     else:
         places = [path, path / EXPORT]
-        found = next((p for p in places if (p / pipeline_file.NAME).is_file()), None)
+        found = next(filter(None, map(stored_config.in_folder, places)), None)
         if found is None:
             raise SettingsError(
                 f"--model={model}: give a result of this command, an export, a training folder or "
                 f"a pipeline.config; there is no {pipeline_file.NAME} in it"
             )
-        config, folder = pipeline_file.load(found / pipeline_file.NAME), path
+        config, folder = pipeline_file.load(found), path
         weights = _weights_in([path / EXPORT / "checkpoint", path / "checkpoint", path])
     kind = config.model.WhichOneof("model")
     if kind != "faster_rcnn" or config.model.faster_rcnn.number_of_stages != 3:
