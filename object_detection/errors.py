@@ -8,7 +8,7 @@ class ObjectDetectionError(Exception):
     """Base class of what a user can repair: a command prints it without a traceback."""
 
 
-class MissingExtra(ObjectDetectionError, ImportError):
+class MissingExtra(ObjectDetectionError, ImportError, ValueError):
     """A package of an optional extra is not installed; the message says how to install it."""
 
 
@@ -32,18 +32,17 @@ def install_command(*extras: str) -> str:
     )
 
 
-def missing_extra(purpose: str, extra: str, error: ImportError) -> MissingExtra:
+def missing_extra(needs: str, extra: str, error: ImportError) -> MissingExtra:
     """Return the error for a package of an extra that cannot be imported.
 
     Args:
-        purpose: what needs it, for example "The server".
+        needs: what needs which package, for example "the server needs orjson".
         extra: a name of `extras_require` in setup.py.
         error: of the import.
     """
-    package = error.name or str(error)
     return MissingExtra(
-        f"{purpose} needs the package {package.partition('.')[0]}, which is not installed. In the "
-        f"checkout of object_detection run: {install_command(extra)}",
+        f"{needs}, which is not installed ({error}). In the checkout of object_detection run: "
+        f"{install_command(extra)}",
         name=error.name,
     )
 

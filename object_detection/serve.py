@@ -59,6 +59,7 @@ def main(arguments, *, annotate=None):
     if bool(FLAGS.model) == bool(FLAGS.model_config_file):
         raise app.UsageError("give one of --model and --model_config_file")
     check_packages()
+    runner.before_slow_start()
     model_configs()  # whatever is wrong with the flags is known before TensorFlow is started
     from object_detection.serving import http_server
     from object_detection.training import commands
@@ -75,7 +76,7 @@ def check_packages() -> None:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise missing_extra("The server", "serve", error) from None
+            raise missing_extra(f"the server needs {name}", "serve", error) from None
 
 
 def serve(listener, annotate=None):

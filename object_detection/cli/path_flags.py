@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from object_detection import addresses
-from object_detection.addresses import AddressError
 from object_detection.errors import ObjectDetectionError
 
 PATH = "path"  # looked for by the command itself, which knows more about it
@@ -142,8 +141,8 @@ def kind_of(command: str, flag: str) -> str:
     return KINDS.get(f"{command}.{flag}", KINDS.get(flag, TEXT))
 
 
-def check(command: str, values: Any) -> None:
-    """Check all flags of a command that name files or folders.
+def check_outputs(command: str, values: Any) -> None:
+    """Check the schemes of all flags of a command, and what it is to write.
 
     Args:
         command: as of `command_of`.
@@ -151,14 +150,25 @@ def check(command: str, values: Any) -> None:
 
     Raises:
         AddressError: a flag has a scheme that it does not accept.
-        PathError: a flag names what is not there, or what cannot be written.
+        PathError: a folder cannot be made or written.
     """
     given = list(_given(command, values))
+    for flag, _, value in given:
+        addresses.refuse(value, f"--{flag}")
     for flag, kind, value in given:
-        if kind != TEXT:
-            addresses.refuse(value, f"--{flag}")
-    for flag, kind, value in given:
-        check_value(f"--{flag}", kind, value)
+        if kind in (NEW_FILE, NEW_FOLDER):
+            check_value(f"--{flag}", kind, value)
+
+
+def check_inputs(command: str, values: Any) -> None:
+    """Check that what the flags of a command name is there; arguments as of `check_outputs`.
+
+    Raises:
+        PathError: a flag names what is not there, or a file in place of a folder.
+    """
+    for flag, kind, value in _given(command, values):
+        if kind not in (NEW_FILE, NEW_FOLDER):
+            check_value(f"--{flag}", kind, value)
 
 
 def check_value(name: str, kind: str, value: str) -> None:
@@ -170,7 +180,7 @@ def check_value(name: str, kind: str, value: str) -> None:
         value: the path, pattern or prefix.
 
     Raises:
-        AddressError, PathError: as `check`.
+        AddressError, PathError: as `check_outputs` and `check_inputs`.
     """
     if kind not in (TEXT, ADDRESS):
         addresses.refuse(value, name)
@@ -282,6 +292,3 @@ def _nearby(path):
         return f"Relative paths start at the current folder, {os.getcwd()}."
     shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     return f"The folder {folder} holds {shown}." if names else f"The folder {folder} is empty."
-
-
-__all__ = ["AddressError", "PathError", "check", "check_value", "command_of", "kind_of"]

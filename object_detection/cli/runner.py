@@ -1,7 +1,7 @@
 """Starts and ends every command in one way.
 
 - The version and origin of the package are logged first.
-- Flags that name paths are checked before anything slow starts, see `path_flags`.
+- Flags that name paths are checked before TensorFlow starts, see `path_flags`.
 - An error that the user can repair is one message without a traceback; the exit code is 1.
 - Ctrl-C is one line and exit code 130, SIGTERM one line and 143, also while modules are imported.
   What a command was writing is removed on the way out (`finally`), results appear whole or not.
@@ -23,6 +23,9 @@ from object_detection.errors import ObjectDetectionError, describe_os_error
 INTERRUPTED = 128 + signal.SIGINT
 _PATIENCE = 5.0  # seconds that an interrupted process has to end its threads
 _WORDS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated (SIGTERM)."}
+
+
+_slow_starts: list[Callable[[], None]] = []  # the check that `before_slow_start` is to make
 
 
 class Terminated(KeyboardInterrupt):
@@ -177,6 +180,15 @@ def attempt(work: Callable[[], int | None], only_own_errors: bool = False) -> in
         return 1
 
 
+def before_slow_start() -> None:
+    """Check what the command's flags name; called before TensorFlow is imported.
+
+    A command's own refusals come first: they need no more than the flags.
+    """
+    while _slow_starts:
+        _slow_starts.pop()()
+
+
 def log_version() -> None:
     """Log version and origin: other packages have the name object_detection, too."""
     from absl import logging
@@ -221,7 +233,9 @@ def _run_with_flags(main, define_flags, arguments, only_own_errors):
         def work():
             show_progress_lines()
             log_version()
-            path_flags.check(path_flags.command_of(arguments), flags.FLAGS)
+            command = path_flags.command_of(arguments)
+            path_flags.check_outputs(command, flags.FLAGS)
+            _slow_starts[:] = [lambda: path_flags.check_inputs(command, flags.FLAGS)]
             return main(rest)
 
         return attempt(work, only_own_errors)

@@ -3,6 +3,7 @@
 from absl import app, flags
 
 from object_detection.annotations.record import AnnotationError
+from object_detection.errors import missing_extra
 
 FLAGS = flags.FLAGS
 
@@ -34,7 +35,8 @@ def writer_by_flags(arguments):
         A `BeamWriter`; None without `--runner`.
 
     Raises:
-        AnnotationError: Beam is not installed, or the flags do not fit each other.
+        MissingExtra: Beam is not installed.
+        AnnotationError: the flags do not fit each other.
         app.UsageError: arguments without `--runner`.
     """
     if not FLAGS.runner:
@@ -46,10 +48,7 @@ def writer_by_flags(arguments):
     try:
         from object_detection.annotations import beam_conversion
     except ModuleNotFoundError as error:
-        raise AnnotationError(
-            f"--runner={FLAGS.runner} needs Apache Beam ({error}). Install it with this package: "
-            "pip install 'object_detection[beam]', from a checkout pip install '.[beam]'"
-        ) from None
+        raise missing_extra(f"--runner={FLAGS.runner} needs Apache Beam", "beam", error) from None
     beam_conversion.check_runner(FLAGS.runner)
     paths = beam_conversion.parse_worker_paths(FLAGS.worker_paths)
     return beam_conversion.BeamWriter(FLAGS.runner, tuple(arguments), paths)

@@ -10,6 +10,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
+from object_detection.errors import missing_extra
 from object_detection.export.portable_model import INPUT, PortableModel
 
 OPSET = 18
@@ -89,7 +90,7 @@ def session(path, threads=0):
     try:
         import onnxruntime
     except ImportError as error:
-        raise ValueError(_needs("onnxruntime")) from error
+        raise missing_extra("comparing an ONNX model needs onnxruntime", "onnx", error) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     running = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -179,9 +180,5 @@ def _tf2onnx():
         import tf2onnx
         import tf2onnx.convert
     except ImportError as error:
-        raise ValueError(_needs("tf2onnx")) from error
+        raise missing_extra("the conversion to ONNX needs tf2onnx", "onnx", error) from None
     return tf2onnx
-
-
-def _needs(name):
-    return f"{name} is not installed: pip install 'object_detection[onnx]'"

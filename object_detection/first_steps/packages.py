@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from object_detection.errors import install_command
 from object_detection.first_steps.remarks import fault, note, numbers, ok, satisfies
 
 PYTHON = (3, 10)
@@ -255,5 +256,5 @@ def examine_extras(found):
         lacking = [name for each, _, name, _ in EXTRAS if each == extra and name not in found]
         yield note(
             f"the extra {extra} is there in part: {', '.join(lacking)} is not installed",
-            f"pip install 'object_detection[{extra}]'",
+            f"{install_command(extra)} (in the checkout)",
         )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from object_detection.errors import install_command
 from object_detection.first_steps.remarks import fault, note, ok
 
 _SECONDS = 180  # a cold disk makes the first import slow
@@ -30,7 +31,7 @@ CAUSES = (
     (
         r"No module named '(tensorflow|keras|numpy|google)[.\w]*'",
         "it is not installed for this Python",
-        "pip install --editable . (in the checkout), with the pip of this environment",
+        f"{install_command()} (in the checkout), with the pip of this environment",
     ),
     (
         r"incompatible Protobuf Gencode/Runtime|Descriptors cannot be created directly",
@@ -134,12 +135,12 @@ def _gpus(found, environment, messages):
     elif not found["cuda"]:
         yield note(
             "there is an NVIDIA GPU, and this TensorFlow is built without CUDA",
-            "pip uninstall -y tensorflow-cpu; pip install 'object_detection[gpu]'",
+            f"pip uninstall -y tensorflow-cpu; {install_command('gpu')} (in the checkout)",
         )
     else:
         lines = [line for line in messages.splitlines() if re.search("cuda|gpu|dso", line, re.I)]
         reason = re.sub(r"^.*?\] ", "", lines[-1])[:300] if lines else "it does not say why"
         yield note(
             f"there is an NVIDIA GPU that TensorFlow does not see: {reason}",
-            "CUDA's libraries: pip install 'object_detection[gpu]'; the driver: nvidia-smi",
+            f"CUDA's libraries: {install_command('gpu')} (in the checkout); the driver: nvidia-smi",
         )

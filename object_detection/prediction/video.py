@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from object_detection.errors import missing_extra
+
 _RATE = 25.0  # frames a second, where the source does not say
 
 
@@ -111,13 +113,10 @@ def opencv(purpose="videos and webcams"):
         purpose: what it is needed for, in the plural.
 
     Raises:
-        ValueError: it is not installed.
+        MissingExtra: it is not installed.
     """
     try:
         import cv2
-    except ImportError:
-        raise ValueError(
-            f"{purpose} need OpenCV: pip install opencv-python-headless (the extra `video` of this "
-            "package)"
-        ) from None
+    except ImportError as error:
+        raise missing_extra(f"{purpose} need OpenCV", "video", error) from None
     return cv2

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from absl import logging
@@ -45,6 +46,22 @@ class BestCheckpoint:
     def is_over(self) -> bool:
         """Whether the patience has run out."""
         return bool(self.patience) and self._state["evaluations_since"] >= self.patience
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise `RunFailure` if the metric is none of these names; the nearest are given."""
+        names = list(names)
+        if self.metric in names:
+            return
+        plain = {name.casefold(): name for name in names}
+        metric = self.metric.casefold()
+        near = [name for key, name in plain.items() if metric == key.rpartition("/")[2]]
+        matches = difflib.get_close_matches(metric, plain, n=_NAMES_SHOWN, cutoff=0.4)
+        near = list(dict.fromkeys([*near, *(plain[key] for key in matches)]))[:_NAMES_SHOWN]
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise RunFailure(
+            f"--best_metric={self.metric}: the evaluation has no such number.{hint} "
+            f"It has {', '.join(near or names[:_NAMES_SHOWN])} ({len(names)} in all)."
+        )
 
     def take(self, step: int, numbers: dict, prefix: Path | None) -> None:
         """Compares an evaluation, and keeps its checkpoint if it is the best.
@@ -110,12 +127,7 @@ class BestCheckpoint:
         )
 
     def _value(self, numbers):
-        if self.metric not in numbers:
-            near = difflib.get_close_matches(self.metric, numbers, n=_NAMES_SHOWN, cutoff=0.4)
-            raise RunFailure(
-                f"--best_metric={self.metric}: the evaluation has no such number. "
-                f"It has {', '.join(near or list(numbers)[:_NAMES_SHOWN])} ({len(numbers)} in all)."
-            )
+        self.check(numbers)
         value = float(numbers[self.metric])
         is_absent = not math.isfinite(value) or (value == -1 and not self._lower_is_better)
         return None if is_absent else value

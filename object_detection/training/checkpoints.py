@@ -198,8 +198,18 @@ class CheckpointDirectory:
             f"{_first_line(error)} (free space: {free}; a checkpoint takes about "
             f"{size / 1e6:.0f} MB). "
             + (f"The last good one is {kept[0].name}. " if kept else "There is no earlier one. ")
-            + "Free some space or lower --checkpoint_max_to_keep; the same command then resumes."
+            + self._remedy(error)
         )
+
+    @staticmethod
+    def _remedy(error) -> str:
+        """What helps, by the error."""
+        if isinstance(error, (FileNotFoundError, tf.errors.NotFoundError)):
+            return (
+                "Files vanished while they were written: another program works in this folder. End "
+                "it, or give another --model_dir; the same command then resumes."
+            )
+        return "Free some space or lower --checkpoint_max_to_keep; the same command then resumes."
 
 
 class _List:

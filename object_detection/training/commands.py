@@ -141,6 +141,7 @@ def run(
 
 def start_tensorflow() -> None:
     """Starts TensorFlow, which takes seconds, and says which it is."""
+    runner.before_slow_start()
     from object_detection.training import quiet
 
     quiet.start_tensorflow()

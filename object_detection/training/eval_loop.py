@@ -71,6 +71,12 @@ class Evaluator:
         """Of the data set; '' where it has none."""
         return self._settings.name
 
+    def metric_names(self) -> list[str]:
+        """Return the names of the metrics and losses that `evaluate` gives."""
+        losses = [*tfod_outputs.LOSS_NAMES.values(), tfod_outputs.TOTAL_LOSS]
+        losses += [tfod_outputs.REGULARIZATION_LOSS] if self._regularization else []
+        return [*self._build_metrics().evaluate(), *losses]
+
     def evaluate(self, step: int, should_stop: Callable[[], bool] = lambda: False) -> dict | None:
         """One pass; its numbers go to the log, to TensorBoard and to `metrics-STEP.json`.
 
@@ -111,7 +117,7 @@ class Evaluator:
             seconds,
             losses.count / seconds,
             metrics.table(),
-            "\n".join(f"  {name} = {value:.5f}" for name, value in numbers.items()),
+            "\n".join(f"  {name} = {value:.5f}" for name, value in losses.values().items()),
         )
         return numbers
 

@@ -104,6 +104,17 @@ def categories_of(reader, num_classes) -> dict[int, str]:
     return {number: category["name"] for number, category in index.items()}
 
 
+def names_of(evaluators) -> list[str]:
+    """Return the names that `numbers_of` gives numbers to, known before any evaluation."""
+    names = []
+    for evaluator in evaluators:
+        own = evaluator.metric_names()
+        names += own
+        if evaluator.name:
+            names += [f"{evaluator.name}:{metric}" for metric in own]
+    return list(dict.fromkeys(names))
+
+
 def numbers_of(evaluators, step, should_stop=lambda: False):
     """The numbers of all data sets, or None where a pass was abandoned.
 

@@ -26,6 +26,7 @@ from object_detection.training import (
     evaluators,
     input_pictures,
     layer_groups,
+    run_lock,
     run_state,
     train_loop,
     train_step,
@@ -83,8 +84,19 @@ def train(config, options: TrainOptions) -> int:
       1. the newest checkpoint in model_dir, with optimizer, step and place in the data;
       2. else train_config.fine_tune_checkpoint, at step 0;
       3. else the config's initializers.
+
+    Raises:
+        RunFailure: the run can't start or go on, for example as another training runs in model_dir.
     """
-    strategy = distribution.choose_strategy(options.num_workers)
+    strategy = built(distribution.choose_strategy, options.num_workers)
+    if not distribution.is_chief(strategy):
+        return _train(config, options, strategy)
+    with run_lock.held(options.model_dir):
+        return _train(config, options, strategy)
+
+
+def _train(config, options, strategy):
+    """Trains; the exit code."""
     # Keras draws its initializers' seeds from here. TensorFlow's own global seed stays unset: it
     # would mix into the seeds of tf.data, which are given one by one.
     random.seed(options.seed)
@@ -102,6 +114,8 @@ def train(config, options: TrainOptions) -> int:
         )
         layer_groups.hold_norms(options.train_layers, network)
         optimizer = Optimizer(built(optimizer_builder.build, train_config.optimizer), weights)
+    best = _best(options)
+    evaluation = _evaluation_within(config, options, network, optimizer, best, strategy)
     state = run_state.fresh_state(network, optimizer)
     keeper = checkpoints.CheckpointDirectory(
         options.model_dir,
@@ -110,7 +124,6 @@ def train(config, options: TrainOptions) -> int:
     )
     _find_weights(config, keeper, network, state)
     built(distribution.check_same_step, strategy, int(state.step.numpy()))
-    best = _best(options)
     if best is not None and best.is_over:
         logging.info("%s", best.why_over())
         return 0
@@ -135,7 +148,7 @@ def train(config, options: TrainOptions) -> int:
             hooks=train_loop.Hooks(
                 before_save=lambda: state.bad_records.assign("\n".join(inputs.bad_records())),
                 keep_batch=lambda step: _keep_batch(config, options, strategy, inputs, step),
-                evaluate=_evaluation_within(config, options, network, optimizer, best, strategy),
+                evaluate=evaluation,
                 agree=functools.partial(distribution.for_all_workers, strategy),
                 draw_inputs=lambda batch: input_pictures.draw(batch, names),
                 weight_names=list(optimizer.weights),
@@ -151,6 +164,8 @@ def evaluate(config, options: EvalOptions) -> int:
     )
     directory = checkpoints.CheckpointDirectory(options.checkpoint_dir)
     best = _best(options)
+    if best is not None:
+        best.check(evaluators.names_of(sets))
 
     def newest():
         return next(iter(directory.newest_first()), None)
@@ -193,6 +208,8 @@ def _evaluation_within(config, options, network, optimizer, best, strategy):
         over = "Early stopping: the chief has ended the run."
         return lambda *_: over if distribution.for_all_workers(strategy, False) else None
     sets = evaluators.evaluators_of(config, network, options.model_dir, options)
+    if best is not None:
+        best.check(evaluators.names_of(sets))
     of_averages = config.eval_config.use_moving_averages and optimizer.averages
 
     def run(step, stop, prefix):
@@ -316,17 +333,23 @@ def _keep_batch(config, options, strategy, inputs, step):
 
 
 def _announce(strategy, settings, step, parts):
+    if settings.num_steps and step >= settings.num_steps:
+        logging.info(
+            "This run is complete: it is at step %d, and train_config.num_steps is %d. To train "
+            "on, raise num_steps (--num_train_steps); to begin anew, give another --model_dir.",
+            step,
+            settings.num_steps,
+        )
+        return
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     replicas = strategy.num_replicas_in_sync
     logging.info(
         "Training from step %d to %s on %d replica(s) (%s): %d images a step, %d on each%s.",
         step,
-        settings.num_steps or "the end of time (train_config.num_steps is 0)",
+        settings.num_steps or "no last step (train_config.num_steps is 0)",
         replicas,
         ", ".join(device.name for device in devices),
         settings.batch_size,
         settings.batch_size // replicas,
         f", in {parts} parts whose gradients are summed" if parts > 1 else "",
     )
-    if settings.num_steps and step >= settings.num_steps:
-        logging.info("Step %d of %d is reached: nothing to train.", step, settings.num_steps)

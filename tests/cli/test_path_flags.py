@@ -154,7 +154,7 @@ def run(folder, command, *arguments):
                 "--trained_checkpoint_dir=model",
                 "--output_directory=out",
             ),
-            "--pipeline_config_path is 'nowhere.config'",
+            "nowhere.config cannot be read (No such file or directory)",
         ),
         (
             "model_main_tf2",

@@ -76,7 +76,7 @@ def test_without_beam_it_is_said_how_to_get_it(coco):
 
     assert done.returncode == 1
     assert "error: --runner=DirectRunner needs Apache Beam" in done.stderr
-    assert "[beam]" in done.stderr
+    assert "pip install --editable '.[beam]'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -194,5 +194,5 @@ def test_settings_out_of_their_range(settings, message):
 def test_without_opencv_the_extra_is_named(model, monkeypatch):
     model()
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    with pytest.raises(ValueError, match="COCODemo's pictures need OpenCV: pip install opencv"):
+    with pytest.raises(ValueError, match="COCODemo's pictures need OpenCV, which is not installed"):
         COCODemo("cfg").run_on_opencv_image(picture())

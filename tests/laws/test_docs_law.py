@@ -70,3 +70,22 @@ def test_every_flag_that_is_named_exists():
         for flag in set(re.findall(r"(?<![\w-])--([a-z][\w-]+)", page.read_text(encoding="utf-8"))):
             known = flag in others or f'"{flag}"' in source or f'"--{flag}"' in source
             assert known, f"{page.name} names --{flag}"
+
+
+def test_the_package_is_installed_from_its_checkout():
+    """On the package index `object_detection` is another project, whose code would be run."""
+    strange = re.compile(r"""pip\d? install [^\n`]*?["' ]object[_-]detection\b""")
+    files = [*PAGES, *(ROOT / "notebooks").glob("*.ipynb"), ROOT / "setup.py", ROOT / "Makefile"]
+    for folder in ("object_detection", "scripts", "benchmarks", "dataset_tools"):
+        files += [p for p in (ROOT / folder).rglob("*") if p.suffix in (".py", ".sh", ".md")]
+    for path in files:
+        found = strange.search(path.read_text(encoding="utf-8"))
+        assert not found, f"{path.relative_to(ROOT)}: {found[0]}"
+    assert strange.search("pip install 'object_detection[serve]'")
+    assert not strange.search("pip install --editable '.[serve]'")
+
+
+def test_the_readme_activates_the_environment_that_it_makes():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    made, activated = text.index("-m venv"), text.index(". .venv/bin/activate")
+    assert made < activated < text.index("\npython ", made)

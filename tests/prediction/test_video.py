@@ -50,7 +50,10 @@ def test_what_is_no_video(tmp_path):
 
 def test_without_opencv_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    with pytest.raises(ValueError, match="pip install opencv-python-headless"):
+    with pytest.raises(
+        ValueError,
+        match=r"need OpenCV, which is not installed.*pip install --editable '\.\[video\]'",
+    ):
         video.frames("film.mp4")
 
 
