@@ -12,7 +12,9 @@ from object_detection.annotations.record import AnnotationError, Finding
 from object_detection.annotations.report import NOTED
 
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .tif .tiff .webp .ppm .pgm .pnm .mpo .avif".split()
+    (
+        ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .tif .tiff .webp .ppm .pgm .pnm .mpo .avif .jp2"
+    ).split()
 )
 SPLITS = {  # the words in use -> ours
     **dict.fromkeys(("train", "training", "trainset"), "train"),

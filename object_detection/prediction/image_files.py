@@ -9,7 +9,7 @@ from object_detection import addresses
 from object_detection.annotations import files
 
 # Image files by their names that Pillow does not read, or only with a plugin.
-_OTHER_IMAGES = frozenset(".heic .heif .jp2 .j2k .jxl .svg .psd .raw .cr2 .nef .dng .arw".split())
+_OTHER_IMAGES = frozenset(".heic .heif .jxl .svg .psd .raw .cr2 .nef .dng .arw".split())
 
 
 class Found(NamedTuple):
