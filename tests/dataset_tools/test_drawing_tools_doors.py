@@ -193,3 +193,48 @@ def test_the_command_itself(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "1 objects" in done.stdout
     assert (tmp_path / "out" / "labelme.record-00000-of-00001").is_file()
+
+
+def test_ignore_regions_are_written_outside_the_label_map(tmp_path, command):
+    image(tmp_path / "a.png")
+    shapes = [{"label": label, "points": POINTS} for label in ("cat", "__ignore__")]
+    text(tmp_path / "a.json", {"shapes": shapes, "imagePath": "a.png"})
+
+    command("labelme", data_dir=tmp_path, output_dir=tmp_path / "out")
+
+    (features,) = _examples(tmp_path / "out", "labelme.record")
+    assert features["image/object/class/text"].bytes_list.value == [b"cat", b"__ignore__"]
+    assert features["image/object/class/label"].int64_list.value == [1, 2]
+    assert (tmp_path / "out" / "label_map.pbtxt").read_text().count("item") == 1
+    # A label map that is given already: its own numbers stay.
+    shapes[0]["label"] = "dog"
+    text(tmp_path / "a.json", {"shapes": shapes, "imagePath": "a.png"})
+    (tmp_path / "given.pbtxt").write_text('item { id: 7 name: "dog" }')
+    command(
+        "labelme",
+        data_dir=tmp_path,
+        output_dir=tmp_path / "given",
+        label_map_path=tmp_path / "given.pbtxt",
+    )
+    (features,) = _examples(tmp_path / "given", "labelme.record")
+    assert features["image/object/class/label"].int64_list.value == [7, 8]
+
+
+def test_a_split_of_which_every_object_is_lost_ends_in_an_error(tmp_path):
+    """Also where the other split is sound: the label map has no class of this one."""
+    make, _ = SETS["labelme"]
+    make(tmp_path / "set")
+    (tmp_path / "other.pbtxt").write_text('item { id: 1 name: "dog" }')
+    script = ROOT / "dataset_tools" / "create_labelme_tf_record.py"
+    flags = [f"--data_dir={tmp_path / 'set'}", f"--output_dir={tmp_path / 'out'}"]
+
+    done = subprocess.run(
+        [sys.executable, str(script), *flags, f"--label_map_path={tmp_path / 'other.pbtxt'}"],
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert "error: a split has no object that could be written: labelme. " in done.stderr
+    assert "the label map has no class 'cat' (1: a.json shape 1)" in done.stderr
+    assert "Traceback" not in done.stderr

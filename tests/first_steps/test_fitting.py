@@ -127,3 +127,13 @@ def test_names_of_extractors():
     assert fitting.extractor_of("faster_rcnn_resnet101") == "faster_rcnn_resnet101"
     with pytest.raises(AnnotationError, match="--extractor is 'vgg16'; there are .*resnet18_fpn"):
         fitting.extractor_of("vgg16")
+
+
+@pytest.mark.parametrize("has_ignore_regions", [True, False])
+def test_readers_name_the_class_of_ignore_regions(has_ignore_regions):
+    config = config_of(facts(has_ignore_regions=has_ignore_regions))
+
+    expected = ["__ignore__"] if has_ignore_regions else []
+    for reader in (config.train_input_reader, *config.eval_input_reader):
+        assert list(reader.neutral_class) == expected
+    assert config.model.faster_rcnn.num_classes == 2
