@@ -224,12 +224,40 @@ def load_xml(path):
         AnnotationError: it cannot be read, or is no XML.
     """
     try:
-        # Some writers begin with a blank line, which XML forbids.
-        return ElementTree.fromstring(Path(path).read_bytes().lstrip())
+        content = Path(path).read_bytes()
     except OSError as error:
         raise AnnotationError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        return parse_xml(content)
+    except ValueError as error:
+        raise AnnotationError(f"{path} {error}") from None
+
+
+def parse_xml(content: bytes) -> ElementTree.Element:
+    """Return the root element of the bytes of an XML file.
+
+    A file that declares no encoding and is not UTF-8 is read as `declare_encoding` says.
+
+    Raises:
+        ValueError: no XML; the message goes after the name of the file.
+    """
+    content = content.lstrip()  # some writers begin with a blank line, which XML forbids
+    try:
+        return ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise AnnotationError(f"{path} is not whole XML: {error}") from None
+        fault = error
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        if b"encoding" not in content[:100] and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+            if not _declared_encoding:
+                how = _like_1252(content, error.start)
+                raise ValueError(f"declares no encoding and is not UTF-8{how}") from None
+            try:
+                return ElementTree.fromstring(content.decode(_declared_encoding))
+            except (ElementTree.ParseError, ValueError) as second:
+                fault = second
+    raise ValueError(f"is not whole XML (not well-formed: {fault})")
 
 
 def walk(folder, suffixes):

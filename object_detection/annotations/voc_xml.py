@@ -7,8 +7,8 @@ from 1 and includes the last one; so do we: published models and records were ma
 import math
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
 
+from object_detection.annotations.files import parse_xml
 from object_detection.annotations.record import AnnotatedObject, Finding, Polygons
 from object_detection.annotations.report import NOTED, SKIPPED_OBJECT
 
@@ -71,11 +71,9 @@ def _root(path):
     except OSError as error:
         raise XmlFault(f"the xml cannot be read: {error.strerror}") from None
     try:
-        root = ElementTree.fromstring(content.lstrip())  # some writers put a blank line first
-    except ElementTree.ParseError as error:
-        raise XmlFault(f"the xml is not well-formed: {error}") from None
-    except (LookupError, ValueError) as error:  # an encoding that nobody knows
-        raise XmlFault(f"the xml cannot be decoded: {error}") from None
+        root = parse_xml(content)
+    except ValueError as error:
+        raise XmlFault(f"the xml {error}") from None
     if root.tag != "annotation":
         raise XmlFault(
             f"the xml is not of VOC's form: it begins with <{root.tag}>, not <annotation>"

@@ -194,3 +194,21 @@ def test_an_integer_of_more_digits_than_python_reads_costs_its_entry_alone(tmp_p
     (tmp_path / "a.json").write_text('{"year": %s, "b": 7}' % ("9" * 5000))
 
     assert files.load_json(tmp_path / "a.json") == {"year": float("inf"), "b": 7}
+
+
+def test_xml_in_another_encoding_than_it_declares(tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_bytes('<?xml version="1.0" encoding="cp1252"?><a>K\xe4fer</a>'.encode("cp1252"))
+    assert files.load_xml(path).text == "K\xe4fer"  # as it declares
+
+    path.write_bytes("\n<?xml version='1.0'?>\n<a>K\xe4fer</a>".encode("cp1252"))
+    with pytest.raises(AnnotationError, match="declares no encoding.*K\xe4fer.*--encoding=cp1252"):
+        files.load_xml(path)
+    files.declare_encoding("cp1252")
+    try:
+        assert files.load_xml(path).text == "K\xe4fer"
+        path.write_bytes("<a>K\xe4fer".encode("cp1252"))
+        with pytest.raises(AnnotationError, match="not whole XML"):
+            files.load_xml(path)
+    finally:
+        files.declare_encoding("")
