@@ -1,5 +1,7 @@
 """What every augmentation keeps: image, boxes and masks move together, and the seed decides."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +15,7 @@ from object_detection.data.example import Example
 from object_detection.protos import preprocessor_pb2
 
 HEIGHT, WIDTH, SEEDS = 80, 100, 12
+EMPTY = 3  # images without objects
 BOXES = ((10, 20, 30, 40), (0, 60, 50, 100), (44, 8, 76, 32))
 COLORS = ((250, 20, 20), (20, 250, 20), (20, 20, 250))
 # Each step with settings under which it does something.
@@ -98,13 +101,30 @@ def built(name, settings=None):
     return preprocessor_builder.build(step)
 
 
+def changed(step, example, count=SEEDS, without_objects=0):
+    """A data set of the step's results, from a graph that knows no sizes and numbers.
+
+    For seeds [5, 0], [5, 1], ...: `count` of the example, then those of it without its objects.
+    """
+    objects = [len(example.classes)] * count + [0] * without_objects
+    numbers = tf.range(len(objects), dtype=tf.int64)
+
+    def change(number, objects):
+        kept = example.select(tf.range(objects))
+        return augment(kept, [step], tf.stack([tf.constant(5, tf.int64), number]))
+
+    return tf.data.Dataset.from_tensor_slices((numbers, objects)).map(change)
+
+
 def results(step, example, count=SEEDS):
-    """The step's results for seeds [5, 0], [5, 1], ..., from a graph that knows no sizes."""
+    return list(changed(step, example, count))
 
-    def change(number):
-        return augment(example, [step], tf.stack([tf.constant(5, tf.int64), number]))
 
-    return list(tf.data.Dataset.range(count).map(change))
+@functools.cache
+def of_the_example(name):
+    """The data set of a step's results for `an_example`, some without objects, and these."""
+    found = changed(built(name), an_example(), without_objects=EMPTY)
+    return found, list(found)
 
 
 def pixels_of(boxes, shape):
@@ -117,8 +137,8 @@ def test_every_step_there_is_stands_here():
 
 @pytest.mark.parametrize("name", STEPS)
 def test_lists_stay_together_and_the_seed_decides(name):
-    example = an_example()
-    got, again = (results(built(name), example) for _ in range(2))
+    dataset, got = of_the_example(name)
+    again = list(dataset)
 
     for one, other in zip(got, again, strict=True):
         for field in ("image", "boxes_normalized", "classes", "masks"):
@@ -135,7 +155,9 @@ def test_lists_stay_together_and_the_seed_decides(name):
             assert [of_class[int(c)] for c in one.classes] == list(theirs)
     fixed = ("normalize_image", "rgb_to_gray", "resize_image", "subtract_channel_mean")
     if name not in (*fixed, "adjust_gamma", "remap_labels"):
-        different = {tuple(map(bytes, (g.image.numpy(), g.boxes_normalized.numpy()))) for g in got}
+        different = {
+            tuple(map(bytes, (g.image.numpy(), g.boxes_normalized.numpy()))) for g in got[:SEEDS]
+        }
         assert len(different) > 1
 
 
@@ -143,7 +165,11 @@ def test_lists_stay_together_and_the_seed_decides(name):
 @pytest.mark.parametrize("scale", [1, 2])
 def test_masks_stay_inside_their_boxes_and_on_their_objects(name, scale):
     on_color = []
-    for got in results(built(name), an_example(scale=scale)):
+    if scale == 1:
+        found = of_the_example(name)[1][:SEEDS]
+    else:
+        found = results(built(name), an_example(scale=scale))
+    for got in found:
         shape, size = got.image.shape, got.masks.shape[1:]
         around = augment_visible.boxes_of(got.masks).numpy()
         # Each border within one pixel of the mask, and one of the image it was rounded to.
@@ -168,7 +194,7 @@ def test_masks_stay_inside_their_boxes_and_on_their_objects(name, scale):
 @pytest.mark.parametrize("name", [*OTHER_PIXELS, *OTHER_SIZE])
 def test_boxes_and_masks_stay_where_nothing_moves(name):
     example = an_example()
-    for got in results(built(name), example):
+    for got in of_the_example(name)[1][:SEEDS]:
         np.testing.assert_array_equal(got.boxes_normalized, example.boxes_normalized)
         np.testing.assert_array_equal(got.masks, example.masks)
         assert got.image.shape == example.image.shape or name in OTHER_SIZE
@@ -176,10 +202,9 @@ def test_boxes_and_masks_stay_where_nothing_moves(name):
 
 @pytest.mark.parametrize("name", STEPS)
 def test_without_masks_and_without_objects(name):
-    example = an_example(masks=False)
-    nothing = example.select(tf.zeros([0], tf.int32))
-    assert all(got.masks is None for got in results(built(name), example, 3))
-    for got in results(built(name), nothing, 3):
+    found = list(changed(built(name), an_example(masks=False), EMPTY, without_objects=EMPTY))
+    assert all(got.masks is None for got in found)
+    for got in found[EMPTY:]:
         assert got.boxes_normalized.shape == (0, 4) and got.image.shape[2] == 3
-    empty = an_example().select(tf.zeros([0], tf.int32))
-    assert all(got.masks.shape[0] == 0 for got in results(built(name), empty, 3))
+    with_masks = of_the_example(name)[1][SEEDS:]
+    assert len(with_masks) == EMPTY and all(got.masks.shape[0] == 0 for got in with_masks)

@@ -1,18 +1,14 @@
 """TFOD's own checkpoints, exported by us, answer as TFOD did: every parity case, end to end."""
 
-import shutil
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from reference import REFERENCE, needs_reference
+from reference import needs_reference
+from reference_models import PARITY, checkpoint_of, export_of
 
 from object_detection.config import pipeline_file
 from object_detection.export import (
     batching,
-    exporter,
     folding,
     fresh_run,
     frozen_graph,
@@ -41,26 +37,16 @@ AT_THE_BORDER = 2
 @pytest.fixture(scope="module", params=CASES)
 def case(request, tmp_path_factory):
     """(name, loaded SavedModel, expected arrays, folder of the export)."""
-    name, folder = request.param, tmp_path_factory.mktemp("case")
-    parity = REFERENCE / "reference" / "parity"
-    subprocess.run(
-        [sys.executable, str(parity / "make_weights.py"), name, str(folder / "ckpt")],
-        cwd=parity,
-        check=True,
-        capture_output=True,
-    )
-    config = pipeline_file.load(parity / name / "pipeline.config")
-    options = ExportOptions(verify=False)  # by these tests
-    exporter.export(config, folder / "ckpt", folder / "export", options)
-    with np.load(parity / name / "expected.npz") as arrays:
+    name = request.param
+    export = export_of(name, tmp_path_factory)
+    with np.load(PARITY / name / "expected.npz") as arrays:
         expected = dict(arrays)
-    model = tf.saved_model.load(str(folder / "export" / "saved_model"))
-    yield name, model, expected, folder / "export"
-    shutil.rmtree(folder)
+    model = tf.saved_model.load(str(export / "saved_model"))
+    return name, model, expected, export
 
 
 def _image(number):
-    with np.load(REFERENCE / "reference" / "parity" / "images.npz") as images:
+    with np.load(PARITY / "images.npz") as images:
         return images[f"image{number}"]
 
 
@@ -147,22 +133,34 @@ def _files(input_type, images):
     return np.array(examples, object)
 
 
+def _kinds(name, *kinds):
+    return pytest.param(name, kinds, id=name)
+
+
 @needs_reference
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "case", ["a_tf2_mask_resnet50", "c_tf1_mask_resnet50_atrous"], indirect=True
+    ("case", "kinds"),
+    [
+        _kinds("a_tf2_mask_resnet50", "image_tensor"),
+        _kinds("c_tf1_mask_resnet50_atrous", "image_tensor"),
+        # The fastest one.
+        _kinds("d_tf1_mask_inception_v2", *(serving.INPUT_TYPES.keys() - {"image_tensor"})),
+    ],
+    indirect=["case"],
 )
-def test_every_kind_of_input_of_both_exporters_optimized(case, tmp_path):
+def test_every_kind_of_input_of_both_exporters_optimized(case, kinds, tmp_path, tmp_path_factory):
     """Norms folded, TFOD's numbers stay within the same tolerances.
 
     The two images differ in size; as files they make one request.
     """
-    config = pipeline_file.load(REFERENCE / "reference" / "parity" / case[0] / "pipeline.config")
-    model = preparation.restore(config, case[3].parent / "ckpt", ExportOptions())
+    config = pipeline_file.load(PARITY / case[0] / "pipeline.config")
+    model = preparation.restore(config, checkpoint_of(case[0], tmp_path_factory), ExportOptions())
     assert folding.fold(model.network) > 50
     detector = batching.Detector(model.network)
     images = [_image(0), _image(1)]
-    for input_type, module_class in serving.INPUT_TYPES.items():
+    for input_type in kinds:
+        module_class = serving.INPUT_TYPES[input_type]
         module = module_class(detector, model.resizer)
         serving.save(module, tmp_path / input_type)
         signature = tf.saved_model.load(str(tmp_path / input_type)).signatures["serving_default"]
@@ -193,8 +191,7 @@ def test_every_kind_of_input_of_both_exporters_optimized(case, tmp_path):
 @needs_reference
 @pytest.mark.slow
 def test_an_image_is_answered_the_same_in_a_batch(case):
-    with np.load(REFERENCE / "reference" / "parity" / "images.npz") as images:
-        image = images["image0"]
+    image = _image(0)
     single = case[1](tf.constant(image)[tf.newaxis])
     batch = case[1](np.stack([image, image[:, ::-1]]))
 
@@ -212,7 +209,7 @@ def test_the_exported_checkpoint_of_a_tf2_model_has_tfods_keys(case):
     reader = tf.train.load_checkpoint(str(export / "checkpoint" / "ckpt-0"))
     keys = set(reader.get_variable_to_shape_map())
 
-    lines = (REFERENCE / "reference" / "parity" / name / "variables.tsv").read_text().splitlines()
+    lines = (PARITY / name / "variables.tsv").read_text().splitlines()
     if "_tf2_" in name:
         stored = {line.split("\t")[0] for line in lines[1:]}
         assert keys - {"_CHECKPOINTABLE_OBJECT_GRAPH"} == stored

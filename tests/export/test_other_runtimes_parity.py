@@ -1,16 +1,13 @@
 """TFOD's own checkpoints as ONNX: onnxruntime and OpenVINO give the SavedModel's detections."""
 
-import shutil
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from reference import REFERENCE, needs_reference
+from reference import needs_reference
+from reference_models import PARITY, export_of
 
 from object_detection.config import pipeline_file
-from object_detection.export import exporter, onnx_model, portable_model
+from object_detection.export import onnx_model, portable_model
 from object_detection.export.agreement import agreement
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the converters
@@ -24,22 +21,16 @@ def case(request, tmp_path_factory):
     """(loaded SavedModel, path of the ONNX model, images)."""
     pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    folder, parity = tmp_path_factory.mktemp("case"), REFERENCE / "reference" / "parity"
-    subprocess.run(
-        [sys.executable, str(parity / "make_weights.py"), request.param, str(folder / "ckpt")],
-        cwd=parity,
-        check=True,
-        capture_output=True,
-    )
-    config = pipeline_file.load(parity / request.param / "pipeline.config")
-    exporter.export(config, folder / "ckpt", folder / "export")
-    restored = portable_model.restore(config, folder / "export" / "checkpoint")
+    export = export_of(request.param, tmp_path_factory)
+    config = pipeline_file.load(PARITY / request.param / "pipeline.config")
+    restored = portable_model.restore(config, export / "checkpoint")
     model = onnx_model.convert(restored, portable_model.Form())
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
-    with np.load(parity / "images.npz") as images:
+    path = tmp_path_factory.mktemp("case") / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with np.load(PARITY / "images.npz") as images:
         pictures = [images["image0"], images["image1"]]
-    yield tf.saved_model.load(str(folder / "export/saved_model")), folder / "model.onnx", pictures
-    shutil.rmtree(folder)
+    yield tf.saved_model.load(str(export / "saved_model")), path, pictures
+    path.unlink()
 
 
 def _check(saved_model, run, pictures):

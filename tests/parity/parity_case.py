@@ -5,13 +5,11 @@ same to 1e-6, so that the first one to fail names the stage that is wrong.
 """
 
 import functools
-import importlib.util
 
 import numpy as np
 import tensorflow as tf
-from built_once import built_once
 from google.protobuf import text_format
-from reference import REFERENCE
+from reference_models import PARITY, checkpoint_of, make_weights
 
 from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.compat import checkpoint_reader
@@ -21,8 +19,6 @@ from object_detection.modeling.faster_rcnn import fold, trim
 from object_detection.ops.boxes import to_normalized
 from object_detection.protos import pipeline_pb2
 from object_detection.structures import GroundTruth, Images, Proposals, Rois
-
-PARITY = REFERENCE and REFERENCE / "reference" / "parity"
 
 
 class ParityCase:
@@ -87,28 +83,12 @@ class ParityCase:
 
     def weights(self):
         """{key: array}, what the case's checkpoint holds."""
-        return _make_weights().weights(str(self.case))
+        return make_weights().weights(str(self.case))
 
     def keys(self):
         """The keys of the variables in the case's checkpoint."""
         lines = (self.case / "variables.tsv").read_text().splitlines()[1:]
         return {line.split("\t")[0] for line in lines}
-
-
-def checkpoint_of(name, tmp_path_factory):
-    """Prefix of the checkpoint with the reference's weights of the case `name`."""
-
-    def write(folder):
-        _make_weights().write(str(PARITY / name), str(folder / "ckpt-0"))
-
-    return built_once(tmp_path_factory, f"parity-{name}", write) / "ckpt-0"
-
-
-def _make_weights():
-    spec = importlib.util.spec_from_file_location("make_weights", PARITY / "make_weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def assert_close(got, expected, name, tolerance, rows=None):

@@ -1,6 +1,5 @@
 """Fine-tuning a TF1 checkpoint of TFOD for other classes, as a user types it."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -12,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
-from reference import REFERENCE, needs_reference
+from reference import needs_reference
+from reference_models import PARITY, make_weights
 
 from object_detection.compat.stored_run import name_of
 from object_detection.protos import pipeline_pb2
@@ -73,15 +73,11 @@ def config_of(case, folder):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The folder of a finished run, its log, and what the TF1 checkpoint holds."""
-    parity = REFERENCE / "reference" / "parity"
     folder = tmp_path_factory.mktemp("fine_tuning")
-    spec = importlib.util.spec_from_file_location("make_weights", parity / "make_weights.py")
-    make_weights = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_weights)
-    case = parity / "c_tf1_mask_resnet50_atrous"
+    case = PARITY / "c_tf1_mask_resnet50_atrous"
     (folder / "tf1").mkdir()
-    stored = make_weights.write(str(case), str(folder / "tf1" / "model.ckpt"))
-    records(parity, folder / "two.record")
+    stored = make_weights().write(str(case), str(folder / "tf1" / "model.ckpt"))
+    records(PARITY, folder / "two.record")
     (folder / "pipeline.config").write_text(text_format.MessageToString(config_of(case, folder)))
     done = subprocess.run(
         [
