@@ -5,22 +5,18 @@ that goes away when the `Stored` is closed.
 """
 
 import shutil
-import tarfile
 import tempfile
 import weakref
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from object_detection.compat import checkpoint_kinds, checkpoint_paths
+from object_detection.compat import archives, checkpoint_kinds, checkpoint_paths
 from object_detection.compat.checkpoint_names import SUFFIX
 from object_detection.compat.checkpoint_paths import CheckpointError, Place
 from object_detection.compat.graph_constants import GraphConstants
 from object_detection.compat.object_names import GRAPH_KEY, ObjectGraph
-
-_UNREADABLE = (tf.errors.OpError, ValueError, OSError, KeyError, EOFError, zlib.error)
 
 
 class Stored:
@@ -55,7 +51,7 @@ class Stored:
         """
         try:
             return np.asarray(self._source.read(name))
-        except _UNREADABLE as error:
+        except Exception as error:  # each reader has errors of its own for foreign bytes
             raise CheckpointError(
                 f"{self.path} is damaged: '{name}' cannot be read ({_first_line(error)}). "
                 "Copy or download it again"
@@ -104,6 +100,32 @@ def open_stored(path) -> Stored:
     if place.form == "archive":
         return _open_archive(place.path)
     return Stored(place, _source_of(place))
+
+
+def load_saved_model(folder):
+    """Loads a SavedModel to be run, as `tf.saved_model.load` does.
+
+    Args:
+        folder: with saved_model.pb.
+
+    Raises:
+        CheckpointError: it is not whole or cannot be read.
+    """
+    folder = Path(folder)
+    checkpoint_paths.check_is_whole(Place("saved_model", str(folder / "saved_model.pb")))
+    prefix = folder / "variables" / "variables"
+    if Path(f"{prefix}.index").is_file():
+        checkpoint_paths.check_is_whole(Place("checkpoint", str(prefix)))
+    try:
+        return tf.saved_model.load(str(folder))
+    except Exception as error:  # TensorFlow has no error of its own for a damaged one
+        reason = _first_line(error)
+        if isinstance(error, tf.errors.NotFoundError) and "Op type not registered" in reason:
+            raise CheckpointError(f"{folder} cannot be run here: {reason}") from error
+        raise CheckpointError(
+            f"{folder} cannot be read as a SavedModel, it is cut off, damaged or something else: "
+            f"{reason}. Copy it again with its folder 'variables', or export it again"
+        ) from error
 
 
 class _Checkpoint:
@@ -156,7 +178,7 @@ def _source_of(place):
             source = KerasWeights(place.path)
     except CheckpointError:
         raise
-    except _UNREADABLE as error:
+    except Exception as error:  # each reader has errors of its own for foreign bytes
         raise CheckpointError(_unreadable(place, error)) from error
     if not source.shapes:
         raise CheckpointError(
@@ -233,41 +255,22 @@ def _open_archive(path):
 
 def _unpack(path, folder):
     """Writes the files of an archive that may be weights, the best of its forms only."""
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            chosen = _chosen_members(path, archive)
-            for member in chosen:
-                target = folder.joinpath(*PurePosixPath(member.name).parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.extractfile(member) as packed, open(target, "wb") as file:
-                    shutil.copyfileobj(packed, file, 1 << 20)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise CheckpointError(
-            f"{path} cannot be unpacked, it is cut off or no archive: {_first_line(error)}. "
-            "Download it again"
-        ) from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be unpacked: {error}") from error
+    with archives.opened(path) as archive:
+        for name in _chosen_members(path, archive.names):
+            archive.extract(name, folder)
 
 
-def _chosen_members(path, archive):
-    members = [m for m in archive if m.isfile() and checkpoint_paths.is_name_of_weights(m.name)]
-    for member in members:
-        name = PurePosixPath(member.name)
-        if name.is_absolute() or ".." in name.parts or "\\" in member.name or ":" in name.parts[0]:
-            raise CheckpointError(
-                f"{path} is refused: its member '{member.name}' would be written outside the "
-                "folder it is unpacked in"
-            )
-    if not members:
+def _chosen_members(path, names):
+    names = [name for name in names if checkpoint_paths.is_name_of_weights(name)]
+    if not names:
         raise CheckpointError(
             f"{path} is an archive without weights: no checkpoint, frozen graph, SavedModel or "
             "'.h5' in it"
         )
-    plain = [m for m in members if not _is_graph(m.name)]
+    plain = [name for name in names if not _is_graph(name)]
     # A SavedModel or a frozen graph beside a checkpoint holds the same weights once more.
-    has_checkpoint = any(m.name.endswith((".index", ".ckpt")) for m in plain)
-    return plain if has_checkpoint else members
+    has_checkpoint = any(name.endswith((".index", ".ckpt")) for name in plain)
+    return plain if has_checkpoint else names
 
 
 def _is_graph(name):

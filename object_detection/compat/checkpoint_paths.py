@@ -14,14 +14,18 @@ from object_detection.errors import ObjectDetectionError
 
 FROZEN_GRAPH = "frozen_inference_graph.pb"
 SAVED_MODEL = "saved_model.pb"
-_ARCHIVES = (".tar.gz", ".tgz", ".tar")
+_ARCHIVES = (
+    *(".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"),
+    *(".zip", ".keras"),
+)
+_ARCHIVE_STARTS = (b"\x1f\x8b", b"\xfd7zXZ\x00", b"BZh", b"PK\x03\x04")  # gzip, xz, bzip2, zip
 _KERAS = (".h5", ".hdf5")
 _TABLE_MAGIC = bytes.fromhex("57fb808b247547db")  # ends .index files and TF1's oldest checkpoints
 _SHARD = r"(.+)\.data-(\d{5})-of-(\d{5})"
 _LOOKED_FOR = (
     "a prefix with its '.index' and '.data-...' files, a folder with a 'checkpoint' file or "
     f"'*.index' in it or in its 'checkpoint' folder, a SavedModel folder, a '{FROZEN_GRAPH}', "
-    "a zoo '.tar.gz', or Keras '.h5' weights"
+    "a zoo '.tar.gz' or another archive, or Keras' '.h5' or '.keras' weights"
 )
 
 
@@ -128,7 +132,7 @@ def _file_at(path):
         start = file.read(8)
         file.seek(max(0, path.stat().st_size - 8))
         end = file.read()
-    if start.startswith(b"\x1f\x8b"):
+    if start.startswith(_ARCHIVE_STARTS):
         return Place("archive", str(path))
     if start.startswith(b"\x89HDF"):
         return Place("keras", str(path))
@@ -149,7 +153,7 @@ def _in_folder(folder):
     for inner in (folder, folder / "saved_model"):
         if (inner / SAVED_MODEL).is_file():
             return Place("saved_model", str(inner))
-    for suffix in (*_KERAS, ".ckpt"):
+    for suffix in (*_KERAS, ".keras", ".ckpt"):
         files = sorted(folder.glob(f"*{suffix}"))
         if len(files) == 1:
             return _file_at(files[0])

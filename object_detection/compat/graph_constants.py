@@ -5,6 +5,7 @@ variable's `Identity` (`<name>/read`) behind it. The file is walked in place (pr
 format), so that one weight at a time is in memory, not the graph.
 """
 
+import math
 import mmap
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from object_detection.compat.tf1_names import LEAVES
 _LENGTH_DELIMITED = 2
 _FIXED_SIZES = {1: 8, 5: 4}
 _READ = "/read"
+_MOST_NUMBERS = 1 << 27  # of a weight; the largest of a network here has 50 million
 # Fields of the messages that are walked: GraphDef.node, SavedModel.meta_graphs,
 # MetaGraphDef.graph_def, NodeDef.name, NodeDef.op.
 _GRAPH_NODE, _SAVED_META_GRAPH, _META_GRAPH_DEF, _NODE_NAME, _NODE_OP = 1, 2, 2, 1, 2
@@ -52,7 +54,11 @@ class GraphConstants:
     def read(self, name):
         """The value of a weight, an array."""
         with _mapped(self._path) as buffer:
-            return tf.make_ndarray(_tensor_of(buffer, self._spans[name]))
+            tensor = _tensor_of(buffer, self._spans[name])
+        # One value may stand for all: a size that is damaged would be filled with it.
+        if math.prod(self.shapes[name]) > max(_MOST_NUMBERS, len(tensor.tensor_content)):
+            raise ValueError(f"its size is said to be {self.shapes[name]}")
+        return tf.make_ndarray(tensor)
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 """The pipeline.config that lies with stored weights, in their folder or their archive."""
 
 import logging
-import tarfile
-import zlib
 from pathlib import Path
 
-from object_detection.compat import checkpoint_paths
+from object_detection.compat import archives, checkpoint_paths
 from object_detection.compat.checkpoint_paths import CheckpointError
 
 NAME = "pipeline.config"
@@ -55,14 +53,10 @@ def find(path) -> tuple[str, bytes] | None:
 
 
 def _in_archive(path):
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            found = {}
-            for member in archive:
-                name = Path(member.name).name
-                if member.isfile() and name in (NAME, RESOLVED) and name not in found:
-                    with archive.extractfile(member) as file:
-                        found[name] = f"{path} ({member.name})", file.read(_LARGEST)
-            return found.get(RESOLVED, found.get(NAME))
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise CheckpointError(f"{path} cannot be unpacked: {error}. Download it again") from error
+    with archives.opened(path) as archive:
+        names = {Path(name).name: name for name in reversed(archive.names)}
+        name = names.get(RESOLVED, names.get(NAME))
+        if name is None:
+            return None
+        with archive.open(name) as file:
+            return f"{path} ({name})", file.read(_LARGEST)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.compat import stored_config
+from object_detection.compat.checkpoint_files import load_saved_model
 from object_detection.config import pipeline_file
 from object_detection.prediction import built_model
 from object_detection.utils import label_map_util
@@ -103,7 +104,7 @@ def load(model, *, label_map=None, pipeline_config=None, min_image_size=None):
         return LoadedModel(built.module.__call__, spec, categories, built.module, resizes=True)
     if min_image_size is not None:
         _check_resizer(folder)
-    loaded = tf.saved_model.load(str(folder))
+    loaded = load_saved_model(folder)
     function, spec = _serving_function(loaded, folder)
     return LoadedModel(function, spec, categories_of(label_map, folder), loaded)
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow.core.example import example_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
+from object_detection.compat.checkpoint_files import load_saved_model
 from object_detection.serving.limits import Refusal
 from object_detection.utils import label_map_util
 
@@ -56,7 +57,7 @@ class ServedModel:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self._model = tf.saved_model.load(str(folder))
+        self._model = load_saved_model(folder)
         self.signatures, faults = {}, []
         for name, function in self._model.signatures.items():
             try:

@@ -36,7 +36,7 @@ from object_detection.training.failures import BlankCheckpoint, CheckpointError
 from object_detection.training.optimizer import Optimizer
 
 # What TensorFlow's reader raises on damaged files, depending on where the damage is.
-UNREADABLE = (tf.errors.OpError, IndexError, RuntimeError)
+UNREADABLE = (tf.errors.OpError, IndexError, RuntimeError, ValueError, TypeError, MemoryError)
 
 
 class RunState(NamedTuple):
@@ -185,7 +185,7 @@ def is_ours(prefix: str | os.PathLike) -> bool:
     """Whether a checkpoint was written by `write`, and is not TFOD's or unreadable."""
     try:
         stored = tf.train.load_checkpoint(str(prefix)).get_variable_to_shape_map()
-    except (*UNREADABLE, ValueError):
+    except UNREADABLE:
         return False
     return stored_run.writer_of(stored) == stored_run.OURS
 
