@@ -1,6 +1,6 @@
 """`AnchorGenerator` messages -> `ops.anchors` generators."""
 
-from object_detection.builders.pick import pick
+from object_detection.builders.pick import check_message, pick
 from object_detection.ops.anchors import GridAnchors, MultiscaleAnchors
 
 
@@ -36,6 +36,7 @@ def build(config):
     Raises:
         ValueError: none is set, one that is not supported, or one without a single anchor.
     """
+    check_message(config, "AnchorGenerator", "anchor_generator_config")
     generator = pick(config, "anchor_generator_oneof", ANCHOR_GENERATORS)
     if not all(generator.per_location):
         name = config.WhichOneof("anchor_generator_oneof")

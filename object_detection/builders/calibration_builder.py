@@ -5,7 +5,7 @@ TFOD has no builder for its two sigmoid messages, so their meaning is not settle
 
 import functools
 
-from object_detection.builders.pick import pick
+from object_detection.builders.pick import check_message, pick
 from object_detection.config.errors import ConfigError
 from object_detection.ops import calibration
 
@@ -55,4 +55,5 @@ def build(config):
     Raises:
         ConfigError: a calibrator that is not supported, or has no sense.
     """
+    check_message(config, "CalibrationConfig", "calibration_config")
     return pick(config, "calibrator", CALIBRATORS)

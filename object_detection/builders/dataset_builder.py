@@ -11,6 +11,7 @@ from object_detection.builders import (
     image_resizer_builder,
     preprocessor_builder,
 )
+from object_detection.builders.pick import check_message
 from object_detection.data import batching, pipeline, reading, record_files
 from object_detection.data.decoder import DecoderOptions
 from object_detection.data.report import InputError, InputReport
@@ -79,6 +80,7 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         LabelMapError: a label map that cannot be read.
         ConfigError: what the reader or the augmentations ask for is not supported.
     """
+    check_message(input_reader_config, "InputReader", "input_reader_config")
     run = Run(**run)
     name = input_reader_config.name or ("train input" if run.training else "eval input")
     _refuse_unsupported(input_reader_config)

@@ -1,5 +1,6 @@
 """Builds the evaluation that an `eval_config` asks for."""
 
+from object_detection.builders.pick import check_message
 from object_detection.config import data_checks
 from object_detection.metrics import coco_engine
 from object_detection.metrics.coco_evaluation import CocoEvaluation
@@ -48,6 +49,7 @@ def build(eval_config, categories, frequencies=None):
     Raises:
         ValueError: a metrics_set or an option that this package does not have, by name.
     """
+    check_message(eval_config, "EvalConfig", "eval_config")
     names = metric_names(eval_config)
     faults = [fault for name in names if (fault := _refusal(name))]
     if eval_config.parameterized_metric:

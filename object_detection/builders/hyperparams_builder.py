@@ -10,7 +10,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from object_detection.builders.pick import pick
+from object_detection.builders.pick import check_message, pick
 from object_detection.modeling.conv_block import Hyperparams, Norm
 
 _ACTIVATIONS = {"NONE": None, "RELU": "relu", "RELU_6": "relu6", "SWISH": "swish"}
@@ -89,6 +89,7 @@ def build(config, *, is_training, slim=False):
         is_training: with False, batch norm uses its moving statistics whatever `train` says.
         slim: whether the model is one of TFOD's TF1 models.
     """
+    check_message(config, "Hyperparams", "hyperparams_config")
     penalty = None
     if config.HasField("regularizer") and config.regularizer.WhichOneof("regularizer_oneof"):
         penalty = _penalty(config.regularizer)

@@ -1,6 +1,6 @@
 """Builds the image resizer that a model's config names."""
 
-from object_detection.builders.pick import pick
+from object_detection.builders.pick import check_message, pick
 from object_detection.ops import image
 from object_detection.protos import image_resizer_pb2
 
@@ -11,6 +11,7 @@ def build(config):
     Raises:
         ValueError: where no resizer is set, or its fields contradict one another.
     """
+    check_message(config, "ImageResizer", "image_resizer_config")
     return pick(config, "image_resizer_oneof", IMAGE_RESIZERS)
 
 

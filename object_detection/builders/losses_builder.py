@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from object_detection.builders.pick import pick
+from object_detection.builders.pick import check_message, pick
 from object_detection.ops import losses
 
 
@@ -51,6 +51,7 @@ def build_faster_rcnn_classification_loss(config):
     Raises:
         ValueError: a loss that Faster R-CNN does not take.
     """
+    check_message(config, "ClassificationLoss", "loss_config")
     if config.WhichOneof("classification_loss") is None:
         return losses.softmax_cross_entropy
     return pick(config, "classification_loss", CLASSIFICATION_LOSSES)
@@ -65,6 +66,7 @@ def build_hard_example_miner(config, *, localization_weight, classification_weig
         localization_weight, classification_weight: of the losses, for the rank of a region where
             `loss_type` is BOTH.
     """
+    check_message(config, "HardExampleMiner", "config")
     return losses.HardExampleMiner(
         num_hard_examples=config.num_hard_examples,
         iou_threshold=config.iou_threshold,

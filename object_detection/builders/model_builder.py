@@ -7,6 +7,7 @@ from object_detection.builders import (
     losses_builder,
     post_processing_builder,
 )
+from object_detection.builders.pick import check_message
 from object_detection.compat.detection_model import DetectionModel
 from object_detection.modeling.backbones import BACKBONES, ExtractorSpec
 from object_detection.modeling.box_head import BoxHead
@@ -34,6 +35,7 @@ def build(model_config, is_training, add_summaries=True, precision=FLOAT32):
         add_summaries: accepted for TFOD's callers; summaries are the training loop's.
         precision: as for `build_network`.
     """
+    check_message(model_config, "DetectionModel", "model_config")
     del add_summaries
     network = build_network(model_config, is_training, precision)
     resizer = image_resizer_builder.build(model_config.faster_rcnn.image_resizer)
@@ -54,6 +56,7 @@ def build_network(model_config, is_training, precision=FLOAT32, rewrites=FAST):
         ValueError: a meta-architecture, extractor, combination or precision that is not supported;
             the message says what is.
     """
+    check_message(model_config, "DetectionModel", "model_config")
     check(precision)
     kind = model_config.WhichOneof("model")
     if kind != "faster_rcnn":
@@ -129,6 +132,7 @@ def build_extractor(config, is_training):
     Raises:
         ValueError: unknown type or a stride the type does not have.
     """
+    check_message(config, "FasterRcnnFeatureExtractor", "feature_extractor_config")
     row = BACKBONES.get(config.type)
     if row is None:
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.builders.pick import pick
+from object_detection.builders.pick import check_message, pick
 from object_detection.ops import schedules
 
 
@@ -60,6 +60,7 @@ def build(optimizer_config) -> OptimizerPlan:
     Raises:
         ValueError: the optimizer or its learning rate is unset or contradicts itself.
     """
+    check_message(optimizer_config, "Optimizer", "optimizer_config")
     rule, learning_rate = pick(optimizer_config, "optimizer", OPTIMIZERS)
     return OptimizerPlan(
         rule=rule,
@@ -72,6 +73,7 @@ def build(optimizer_config) -> OptimizerPlan:
 
 def build_learning_rate(learning_rate_config) -> schedules.Schedule:
     """Reads a `protos.LearningRate`."""
+    check_message(learning_rate_config, "LearningRate", "learning_rate_config")
     return pick(learning_rate_config, "learning_rate", LEARNING_RATES)
 
 

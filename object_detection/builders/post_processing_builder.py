@@ -1,6 +1,7 @@
 """`PostProcessing` messages -> `roi_stage.DetectionSettings`."""
 
 from object_detection.builders import calibration_builder
+from object_detection.builders.pick import check_message
 from object_detection.modeling.roi_stage import DetectionSettings
 
 
@@ -14,6 +15,7 @@ def build(config):
         ValueError: max_detections_per_class above max_total_detections, or a calibration that is
             not supported.
     """
+    check_message(config, "PostProcessing", "post_processing_config")
     nms = config.batch_non_max_suppression
     if nms.max_detections_per_class > nms.max_total_detections:
         raise ValueError(

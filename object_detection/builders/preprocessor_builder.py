@@ -2,7 +2,7 @@
 
 from google.protobuf import text_format
 
-from object_detection.builders.pick import pick
+from object_detection.builders.pick import check_message, pick
 from object_detection.config.errors import ConfigError
 from object_detection.data import (
     augment_auto,
@@ -27,6 +27,7 @@ def build(step):
     Raises:
         ConfigError: where the step is not supported, or none is set.
     """
+    check_message(step, "PreprocessingStep", "preprocessor_step_config")
     return pick(step, "preprocessing_step", AUGMENTATIONS)
 
 

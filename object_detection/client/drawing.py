@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from object_detection.client import images
+from object_detection.client.detections import Detection
+
 COLORS = (
     (41, 182, 246),
     (255, 112, 67),
@@ -19,15 +22,18 @@ def draw(image, detections):
     """A copy of an image with masks, boxes, names and scores.
 
     Args:
-        image: uint8 [h, w, 3], or a Pillow image.
+        image: path, bytes of an image file, a Pillow image, or uint8 [h, w, 3].
         detections: of `Detection`s.
 
     Returns:
         uint8 [h, w, 3].
+
+    Raises:
+        TypeError, ValueError: no image, or no detections.
     """
+    pixels, detections = images.pixels(image), _checked(detections)
     from PIL import Image, ImageDraw, ImageFont
 
-    pixels = np.array(image.convert("RGB") if hasattr(image, "convert") else image)
     height, width = pixels.shape[:2]
     # Large ones first, so that none is buried.
     ordered = sorted(detections, key=lambda found: -_area(found.box))
@@ -53,6 +59,20 @@ def draw(image, detections):
 def color_of(class_id):
     """The colour of a class, the same in every picture."""
     return COLORS[class_id % len(COLORS)]
+
+
+def _checked(detections):
+    """The detections as a list."""
+    single = isinstance(detections, Detection) or not hasattr(detections, "__iter__")
+    rows = [detections] if single else list(detections)
+    wrong = [row for row in rows if not isinstance(row, Detection)]
+    if single or wrong:
+        what = type((wrong or rows)[0]).__name__
+        raise TypeError(
+            "detections must be a list of Detection, as Client.score or one row of Client.detect "
+            f"gives it, got {'a single' if single else 'one of'} {what}"
+        )
+    return rows
 
 
 def _area(box):

@@ -2,9 +2,19 @@
 
 import numpy as np
 
-from object_detection.client import wire
 from object_detection.client.detections import from_outputs
-from object_detection.client.rest import ServerError, encoded
+from object_detection.client.images import encoded, several
+from object_detection.client.rest import ServerError
+
+_NEEDS = (
+    "GrpcClient needs grpcio and protobuf, and {} is not installed: pip install grpcio protobuf"
+)
+try:
+    from object_detection.client import wire
+except ModuleNotFoundError as error:
+    if not (error.name or "").startswith("google"):
+        raise
+    raise ModuleNotFoundError(_NEEDS.format("protobuf"), name=error.name) from None
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -22,7 +32,10 @@ class GrpcClient:
     """
 
     def __init__(self, address, model="model", *, timeout=60, input_name="input_tensor"):
-        import grpc
+        try:
+            import grpc
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(_NEEDS.format("grpcio"), name=error.name) from None
 
         self._grpc = grpc
         options = [
@@ -38,7 +51,8 @@ class GrpcClient:
         """The model's outputs {name: array}.
 
         Args:
-            inputs: uint8 [B, h, w, 3], or a list of encoded images for models that take these.
+            inputs: uint8 [B, h, w, 3], or a list of images as `Client.score` takes them, for
+                models that take encoded ones.
             outputs: names of those wanted; none for all.
             version: of the model; None takes the newest.
             signature_name: of the model; "" takes the default one.
@@ -52,7 +66,7 @@ class GrpcClient:
         if version is not None:
             request.model_spec.version.value = version
         if not isinstance(inputs, np.ndarray):
-            inputs = np.array([encoded(image) for image in inputs], object)
+            inputs = np.array([encoded(image) for image in several(inputs)], object)
         wire.put_array(request.inputs[self._input], inputs)
         request.output_filter.extend(outputs)
         answer = self._call(self._predict, request)

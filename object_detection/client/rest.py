@@ -5,11 +5,11 @@ import http.client
 import json
 import time
 import urllib.parse
-from pathlib import Path
 
 import numpy as np
 
 from object_detection.client.detections import Detection, from_outputs
+from object_detection.client.images import encoded, several
 
 _LONGEST_PAUSE = 5.0  # seconds between two tries
 
@@ -51,7 +51,7 @@ class Client:
         """Detections of one image by azoda's protocol.
 
         Args:
-            image: path, encoded bytes (JPEG, PNG, ...), or uint8 [h, w, 3].
+            image: path, encoded bytes (JPEG, PNG, ...), a Pillow image, or uint8 [h, w, 3].
             prob: what scores more is answered.
             masks: the form they travel in: "rle" (of the whole image), "png" or "box"
                 (probabilities inside the box), or "none". azoda's own servers send "box" always.
@@ -86,7 +86,8 @@ class Client:
             masks: as in `score`. TensorFlow Serving itself sends "box" always.
             names: {class id: name}. This project's server tells them by itself.
         """
-        instances = [{"b64": base64.b64encode(encoded(image)).decode()} for image in images]
+        files = [encoded(image) for image in several(images)]
+        instances = [{"b64": base64.b64encode(file).decode()} for file in files]
         rows = self.predict({"instances": instances}, masks=masks)["predictions"]
         if names is None:
             names = self.names()
@@ -160,21 +161,6 @@ class Client:
                 raise refusal
             time.sleep(wait)
             pause *= 2
-
-
-def encoded(image):
-    """The bytes of an image file: of a path, of bytes themselves, or PNG of uint8 [h, w, 3]."""
-    if isinstance(image, (bytes, bytearray, memoryview)):
-        return bytes(image)
-    if isinstance(image, np.ndarray):
-        import io
-
-        from PIL import Image
-
-        file = io.BytesIO()
-        Image.fromarray(image).save(file, "PNG", compress_level=1)
-        return file.getvalue()
-    return Path(image).read_bytes()
 
 
 def _plain(value):

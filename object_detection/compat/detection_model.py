@@ -97,23 +97,21 @@ class DetectionModel(trackable_names.Node):
             shapes = tf.stack([shape[:2] for _, shape in resized])
         return self.network.preprocess(pixels), tf.pad(shapes, [[0, 0], [0, 1]], constant_values=3)
 
-    def provide_groundtruth(self, groundtruth_boxes_list, groundtruth_classes_list, **lists):
+    def provide_groundtruth(
+        self, groundtruth_boxes_list, groundtruth_classes_list, *further, **lists
+    ):
         """Keeps the ground truth for the next `predict` and `loss`.
 
         Args:
             groundtruth_boxes_list: per image [G, 4] normalized boxes.
             groundtruth_classes_list: per image [G, C] one-hot, without background.
-            lists: TFOD's further arguments by name. Of these `groundtruth_masks_list` (per image
-                [G, h, w] of 0 and 1: of the padded image, or of the true one in any size) and
-                `groundtruth_weights_list` (per image [G]) are learnt from; the rest is only kept,
-                see `compat.groundtruth_lists`.
+            further, lists: TFOD's further arguments, in its order or by name. Of these
+                `groundtruth_masks_list` (per image [G, h, w] of 0 and 1: of the padded image, or of
+                the true one in any size) and `groundtruth_weights_list` (per image [G]) are learnt
+                from; the rest is only kept, see `compat.groundtruth_lists`.
         """
-        self._truth = GroundTruthLists(
-            {
-                "groundtruth_boxes_list": groundtruth_boxes_list,
-                "groundtruth_classes_list": groundtruth_classes_list,
-                **lists,
-            }
+        self._truth = GroundTruthLists.from_call(
+            (groundtruth_boxes_list, groundtruth_classes_list, *further), lists
         )
 
     def groundtruth_lists(self, field):

@@ -5,12 +5,21 @@ from absl import logging
 
 from object_detection.structures import GroundTruth
 
-# Argument of provide_groundtruth -> the name under which groundtruth_lists gives it back.
+# Argument of provide_groundtruth -> the name under which groundtruth_lists gives it back; in the
+# order in which TFOD takes them by position.
 FIELDS = {
     "groundtruth_boxes_list": "boxes",
     "groundtruth_classes_list": "classes",
     "groundtruth_masks_list": "masks",
     "groundtruth_mask_weights_list": "mask_weights",
+    "groundtruth_keypoints_list": "keypoints",
+    "groundtruth_keypoint_visibilities_list": "keypoint_visibilities",
+    "groundtruth_dp_num_points_list": "densepose_num_points",
+    "groundtruth_dp_part_ids_list": "densepose_part_ids",
+    "groundtruth_dp_surface_coords_list": "densepose_surface_coords",
+    "groundtruth_track_ids_list": "track_ids",
+    "groundtruth_temporal_offsets_list": "temporal_offsets",
+    "groundtruth_track_match_flags_list": "track_match_flags",
     "groundtruth_weights_list": "weights",
     "groundtruth_confidences_list": "confidences",
     "groundtruth_is_crowd_list": "is_crowd",
@@ -20,17 +29,9 @@ FIELDS = {
     "groundtruth_labeled_classes": "groundtruth_labeled_classes",
     "groundtruth_verified_neg_classes": "groundtruth_verified_neg_classes",
     "groundtruth_not_exhaustive_classes": "groundtruth_not_exhaustive_classes",
-    "groundtruth_image_classes": "groundtruth_image_classes",
-    "groundtruth_keypoints_list": "keypoints",
-    "groundtruth_keypoint_visibilities_list": "keypoint_visibilities",
     "groundtruth_keypoint_depths_list": "keypoint_depths",
     "groundtruth_keypoint_depth_weights_list": "keypoint_depth_weights",
-    "groundtruth_dp_num_points_list": "densepose_num_points",
-    "groundtruth_dp_part_ids_list": "densepose_part_ids",
-    "groundtruth_dp_surface_coords_list": "densepose_surface_coords",
-    "groundtruth_track_ids_list": "track_ids",
-    "groundtruth_temporal_offsets_list": "temporal_offsets",
-    "groundtruth_track_match_flags_list": "track_match_flags",
+    "groundtruth_image_classes": "groundtruth_image_classes",
     "training_step": "training_step",
 }
 # What Faster and Mask R-CNN learn from. The rest is kept for groundtruth_lists and nothing else,
@@ -85,6 +86,28 @@ class GroundTruthLists:
                 1,
                 ", ".join(ignored),
             )
+
+    @classmethod
+    def from_call(cls, positional, named) -> "GroundTruthLists":
+        """The lists of a call with TFOD's arguments.
+
+        Args:
+            positional: values in the order of `FIELDS`.
+            named: {argument: value}.
+
+        Raises:
+            TypeError: too many values, an argument given twice, or one that TFOD has not got.
+            ValueError: lists of different lengths.
+        """
+        if len(positional) > len(FIELDS):
+            raise TypeError(
+                f"provide_groundtruth takes {len(FIELDS)} arguments, got {len(positional)}"
+            )
+        by_place = dict(zip(FIELDS, positional, strict=False))
+        twice = sorted(by_place.keys() & named.keys())
+        if twice:
+            raise TypeError(f"provide_groundtruth: {', '.join(twice)} is given twice")
+        return cls({**by_place, **named})
 
     def __contains__(self, field):
         return _ALIASES.get(field, field) in self._lists

@@ -227,9 +227,11 @@ class Predictor:
 
         Returns:
             uint8 [H, W, 3].
+
+        Raises:
+            TypeError, ValueError: no image, no `Prediction`, or one of an image of another size.
         """
-        image = pixels.read(image)
-        prediction = self._predict_read(image) if prediction is None else prediction
+        image, prediction = self._with_prediction(image, prediction)
         return results.draw(image, prediction, self.category_index)
 
     def draw_heat_maps(self, image, prediction=None, masks_per_dim=2):
@@ -243,11 +245,28 @@ class Predictor:
             uint8 [h, w, 3] of the image's size.
 
         Raises:
-            ValueError: the model gives no masks.
+            TypeError, ValueError: as `draw`; the model gives no masks.
         """
-        image = pixels.read(image)
-        prediction = self._predict_read(image) if prediction is None else prediction
+        image, prediction = self._with_prediction(image, prediction)
         return heat_maps.montage(image, prediction, masks_per_dim)
+
+    def _with_prediction(self, image, prediction):
+        """The image's pixels, and what was found in it."""
+        image = pixels.read(image)
+        if prediction is None:
+            return image, self._predict_read(image)
+        if not isinstance(prediction, Prediction):
+            raise TypeError(
+                f"prediction is a {type(prediction).__name__}; give a Prediction, which predict "
+                "returns (of several images one at a time)"
+            )
+        size = prediction.height, prediction.width
+        if size != image.shape[:2]:
+            raise ValueError(
+                f"the prediction is of an image of {size[0]} x {size[1]} pixels, this one has "
+                f"{image.shape[0]} x {image.shape[1]}"
+            )
+        return image, prediction
 
     unmold_mask = staticmethod(unmold_mask)
 

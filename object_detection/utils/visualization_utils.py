@@ -5,6 +5,7 @@ The functions that TFOD's users call keep their names and their (many) arguments
 Boxes are (ymin, xmin, ymax, xmax). A colour is a name or '#rrggbb' as PIL reads it.
 """
 
+import contextlib
 import functools
 import io
 
@@ -126,7 +127,7 @@ def visualize_boxes_and_labels_on_image_array(
     """Draws detections over `image`, in place, and returns it.
 
     Args:
-        image: uint8 [h, w, 3].
+        image: [h, w, 3] of uint8, or of another type as `_in_place` takes it.
         boxes: [n, 4], normalized or pixels.
         classes: [n] ids of `category_index`.
         scores: [n] in 0..1, or None for ground truth, which is drawn without labels in
@@ -159,27 +160,27 @@ def visualize_boxes_and_labels_on_image_array(
             colors.append(color_of(7 * int(track_ids[k])))
         else:
             colors.append(_AGNOSTIC_COLOR if agnostic_mode else color_of(classes[k]))
-    height, width = image.shape[:2]
-    scale = [height, width, height, width] if use_normalized_coordinates else 1
-    drawn = draw_objects(
-        image,
-        boxes[shown] * scale,
-        labels,
-        colors,
-        None if instance_masks is None else [np.asarray(instance_masks[k]) > 0 for k in shown],
-        line_thickness=0 if skip_boxes else line_thickness,
-        mask_alpha=mask_alpha,
-    )
-    np.copyto(image, drawn)
-    for k, color in zip(shown, colors, strict=True):
-        if instance_boundaries is not None:
-            draw_mask_on_image_array(image, instance_boundaries[k], color="red", alpha=1.0)
-        if keypoints is not None:
-            draw_keypoints_on_image_array(
-                image, keypoints[k], None if keypoint_scores is None else keypoint_scores[k],
-                min_score_thresh, color, max(1, line_thickness / 2), use_normalized_coordinates,
-                keypoint_edges, color, max(1, line_thickness // 2),
-            )  # fmt: skip
+    with _in_place(image) as canvas:
+        height, width = canvas.shape[:2]
+        scale = [height, width, height, width] if use_normalized_coordinates else 1
+        canvas[:] = draw_objects(
+            canvas,
+            boxes[shown] * scale,
+            labels,
+            colors,
+            None if instance_masks is None else [np.asarray(instance_masks[k]) > 0 for k in shown],
+            line_thickness=0 if skip_boxes else line_thickness,
+            mask_alpha=mask_alpha,
+        )
+        for k, color in zip(shown, colors, strict=True):
+            if instance_boundaries is not None:
+                draw_mask_on_image_array(canvas, instance_boundaries[k], color="red", alpha=1.0)
+            if keypoints is not None:
+                draw_keypoints_on_image_array(
+                    canvas, keypoints[k], None if keypoint_scores is None else keypoint_scores[k],
+                    min_score_thresh, color, max(1, line_thickness / 2), use_normalized_coordinates,
+                    keypoint_edges, color, max(1, line_thickness // 2),
+                )  # fmt: skip
     return image
 
 
@@ -202,13 +203,14 @@ def draw_bounding_box_on_image_array(
     image, ymin, xmin, ymax, xmax, color="red", thickness=4, display_str_list=(),
     use_normalized_coordinates=True,
 ):  # fmt: skip
-    """Draws one box and its lines of text on a uint8 [h, w, 3] array, in place."""
-    picture = Image.fromarray(np.uint8(image)).convert("RGB")
-    draw_bounding_box_on_image(
-        picture, ymin, xmin, ymax, xmax, color, thickness, display_str_list,
-        use_normalized_coordinates,
-    )  # fmt: skip
-    np.copyto(image, np.array(picture))
+    """Draws one box and its lines of text on an array [h, w, 3], in place (see `_in_place`)."""
+    with _in_place(image) as canvas:
+        picture = Image.fromarray(canvas)
+        draw_bounding_box_on_image(
+            picture, ymin, xmin, ymax, xmax, color, thickness, display_str_list,
+            use_normalized_coordinates,
+        )  # fmt: skip
+        canvas[:] = picture
 
 
 def draw_bounding_boxes_on_image(image, boxes, color="red", thickness=4, display_str_list_list=()):
@@ -224,10 +226,11 @@ def draw_bounding_boxes_on_image(image, boxes, color="red", thickness=4, display
 def draw_bounding_boxes_on_image_array(
     image, boxes, color="red", thickness=4, display_str_list_list=()
 ):
-    """Draws normalized boxes [n, 4] on a uint8 [h, w, 3] array, in place."""
-    picture = Image.fromarray(image)
-    draw_bounding_boxes_on_image(picture, boxes, color, thickness, display_str_list_list)
-    np.copyto(image, np.array(picture))
+    """Draws normalized boxes [n, 4] on an array [h, w, 3], in place (see `_in_place`)."""
+    with _in_place(image) as canvas:
+        picture = Image.fromarray(canvas)
+        draw_bounding_boxes_on_image(picture, boxes, color, thickness, display_str_list_list)
+        canvas[:] = picture
 
 
 def draw_mask_on_image_array(image, mask, color="red", alpha=0.4):
@@ -248,7 +251,10 @@ def draw_keypoints_on_image_array(
     use_normalized_coordinates=True, keypoint_edges=None, keypoint_edge_color="green",
     keypoint_edge_width=2,
 ):  # fmt: skip
-    """Draws keypoints [k, 2] (y, x), and lines between pairs of them, on an array, in place."""
+    """Draws keypoints [k, 2] (y, x), and lines between pairs of them, on an array, in place.
+
+    The array is as `_in_place` takes it.
+    """
     height, width = image.shape[:2]
     points = np.asarray(keypoints, np.float64) * (
         [height, width] if use_normalized_coordinates else [1, 1]
@@ -256,15 +262,16 @@ def draw_keypoints_on_image_array(
     visible = np.isfinite(points).all(axis=1)
     if keypoint_scores is not None:
         visible &= np.asarray(keypoint_scores) > min_score_thresh
-    picture = Image.fromarray(image)
-    pen = ImageDraw.Draw(picture)
-    for start, end in keypoint_edges or ():
-        if max(start, end) < len(points) and visible[start] and visible[end]:
-            line = [tuple(points[start][::-1]), tuple(points[end][::-1])]
-            pen.line(line, fill=keypoint_edge_color, width=keypoint_edge_width)
-    for y, x in points[visible]:
-        pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color, outline=color)
-    np.copyto(image, np.array(picture))
+    with _in_place(image) as canvas:
+        picture = Image.fromarray(canvas)
+        pen = ImageDraw.Draw(picture)
+        for start, end in keypoint_edges or ():
+            if max(start, end) < len(points) and visible[start] and visible[end]:
+                line = [tuple(points[start][::-1]), tuple(points[end][::-1])]
+                pen.line(line, fill=keypoint_edge_color, width=keypoint_edge_width)
+        for y, x in points[visible]:
+            pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color, outline=color)
+        canvas[:] = picture
 
 
 def encode_image_array_as_png_str(image):
@@ -283,6 +290,51 @@ def save_image_array_as_png(image, output_path):
 def color_of(number):
     """The colour of a class, or of any other number."""
     return STANDARD_COLORS[int(number) % len(STANDARD_COLORS)]
+
+
+@contextlib.contextmanager
+def _in_place(image):
+    """Gives uint8 [h, w, 3] to draw on, and puts what was drawn back into the caller's array.
+
+    TFOD draws on what `np.uint8` makes of the image, whatever its type. Numbers below 0 and above
+    255, which that would turn over, are cut here, and floats that run from 0 to 1, which it would
+    make black, stay on their own scale.
+
+    Args:
+        image: array [h, w, 3] of uint8, or of a wider integer or float type in 0..255, or of
+            floats in 0..1 some of which are no whole numbers.
+
+    Raises:
+        TypeError: no array, or one of another type.
+        ValueError: an array of another shape, or one that cannot be written to.
+    """
+    if not isinstance(image, np.ndarray):
+        raise TypeError(
+            f"image is a {type(image).__name__}; give a numpy array [h, w, 3] to be drawn on, for "
+            "a Pillow image np.array(image)"
+        )
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image must be [h, w, 3], got {list(image.shape)}")
+    if not image.flags.writeable:
+        raise ValueError("image cannot be written to; give a copy of it: np.array(image)")
+    if image.dtype == np.uint8:
+        yield image
+        return
+    if not np.can_cast(np.uint8, image.dtype, "same_kind") or image.dtype == np.int8:
+        raise TypeError(f"image is of {image.dtype}; give uint8, or another number type in 0..255")
+    factor = 1.0
+    if image.dtype.kind == "f":
+        finite = np.nan_to_num(image)
+        if finite.min() >= 0 and finite.max() <= 1 and (finite % 1 > 0).any():
+            factor = 255.0
+        canvas = np.uint8(np.clip(finite * factor, 0, 255))
+    else:
+        canvas = np.uint8(np.clip(image, 0, 255))
+    before = canvas.copy()
+    yield canvas
+    # What was not drawn on keeps its own value, with all of its digits.
+    drawn = (canvas != before).any(axis=-1)
+    image[drawn] = canvas[drawn] if factor == 1.0 else canvas[drawn] / factor
 
 
 def _scale_of(image, boxes):

@@ -107,6 +107,67 @@ def test_the_function_of_tfod_draws_in_place_what_scores_enough():
 
 
 @pytest.mark.parametrize(
+    ("dtype", "factor"),
+    [
+        *[(kind, 1) for kind in ("int16", "uint16", "int32", "int64", "float32", "float64")],
+        ("float32", 1 / 255),  # from 0 to 1, as matplotlib has them
+        ("float64", 1 / 255),
+    ],
+)
+def test_images_of_other_number_types_are_drawn_on_in_place(dtype, factor):
+    """What TFOD draws on `np.uint8(image)`, put back into the array that was given."""
+    masks = np.zeros([1, 60, 80], np.uint8)
+    masks[0, 20:30, 10:30] = 1
+    options = {
+        "instance_masks": masks,
+        "instance_boundaries": masks,
+        "keypoints": [[[0.5, 0.5]]],
+        "use_normalized_coordinates": True,
+    }
+    found = (np.array([[0.2, 0.1, 0.9, 0.4]]), np.array([1]), np.array([0.9]), INDEX)
+    plain = grey()
+    plain[0, 0] = 7, 200, 0
+    image = (plain * factor).astype(dtype)
+    draw.visualize_boxes_and_labels_on_image_array(plain, *found, **options)
+    result = draw.visualize_boxes_and_labels_on_image_array(image, *found, **options)
+
+    assert result is image and image.dtype == dtype
+    np.testing.assert_allclose(image / factor, plain, atol=1)
+    assert len(differing(plain))
+    for function, arguments in (
+        (draw.draw_bounding_box_on_image_array, (0.2, 0.1, 0.9, 0.4)),
+        (draw.draw_bounding_boxes_on_image_array, ([[0.2, 0.1, 0.9, 0.4]],)),
+        (draw.draw_keypoints_on_image_array, ([[0.5, 0.5]],)),
+    ):
+        image = (grey() * factor).astype(dtype)
+        function(image, *arguments)
+        assert len(differing(np.uint8(np.rint(image / factor)))), function
+
+
+def test_numbers_outside_the_range_are_cut_and_untouched_ones_kept():
+    image = np.full([40, 60, 3], 300.5, np.float32)
+    image[:, 30:] = -7
+    draw.draw_bounding_box_on_image_array(image, 0.1, 0.1, 0.9, 0.4)
+    assert image[0, 0, 0] == 300.5 and image[0, 59, 0] == -7
+    assert image[4, 10].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        ([[1]], TypeError, "image is a list; give a numpy array"),
+        (np.zeros([4, 4], np.uint8), ValueError, r"image must be \[h, w, 3\], got \[4, 4\]"),
+        (np.zeros([4, 4, 4], np.uint8), ValueError, r"got \[4, 4, 4\]"),
+        (np.zeros([4, 4, 3], bool), TypeError, "image is of bool"),
+        (np.broadcast_to(np.uint8(3), [4, 4, 3]), ValueError, "cannot be written to"),
+    ],
+)
+def test_images_that_cannot_be_drawn_on(image, error, message):
+    with pytest.raises(error, match=message):
+        draw.visualize_boxes_and_labels_on_image_array(image, [], [], [], INDEX)
+
+
+@pytest.mark.parametrize(
     ("options", "labels", "color"),
     [
         ({}, ["cat: 90%", "N/A: 80%"], draw.color_of(1)),
