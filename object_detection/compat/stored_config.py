@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from object_detection.compat import archives, checkpoint_paths
-from object_detection.compat.checkpoint_paths import CheckpointError
 
 NAME = "pipeline.config"
 # Where a folder has a pipeline.config of the user's, the config as run lies beside it.
