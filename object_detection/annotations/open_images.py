@@ -85,8 +85,7 @@ def read(source, *, class_names=None, masks_only=False):
         findings += about
     if (
         found.get("masks")
-        and found["masks"].images
-        and not found["masks"].sizes
+        and not found["masks"].has_masks
         and not Path(source.mask_dir or "?").is_dir()
     ):
         raise AnnotationError(
@@ -286,7 +285,7 @@ class _Masks:
         text = self._table.masks[row]
         if not text:
             return None, None
-        if self._table.sizes:
+        if self._table.has_masks:
             height, width = self._table.sizes[2 * row : 2 * row + 2]
             return _runs(text, height, width)
         fault = files.name_fault(text)

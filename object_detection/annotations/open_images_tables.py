@@ -121,6 +121,7 @@ class Table(NamedTuple):
     confidences: array  # of image-level labels
     masks: Texts  # name of the mask's file, or the mask itself
     sizes: array  # two a row: height and width of a mask that stands in the table
+    has_masks: bool = False  # whether the masks are in the table, not in files that it names
 
 
 def read(path, images, labels, *, kind):
@@ -200,7 +201,7 @@ class _Places(NamedTuple):
 def _read(rows, places, images, labels, left_out):
     """The rows as a `Table`. A loop over millions: what it says twice, it says for speed."""
     codes = "Iiifbf"  # lines, images, labels, boxes, flags, confidences
-    table = Table(left_out.table, *map(array, codes), Texts(), array("i"))
+    table = Table(left_out.table, *map(array, codes), Texts(), array("i"), bool(places.size))
     may_lack_box = places.kind == "masks"
     for cells in _whole_rows(rows, left_out):
         try:
