@@ -114,6 +114,7 @@ def write():
     )
     (folder / SCRIPT).write_text(text, encoding="utf-8")
     notes += facts.labels.notes[facts.labels.shifted :]  # that ids are from 0 is no fault
+    notes += _about_length(facts, config.train_config)
     if written.train == written.val:
         notes.append(
             "No records to evaluate on were found: the config evaluates on those it trains on, "
@@ -150,6 +151,20 @@ def _of_annotations(name, folder, wishes):
         data, folder, masks=fitting.has_masks(facts, wishes), val_fraction=FLAGS.val_fraction
     )
     return facts, written
+
+
+def _about_length(facts, train_config):
+    """Yields a note where a training from random weights would be too short to learn much."""
+    from object_detection.training import short_runs
+
+    cures = (
+        "start from pretrained weights (--fine_tune_checkpoint, see docs/checkpoints.md)",
+        "train for more steps (--num_steps)",
+    )
+    steps, batch = train_config.num_steps, train_config.batch_size
+    warning = short_runs.warning_of(steps, batch, facts.num_images, cures)
+    if warning and not train_config.fine_tune_checkpoint:
+        yield f"{warning}."
 
 
 def _save(folder, config, facts, *, exists):

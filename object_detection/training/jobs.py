@@ -18,6 +18,9 @@ from object_detection.builders import (
 )
 from object_detection.compat import fine_tuning
 from object_detection.config import pipeline_file
+from object_detection.data import record_files
+from object_detection.data.found_files import find_files
+from object_detection.data.report import InputError
 from object_detection.modeling import recomputation
 from object_detection.training import (
     checkpoints,
@@ -28,6 +31,7 @@ from object_detection.training import (
     layer_groups,
     run_lock,
     run_state,
+    short_runs,
     train_loop,
     train_step,
     trained_weights,
@@ -134,6 +138,7 @@ def _train(config, options, strategy):
     step_settings = _step_settings(train_config, options)
     settings = _loop_settings(train_config, options)
     _announce(strategy, settings, int(state.step.numpy()), options.grad_accum_steps)
+    warn_of_short_run(config, settings.batch_size, int(state.step.numpy()))
     summaries = Summaries(Path(options.model_dir) / "train" if chief else None)
     summaries.code("pipeline.config", pipeline_file.as_text(config), int(state.step.numpy()))
     names = built(evaluators.categories_of, config.train_input_reader, network.num_classes)
@@ -236,6 +241,29 @@ def _best(options):
         return None
     patience = getattr(options, "early_stopping_patience", 0)
     return BestCheckpoint(Path(options.model_dir) / "best", options.best_metric, patience)
+
+
+def warn_of_short_run(config, images_a_step: int, step: int) -> None:
+    """Log a warning where a new training from random weights is too short to learn much.
+
+    Args:
+        config: a TrainEvalPipelineConfig.
+        images_a_step: images of one optimizer step.
+        step: that the training begins at.
+    """
+    train_config = config.train_config
+    if step or train_config.fine_tune_checkpoint:
+        return
+    field = "train_input_reader.tf_record_input_reader.input_path"
+    if not short_runs.warning_of(train_config.num_steps, images_a_step, 1):
+        return  # before any record is counted
+    patterns = config.train_input_reader.tf_record_input_reader.input_path
+    try:
+        paths = [path for each in patterns for path in find_files(each, field=field)]
+        count = sum(map(record_files.count_records, paths))
+    except (InputError, OSError, tf.errors.OpError):
+        return  # the input pipeline says what is wrong with them
+    logging.warning("%s.", short_runs.warning_of(train_config.num_steps, images_a_step, count))
 
 
 def _find_weights(config, keeper, network, state):

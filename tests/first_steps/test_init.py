@@ -79,6 +79,8 @@ def test_a_coco_json_becomes_a_project(run, tmp_path):
     assert 'name: "dog"' in (out / "label_map.pbtxt").read_text()
     assert config.model.faster_rcnn.num_classes == 2
     assert config.train_config.num_steps == 40
+    assert "show the network 80 images (5 images x 16 epochs)" in said
+    assert "--fine_tune_checkpoint" in said and "--num_steps" in said
     [reader] = config.eval_input_reader
     pattern = str(out / "records" / "coco_train_val.record-?????-of-?????")
     assert list(reader.tf_record_input_reader.input_path) == [pattern]
@@ -94,8 +96,9 @@ def test_a_folder_with_two_jsons_is_divided_already(run, tmp_path):
     text(tmp_path / "annotations" / "instances_train.json", content)
     text(tmp_path / "annotations" / "instances_val.json", content)
 
-    run(f"--data={tmp_path / 'annotations'}")
+    said, _ = run(f"--data={tmp_path / 'annotations'}")
 
+    assert "from random weights" not in said  # 1,000 steps of 2
     script = (tmp_path / "out" / "commands.sh").read_text()
     assert "--val_annotations_file=" in script and "--val_fraction" not in script
 

@@ -2,6 +2,7 @@
 
 import json
 
+import made_records
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -245,3 +246,32 @@ def test_frozen_weights_stay(tmp_path, asked):
     key = stored_run.name_of("model/norm.gamma")
     before, after = (tf.train.load_checkpoint(str(prefix)).get_tensor(key) for prefix in stored)
     assert (before != after).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "images_a_step", "step", "expected"),
+    [
+        ("num_steps: 150", 2, 0, "300 images (60 images x 5 epochs)"),
+        ("num_steps: 150", 14, 0, None),  # 2,100 images
+        ("num_steps: 150", 2, 10, None),  # a run that has begun
+        ("num_steps: 150 fine_tune_checkpoint: 'a/ckpt-1'", 2, 0, None),
+        ("num_steps: 0", 2, 0, None),  # without a limit
+    ],
+)
+def test_a_short_run_from_random_weights_is_warned_of(
+    monkeypatch, tmp_path, change, images_a_step, step, expected
+):
+    config = config_of()
+    text_format.Merge(f"train_config {{ {change} }}", config)
+    for name in ("a", "b"):
+        made_records.write(tmp_path / f"{name}.record", [b"x"] * 30)
+    config.train_input_reader.tf_record_input_reader.input_path[:] = [str(tmp_path / "*.record")]
+    logged = []
+    monkeypatch.setattr(jobs.logging, "warning", lambda text, *values: logged.append(text % values))
+
+    jobs.warn_of_short_run(config, images_a_step, step)
+
+    assert bool(logged) == bool(expected)
+    if expected:
+        assert expected in logged[0] and "needed about 4,000" in logged[0]
+        assert "fine_tune_checkpoint" in logged[0] and "--num_train_steps" in logged[0]
