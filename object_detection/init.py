@@ -8,7 +8,9 @@ Writes pipeline.config, label_map.pbtxt and commands.sh, and runs nothing.
 """
 
 import os
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
@@ -68,22 +70,67 @@ def main(arguments):
     runner.refuse_arguments(arguments)
     from object_detection.training import commands
 
-    commands.start_tensorflow()
-    print(write())
+    print(write(start=commands.start_tensorflow))
     return 0
 
 
-def write():
-    """Writes the files by the flags.
+def write(start: Callable[[], None] = lambda: None) -> str:
+    """Write the files by the flags.
+
+    Args:
+        start: starts TensorFlow; called after flags, paths and annotations were found in order.
 
     Returns:
         What was found and written, as text.
 
     Raises:
-        ValueError: data that cannot be read, a wish that cannot be, or a config that is there.
+        ValueError: data that cannot be read, a flag's value that cannot be used, or a config that
+            is there. Flags in the message are this command's.
     """
+    from object_detection.annotations.record import AnnotationError
+    from object_detection.first_steps import formats
+
+    name = None
+    try:
+        _check_flags()
+        runner.before_slow_start()
+        name = FLAGS.format or formats.detect(FLAGS.data)
+        return _write(name, start)
+    except AnnotationError as error:
+        raise AnnotationError(in_flags_of_init(str(error), name)) from None
+
+
+# Flags that converters and others name in their advice -> this command's.
+RENAMED = {
+    **dict.fromkeys(("data_dir", "annotations_file", "csv", "records", "train_csv"), "data"),
+    **dict.fromkeys(("train_annotations_file",), "data"),
+    **dict.fromkeys(("val_annotations_file", "val_csv"), "val_data"),
+    **dict.fromkeys(("train_image_dir",), "image_dir"),
+    "include_masks": "masks",
+}
+
+
+def in_flags_of_init(text: str, format_name: str | None) -> str:
+    """Return a message whose flags are this command's; of others the command they are of is named.
+
+    Args:
+        text: the message of a converter or another command.
+        format_name: of the data, None where it is not known.
+    """
+    converter = {"voc": "pascal", "pets": "pet"}.get(format_name, format_name)
+    of = f"of create_{converter}_tf_record" if converter else "of the format's converter"
+
+    def translated(found):
+        flag = RENAMED.get(found[1], found[1])
+        return f"--{flag}" if flag in FLAGS else f"--{flag} {of}"
+
+    return re.sub(r"(?<![\w-])--([a-z_]+)\b", translated, text)
+
+
+def _check_flags():
+    """Raise `ValueError` for what can be seen to be wrong before any data is read."""
     from object_detection.config import pipeline_file
-    from object_detection.first_steps import commands, fitting, formats
+    from object_detection.first_steps import fitting, formats
 
     folder = Path(FLAGS.output_dir).absolute()
     for name in (pipeline_file.NAME, LABEL_MAP, SCRIPT):
@@ -96,14 +143,21 @@ def write():
         raise ValueError(f"--val_fraction must lie between 0 and 1, got {FLAGS.val_fraction}")
     if FLAGS.format not in (None, *formats.FORMATS):
         raise ValueError(f"--format is {FLAGS.format!r}; there are {', '.join(formats.FORMATS)}")
+    fitting.extractor_of(FLAGS.extractor)
+
+
+def _write(name, start):
+    """Writes the files for data of a format; what was found and written, as text."""
+    from object_detection.first_steps import commands, fitting, formats
+
+    folder = Path(FLAGS.output_dir).absolute()
     given = {name: FLAGS[name].value for name in fitting.Wishes._fields}
     given["extractor"] = fitting.extractor_of(FLAGS.extractor)
     if given["fine_tune_checkpoint"]:  # which holds wherever the training is started
         given["fine_tune_checkpoint"] = os.path.abspath(given["fine_tune_checkpoint"])
     wishes = fitting.Wishes(**given)
-    name = FLAGS.format or formats.detect(FLAGS.data)
     facts, written = (_of_records if name == formats.RECORDS else _of_annotations)(
-        name, folder, wishes
+        name, folder, wishes, start
     )
     paths = fitting.Paths(str(folder / LABEL_MAP), written.train, written.val)
     config = fitting.config_for(facts, wishes, paths)
@@ -132,21 +186,27 @@ def _options():
     return data_set.Options(val=FLAGS.val_data, **given)
 
 
-def _of_records(name, folder, wishes):
+def _of_records(name, folder, wishes, start):
     """(`Facts`, `commands.Written`) of records."""
-    from object_detection.first_steps import commands, record_set
+    from object_detection.first_steps import commands, data_set
+
+    options = _options()._replace(val=None)  # which may be records
+    data_set.check_options(options, name, FLAGS.data)
+    start()
+    from object_detection.first_steps import record_set
 
     found = record_set.find(FLAGS.data, FLAGS.val_data)
     facts = record_set.facts_of(found, FLAGS.label_map_path)
     return facts, commands.Written(found.train, found.val, ())
 
 
-def _of_annotations(name, folder, wishes):
+def _of_annotations(name, folder, wishes, start):
     """(`Facts`, `commands.Written`) of annotations."""
     from object_detection.first_steps import commands, data_set, fitting
 
     data = data_set.read(FLAGS.data, options=_options(), format_name=name)
     facts = data_set.facts_of(data)
+    start()
     written = commands.conversion(
         data, folder, masks=fitting.has_masks(facts, wishes), val_fraction=FLAGS.val_fraction
     )

@@ -33,11 +33,14 @@ from object_detection.annotations.record import (
     IGNORE_CLASS,
     AnnotationError,
     AnnotationSet,
+    Finding,
     MaskFile,
 )
+from object_detection.annotations.report import SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.first_steps import formats
 
 LOOKED_AT = 300  # images whose objects give the figures
+NAMED = 3  # reasons, and examples of each, that an error names
 NAME = "data"  # first part of the names of the records
 _ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "ann", "anns", "jsons", "json")
 _EVALUATED = ("val", "valid", "validation", "test", "testing")
@@ -424,34 +427,44 @@ def facts_of(data):
     trained = [image for name in data.trained for image in data.sets[name].images]
     labels = label_ids.from_annotations(list(data.sets.values()))
     sample = random.Random(0).sample(range(len(trained)), min(LOOKED_AT, len(trained)))
+    findings = [finding for name in data.trained for finding in data.sets[name].findings]
     sizes, sides, with_mask, most, count = [], [], 0, 1, 0
     for place in sorted(sample):
         image = trained[place]
         if image.complete:
-            image, _ = image.complete(image)
+            image, notes = image.complete(image)
+            findings += notes
         size = image and _size_of(image)
         if not size:
+            key = trained[place].path or trained[place].key
+            findings.append(Finding(SKIPPED_IMAGE, "the image file cannot be read", str(key)))
             continue
         sizes.append(size)
-        ignored = (found.crowd or found.class_name == IGNORE_CLASS for found in image.objects)
-        usable = [found for found, out in zip(image.objects, ignored, strict=True) if not out]
+        usable = [
+            found for found in image.objects if not found.crowd and found.class_name != IGNORE_CLASS
+        ]
         most, count = max(most, len(usable)), count + len(usable)
         with_mask += sum(found.mask is not None for found in usable)
-        sides += filter(None, (_side_of(found, image, size) for found in usable))
-    if not sizes:
-        where = f": {trained[0].path or trained[0].key} and so on" if trained else ""
-        raise AnnotationError(f"none of the {len(sample)} images looked at can be read{where}")
-    if not sides:
-        raise AnnotationError(f"none of the {len(sample)} images looked at has a usable object")
+        sides += filter(None, (_side_of(found, image, size, findings) for found in usable))
+    if not sizes or not sides:
+        lacks = "has a usable object" if sizes else "can be read"
+        raise AnnotationError(
+            f"none of the {len(sample)} images looked at {lacks}{_reasons(findings)}"
+        )
     return Facts(
-        len(trained),
-        np.array(sizes),
-        np.array(sides),
-        most,
-        with_mask / max(count, 1),
-        labels,
-        any(found.has_ignore_regions for found in data.sets.values()),
+        len(trained), np.array(sizes), np.array(sides), most, with_mask / max(count, 1), labels
     )
+
+
+def _reasons(findings):
+    """What findings say of skipped images and objects, as the end of a sentence."""
+    skipped = [each for each in findings if each.group in (SKIPPED_IMAGE, SKIPPED_OBJECT)]
+    by_reason = {}
+    for finding in skipped:
+        by_reason.setdefault(finding.reason, []).append(finding.key)
+    most = sorted(by_reason.items(), key=lambda entry: -len(entry[1]))[:NAMED]
+    told = [f"{reason}: {len(keys)} ({', '.join(keys[:NAMED])})" for reason, keys in most]
+    return f". Skipped: {'; '.join(told)}" if told else "; the annotations state none"
 
 
 def _size_of(image):
@@ -463,7 +476,7 @@ def _size_of(image):
         return None
 
 
-def _side_of(found, image, size):
+def _side_of(found, image, size, findings):
     """Height and width of an object as shares of the image's shorter side, None if it has none."""
     height, width = size
     if found.box is not None:
@@ -475,12 +488,17 @@ def _side_of(found, image, size):
             return None
         if image.normalized:
             (found,) = normalized.in_pixels(image._replace(objects=(found,)), height, width)
-        fitted, _ = checking.checked(found, height, width, with_mask=True)
+        fitted, notes = checking.checked(found, height, width, with_mask=True)
         if fitted is None:
+            findings += notes
             return None
         ymin, xmin, ymax, xmax = fitted.box
     shorter = min(size)
-    if not (ymax > ymin and xmax > xmin):
+    # Beyond the image's sides nothing is an object of it: pixels taken for shares, say.
+    inside = min(ymax, height) > max(ymin, 0) and min(xmax, width) > max(xmin, 0)
+    if not (ymax > ymin and xmax > xmin and inside):
+        reason = "the box has no height or no width within the image"
+        findings.append(Finding(SKIPPED_OBJECT, reason, found.key))
         return None
     return (ymax - ymin) / shorter, (xmax - xmin) / shorter
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from object_detection.annotations.record import IGNORE_CLASS, AnnotationError
 from object_detection.config import pipeline_file
-from object_detection.modeling.backbones import BACKBONES
+from object_detection.modeling.extractor_names import EXTRACTORS
 
 SMALL = "faster_rcnn_resnet18_fpn_keras"  # learns from random weights, also without a GPU
 _LEAST_MASKS = 0.5  # share of objects with masks from which on masks are learned
@@ -43,13 +43,13 @@ def extractor_of(name):
     Raises:
         AnnotationError: there is no such extractor.
     """
-    if name in BACKBONES:
+    if name in EXTRACTORS:
         return name
     for full in (f"faster_rcnn_{name}_keras", f"faster_rcnn_{name}"):
-        if full in BACKBONES:
+        if full in EXTRACTORS:
             return full
     raise AnnotationError(
-        f"--extractor is {name!r}; there are {', '.join(sorted(BACKBONES))}. The parts "
+        f"--extractor is {name!r}; there are {', '.join(sorted(EXTRACTORS))}. The parts "
         "'faster_rcnn_' and '_keras' may be left out"
     )
 
@@ -73,6 +73,8 @@ def config_for(facts, wishes, paths):
         wishes: `Wishes`, its extractor by `extractor_of`.
         paths: `Paths`.
     """
+    from object_detection.modeling.backbones import BACKBONES  # starts TensorFlow
+
     is_pyramid = BACKBONES[wishes.extractor].pyramid
     template = Path(__file__).with_name("pyramid.config" if is_pyramid else "single_level.config")
     config = pipeline_file.parse(template.read_text(), source=template.name)

@@ -1,5 +1,6 @@
 """What `init` writes: a config that is fit to train with, and commands that make its records."""
 
+import ast
 import json
 import os
 import re
@@ -41,10 +42,10 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(init.flags, "mark_flags_as_required", lambda names: None)
     init.define_flags()
 
-    def runs(*given):
+    def runs(*given, start=lambda: None):
         values.unparse_flags()
         values(["init", f"--output_dir={tmp_path / 'out'}", *given])
-        said = init.write()
+        said = init.write(start)
         return said, pipeline_file.load(tmp_path / "out")
 
     return runs
@@ -154,6 +155,74 @@ def test_what_cannot_be_used_is_one_sentence(run, tmp_path, monkeypatch, given, 
             image(f"set/{number}.jpg")
     with pytest.raises(ValueError, match=message):
         run(*given)
+
+
+def test_nothing_is_started_for_what_is_refused(run, tmp_path):
+    """Data, flags and paths are judged before TensorFlow, whose start takes seconds."""
+    text(tmp_path / "none.json", coco_json(2, tmp_path) | {"annotations": []})
+    started = []
+    for given in (
+        ["--data=absent"],
+        [f"--data={tmp_path / 'none.json'}"],
+        [f"--data={tmp_path / 'none.json'}", "--image_dir=absent"],
+        [f"--data={tmp_path / 'none.json'}", "--extractor=vgg"],
+        [f"--data={tmp_path / 'x.record'}"],
+    ):
+        with pytest.raises(ValueError):
+            run(*given, start=lambda: started.append(1))
+    assert not started
+
+
+def test_what_was_skipped_is_the_reason(run, tmp_path):
+    content = coco_json(2, tmp_path / "set")
+    for annotation in content["annotations"]:
+        annotation |= {"bbox": [10, 10, 0, 30], "segmentation": []}
+    text(tmp_path / "set" / "labels.json", content)
+    with pytest.raises(ValueError, match=r"usable object\. Skipped: .*no width.*: 4 \(.*0.*1.*2"):
+        run(f"--data={tmp_path / 'set'}")
+    text(tmp_path / "set" / "images" / "0.jpg", "no image")
+    (tmp_path / "set" / "images" / "1.jpg").unlink()
+    with pytest.raises(ValueError, match=r"can be read\. Skipped: the image file .*: 2 \(.*0.jpg"):
+        run(f"--data={tmp_path / 'set'}", f"--image_dir={tmp_path / 'set' / 'images'}")
+
+
+def texts_with_flags():
+    """(text, file) of every text with flags in the packages that `init` uses."""
+    for package in ("annotations", "first_steps", "config", "reports", "data"):
+        for path in (ROOT / "object_detection" / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    if "--" in node.value:
+                        yield node.value, path.name
+
+
+def test_advice_names_flags_of_init(run):
+    """A flag of another command is translated, or the command is named that has it."""
+    told = {place for _, place in texts_with_flags()}
+    assert {"via.py", "voc_masks.py", "voc.py", "yolo_layout.py"} <= told
+    for advice, place in texts_with_flags():
+        for kind in (None, "voc", "via", "coco"):
+            here = init.in_flags_of_init(advice, kind)
+            for found in re.finditer(r"(?<![\w-])--([a-z_]+)\b( of )?", here):
+                assert found[1] in init.FLAGS or found[2], (place, here)
+    say = init.in_flags_of_init
+    assert say("give --data_dir and --include_masks", "pets") == "give --data and --masks"
+    assert say("name it with --class_name", "via") == "name it with --class_name"
+    assert say("or --group_tag", "supervisely") == "or --group_tag of create_supervisely_tf_record"
+    assert say("no list (--set)", "voc") == "no list (--set of create_pascal_tf_record)"
+
+
+def test_the_advice_for_classless_regions_works(run, tmp_path):
+    _, _, made = test_layouts.LAYOUTS["balloon"]
+    place = test_layouts.make(tmp_path / "set", made)
+    with pytest.raises(ValueError, match="with --class_name$"):
+        run(f"--data={place}")
+    said, config = run(f"--data={place}", "--class_name=balloon")
+    assert "via: 3 images to train on, 1 class(es): balloon" in said
+    assert [
+        [Path(name).name.split(".")[0] for name in reader.tf_record_input_reader.input_path]
+        for reader in (config.train_input_reader, config.eval_input_reader[0])
+    ] == [["data_train"], ["data_val"]]
 
 
 def project(folder, tags):
