@@ -125,8 +125,8 @@ def check_masks(images, title):
     if first is not None:
         fault = first.mask_fault or checking.NO_MASK
         raise NoMasks(
-            f"{title}: masks are to be written (--include_masks), and none of its {objects} "
-            f"objects has one ({first.key}: {fault}). Annotate outlines, or convert the boxes "
+            f"{title}: masks are to be written, and none of its {objects} objects has one "
+            f"({first.key}: {fault}). Annotate outlines, or write boxes only: converters do so "
             "without --include_masks"
         )
 

@@ -8,8 +8,20 @@ from bright_segmenter import BrightSegmenter
 from PIL import Image
 
 from object_detection.annotations import masks, supervisely
-from object_detection.annotations.record import AnnotationError
-from object_detection.front_doors.supervisely import infer_settings, inference, project
+from object_detection.annotations.record import (
+    AnnotatedImage,
+    AnnotatedObject,
+    AnnotationError,
+    AnnotationSet,
+    Category,
+    Polygons,
+)
+from object_detection.front_doors.supervisely import (
+    conversion,
+    infer_settings,
+    inference,
+    project,
+)
 from object_detection.front_doors.supervisely.annotator import Annotator, survivors
 from object_detection.front_doors.supervisely.conversion import write_json
 from object_detection.front_doors.supervisely.deployment import annotation_by
@@ -245,3 +257,23 @@ def test_images_without_the_tags(folder):
     found.annotations[0].content["tags"] = []
     with pytest.raises(AnnotationError, match="none: no image of the project has a tag"):
         project.check_tags(found, {"t.json: dataset_tags.train": "train"})
+
+
+def test_a_project_of_annotations_leaves_out_images_without_masks_and_broken_ones(tmp_path):
+    outline = Polygons(((4.0, 4.0, 20.0, 4.0, 20.0, 20.0),))
+    images = []
+    for name, mask in (("a.png", outline), ("b.png", None), ("c.png", outline)):
+        Image.fromarray(picture()).save(tmp_path / name)
+        objects = (AnnotatedObject(f"object of {name}", "cat", (4.0, 4.0, 20.0, 20.0), mask),)
+        images.append(AnnotatedImage(name, name, name, objects, tmp_path / name))
+    (tmp_path / "c.png").write_bytes(b"cut off")
+    found = AnnotationSet("coco", (Category("cat"),), tuple(images))
+
+    findings, written = conversion.write(tmp_path / "project", {"train": found})
+
+    assert written == {"train": 1}
+    assert [each.key for each in findings if each.group == "skipped images"] == ["b.png", "c.png"]
+    assert [path.name for path in (tmp_path / "project/ds0/img").iterdir()] == ["a.png"]
+    for left, reason in (((images[1],), "none of its 1 objects"), ((images[2],), "known format")):
+        with pytest.raises(AnnotationError, match=reason):
+            conversion.write(tmp_path / reason, {"train": found._replace(images=left)})

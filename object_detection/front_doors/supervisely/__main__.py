@@ -93,10 +93,10 @@ def _project():
     if FLAGS.val_fraction:
         parts = data_set.split_off(found, FLAGS.val_fraction, FLAGS.split_seed)
         splits = dict(zip(("train", "val"), parts, strict=True))
-    findings = conversion.write(Path(FLAGS.output), splits)
+    findings, written = conversion.write(Path(FLAGS.output), splits)
     for finding in findings:
         print(f"{finding.key}: {finding.reason}")
-    counts = ", ".join(f"{len(found.images)} {tag}" for tag, found in splits.items())
+    counts = ", ".join(f"{count} {tag}" for tag, count in written.items())
     print(f"{FLAGS.output}: a project of {counts} images")
     return 0
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from object_detection.annotations import checking, image_file
-from object_detection.annotations.record import AnnotationError
+from object_detection.annotations import checking, conversion, image_file
+from object_detection.annotations.example_features import NO_MASKS
+from object_detection.annotations.record import AnnotationError, Finding
+from object_detection.annotations.report import SKIPPED_IMAGE
 from object_detection.prediction.writers import bitmap_object
 from object_detection.utils import visualization_utils
 
@@ -21,19 +23,23 @@ def write(folder, splits, *, dataset="ds0"):
         dataset: the one data set of the project.
 
     Returns:
-        Findings about what was left out or corrected.
+        Findings about what was left out or corrected, and tag -> number of images written.
 
     Raises:
-        AnnotationError: the folder is in use, or two images share a name.
+        AnnotationError: the folder is in use, two images share a name, or a split has objects and
+            not one mask.
     """
     folder = Path(folder)
     if (folder / "meta.json").exists():
         raise AnnotationError(f"{folder} holds a project already; choose another folder")
+    for tag, found in splits.items():
+        conversion.check_masks(found.images, tag)
     images, annotations = (folder / dataset / part for part in ("img", "ann"))
     for part in (images, annotations):
         part.mkdir(parents=True, exist_ok=True)
-    findings, classes = [], {}
+    findings, classes, counts = [], {}, {}
     for tag, found in splits.items():
+        counts[tag] = 0
         findings += found.findings
         classes |= dict.fromkeys(category.name for category in found.categories)
         for image in found.images:
@@ -42,9 +48,15 @@ def write(folder, splits, *, dataset="ds0"):
                 raise AnnotationError(f"two images are called {name}; a data set takes one")
             content, about = _annotation(image, tag)
             findings += about
+            if content is None:
+                continue
             classes |= dict.fromkeys(each["classTitle"] for each in content["objects"])
             shutil.copyfile(image.path, images / name)
             write_json(annotations / f"{name}.json", content)
+            counts[tag] += 1
+        if not counts[tag]:
+            reasons = sorted({each.reason for each in findings if each.group == SKIPPED_IMAGE})
+            raise AnnotationError(f"no image of {tag} could be written: {'; '.join(reasons[:3])}")
     meta = {
         "classes": [
             {"title": title, "shape": "bitmap", "color": visualization_utils.color_of(number)}
@@ -54,13 +66,17 @@ def write(folder, splits, *, dataset="ds0"):
         "projectType": "images",
     }
     write_json(folder / "meta.json", meta)
-    return findings
+    return findings, counts
 
 
 def _annotation(image, tag):
-    """The content of an image's JSON, and findings."""
-    stored = image_file.prepare(image.path.read_bytes(), lambda: image.stated_size)
-    findings, objects = [], []
+    """The content of an image's JSON (None: the image is left out), and findings."""
+    try:
+        stored = image_file.prepare(image.path.read_bytes(), lambda: image.stated_size)
+    except (OSError, image_file.ImageFault) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+        return None, [Finding(SKIPPED_IMAGE, reason, image.key)]
+    findings, objects, lost = [], [], []
     for found in image.objects:
         fitted, about = checking.checked(found, stored.height, stored.width, with_mask=True)
         findings += about
@@ -69,6 +85,10 @@ def _annotation(image, tag):
             pixels = np.asarray(mask.pixels)
             figure = bitmap_object(fitted.class_name, pixels, mask.top, mask.left)
             objects.append({**figure, "tags": []})
+        else:
+            lost.append(found)
+    if not objects and any(checking.lacks_mask(each, stored.height, stored.width) for each in lost):
+        return None, [*findings, Finding(SKIPPED_IMAGE, NO_MASKS, image.key)]
     size = {"height": stored.height, "width": stored.width}
     return {"description": "", "size": size, "tags": [{"name": tag}], "objects": objects}, findings
 
