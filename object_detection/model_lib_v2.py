@@ -51,7 +51,8 @@ def train_loop(
     config, name = _config_of(pipeline_config_path, config_override, kwargs)
     if train_steps:
         config.train_config.num_steps = train_steps
-    commands.checked(config, door="train", reads=("train_input_reader",), source=name)
+    reads = ("train_input_reader",)
+    commands.checked(config, door="train", reads=reads, source=name, model_dir=str(model_dir))
     from object_detection.training import distribution, jobs
 
     distribution.let_gpu_memory_grow()

@@ -1,5 +1,7 @@
 """Paths of a config: placeholders left in, files that are not there; for the doors that read."""
 
+from pathlib import Path
+
 from object_detection import addresses
 from object_detection.config import data_checks
 from object_detection.config.findings import Finding, Findings, faults
@@ -47,6 +49,13 @@ def scheme_faults(message, field, at):
     fault = addresses.fault_of(value, field) if value else None
     if fault:
         yield Finding(f"{at}.{field}", *fault.split(". ", 1))
+
+
+def holds_run(model_dir: str | None) -> bool:
+    """Whether a folder holds a training's checkpoints: ours, of TFOD 2.x or of TFOD 1.x."""
+    folder = Path(model_dir) if model_dir else None
+    patterns = ("ckpt-*.index", "model.ckpt-*.index")
+    return folder is not None and any(any(folder.glob(pattern)) for pattern in patterns)
 
 
 def check_checkpoint(train_config) -> Findings:

@@ -32,7 +32,9 @@ def check(config, *, door, supported_extractors, reads=None) -> Findings:
     return found.and_also(check_records(config, **options))
 
 
-def check_config(config, *, door, supported_extractors, reads=None) -> Findings:
+def check_config(
+    config, *, door, supported_extractors, reads=None, model_dir: str | None = None
+) -> Findings:
     """The first half: all findings that need no TensorFlow.
 
     Args:
@@ -41,6 +43,7 @@ def check_config(config, *, door, supported_extractors, reads=None) -> Findings:
         supported_extractors: names that feature_extractor.type may have.
         reads: the readers this run goes through, of 'train_input_reader' and 'eval_input_reader';
             by default the door's own. Training that also evaluates reads both.
+        model_dir: where the training keeps its checkpoints; with some in it the training resumes.
 
     Returns:
         Findings whose faults and warnings print as sentences.
@@ -51,7 +54,7 @@ def check_config(config, *, door, supported_extractors, reads=None) -> Findings:
         return found  # nothing else in the config is meant for us
     found = found.and_also(field_checks.check(config, skip=_SKIPPED[door]))
     if door == "train":
-        found = found.and_also(training_checks.check(config))
+        found = found.and_also(training_checks.check(config, resumes=paths.holds_run(model_dir)))
         found = found.and_also(paths.check_checkpoint(config.train_config))
     if door != "export":
         found = found.and_also(data_checks.check_readers(config, reads))

@@ -21,8 +21,14 @@ CHECKPOINT_TYPES = ("full", "detection", "classification")
 OTHER_CHECKPOINT_TYPES = ("fine_tune", "feature_extractor")
 
 
-def check(config) -> Findings:
-    """Findings about the train_config of a TrainEvalPipelineConfig."""
+def check(config, *, resumes: bool = False) -> Findings:
+    """Findings about the train_config of a TrainEvalPipelineConfig.
+
+    Args:
+        config: TrainEvalPipelineConfig.
+        resumes: whether the training goes on from a checkpoint in its folder, TFOD's or ours, so
+            that it matters no more what a new one would start from.
+    """
     if not config.HasField("train_config"):
         fix = "Add train_config { batch_size: ... num_steps: ... optimizer { ... } }"
         return faults([Finding("train_config", "is not set", fix)])
@@ -30,7 +36,7 @@ def check(config) -> Findings:
     found = faults(_whole(look)).and_also(warnings(_oddities(look)))
     found = found.and_also(augmentation_checks.check(config))
     found = found.and_also(_optimizer(look))
-    return found.and_also(warnings(_frozen_norms(config)))
+    return found if resumes else found.and_also(warnings(_frozen_norms(config)))
 
 
 def _whole(look):

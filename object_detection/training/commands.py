@@ -191,8 +191,14 @@ def load_config(door: str, reads: tuple[str, ...], change: Change | None = None)
         config.train_config.num_steps = FLAGS.num_train_steps
     if FLAGS.precision is not None:
         config.train_config.use_bfloat16 = FLAGS.precision == "bfloat16"
-    source = FLAGS.pipeline_config_path
-    return checked(config, door=door, reads=reads, source=source, start=_start_as_the_flags_say)
+    return checked(
+        config,
+        door=door,
+        reads=reads,
+        source=FLAGS.pipeline_config_path,
+        start=_start_as_the_flags_say,
+        model_dir=FLAGS.model_dir,
+    )
 
 
 def _start_as_the_flags_say():
@@ -209,6 +215,7 @@ def checked(
     reads: tuple[str, ...],
     source: str = "the config",
     start: Callable[[], None] = lambda: None,
+    model_dir: str | None = None,
 ):
     """The config, if nothing is wrong with it; its warnings are logged.
 
@@ -219,6 +226,7 @@ def checked(
         source: what the config is called in the message.
         start: called before the records are looked at, which takes TensorFlow; where the rest of
             the config has faults, neither happens.
+        model_dir: where a training keeps its checkpoints, from which it may resume.
 
     Raises:
         ConfigError: it has faults: all of them are in the message.
@@ -228,7 +236,7 @@ def checked(
     from object_detection.modeling.extractor_names import EXTRACTORS
 
     findings = preflight.check_config(
-        config, door=door, supported_extractors=EXTRACTORS, reads=reads
+        config, door=door, supported_extractors=EXTRACTORS, reads=reads, model_dir=model_dir
     )
     if not findings.faults:
         start()

@@ -110,3 +110,22 @@ def test_one_contradiction_is_one_fault(folder):
 def test_an_unknown_door_is_refused():
     with pytest.raises(ValueError, match="door is 'window'; allowed: train, eval, export"):
         check(door="window")
+
+
+def test_a_training_that_resumes_starts_from_no_random_weights(tmp_path):
+    """Neither in a folder of ours nor in one of TFOD's, of 1.x or 2.x."""
+    config = config_with("model.faster_rcnn.feature_extractor.batch_norm_trainable=false")
+    options = {"door": "train", "supported_extractors": SUPPORTED, "reads": ()}
+
+    def told(folder):
+        found = preflight.check_config(config, **options, model_dir=str(folder))
+        return any("starts from random weights" in str(warning) for warning in found.warnings)
+
+    assert told(tmp_path / "new") and told(tmp_path)
+    for name in ("ckpt-7.index", "model.ckpt-200.index"):
+        folder = tmp_path / name.split(".")[0]
+        folder.mkdir()
+        (folder / "checkpoint").touch()
+        assert told(folder)
+        (folder / name).touch()
+        assert not told(folder)
