@@ -202,7 +202,12 @@ def _without_root(entries, categories, used, findings):
         for entry in entries
         if isinstance(entry, dict) and whole_number(entry.get("id")) != 0
     }
-    if above != {root.name}:
+    own = next(
+        each for each in entries if isinstance(each, dict) and whole_number(each.get("id")) == 0
+    )
+    # Some exports state 'none' above the root, and nothing above the others.
+    is_top = _name(own.get("supercategory")) == "none" and not any(above)
+    if above != {root.name} and not is_top:
         return categories
     reason = "the supercategory of all others, without an object of its own: not a class"
     findings.append(Finding(DERIVED, reason, f"category 0 {root.name!r}"))

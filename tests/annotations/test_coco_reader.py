@@ -303,6 +303,10 @@ def test_an_unused_root_category_is_no_class(tmp_path):
     assert found.categories == (Category("a", 1), Category("b", 2))
     assert _reasons(found)[0][1] == "category 0 'fish'"
 
+    bare = [root, *({**each, "supercategory": ""} for each in below)]  # nothing above the others
+    found = _read(tmp_path, _content(categories=bare, annotations=[annotation]))
+    assert "fish" not in [each.name for each in found.categories]
+
     # A root with objects is a class, and so is a class 0 that is no root.
     used = [annotation, _annotation(category_id=0)]
     found = _read(tmp_path, _content(categories=[root, *below], annotations=used))
