@@ -36,6 +36,10 @@ def define_flags():
     flags.DEFINE_string("mask_dir", "", "Mask images: their folder. Unset: found.")
     flags.DEFINE_string("class_name", "", "VIA, mask files: class of the objects that have none.")
     flags.DEFINE_string("names_file", "", "YOLO: names of the classes, one a line. Unset: found.")
+    flags.DEFINE_string("encoding", "", "Of annotation files that are not UTF-8, such as cp1252.")
+    flags.DEFINE_boolean(
+        "allow_outside_images", False, "Follow file names that lead out of the image folder."
+    )
     flags.DEFINE_string("format", None, "The format of --data. Unset: told by what is in it.")
     flags.DEFINE_string("output_dir", None, "Where the config, the label map and the commands go.")
     flags.DEFINE_string(
@@ -87,6 +91,7 @@ def write(start: Callable[[], None] = lambda: None) -> str:
         ValueError: data that cannot be read, a flag's value that cannot be used, or a config that
             is there. Flags in the message are this command's.
     """
+    from object_detection.annotations import files
     from object_detection.annotations.record import AnnotationError
     from object_detection.first_steps import formats
 
@@ -94,6 +99,8 @@ def write(start: Callable[[], None] = lambda: None) -> str:
     try:
         _check_flags()
         runner.before_slow_start()
+        files.allow_outside_images(FLAGS.allow_outside_images)
+        files.declare_encoding(FLAGS.encoding)
         name = FLAGS.format or formats.detect(FLAGS.data)
         return _write(name, start)
     except AnnotationError as error:
@@ -207,6 +214,11 @@ def _of_annotations(name, folder, wishes, start):
     data = data_set.read(FLAGS.data, options=_options(), format_name=name)
     facts = data_set.facts_of(data)
     start()
+    reading = [f"--encoding={FLAGS.encoding}"] if FLAGS.encoding else []
+    reading += ["--allow_outside_images"] if FLAGS.allow_outside_images else []
+    data = data._replace(
+        conversions=tuple(each._replace(flags=(*each.flags, *reading)) for each in data.conversions)
+    )
     written = commands.conversion(
         data, folder, masks=fitting.has_masks(facts, wishes), val_fraction=FLAGS.val_fraction
     )

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -46,6 +45,9 @@ def detect(place):
     else:
         raise AnnotationError(f"there is no file or folder {place}")
     if found is None:
+        if path.is_dir():
+            for each in files.walk(path, {".json"})[:_SNIFFED]:
+                files.load_json(each)  # raises where it cannot be read, which may be the reason
         raise AnnotationError(
             f"{place} is in none of the formats that are known ({', '.join(FORMATS)}). If it is, "
             "say which with --format; else see docs/datasets.md for what each looks like"
@@ -182,6 +184,6 @@ def _is_yolo(folder):
 def json_format_of(path: Path) -> str | None:
     """Return the format of a JSON file; None where it is none, or of no known format."""
     try:
-        return json_format(json.loads(path.read_text(encoding="utf-8-sig")))
-    except (ValueError, OSError, RecursionError):
+        return json_format(files.load_json(path))
+    except AnnotationError:
         return None

@@ -17,6 +17,7 @@ from absl import flags
 from drawn_sets import image, text
 
 from object_detection import init
+from object_detection.annotations import files
 from object_detection.annotations.record import AnnotationError
 from object_detection.config import pipeline_file, preflight
 from object_detection.data import record_files
@@ -184,6 +185,29 @@ def test_what_was_skipped_is_the_reason(run, tmp_path):
     (tmp_path / "set" / "images" / "1.jpg").unlink()
     with pytest.raises(ValueError, match=r"can be read\. Skipped: the image file .*: 2 \(.*0.jpg"):
         run(f"--data={tmp_path / 'set'}", f"--image_dir={tmp_path / 'set' / 'images'}")
+
+
+def test_encoding_and_images_elsewhere_are_passed_on(run, tmp_path):
+    text(tmp_path / "set" / "labels.json", coco_json(2, tmp_path))
+    content = coco_json(2, tmp_path / "set")
+    for entry in content["images"]:
+        entry["file_name"] = f"../images/{entry['file_name']}"
+    content["categories"][0]["name"] = "K\u00e4fer"
+    path = tmp_path / "set" / "labels.json"
+    path.write_bytes(json.dumps(content, ensure_ascii=False).encode("cp1252"))
+
+    try:
+        for place in (path, path.parent):
+            with pytest.raises(ValueError, match="UTF-8.*--encoding=cp1252"):
+                run(f"--data={place}")
+        run(f"--data={path.parent}", "--encoding=cp1252", "--allow_outside_images")
+    finally:
+        files.declare_encoding("")
+        files.allow_outside_images(False)
+
+    assert "K\u00e4fer" in (tmp_path / "out" / "label_map.pbtxt").read_text(encoding="utf-8")
+    script = (tmp_path / "out" / "commands.sh").read_text()
+    assert "--encoding=cp1252" in script and "--allow_outside_images" in script
 
 
 def texts_with_flags():
