@@ -10,12 +10,14 @@ config's sheet is all its steps in turn.
 
 import os
 import sys
+from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from absl import flags  # noqa: E402
 
+from object_detection import atomic  # noqa: E402
 from object_detection.cli import runner  # noqa: E402
 
 FLAGS = flags.FLAGS
@@ -75,7 +77,11 @@ def main(arguments):
     rows = rows_of_flags()
     examples = stored_examples(FLAGS.records) if FLAGS.records else drawn_examples()
     pictures = [row_picture(name, steps, examples) for name, steps in rows]
-    Image.fromarray(_tiled(pictures, FLAGS.columns)).save(FLAGS.output)
+    with atomic.replacing(FLAGS.output) as partial:
+        form = Image.registered_extensions().get(Path(FLAGS.output).suffix.lower())
+        if form is None:
+            raise ValueError(f"--output {FLAGS.output}: give it the ending of a picture, as .png")
+        Image.fromarray(_tiled(pictures, FLAGS.columns)).save(partial, form)
     print(f"{len(rows)} steps on {FLAGS.output}")
     return 0
 

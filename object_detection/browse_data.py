@@ -10,13 +10,13 @@ drawn examples. The page is complete in itself: it can be sent to others, and op
 import json
 import os
 import sys
-from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from absl import app, flags, logging  # noqa: E402
 
+from object_detection import atomic  # noqa: E402
 from object_detection.cli import runner  # noqa: E402
 
 FLAGS = flags.FLAGS
@@ -97,7 +97,8 @@ def look():
     print(f"\nThe page with the drawn images: {FLAGS.output}")
     if FLAGS.json_output:
         figures = [data_browser.as_dict(view) for view in views]
-        Path(FLAGS.json_output).write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(figures, indent=1, ensure_ascii=False)
+        atomic.write_text(FLAGS.json_output, text + "\n")
     if fault:
         logging.error("%s", fault)
     return 1 if fault else 0

@@ -12,7 +12,7 @@ class MissingExtra(ObjectDetectionError, ImportError, ValueError):
     """A package of an optional extra is not installed; the message says how to install it."""
 
 
-class ListenError(ObjectDetectionError):
+class ListenError(ObjectDetectionError, OSError):
     """A server cannot have its address, for example because its port is taken."""
 
 

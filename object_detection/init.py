@@ -18,6 +18,7 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
 
 from absl import flags  # noqa: E402
 
+from object_detection import atomic  # noqa: E402
 from object_detection.cli import runner  # noqa: E402
 
 FLAGS = flags.FLAGS
@@ -173,7 +174,7 @@ def _write(name, start):
     text = commands.script(
         folder, written.steps, masks=masks, num_steps=config.train_config.num_steps
     )
-    (folder / SCRIPT).write_text(text, encoding="utf-8")
+    atomic.write_text(folder / SCRIPT, text)
     notes += facts.labels.notes[facts.labels.shifted :]  # that ids are from 0 is no fault
     notes += _about_length(facts, config.train_config)
     if written.train == written.val:

@@ -16,6 +16,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from object_detection import atomic
 from object_detection.annotations import record_writer
 from object_detection.cli import runner
 from object_detection.dataset_tools import shape_scenes
@@ -50,7 +51,8 @@ def make_split(output_dir, split, count, *, size, seed):
     for number in tqdm(range(1, count + 1), split, unit="image", disable=None):
         scene = shape_scenes.draw((seed, SPLITS.index(split), number), size)
         name = f"{split}_{number:05d}.jpg"
-        Image.fromarray(scene.pixels).save(folder / name, quality=QUALITY)
+        with atomic.replacing(folder / name) as partial:
+            Image.fromarray(scene.pixels).save(partial, "JPEG", quality=QUALITY)
         content["images"].append({"id": number, "file_name": name, "height": size, "width": size})
         for kind, mask in zip(scene.kinds, scene.masks, strict=True):
             key = len(content["annotations"]) + 1

@@ -11,6 +11,7 @@ from object_detection.front_doors import demo_model
 from object_detection.front_doors.box_list import BoxList
 from object_detection.front_doors.coco_categories import CATEGORIES
 from object_detection.prediction import video
+from object_detection.training import quiet
 
 _OPENCV_FOR = "COCODemo's pictures"
 _MASK_LINE, _BOX_LINE = 3, 1  # pixels
@@ -65,6 +66,7 @@ class COCODemo:
             )
         if masks_per_dim < 1:
             raise ValueError(f"masks_per_dim must be at least 1, got {masks_per_dim}")
+        quiet.start_tensorflow()
         given = None if isinstance(min_image_size, _NotGiven) else min_image_size
         source = demo_model.source_of(cfg, weight_loading)
         self.cfg = cfg

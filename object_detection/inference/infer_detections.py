@@ -8,12 +8,14 @@ are read by `metrics/offline_eval_map_corloc.py`.
 
 import os
 import sys
+from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks in this folder, not in the one two above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from absl import flags, logging  # noqa: E402
 
+from object_detection import atomic  # noqa: E402
 from object_detection.training import commands  # noqa: E402
 
 FLAGS = flags.FLAGS
@@ -62,9 +64,18 @@ def _detect_all():
         for pattern in patterns
         for file in record_files.find_files(pattern, field="--input_tfrecord_paths")
     ]
+    if Path(FLAGS.output_tfrecord_path).resolve() in {Path(file).resolve() for file in files}:
+        raise ValueError(
+            f"--output_tfrecord_path {FLAGS.output_tfrecord_path} is one of the input files; give "
+            "another name"
+        )
     predictor = Predictor(FLAGS.inference_graph, 0.0, pipeline_config=FLAGS.pipeline_config_path)
     found, lost, number = [], [], 0
-    with tf.io.TFRecordWriter(FLAGS.output_tfrecord_path) as writer:
+    Path(FLAGS.output_tfrecord_path).parent.mkdir(parents=True, exist_ok=True)
+    with (
+        atomic.replacing(FLAGS.output_tfrecord_path) as partial,
+        tf.io.TFRecordWriter(str(partial)) as writer,
+    ):
         for number, serialized in enumerate(tf.data.TFRecordDataset(files), start=1):
             image = _detect(predictor, serialized.numpy(), writer, f"record {number}", lost)
             if image is not None and FLAGS.output_coco_results:

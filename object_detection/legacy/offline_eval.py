@@ -10,6 +10,7 @@ import re
 
 from absl import flags, logging
 
+from object_detection import atomic
 from object_detection.training import commands
 
 FLAGS = flags.FLAGS
@@ -88,7 +89,10 @@ def write_metrics(metrics, directory):
     """Writes metrics.csv: a name and a number in each line."""
     os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, "metrics.csv")
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with (
+        atomic.replacing(path) as partial,
+        open(partial, "w", newline="", encoding="utf-8") as file,
+    ):
         csv.writer(file).writerows([name, str(value)] for name, value in metrics.items())
     logging.info("Wrote %s.", path)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from pycocotools import mask as rle_codec
 
+from object_detection import atomic
 from object_detection.client.run_lengths import whole_number
 from object_detection.metrics.images import ImageDetections
 from object_detection.ops import coco_json
@@ -62,7 +63,7 @@ def write(path, images):
         How many detections were written.
     """
     count = 0
-    with open(path, "w", encoding="utf-8") as file:
+    with atomic.replacing(path) as partial, open(partial, "w", encoding="utf-8") as file:
         file.write("[")
         for image in images:
             for entry in entries_of(*image):

@@ -161,7 +161,7 @@ def predict_video(given):
 
 
 def check_output(files, output, formats):
-    """Raises ValueError where a picture would overwrite one of the images."""
+    """Raises ValueError where an image, or a JSON file of the user's, would be overwritten."""
     endings = [end for form, end in (("png", ".png"), ("heatmap", ".heat.png")) if form in formats]
     sources = {file.resolve() for file in files}
     for name in results.output_names(files):
@@ -171,6 +171,12 @@ def check_output(files, output, formats):
                     f"--output {output}: {name}{end} would overwrite an image of --images; choose "
                     "another folder."
                 )
+        annotation = output / f"{name}.json"
+        if "json" in formats and annotation.is_file() and not results.is_ours(annotation):
+            raise ValueError(
+                f"--output {output}: {annotation.name} is there already, and was not written by "
+                "this command (an annotation file?); choose another folder."
+            )
 
 
 def writers_of(given, output, predictor):

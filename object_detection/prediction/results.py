@@ -1,14 +1,18 @@
 """A prediction as a picture, as JSON and as entries of a COCO result file."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
+from object_detection import atomic
 from object_detection.metrics import coco_results
 from object_detection.metrics.images import ImageDetections
 from object_detection.utils import visualization_utils
 
+_BOX_FORMAT = "ymin, xmin, ymax, xmax in pixels"
+_HEAD = 1 << 16  # bytes of a file that hold the entries before the boxes: the image's path
 MASK_FORMS = ("rle", "polygon", "none")
 
 
@@ -30,7 +34,7 @@ def as_json(prediction, image_file, masks="rle", tolerance=0.0):
         "image": None if image_file is None else str(image_file),
         "height": prediction.height,
         "width": prediction.width,
-        "box_format": "ymin, xmin, ymax, xmax in pixels",
+        "box_format": _BOX_FORMAT,
         "boxes": [[round(float(v), 3) for v in box] for box in prediction.boxes],
         "scores": [round(float(v), 6) for v in prediction.scores],
         "classes": [int(v) for v in prediction.classes],
@@ -44,6 +48,13 @@ def as_json(prediction, image_file, masks="rle", tolerance=0.0):
     elif masks == "polygon":
         entry["polygons"] = prediction.polygons(tolerance)
     return entry
+
+
+def is_ours(path: str | os.PathLike) -> bool:
+    """Return whether a JSON file begins as `as_json` has it, or is empty."""
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    return not head.strip() or f'"box_format": "{_BOX_FORMAT}"'.encode() in head
 
 
 def as_text(code):
@@ -114,4 +125,4 @@ def write(folder, name, image, prediction, *, image_file, category_index):
     picture = draw(image, prediction, category_index)
     visualization_utils.save_image_array_as_png(picture, Path(folder) / f"{name}.png")
     text = json.dumps(as_json(prediction, image_file), ensure_ascii=False)
-    (Path(folder) / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    atomic.write_text(Path(folder) / f"{name}.json", text + "\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from object_detection import atomic
 from object_detection.client.run_lengths import whole_number
 from object_detection.ops import coco_json
 from object_detection.prediction import heat_maps, results
@@ -125,7 +126,7 @@ class Coco:
     def close(self):
         """Writes the file."""
         lines = ",\n".join(json.dumps(entry) for entry in self._entries)
-        self._path.write_text(f"[\n{lines}\n]\n" if lines else "[]\n", encoding="utf-8")
+        atomic.write_text(self._path, f"[\n{lines}\n]\n" if lines else "[]\n")
 
 
 def _has_id(entry):
@@ -195,8 +196,9 @@ class Csv:
     COLUMNS = "filename,xmin,ymin,xmax,ymax,segmentation,class,confidence".split(",")
 
     def __init__(self, folder, tolerance=0.5):
-        self._file = open(Path(folder) / "detections.csv", "w", newline="", encoding="utf-8")
-        self._rows, self._tolerance = csv.writer(self._file), tolerance
+        self._path, self._tolerance = Path(folder) / "detections.csv", tolerance
+        self._text = io.StringIO(newline="")  # the file appears when it is whole
+        self._rows = csv.writer(self._text)
         self._rows.writerow(self.COLUMNS)
 
     def add(self, name, file, image, prediction):
@@ -212,8 +214,8 @@ class Csv:
             self._rows.writerow([str(file), *[""] * 7])
 
     def close(self):
-        """Ends the file."""
-        self._file.close()
+        """Writes the file."""
+        atomic.write_bytes(self._path, self._text.getvalue().encode())
 
 
 class Supervisely:
@@ -315,4 +317,4 @@ def _is_turned(file):
 
 
 def _write_json(path, content):
-    path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+    atomic.write_text(path, json.dumps(content, ensure_ascii=False) + "\n")

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from string import Template
 
+from object_detection import atomic
+
 NAME, FOLDER, NUMBERS = "how_it_works.md", "how_it_works", "numbers.json"
 TEXT = Path(__file__).parent / "page.md"
 OWN = "coffee.png"
@@ -40,12 +42,12 @@ def write(folder, numbers):
     folder = Path(folder)
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     text = json.dumps(numbers, indent=1) + "\n"
-    (folder / FOLDER / NUMBERS).write_text(text, encoding="utf-8")
+    atomic.write_text(folder / FOLDER / NUMBERS, text)
     links = [
         os.path.relpath(path, folder.resolve())
         for path in (PACKAGE, PACKAGE.parent / "notebooks" / "inspect_model.ipynb")
     ]
-    (folder / NAME).write_text(rendered(numbers, *links), encoding="utf-8")
+    atomic.write_text(folder / NAME, rendered(numbers, *links))
 
 
 def rendered(numbers, code=FROM_DOCS[0], notebook=FROM_DOCS[1]):

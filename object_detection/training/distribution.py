@@ -7,6 +7,8 @@ import os
 import tensorflow as tf
 from absl import logging
 
+from object_detection.training import quiet
+
 
 def choose_strategy(num_workers: int = 1) -> tf.distribute.Strategy:
     """The strategy for the machine at hand.
@@ -28,6 +30,7 @@ def choose_strategy(num_workers: int = 1) -> tf.distribute.Strategy:
 
 def let_gpu_memory_grow() -> None:
     """Takes GPU memory as it is needed instead of all at once; call it before GPUs are used."""
+    quiet.start_tensorflow()  # looking for GPUs makes TensorFlow talk where there are none
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)

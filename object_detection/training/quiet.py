@@ -7,19 +7,25 @@ import sys
 import tempfile
 from pathlib import Path
 
+_started: list[bool] = []  # whether `start_tensorflow` was done
+
 
 def start_tensorflow() -> None:
     """Imports TensorFlow and finds its GPUs; what it says is shown only where it matters.
 
     It matters where TensorFlow fails to start, and where the machine has an NVIDIA GPU of which
-    TensorFlow makes no use: the reason is then somewhere in its messages.
+    TensorFlow makes no use: the reason is then somewhere in its messages. Only the first call does
+    anything.
     """
+    if _started:
+        return
     with _standard_error_kept() as said:
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
         if Path("/dev/nvidia0").exists() and not gpus:
             said.show = True
+    _started.append(True)
     tf.get_logger().setLevel("ERROR")
     logging.getLogger("absl").addFilter(_is_ours_or_serious)
 
@@ -43,7 +49,7 @@ def _standard_error_kept():
         os.dup2(kept.fileno(), 2)
         try:
             yield said
-        except BaseException:
+        except Exception:  # Ctrl-C is no failure of TensorFlow's
             said.show = True
             raise
         finally:

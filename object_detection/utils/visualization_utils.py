@@ -12,6 +12,8 @@ import io
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from object_detection import atomic
+
 # Ordered so that neighbours differ in hue.
 STANDARD_COLORS = (
     "#29b6f6", "#ff7043", "#9ccc65", "#ec407a", "#ffca28", "#7e57c2", "#26a69a", "#ffa726",
@@ -283,8 +285,7 @@ def encode_image_array_as_png_str(image):
 
 def save_image_array_as_png(image, output_path):
     """Writes a uint8 [h, w, 3] array as a PNG file."""
-    with open(output_path, "wb") as file:
-        file.write(encode_image_array_as_png_str(image))
+    atomic.write_bytes(output_path, encode_image_array_as_png_str(image))
 
 
 def color_of(number):

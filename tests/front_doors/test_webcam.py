@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bright_segmenter import BrightSegmenter
 
+from object_detection.cli import runner
 from object_detection.front_doors import demo_model, webcam
 from object_detection.prediction import video
 from object_detection.prediction.predictor import Predictor
@@ -80,7 +81,7 @@ def test_without_a_screen_the_other_way_is_named(film, monkeypatch):
 
 def test_faults_are_one_sentence_and_a_code(film, monkeypatch, capsys):
     monkeypatch.setattr(webcam, "show", lambda given: (_ for _ in ()).throw(ValueError("no")))
-    assert webcam.main(["--config-file", "x"]) == 1
+    assert runner.attempt(lambda: webcam.main(["--config-file", "."])) == 1
     assert "error: no" in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ from source_tree import PACKAGE, ROOT, imports_of_package, parsed, sources
 
 # From the ground up. Rooms of one floor do not import each other.
 FLOORS = (
-    {"errors"},
+    {"errors", "atomic"},
     {"addresses"},
     {"cli"},  # what all commands share
     {"structures", "client"},
@@ -38,7 +38,7 @@ BESIDE = {
     "utils.config_util": {"config", "builders", "protos", "utils"},
     "utils.ops": {"ops"},  # TFOD's names of what stands in ops/
     "metrics.offline_eval_map_corloc": {"legacy"},  # a command of TFOD's under its path
-    "utils": {"protos", "utils"},
+    "utils": {"atomic", "protos", "utils"},
     "protos": {"protos"},
 }
 MAY_SEE_PROTOS = {"config", "builders", "utils", "protos"}

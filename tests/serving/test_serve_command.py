@@ -140,5 +140,5 @@ def test_addresses():
     assert serve.address("127.0.0.1", 80) == "127.0.0.1:80"
     assert serve.address("::1", 80) == "[::1]:80"
     with http_server.listen("127.0.0.1", 0) as listener:
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match="another program listens there already"):
             http_server.listen("127.0.0.1", listener.getsockname()[1])

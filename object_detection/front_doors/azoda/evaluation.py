@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from object_detection import atomic
 from object_detection.metrics.pascal_evaluation import PascalEvaluation
 
 KINDS = {"boxes": "Detection", "masks": "Segmentation"}
@@ -88,7 +89,7 @@ def write(tables, folder):
     """Writes azoda_metrics.json and, for each table, a CSV."""
     folder = Path(folder)
     text = json.dumps(as_dict(tables), indent=1, ensure_ascii=False)
-    (folder / "azoda_metrics.json").write_text(text + "\n", encoding="utf-8")
+    atomic.write_text(folder / "azoda_metrics.json", text + "\n")
     _write_csv(folder / "image_metrics.csv", tables.binary, [tables.binary.values()])
     for kind, rows in tables.categories.items():
         _write_csv(folder / f"{kind}_by_category.csv", CategoryRow._fields, rows)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from absl import logging
 
+from object_detection import atomic
 from object_detection.annotations.record import AnnotationError
 from object_detection.config import overrides, pipeline_file
 from object_detection.front_doors.azoda import evaluation, pipelines, settings, tables
@@ -239,4 +240,4 @@ def _write_run(experiment, origin, records, found, places):
         **evaluation.as_dict(found),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    (places.outputs / "run.json").write_text(text + "\n", encoding="utf-8")
+    atomic.write_text(places.outputs / "run.json", text + "\n")

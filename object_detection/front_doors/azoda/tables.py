@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from object_detection import atomic
 from object_detection.annotations import conversion, csv_columns, csv_table, label_ids
 from object_detection.annotations.record import AnnotationError
 from object_detection.dataset_tools import conversion_door
@@ -141,7 +142,7 @@ def write(tables, folder, *, masks):
     label_map = folder / LABEL_MAP
     label_ids.write(label_map, label_ids.LabelIds(tables.classes))
     text = json.dumps(tables.classes, ensure_ascii=False)
-    (folder / CLASS_MAP).write_text(text + "\n", encoding="utf-8")
+    atomic.write_text(folder / CLASS_MAP, text + "\n")
     splits = [
         conversion_door.Split(split, folder / f"{split}.record", tables.sets[split])
         for split in SPLITS

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from object_detection import atomic
 from object_detection.front_doors.supervisely.settings import SettingsError, load
 
 NAME = "config.json"
@@ -80,4 +81,4 @@ def write(folder, found, colors, settings):
     ]
     content = {"settings": settings, "classes": classes, "class_title_to_idx": found.to_idx}
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    (Path(folder) / NAME).write_text(text + "\n", encoding="utf-8")
+    atomic.write_text(Path(folder) / NAME, text + "\n")

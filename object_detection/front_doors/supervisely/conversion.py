@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from object_detection import atomic
 from object_detection.annotations import checking, conversion, image_file
 from object_detection.annotations.example_features import NO_MASKS
 from object_detection.annotations.record import AnnotationError, Finding
@@ -95,4 +96,4 @@ def _annotation(image, tag):
 
 def write_json(path, content):
     """Writes a JSON file."""
-    path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+    atomic.write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
