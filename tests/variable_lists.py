@@ -2,6 +2,7 @@
 
 from google.protobuf import text_format
 from reference import REFERENCE
+from undrawn import undrawn
 
 from object_detection.builders import model_builder
 from object_detection.compat.checkpoint_map import variables_by_path
@@ -16,7 +17,8 @@ def built(name):
     """
     text = (REFERENCE / "reference" / "parity" / name / "pipeline.config").read_text()
     config = text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
-    network = model_builder.build_network(config.model, is_training=False)
+    with undrawn():
+        network = model_builder.build_network(config.model, is_training=False)
     return {path: list(v.shape) for path, v in variables_by_path(network).items()}
 
 

@@ -6,6 +6,7 @@ from google.protobuf import text_format
 from reference import REFERENCE, needs_reference
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 from tiny_models import network_of
+from undrawn import undrawn
 
 from object_detection.builders import model_builder
 from object_detection.compat import checkpoint_reader, checkpoint_writer, variable_names
@@ -42,7 +43,8 @@ def network_of_case(name):
     config = text_format.Parse(
         (folder / "pipeline.config").read_text(), pipeline_pb2.TrainEvalPipelineConfig()
     )
-    return folder, model_builder.build_network(config.model, is_training=False)
+    with undrawn():
+        return folder, model_builder.build_network(config.model, is_training=False)
 
 
 @needs_reference

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 from reference_models import PARITY, checkpoint_of, make_weights
+from undrawn import undrawn
 
 from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.compat import checkpoint_reader
@@ -43,7 +44,8 @@ class ParityCase:
 
     @functools.cached_property
     def _restored(self):
-        network = model_builder.build_network(self.config.model, self.is_training)
+        with undrawn():
+            network = model_builder.build_network(self.config.model, self.is_training)
         return network, checkpoint_reader.restore(network, self.checkpoint)
 
     @property

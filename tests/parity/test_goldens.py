@@ -12,6 +12,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 from made_inputs import VARIANTS, ground_truth, image, weight
 from make_goldens import FEATURES, FOLDER, scales_of
+from undrawn import undrawn
 
 from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.compat import checkpoint_reader
@@ -50,7 +51,8 @@ def golden(request, tmp_path_factory):
     text_format.Merge(VARIANTS.get(variant, ""), config.model.faster_rcnn)
     with np.load(FOLDER / "goldens" / f"{name}.npz") as arrays:
         expected = dict(arrays)
-    network = model_builder.build_network(config.model, is_training=True)
+    with undrawn():
+        network = model_builder.build_network(config.model, is_training=True)
     variables = variables_by_path(network)
     names = tf1_names(list(variables))
     if "_keras" in name:
@@ -66,7 +68,8 @@ def golden(request, tmp_path_factory):
         shape_and_slices=[""] * len(tensors),
         tensors=[tf.constant(tensor) for tensor in tensors.values()],
     )
-    checkpoint_reader.restore(network, str(folder / "made"))
+    report = checkpoint_reader.restore(network, str(folder / "made"))
+    assert len(report.restored) == len(variables)
     shutil.rmtree(folder)
     keyed = {key: variables[path] for path, key in names.items()}
     return Golden(config, network, keyed, expected)
