@@ -18,6 +18,7 @@ ROUNDING = 1e-3  # pixels over the border that are rounding in the annotation an
 # they are of two objects by PASCAL's measure. Of small objects a drawing that is a pixel off on
 # both sides has less too: so many pixels a side may be off without a word.
 LEAST_OVERLAP, SLACK = 0.5, 2.0
+LARGEST_AREA = 1e30  # pixels; records hold float32
 NO_MASK = "the object has no mask"
 NO_PIXEL = "the mask covers no pixel of the image"
 
@@ -179,7 +180,7 @@ def _fit_together(box, mask):
 
 
 def _is_area(area):
-    return area is not None and math.isfinite(area) and area > 0
+    return area is not None and 0 < area < LARGEST_AREA  # which NaN is not
 
 
 def _area_of(found, box, mask, tell, *, was_cut):

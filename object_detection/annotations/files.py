@@ -25,6 +25,10 @@ LONGEST_NAME = 255  # bytes of a file or folder name that Linux, macOS and Windo
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
 # Of a YAML file: characters, entries (an alias counts as what it stands for), and levels.
 LARGEST_YAML, MOST_YAML_NODES, DEEPEST_YAML = 1_000_000, 100_000, 50
+LEADS_OUT = (
+    "the file name leads out of the image folder and is not followed; "
+    "--allow_outside_images follows it"
+)
 
 _follow_outside = False
 _declared_encoding = ""
@@ -465,10 +469,7 @@ class ImageFolder:
                     continue
                 if _follow_outside or is_inside(path, self.root, beside):
                     return path
-                self._findings[stated] = (
-                    "the file name leads out of the image folder and is not followed; "
-                    "--allow_outside_images follows it"
-                )
+                self._findings[stated] = LEADS_OUT
         return None
 
     def _index(self):

@@ -162,7 +162,7 @@ def settle(path, found, *, given):
         return found
     old = read(path)
     if given:
-        return old
+        return old._replace(notes=tuple(_lookalikes(found.ids)))
     if found.source_ids:
         found = _as_before(found, old.ids)
     clashes = [

@@ -458,7 +458,11 @@ def facts_of(data):
 
 def _reasons(findings):
     """What findings say of skipped images and objects, as the end of a sentence."""
-    skipped = [each for each in findings if each.group in (SKIPPED_IMAGE, SKIPPED_OBJECT)]
+    skipped = [
+        each
+        for each in findings
+        if each.group in (SKIPPED_IMAGE, SKIPPED_OBJECT) or each.reason == files.LEADS_OUT
+    ]
     by_reason = {}
     for finding in skipped:
         by_reason.setdefault(finding.reason, []).append(finding.key)

@@ -179,3 +179,12 @@ def test_a_class_name_that_no_file_can_hold_is_named():
 
     assert labels.ids == {"cat": 1}
     assert r"'\ud800'" in labels.notes[0]
+
+
+def test_classes_that_differ_only_in_case_are_named_with_a_given_map_too(tmp_path):
+    path = tmp_path / "mine.pbtxt"
+    path.write_text("item { id: 1 name: 'cat' } item { id: 2 name: 'Cat' }")
+
+    labels = settle(path, from_annotations([_set((1, "cat"), (2, "Cat"))]), given=True)
+
+    assert "'cat', 'Cat'" in labels.notes[0]

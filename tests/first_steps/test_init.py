@@ -396,3 +396,35 @@ def test_the_words_of_a_path_stay_together(tmp_path):
     step = ("python", "-m", "object_detection.x", f"--data_dir={folder}")
     made = commands.script(folder, [step], masks=True, num_steps=100)
     assert f"'--data_dir={folder}'" in made
+
+
+def test_images_outside_their_folder_need_a_flag(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_follow_outside", False)
+    content = coco_json(3, tmp_path)
+    for entry in content["images"]:
+        entry["file_name"] = f"../images/{entry['file_name']}"
+    text(tmp_path / "set" / "labels.json", content)
+    given = (f"--data={tmp_path / 'set' / 'labels.json'}", f"--image_dir={tmp_path / 'set'}")
+
+    with pytest.raises(AnnotationError, match="--allow_outside_images follows it: 3 "):
+        run(*given)
+
+    run(*given, "--allow_outside_images")
+    (script,) = (tmp_path / "out").glob("*.sh")
+    assert "--allow_outside_images" in script.read_text()
+
+
+def test_classes_of_a_data_base_are_numbered_from_1(run, tmp_path):
+    content = coco_json(5, tmp_path / "set")
+    for entries, key in ((content["categories"], "id"), (content["annotations"], "category_id")):
+        for entry in entries:
+            entry[key] = 2_905_442 + entry[key]
+    text(tmp_path / "set" / "labels.json", content)
+
+    said, config = run(f"--data={tmp_path / 'set'}")
+
+    assert config.model.faster_rcnn.num_classes == 2
+    assert "category ids go up to 2905444" in said
+    assert "# Category 2905443 of the annotations." in (
+        tmp_path / "out" / "label_map.pbtxt"
+    ).read_text(encoding="utf-8")
