@@ -73,6 +73,7 @@ def evaluate():
     """Scores, prints and writes; returns the exit code."""
     from tqdm import tqdm
 
+    from object_detection.annotations.record import AnnotationError
     from object_detection.metrics import coco_results
     from object_detection.reports import evaluation_figures, evaluation_page, model_evaluation
 
@@ -84,7 +85,7 @@ def evaluate():
     pairs, notes = model_evaluation.look_at(truth._replace(images=images), finder, FLAGS.max_images)
     notes = [*truth.notes, *finder.notes(), *notes]
     if not pairs:
-        raise ValueError("\n".join(["No image could be evaluated.", *notes[:20]]))
+        raise AnnotationError("\n".join(["No image could be evaluated.", *notes[:20]]))
     finder.check_ids()
     model_evaluation.check_classes(truth.categories, pairs, finder.origin)
     model_evaluation.check_objects(truth, pairs)

@@ -320,6 +320,8 @@ def _area(area):
 
 def _is_set(flag):
     """Whether a flag that others write as number, truth value or text is on."""
+    if flag is None or type(flag) is int:
+        return flag == 1
     return drawn.is_ticked(flag) or whole_number(flag) == 1
 
 

@@ -463,10 +463,11 @@ class ImageFolder:
         """The file that lies exactly where the name says, or None."""
         for folder in filter(None, (beside, self.root)):
             # As it stands first: in '../images/a.jpg' the dots matter.
-            for path in (stated, stated.replace("\\", "/"), Path(*parts)):
-                path = Path(os.path.normpath(Path(folder, path)))
-                if not is_file(path):
+            for name in dict.fromkeys((stated, stated.replace("\\", "/"), "/".join(parts))):
+                path = os.path.normpath(os.path.join(folder, name))
+                if not os.path.isfile(path):
                     continue
+                path = Path(path)
                 if _follow_outside or is_inside(path, self.root, beside):
                     return path
                 self._findings[stated] = LEADS_OUT

@@ -182,6 +182,8 @@ def merge_empty(counts: np.ndarray) -> np.ndarray:
 
 def whole_number(value: object) -> int | None:
     """Return a number that is whole as int, also 1.0 and "1"; None for anything else."""
+    if type(value) is int:  # of a million values almost every one
+        return value
     if isinstance(value, bool | np.bool_):
         return None
     if isinstance(value, str):

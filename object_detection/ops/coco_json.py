@@ -41,7 +41,7 @@ def id_text(value: object) -> str | None:
         text = value.strip()
         fits = 0 < len(text) <= LONGEST_ID and text.isprintable()  # no half characters either
         return text if fits else None
-    number = whole_number(value)
+    number = value if type(value) is int else whole_number(value)
     if number is not None:
         return str(number) if number.bit_length() < 3 * LONGEST_ID else None
     return repr(value) if isinstance(value, float) and math.isfinite(value) else None
@@ -105,6 +105,9 @@ def read_segmentation(value: object) -> Segmentation | None:
     Raises:
         SegmentationError: none of these. Whether polygons and runs make up a mask is told later.
     """
+    if type(value) is list and value and all(type(part) is array for part in value):
+        if any(len(part) > 2 for part in value):  # polygons, and not points
+            return Segmentation(tuple(value))
     if isinstance(value, str):
         value = _from_text(value)
     if value is None or (isinstance(value, list | tuple | dict | str) and not len(value)):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from object_detection.annotations.record import AnnotationError
 from object_detection.metrics import images as metric_images
 from object_detection.metrics.coco_evaluation import CocoEvaluation
 from object_detection.metrics.images import ImageDetections
@@ -100,14 +101,14 @@ def check_classes(categories: dict[int, str], pairs: list, origin: str) -> None:
         origin: of the detections, for the message.
 
     Raises:
-        ValueError: there are detections, and none is of a class of the ground truth.
+        AnnotationError: there are detections, and none is of a class of the ground truth.
     """
     detected = {int(number) for _, found in pairs for number in np.unique(found.classes)}
     if not detected or detected & set(categories):
         return
     known = ", ".join(f"{number} ({name})" for number, name in list(categories.items())[:SHOWN])
     hint = ". Were the results numbered from 0?" if 0 in detected and 0 not in categories else ""
-    raise ValueError(
+    raise AnnotationError(
         f"no category id of {origin} is one of the ground truth's: the detections have "
         f"{', '.join(map(str, sorted(detected)[:SHOWN]))}; the ground truth has {known}{hint}"
     )
@@ -121,10 +122,10 @@ def check_objects(truth_set, pairs: list) -> None:
         pairs: of `look_at`.
 
     Raises:
-        ValueError: objects were left out, and none remains.
+        AnnotationError: objects were left out, and none remains.
     """
     if truth_set.lost() and not any(len(i.truth.boxes) or i.neutral is not None for i, _ in pairs):
-        raise ValueError(
+        raise AnnotationError(
             "\n".join(["no object of the ground truth can be used:", *truth_set.notes[:20]])
         )
 

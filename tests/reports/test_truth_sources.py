@@ -17,6 +17,7 @@ GOOD["segmentation"] = [SQUARE]
 SECOND = {"id": 2, "image_id": 1, "category_id": 1, "bbox": [30, 20, 5, 5], "area": 25}
 SECOND["segmentation"] = [[30, 20, 35, 20, 35, 25, 30, 25]]
 RUNS = {"size": [30, 40], "counts": [305] + [10, 20] * 9 + [10, 615]}  # of `SQUARE`
+IDS = ("0001", "0002", "3")
 RESULT = {"image_id": 1, "category_id": 1, "bbox": [10, 5, 10, 10], "score": 0.9}
 
 
@@ -232,3 +233,24 @@ def test_more_objects_than_detections_that_count_are_told(tmp_path):
         [(image._replace(truth=image.truth.select(np.arange(100))), f) for image, f in pairs],
     )
     assert scored.notes == []
+
+
+def test_detections_of_images_whose_ids_have_leading_zeros_come_back(tmp_path):
+    images = [{"id": name, "file_name": f"{name}.png", "height": 30, "width": 40} for name in IDS]
+    truth = truth_of(tmp_path, *({**GOOD, "image_id": name} for name in IDS), images=images)
+    found = ImageDetections(np.array([[5.0, 10, 15, 20]]), np.array([0.9]), np.array([1]))
+    pairs = pairs_of(truth, lambda image: found)
+
+    coco_results.write(tmp_path / "own.json", ((i.id, f, 30, 40) for i, f in pairs))
+
+    stated = [entry["image_id"] for entry in json.loads((tmp_path / "own.json").read_text())]
+    assert stated == ["0001", "0002", 3]
+    again = pairs_of(
+        truth_of(tmp_path, *({**GOOD, "image_id": name} for name in IDS), images=images),
+        found_for_truth.FromResults(tmp_path / "own.json", truth.sizes),
+    )
+    scores = [
+        model_evaluation.score(truth.categories, each).coco.evaluate() for each in (pairs, again)
+    ]
+    assert scores[0] == scores[1]
+    assert scores[0]["DetectionBoxes_Precision/mAP"] == pytest.approx(1)
