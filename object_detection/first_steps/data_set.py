@@ -452,7 +452,13 @@ def facts_of(data):
             f"none of the {len(sample)} images looked at {lacks}{_reasons(findings)}"
         )
     return Facts(
-        len(trained), np.array(sizes), np.array(sides), most, with_mask / max(count, 1), labels
+        len(trained),
+        np.array(sizes),
+        np.array(sides),
+        most,
+        with_mask / max(count, 1),
+        labels,
+        any(found.has_ignore_regions for found in data.sets.values()),
     )
 
 

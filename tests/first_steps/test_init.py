@@ -414,6 +414,19 @@ def test_images_outside_their_folder_need_a_flag(run, tmp_path, monkeypatch):
     assert "--allow_outside_images" in script.read_text()
 
 
+def test_ignore_regions_of_labelme_are_named_in_the_config(run, tmp_path):
+    square = [[10, 10], [40, 10], [40, 40], [10, 40]]
+    for number in range(3):
+        image(tmp_path / "set" / f"{number}.png")
+        shapes = [{"label": label, "points": square} for label in ("cat", "__ignore__")]
+        content = {"version": "5", "shapes": shapes, "imagePath": f"{number}.png"}
+        text(tmp_path / "set" / f"{number}.json", content)
+
+    _, config = run(f"--data={tmp_path / 'set'}")
+
+    assert list(config.train_input_reader.neutral_class) == ["__ignore__"]
+
+
 def test_classes_of_a_data_base_are_numbered_from_1(run, tmp_path):
     content = coco_json(5, tmp_path / "set")
     for entries, key in ((content["categories"], "id"), (content["annotations"], "category_id")):
