@@ -62,7 +62,7 @@ def made_project(folder, *, titles=("nut", "date"), images=5):
         "train": read._replace(images=read.images[:-1]),
         "val": read._replace(images=read.images[-1:]),
     }
-    assert not conversion.write(folder / "project", splits)
+    assert conversion.write(folder / "project", splits) == ([], {"train": 4, "val": 1})
     return folder / "project"
 
 
