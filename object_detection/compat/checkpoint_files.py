@@ -134,6 +134,7 @@ class _Checkpoint:
     def __init__(self, prefix):
         self._reader = tf.train.load_checkpoint(prefix)
         shapes = dict(self._reader.get_variable_to_shape_map())
+        self._check_size(prefix, shapes)
         self.graph = None
         if GRAPH_KEY in shapes:
             self.graph = ObjectGraph(self._reader.get_tensor(GRAPH_KEY))
@@ -146,14 +147,20 @@ class _Checkpoint:
     def read(self, name):
         return self._reader.get_tensor(self._aliases.get(name, name))
 
-    def bytes_of_numbers(self):
-        """How many bytes the values of all entries take; strings are not counted."""
+    def _check_size(self, prefix, shapes):
+        """Raises where the data files are smaller than the numbers that the index names."""
         types = self._reader.get_variable_to_dtype_map()
-        return sum(
-            int(np.prod(shape, dtype=np.int64)) * types[self._aliases.get(name, name)].size
-            for name, shape in self.shapes.items()
-            if types[self._aliases.get(name, name)] != tf.string
+        needs = sum(
+            int(np.prod(shape, dtype=np.int64)) * types[name].size
+            for name, shape in shapes.items()
+            if types[name] != tf.string
         )
+        has = checkpoint_paths.data_size(prefix)
+        if Path(f"{prefix}.index").exists() and has < needs:
+            raise CheckpointError(
+                f"{prefix} is cut off: its data files have {has} bytes, its index speaks of at "
+                f"least {needs}. Copy or download it again"
+            )
 
     def _name_our_saved_model(self):
         """Our SavedModels hold a list of weights; each knows its path by its full name."""
@@ -167,7 +174,7 @@ class _Checkpoint:
 def _source_of(place):
     try:
         if place.form == "checkpoint":
-            return _whole_checkpoint(place.path)
+            return _Checkpoint(place.path)
         if place.form == "frozen_graph":
             source = GraphConstants(place.path)
         elif place.form == "saved_model":
@@ -195,23 +202,12 @@ _EMPTY = {
 }
 
 
-def _whole_checkpoint(prefix):
-    source = _Checkpoint(prefix)
-    has, needs = checkpoint_paths.data_size(prefix), source.bytes_of_numbers()
-    if Path(f"{prefix}.index").exists() and has < needs:
-        raise CheckpointError(
-            f"{prefix} is cut off: its data files have {has} bytes, its index speaks of at least "
-            f"{needs}. Copy or download it again"
-        )
-    return source
-
-
 def _saved_model(folder):
     """Variables of a TF2 SavedModel, or of TF1's if it has any; else its graph's constants."""
     prefix = folder / "variables" / "variables"
     if Path(f"{prefix}.index").is_file():
         checkpoint_paths.check_is_whole(Place("checkpoint", str(prefix)))
-        source = _whole_checkpoint(str(prefix))
+        source = _Checkpoint(str(prefix))
         if source.shapes:
             return source
     checkpoint_paths.check_is_whole(Place("saved_model", str(folder / "saved_model.pb")))

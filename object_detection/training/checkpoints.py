@@ -148,7 +148,15 @@ class CheckpointDirectory:
         _flush_to_disk(prefix.parent)
 
     def _listed(self) -> "_List":
-        proto = tf.train.get_checkpoint_state(str(self.directory))
+        try:
+            proto = tf.train.get_checkpoint_state(str(self.directory))
+        except (UnicodeDecodeError, tf.errors.OpError) as error:
+            logging.warning(
+                "%s cannot be read (%s): the checkpoints are found by their names.",
+                self.directory / "checkpoint",
+                _first_line(error),
+            )
+            proto = None
         if proto is None:
             return _List([], time.time())
         names = [os.path.basename(path) for path in proto.all_model_checkpoint_paths]

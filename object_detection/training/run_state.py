@@ -131,16 +131,25 @@ def read_weights(prefix: str | os.PathLike, network, *, averages: bool = False) 
         The step that the weights are of; 0 where the checkpoint does not say.
 
     Raises:
-        CheckpointError, ValueError: the checkpoint does not fit the network.
+        CheckpointError, ValueError: the checkpoint is damaged or does not fit the network.
     """
-    reader = tf.train.load_checkpoint(str(prefix))
-    stored = reader.get_variable_to_shape_map()
     variables = checkpoint_map.variables_by_path(network)
-    run = stored_run.find(stored, variable_names.names_of(network))
+    names = variable_names.names_of(network)
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        stored = reader.get_variable_to_shape_map()
+        run = stored_run.find(stored, names)
+        step = int(reader.get_tensor(run.step)) if run.step in stored else 0
+    except UNREADABLE as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"{prefix} is damaged and cannot be evaluated: {reason}. Copy it again, or remove its "
+            "files to evaluate the others"
+        ) from error
     if run.writer == stored_run.OURS:
         _check_fits(prefix, variables, run, stored)
     checkpoint_reader.restore(network, str(prefix), moving_averages=averages)
-    return int(reader.get_tensor(run.step)) if run.step in stored else 0
+    return step
 
 
 def _names_of_entries(run, state) -> dict[str, str]:

@@ -242,6 +242,28 @@ def test_weights_are_read_without_the_optimizer(tmp_path):
         np.testing.assert_array_equal(want, got, err_msg=want.path)
 
 
+@pytest.mark.parametrize("suffix", [".index", ".data-00000-of-00001"])
+def test_weights_that_are_cut_off_are_named(tmp_path, made, suffix):
+    CheckpointDirectory(tmp_path).save(made.state)
+    place = tmp_path / f"ckpt-1{suffix}"
+    for part in (2, 3, 9):
+        place.write_bytes(place.read_bytes()[: -place.stat().st_size // part])
+        with pytest.raises((CheckpointError, ValueError), match="ckpt-1 .*(is damaged|is cut off)"):
+            run_state.read_weights(tmp_path / "ckpt-1", tiny_run.parts().network)
+        assert not run_state.is_ours(tmp_path / "ckpt-1") or suffix != ".index"
+
+
+def test_a_list_of_checkpoints_that_is_no_text(tmp_path, made, caplog):
+    keeper = CheckpointDirectory(tmp_path)
+    keeper.save(made.state)
+    keeper.save(made.state)
+    (tmp_path / "checkpoint").write_bytes(b'\xff\xfemodel_checkpoint_path: "ckpt-1"\n')
+    assert [path.name for path in keeper.newest_first()] == ["ckpt-2", "ckpt-1"]
+    assert "the checkpoints are found by their names" in caplog.text
+    keeper.save(made.state)
+    assert [path.name for path in keeper.newest_first()] == ["ckpt-3", "ckpt-2", "ckpt-1"]
+
+
 def test_averages_are_read_in_the_weights_place(tmp_path):
     saved, _ = tiny_run.run(tmp_path, 3)
     network = tiny_run.parts(seed=1).network
