@@ -194,7 +194,7 @@ def load_yaml(path: str | Path) -> dict | list | str | None:
     except AnnotationError:
         raise
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        raise AnnotationError(f"{path} is not YAML: {str(error)[:200]}") from None
+        raise AnnotationError(f"{path} is not YAML: {str(error).splitlines()[0][:200]}") from None
 
 
 def _check_yaml(yaml, events, path):

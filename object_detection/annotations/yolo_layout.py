@@ -98,6 +98,8 @@ def _text_of(path):
 def _yaml(path, findings):
     """Splits, names and keypoint numbers of a data.yaml."""
     content = files.load_yaml(path)
+    if content is None:
+        content = {}
     if not isinstance(content, dict):
         raise AnnotationError(
             f"{path}, line 1: {str(content)[:60]!r} is not 'key: value'; a space belongs after "

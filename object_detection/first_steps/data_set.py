@@ -434,7 +434,9 @@ def facts_of(data):
         if image.complete:
             image, notes = image.complete(image)
             findings += notes
-        size = image and _size_of(image)
+            if image is None:
+                continue
+        size = _size_of(image)
         if not size:
             key = trained[place].path or trained[place].key
             findings.append(Finding(SKIPPED_IMAGE, "the image file cannot be read", str(key)))
@@ -503,14 +505,13 @@ def _side_of(found, image, size, findings):
             findings += notes
             return None
         ymin, xmin, ymax, xmax = fitted.box
-    shorter = min(size)
-    # Beyond the image's sides nothing is an object of it: pixels taken for shares, say.
-    inside = min(ymax, height) > max(ymin, 0) and min(xmax, width) > max(xmin, 0)
-    if not (ymax > ymin and xmax > xmin and inside):
+    # As the converters cut it; beyond the border nothing is an object.
+    rows, columns = min(ymax, height) - max(ymin, 0), min(xmax, width) - max(xmin, 0)
+    if not (rows > 0 and columns > 0):
         reason = "the box has no height or no width within the image"
         findings.append(Finding(SKIPPED_OBJECT, reason, found.key))
         return None
-    return (ymax - ymin) / shorter, (xmax - xmin) / shorter
+    return rows / min(size), columns / min(size)
 
 
 def _absolute(path):

@@ -150,6 +150,8 @@ def _of_folder(folder):
         return "voc_masks" if _has_colour_masks(folder) else "voc"
     if _is_yolo(folder):
         return "yolo"
+    if not kinds and any(path.is_dir() for path in folder.rglob("SegmentationObject*")):
+        return "voc"  # masks are all there is, as CVAT and labelme export them
     jsons = (json_format_of(path) for path in files.walk(folder, {".json"})[:_SNIFFED])
     found = next(filter(None, [*jsons, *kinds]), None)
     if found:

@@ -282,6 +282,15 @@ def test_sides_are_shares_of_the_shorter_side(tmp_path):
     assert facts.sizes.tolist() == [[60, 80]] * 4 and facts.most_objects == 2
 
 
+def test_boxes_count_as_far_as_they_are_in_the_image(tmp_path):
+    content = coco_json(2, tmp_path)
+    for annotation in content["annotations"]:
+        annotation |= {"bbox": [-1e300, 30, 1e308, 1e308], "segmentation": []}
+    text(tmp_path / "labels.json", content)
+    facts = data_set.facts_of(data_set.read(tmp_path))
+    np.testing.assert_allclose(facts.sides, [(0.5, 80 / 60)] * 4)
+
+
 def test_names_of_records_tell_what_they_are_for(tmp_path):
     def found(*names):
         folder = tmp_path / "-".join(names)

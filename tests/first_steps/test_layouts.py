@@ -76,6 +76,12 @@ def mask():
     return made_records.image_bytes(pixels)
 
 
+def colour_mask():
+    pixels = np.zeros([60, 80, 3], np.uint8)
+    pixels[10:40, 10:40] = 128, 0, 0
+    return made_records.image_bytes(pixels)
+
+
 META = {"classes": [{"title": "cat", "shape": "polygon"}], "tags": []}
 LABELS = "background:0,0,0::\ncat:128,0,0::\n"
 
@@ -180,6 +186,20 @@ LAYOUTS = {
         [
             *each(WHOLE, "JPEGImages/{stem}.jpg", ("Annotations/{stem}.xml", voc)),
             ("ImageSets/Main/default.txt", "a\nb\nc\nd\ne"),
+            ("labelmap.txt", LABELS),
+        ],
+    ),
+    "cvat segmentation masks": (
+        "voc",
+        WHOLE,
+        [
+            *each(
+                WHOLE,
+                "JPEGImages/{stem}.jpg",
+                ("SegmentationObject/{stem}.png", lambda stem: colour_mask()),
+                ("SegmentationClass/{stem}.png", lambda stem: colour_mask()),
+            ),
+            ("ImageSets/Segmentation/default.txt", "a\nb\nc\nd\ne"),
             ("labelmap.txt", LABELS),
         ],
     ),
