@@ -25,6 +25,9 @@ def _program(module):
     """A function that runs a module as `python -m` does, so that --help lists the same flags."""
 
     def run():
+        from object_detection.cli import runner  # here, as setup.py runs this file on its own
+
+        runner.guard_start()  # from here on Ctrl-C is one line, also during imports
         runpy.run_module(f"object_detection.{module}", run_name="__main__", alter_sys=True)
 
     return run

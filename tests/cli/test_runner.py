@@ -17,7 +17,7 @@ from object_detection.cli import runner
 from object_detection.config.errors import ConfigError
 from object_detection.errors import describe_os_error, install_command
 from object_detection.prediction import command
-from object_detection.training import jobs
+from object_detection.training import jobs, train_loop
 from object_detection.training.failures import RunFailure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +138,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
             raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_run_that_is_complete_says_so(caplog):
+    settings = train_loop.LoopSettings(num_steps=100, batch_size=1)
+    with caplog.at_level("INFO"):
+        jobs._announce(None, settings, 136, 1)
+    (line,) = caplog.messages
+    assert line.startswith("This run is complete: it is at step 136, and train_config.num_steps is")
 
 
 def test_several_workers_without_tf_config_are_a_sentence(tmp_path, monkeypatch):

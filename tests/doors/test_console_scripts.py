@@ -12,6 +12,7 @@ import pytest
 import setuptools
 
 from object_detection import programs
+from object_detection.cli import runner
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,11 +58,14 @@ def test_every_command_has_one():
 
 def test_a_program_is_its_module(monkeypatch):
     seen = []
+    monkeypatch.setattr(runner, "guard_start", lambda: seen.append("guarded"))
     monkeypatch.setattr(programs.runpy, "run_module", lambda *given, **how: seen.append(given[0]))
     programs.webcam()
     programs.create_coco_tf_record()
     assert seen == [
+        "guarded",
         "object_detection.front_doors.webcam",
+        "guarded",
         "object_detection.dataset_tools.create_coco_tf_record",
     ]
 

@@ -37,7 +37,7 @@ def run(folder, *flags):
     [
         (["--use_side_inputs"], "use_side_inputs is not supported"),
         (["--side_input_names=a"], "use_side_inputs is not supported"),
-        ([], "no checkpoint at"),
+        ([], "there is no such file, folder or checkpoint"),
     ],
 )
 def test_refusals_are_one_sentence(tmp_path, flags, message):

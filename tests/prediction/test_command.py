@@ -22,7 +22,8 @@ def given(tmp_path):
         min_score=0.5, max_detections=None, min_image_size=None, batch_size=8, classes=None,
         class_suffix="", format=["json", "png"], json_masks="rle", polygon_tolerance=0.5,
         masks_per_dim=2, coco_json=None, mode="full_image", roi=None, boxes_file=None,
-        boxes_classes=None, padding=["0"], window=["512"], overlap=["128"],
+        boxes_classes=None, padding=["0"], window=["512"], overlap=["128"], recursive=False,
+        bit_depth="16",
     )  # fmt: skip
 
 
