@@ -7,7 +7,7 @@ GRPC_VENV ?= .venv-protos
 BEAM_VENV ?= .venv-beam
 RUN = $(abspath $(VENV))/bin/python
 
-.PHONY: help quickstart tour tour-docs test test-slow test-beam check lint format protos check-protos \
+.PHONY: help quickstart tour tour-docs test test-slow test-beam fuzz check lint format protos check-protos \
 	fields check-fields bench matrix clean
 
 help: ## this list
@@ -37,6 +37,9 @@ test: $(VENV)/.installed ## the tests that take seconds each
 
 test-slow: $(VENV)/.installed ## the tests that take longer
 	$(RUN) $(PYTEST) -m slow
+
+fuzz: $(VENV)/.installed ## 10,000 damaged inputs of each kind: records, annotations, configs, weights, masks
+	$(RUN) tests/fuzz/harness.py --count=10000
 
 $(BEAM_VENV)/.installed: setup.py scripts/make_venv.sh
 	PYTHON=$(PYTHON) EXTRAS=test,beam scripts/make_venv.sh $(BEAM_VENV)

@@ -155,7 +155,7 @@ def encoded(text, dice):
 def damaged_file(path, dice, words=()):
     """Damage a file in place: JSON by its structure, texts by their words, all by their bytes."""
     content = path.read_bytes()
-    suffix = path.suffix.lower()
+    suffix = path.suffix.lower() if len(content) < 4000 or b"9" * 5000 not in content else ""
     if suffix in (".json", ".xml", ".txt", ".csv", ".yaml", ".config", ".pbtxt") and (
         dice.random() < 0.85
     ):
