@@ -15,9 +15,9 @@ from object_detection.protos import input_reader_pb2, model_pb2
 from object_detection.reports import class_names, stored_view
 
 ERRORS = ("InputError",)
-# One of 100 inputs is a file of 25 records for the whole input pipeline and may take 12 times as
+# One of 250 inputs is a file of 25 records for the whole input pipeline and may take 12 times as
 # long: TensorFlow needs seconds to build one. The other inputs go through the same decoder.
-SLOW = (100, 12)
+SLOW = (250, 12)
 BOX = (0.25, 0.2, 0.75, 0.5)
 IDS = {"cat": 1, "dog": 2}
 LABEL_MAP = "item { id: 1 name: 'cat' }\nitem { id: 2 name: 'dog' }\n"

@@ -18,7 +18,7 @@ COUNT = 1000
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", harness.KINDS)
 def test_damaged_inputs_end_in_a_sentence(kind):
-    failures = harness.hunt(kind, 0, COUNT)
+    failures = harness.hunt(kind, 0, COUNT, jobs=2)
 
     assert not failures, "\n".join(map(str, failures))
 
