@@ -5,6 +5,7 @@ import warnings
 
 from built_once import built_once
 from reference import REFERENCE
+from undrawn import undrawn
 
 PARITY = REFERENCE and REFERENCE / "reference" / "parity"
 # Those whose exports are verified as users' exports are: a model of TFOD 2.x and one of 1.x.
@@ -39,8 +40,8 @@ def export_of(name, tmp_path_factory):
     def write(folder):
         config = pipeline_file.load(PARITY / name / "pipeline.config")
         checkpoint = checkpoint_of(name, tmp_path_factory)
-        exporter.export(
-            config, checkpoint, folder / "export", ExportOptions(verify=name in VERIFIED)
-        )
+        options = ExportOptions(verify=name in VERIFIED)
+        with undrawn():
+            exporter.export(config, checkpoint, folder / "export", options)
 
     return built_once(tmp_path_factory, f"export-{name}", write) / "export"

@@ -1,5 +1,7 @@
 """Pipelines with `crop_masks`, and with the functions in C, beside the plain ones."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -95,21 +97,32 @@ def without_native(monkeypatch):
     switch(False)
 
 
+@pytest.fixture(scope="module")
+def batches_of(tmp_path_factory):
+    """A function of a form of storage, augmentations and `crop_masks`, each computed once."""
+    folder = tmp_path_factory.mktemp("records")
+    paths = {name: write(folder / f"{name}.record", records(name)) for name in ("png", "box")}
+
+    @functools.cache
+    def computed(storage, augmentations, crop_masks):
+        return batches(paths[storage], augmentations=augmentations, crop_masks=crop_masks)
+
+    computed.paths = paths
+    return computed
+
+
 @pytest.mark.parametrize("storage", ["png", "box"])
 @pytest.mark.parametrize("augmentations", [(), MOVES, CUTS], ids=["none", "moves", "cuts"])
-def test_masks_are_the_same(tmp_path, storage, augmentations):
-    path = write(tmp_path / "a.record", records(storage))
-    plain = batches(path, augmentations=augmentations)
-    cropped = batches(path, augmentations=augmentations, crop_masks=True)
+def test_masks_are_the_same(batches_of, storage, augmentations):
+    plain = batches_of(storage, augmentations, False)
+    cropped = batches_of(storage, augmentations, True)
     check_same(plain, cropped)
     assert any(batch.truth.masks.numpy().any() for batch in plain)
     assert all(batch.truth.mask_origin is not None for batch in cropped)
 
 
-def test_forms_of_storage_give_the_same_batches(tmp_path):
-    png = batches(write(tmp_path / "png.record", records("png")), augmentations=MOVES)
-    box = batches(write(tmp_path / "box.record", records("box")), augmentations=MOVES)
-    check_same(png, box)
+def test_forms_of_storage_give_the_same_batches(batches_of):
+    check_same(batches_of("png", MOVES, False), batches_of("box", MOVES, False))
 
 
 def test_memory_follows_the_objects_and_not_the_image(tmp_path):
@@ -133,13 +146,12 @@ def test_evaluation_has_whole_masks(tmp_path):
 @pytest.mark.skipif(native.load() is None, reason="no C compiler")
 @pytest.mark.parametrize("crop_masks", [False, True], ids=["whole", "crop_masks"])
 @pytest.mark.parametrize("storage", ["png", "box"])
-def test_tensorflow_alone_gives_the_same_batches(tmp_path, without_native, storage, crop_masks):
-    path = write(tmp_path / "a.record", records(storage))
-    options = {"augmentations": MOVES, "crop_masks": crop_masks}
-    natives = batches(path, **options)
+def test_tensorflow_alone_gives_the_same_batches(batches_of, without_native, storage, crop_masks):
+    natives = batches_of(storage, MOVES, crop_masks)
     without_native(True)
     assert not native_resize.is_exact()
-    check_same(natives, batches(path, **options))
+    path = batches_of.paths[storage]
+    check_same(natives, batches(path, augmentations=MOVES, crop_masks=crop_masks))
 
 
 @pytest.mark.skipif(native.load() is None, reason="no C compiler")

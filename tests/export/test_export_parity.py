@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from reference import needs_reference
 from reference_models import PARITY, checkpoint_of, export_of
+from undrawn import undrawn
 
 from object_detection.config import pipeline_file
 from object_detection.export import (
@@ -155,7 +156,9 @@ def test_every_kind_of_input_of_both_exporters_optimized(case, kinds, tmp_path, 
     The two images differ in size; as files they make one request.
     """
     config = pipeline_file.load(PARITY / case[0] / "pipeline.config")
-    model = preparation.restore(config, checkpoint_of(case[0], tmp_path_factory), ExportOptions())
+    checkpoint = checkpoint_of(case[0], tmp_path_factory)
+    with undrawn():
+        model = preparation.restore(config, checkpoint, ExportOptions())
     assert folding.fold(model.network) > 50
     detector = batching.Detector(model.network)
     images = [_image(0), _image(1)]
