@@ -56,6 +56,7 @@ class GroundTruth(NamedTuple):
     group_of: tf.Tensor | None = None  # [B, G] bool; boxes of several objects, in evaluation
     mask_origin: tf.Tensor | None = None  # [B, K, 2] int32 (row, column); None: masks are whole
     neutral: Neutral | None = None  # None: there is none
+    has_mask: tf.Tensor | None = None  # [B, K] bool; False: not known, no mask loss. None: all have
 
 
 class ImageLabels(NamedTuple):

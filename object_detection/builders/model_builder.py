@@ -15,7 +15,7 @@ from object_detection.modeling.conv_block import Hyperparams
 from object_detection.modeling.faster_rcnn import FasterRCNN, FinalFeatures, LossWeights
 from object_detection.modeling.mask_head import MaskHead, MaskSettings
 from object_detection.modeling.mask_stage import MaskStage
-from object_detection.modeling.precision import BFLOAT16, FLOAT32, check, compute_in
+from object_detection.modeling.precision import FLOAT32, check, compute_in
 from object_detection.modeling.rewrites import FAST, use_rewrites
 from object_detection.modeling.roi_stage import (
     CropSettings,
@@ -96,11 +96,6 @@ def build_network(model_config, is_training, precision=FLOAT32, rewrites=FAST):
     compute_in(network, precision)
     use_rewrites(network, rewrites)
     return network
-
-
-def precision_of(train_config):
-    """The precision that a `TrainConfig` message asks for."""
-    return BFLOAT16 if train_config.use_bfloat16 else FLOAT32
 
 
 def _is_slim(config):

@@ -82,7 +82,7 @@ READ = {
     "gradient_clipping_by_norm fine_tune_checkpoint from_detection_checkpoint num_steps "
     "bias_grad_multiplier freeze_variables add_regularization_loss max_number_of_boxes "
     "fine_tune_checkpoint_type load_all_detection_checkpoint_vars "
-    "fine_tune_checkpoint_version update_trainable_variables summarize_gradients use_bfloat16 "
+    "fine_tune_checkpoint_version update_trainable_variables summarize_gradients "
     "fine_tune_new_classes",
     **PREPROCESSING,
     "Optimizer": "rms_prop_optimizer momentum_optimizer adam_optimizer adam_w_optimizer "
@@ -123,6 +123,8 @@ IMPLIED = {
     "FasterRcnn.resize_masks": "false: masks are never resized; the targets are the same",
     "MultiscaleAnchorGenerator.normalize_coordinates": "false: anchors are pixels in any case; "
     "where it is set to true a warning tells",
+    # Stock configs for TPUs have it; TFOD itself computes in float32 anywhere else.
+    "TrainConfig.use_bfloat16": "false: it is for TPUs; --precision=bfloat16 is for other machines",
     "TrainConfig.sync_replicas": "true: all replicas make each step together",
     "TrainConfig.retain_original_images": "true: stored images are kept where something needs them",
     "TrainConfig.run_fine_tune_checkpoint_dummy_computation": "false: the network has its "

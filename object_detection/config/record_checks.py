@@ -3,20 +3,25 @@
 Only looks: the decoder in data/ decides what becomes of each record, and counts what it drops.
 """
 
+import itertools
+import math
 from collections import Counter
 from typing import NamedTuple
 
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
 from object_detection.annotations.record import IGNORE_CLASS
 from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
+from object_detection.data import record_files
 from object_detection.protos import input_reader_pb2
 from object_detection.utils import text_proto
 
 FIRST_RECORDS = 20
 _FILES_TRIED = 8
 _PIXELS = 2.0  # a box coordinate above this was meant in pixels
+_SYSTEMATIC = 0.5  # share of swapped boxes from which they are no accident
+# Records that are searched for a usable box where the first ones have none.
+_SEARCHED = 5000
 
 
 class _Objects(NamedTuple):
@@ -26,8 +31,9 @@ class _Objects(NamedTuple):
     count: int
     texts: list
     labels: list
-    mask_kind: str | None  # 'png', 'numerical' or None
-    largest: float  # box coordinate
+    mask_kind: str | None  # 'png', 'numerical', 'cut' (stored at its extent) or None
+    boxes: list  # (ymin, xmin, ymax, xmax) of each object; [] where the lists differ in length
+    largest: float  # finite box coordinate, without its sign
     has_image: bool
     keys: list
 
@@ -59,37 +65,32 @@ def check(reader, path, files, *, num_classes, class_ids) -> Findings:
     found = found.and_also(faults(_boxes(looked_at, at)))
     if class_ids is not None:
         found = found.and_also(faults(_unknown_texts(looked_at, at, reader, class_ids)))
-    return found.and_also(faults(_labels(looked_at, at, num_classes)))
+    found = found.and_also(faults(_labels(looked_at, at, num_classes, class_ids)))
+    if found.faults:
+        return found  # these say why no box can be used, and what to do about it
+    nothing_usable = _nothing_usable(looked_at, files, at, num_classes, class_ids)
+    is_training = path.startswith("train")
+    return found.and_also((faults if is_training else warnings)(nothing_usable))
 
 
 def _first_records(files):
     """(first serialized records, what is wrong with a file or None)."""
     records, fault = [], None
     for path in files[:_FILES_TRIED]:
-        try:
-            for record in tf.data.TFRecordDataset(path).take(FIRST_RECORDS - len(records)):
-                records.append(record.numpy())
-        except tf.errors.OpError:
-            from object_detection.data import record_files
-
-            found = record_files.scan_record_file(path)
-            fault = fault or f"matches {path}: {found.fault} ({found.records} records are intact)"
+        before = len(records)
+        records += record_files.intact_records(path, FIRST_RECORDS - before)
         if len(records) >= FIRST_RECORDS:
             break
+        # Fewer than there should be: the file ends, or is broken.
+        found = record_files.scan_record_file(path)
+        if found.fault:
+            fault = fault or f"matches {path}: {found.fault} ({found.records} records are intact)"
     return records, fault
 
 
 def _parsed(records):
     """(`_Objects` of each record that is a tf.train.Example with features, complaint or None)."""
-    objects = []
-    for record in records:
-        example = tf.train.Example()
-        try:
-            example.ParseFromString(record)
-        except DecodeError:
-            continue
-        if example.features.feature:
-            objects.append(_objects(example.features.feature))
+    objects = [found for found in map(_of_record, records) if found is not None]
     if objects:
         return objects, None
     return (
@@ -98,25 +99,40 @@ def _parsed(records):
     )
 
 
+def _of_record(serialized):
+    """`_Objects` of a serialized record; None where it is no tf.train.Example with features."""
+    try:
+        features = tf.train.Example.FromString(serialized).features.feature
+    except Exception:  # protobuf's own error type differs between its implementations
+        return None
+    return _objects(features) if features else None
+
+
 def _objects(features):
     def values(key, kind):
         return list(getattr(features[key], kind).value) if key in features else []
 
-    sides = [values(f"image/object/bbox/{side}", "float_list") for side in _SIDES]
-    masks = features["image/object/mask"] if "image/object/mask" in features else None
+    def numbers(key):  # the decoder takes either type where nothing is lost
+        return values(key, "float_list") or values(key, "int64_list")
+
+    sides = [numbers(f"image/object/bbox/{side}") for side in _SIDES]
     kind = None
-    if masks is not None and masks.bytes_list.value:
+    if values("image/object/mask/box_png", "bytes_list"):
+        kind = "cut"
+    elif values("image/object/mask", "bytes_list"):
         kind = "png"
-    elif masks is not None and masks.float_list.value:
+    elif numbers("image/object/mask"):
         kind = "numerical"
+    finite = [abs(number) for side in sides for number in side if math.isfinite(number)]
     names = values("image/filename", "bytes_list") or values("image/source_id", "bytes_list")
     return _Objects(
         name=_text(names[0]) if names else "(no file name)",
         count=max(len(side) for side in sides),
         texts=[_text(text) for text in values("image/object/class/text", "bytes_list")],
-        labels=values("image/object/class/label", "int64_list"),
+        labels=[int(label) for label in numbers("image/object/class/label") if label == label // 1],
         mask_kind=kind,
-        largest=max((number for side in sides for number in side), default=0.0),
+        boxes=list(zip(*sides, strict=True)) if len({len(side) for side in sides}) == 1 else [],
+        largest=max(finite, default=0.0),
         has_image=any(values("image/encoded", "bytes_list")),
         keys=sorted(features),
     )
@@ -167,7 +183,8 @@ def _some_without(look, without, with_objects):
             look.at("load_instance_masks"),
             f"is true, but {len(without)} of the first {len(with_objects)} records with objects "
             f"have no mask ({listed(without, 3)})",
-            "Their objects teach boxes and classes only",
+            "Their objects teach boxes and classes only, and an evaluation leaves these images out "
+            "of its mask metrics",
         )
 
 
@@ -197,6 +214,16 @@ def _boxes(looked_at, at):
             f"{large[0].largest:g}, and {len(large)} of the first {len(looked_at)} records are so",
             "Box coordinates are parts of the image, 0 to 1: divide them by its width and height",
         )
+    boxes = [box for record in looked_at for box in record.boxes]
+    for low, high, ends in ((0, 2, "ymin above ymax"), (1, 3, "xmin above xmax")):
+        swapped = sum(box[low] > box[high] for box in boxes)
+        if boxes and swapped >= _SYSTEMATIC * len(boxes):
+            yield Finding(
+                at,
+                f"holds boxes with {ends}: {swapped} of the {len(boxes)} in the first "
+                f"{len(looked_at)} records. None of them can be used",
+                "Write the records again with the two exchanged",
+            )
 
 
 def _unknown_texts(looked_at, at, reader, class_ids):
@@ -223,8 +250,20 @@ def _unknown_texts(looked_at, at, reader, class_ids):
     )
 
 
-def _labels(looked_at, at, num_classes):
+def _labels(looked_at, at, num_classes, class_ids):
     by_number = [record for record in looked_at if record.labels and not any(record.texts)]
+    labels = [label for record in by_number for label in record.labels]
+    with_zero = [record.name for record in by_number if 0 in record.labels]
+    if with_zero and 0 not in (class_ids or {}).values():
+        yield Finding(
+            at,
+            f"holds {labels.count(0)} object(s) with the class number 0 ({listed(with_zero, 3)}), "
+            f"and the numbers {min(labels)} to {max(labels)}. Class numbers begin at 1: such "
+            "objects cannot be learned, and where the numbers were counted from 0 all classes are "
+            "shifted by one",
+            "Write the records again with 1 added to each image/object/class/label, or with the "
+            "classes' names in image/object/class/text",
+        )
     wrong = sorted(
         {label for record in by_number for label in record.labels if label > num_classes}
     )
@@ -235,3 +274,47 @@ def _labels(looked_at, at, num_classes):
             f"{num_classes}",
             f"Set model.faster_rcnn.num_classes: {wrong[-1]} if these numbers are meant",
         )
+
+
+def _nothing_usable(looked_at, files, at, num_classes, class_ids):
+    """A finding where neither the first records nor those after them have a usable box."""
+
+    def is_usable(record):
+        return _usable_boxes(record, num_classes, class_ids) > 0
+
+    if any(map(is_usable, looked_at)):
+        return
+    serialized = itertools.chain.from_iterable(map(record_files.intact_records, files))
+    seen = boxes = 0
+    for each in itertools.islice(serialized, _SEARCHED):
+        record = _of_record(each)
+        seen += 1
+        if record is None:
+            continue
+        if is_usable(record):
+            return
+        boxes += record.count
+    which = f"the first {seen} records" if seen == _SEARCHED else f"all {seen} records"
+    what = f"{boxes} boxes, of which none can be used" if boxes else "no box"
+    yield Finding(
+        at,
+        f"holds no object to learn: {which} have {what}",
+        "A box needs four finite numbers with its minimum below its maximum, inside the image, and "
+        "a class of the label map; see `python -m object_detection.browse_data`",
+    )
+
+
+def _usable_boxes(record, num_classes, class_ids):
+    """How many boxes of `_Objects` the decoder would keep."""
+    if not record.labels and not any(record.texts):
+        return 0
+    texts = record.texts if len(record.texts) == len(record.boxes) else [""] * len(record.boxes)
+    labels = record.labels if len(record.labels) == len(record.boxes) else [0] * len(record.boxes)
+    usable = 0
+    for (ymin, xmin, ymax, xmax), text, label in zip(record.boxes, texts, labels, strict=True):
+        number = class_ids.get(text, 0) if text and class_ids is not None else label
+        known = 1 <= number <= (num_classes or number) or (text and class_ids is None)
+        inside = min(ymax, 1.0) > max(ymin, 0.0) and min(xmax, 1.0) > max(xmin, 0.0)
+        finite = all(map(math.isfinite, (ymin, xmin, ymax, xmax)))
+        usable += bool(known and inside and finite)
+    return usable

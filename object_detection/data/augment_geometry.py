@@ -68,6 +68,8 @@ def settled(example):
     shapes |= dict.fromkeys(("classes", "weights", "crowd", "difficult", "area"), [None])
     if example.masks is not None:
         shapes["masks"] = [None, None, None]
+    if example.has_mask is not None:
+        shapes["has_mask"] = [None]
     known = {name: tf.ensure_shape(getattr(example, name), of) for name, of in shapes.items()}
     return example._replace(**known)
 

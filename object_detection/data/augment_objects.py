@@ -152,7 +152,8 @@ def joined(example, other):
     Args:
         example, other: `Example`, with masks of the same size or both without.
     """
-    fields = ("boxes_normalized", "classes", "weights", "crowd", "difficult", "area")
+    fields = ["boxes_normalized", "classes", "weights", "crowd", "difficult", "area"]
+    fields += ["has_mask"] * (example.has_mask is not None)
     lists = {n: tf.concat([getattr(example, n), getattr(other, n)], axis=0) for n in fields}
     masks = None
     if example.masks is not None:

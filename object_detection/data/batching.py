@@ -73,13 +73,15 @@ def _masks_of(example, options):
     masks = example.masks
     if masks is None:
         return {}
+    members = {} if example.has_mask is None else {"has_mask": example.has_mask}
     if not options.training:
         masks = _at_size(masks, tf.shape(example.image)[:2])
     elif options.crop_masks:
         cut = Cut(masks, example.mask_origin, example.mask_shape)
         cut = cut_masks(masks) if cut.origin is None else cut
-        return {"masks": cut.masks, "mask_origin": cut.origin, "mask_shape": cut.shape}
-    return {"masks": masks, "mask_shape": tf.shape(masks)[1:]}
+        cut = {"masks": cut.masks, "mask_origin": cut.origin, "mask_shape": cut.shape}
+        return members | cut
+    return members | {"masks": masks, "mask_shape": tf.shape(masks)[1:]}
 
 
 def batch_examples(elements, options, input_report):
@@ -124,6 +126,7 @@ def _to_batch(rows):
         mask_shape=rows.get("mask_shape"),
         group_of=rows.get("group_of"),
         mask_origin=rows.get("mask_origin"),
+        has_mask=rows.get("has_mask"),
         neutral=(
             Neutral(rows["neutral"], rows["neutral_shape"], rows["true_shape"])
             if "neutral" in rows

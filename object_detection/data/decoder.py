@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.data import mask_decoder, neutral, report
+from object_detection.data import image_headers, mask_decoder, neutral, report
 from object_detection.data.example import Example
 from object_detection.data.extra_features import EXTRA_FEATURES, Parsing, features_of
 
@@ -154,12 +154,13 @@ class Decoder:
         """[h, w, 3] uint8."""
         encoded = _first(parsed["image/encoded"], "")
         require(encoded != "", report.NO_IMAGE, "image/encoded is missing or empty")
-        size = (_first(parsed["image/height"], 1), _first(parsed["image/width"], 1))
+        size = tf.stack([_first(parsed["image/height"], 1), _first(parsed["image/width"], 1)])
+        stored_shape = tf.concat([tf.maximum(size, 0), [3]], axis=0)
         is_raw = tf.strings.lower(_first(parsed["image/format"], "jpeg")) == "raw"
         image = tf.cond(
             is_raw,
-            lambda: tf.reshape(tf.io.decode_raw(encoded, tf.uint8), [size[0], size[1], 3]),
-            lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+            lambda: tf.reshape(tf.io.decode_raw(encoded, tf.uint8), stored_shape),
+            lambda: _decoded_file(encoded),
         )
         return tf.ensure_shape(image, [None, None, 3])
 
@@ -193,7 +194,7 @@ class Decoder:
             tf.size(labels),
             tf.size(texts),
         )
-        labels, ignored_labels = _list_or(0, labels, count)
+        labels, ignored_labels = _list_or(-1, labels, count)  # an id that was stored may be 0
         texts, ignored_texts = _list_or("", texts, count)
         classes = tf.cast(tf.clip_by_value(labels, -1, tf.int32.max), tf.int32)
         if self._class_ids is not None:
@@ -226,30 +227,38 @@ class Decoder:
         """The example's members about masks."""
         image_size = tf.unstack(tf.shape(image)[:2])
         whole = self._png_masks if self.options.png_masks else self._numerical_masks
+        stored = tf.size(parsed["image/object/mask"])
+        cut = tf.size(parsed["image/object/mask/box_png"])
+        has_masks = (stored + cut > 0) | (count == 0)
         masks = tf.cond(
-            tf.size(parsed["image/object/mask/box_png"]) > 0,
+            cut > 0,
             lambda: self._box_masks(parsed, count, image_size),
-            lambda: whole(parsed, count, image_size),
+            lambda: tf.cond(
+                has_masks,
+                lambda: whole(parsed, count, image_size),
+                lambda: mask_decoder.no_masks(count, image_size, self.options.mask_way),
+            ),
         )
         if self.options.mask_way.cut:
             members = {"masks": masks.masks, "mask_origin": masks.origin, "mask_shape": masks.shape}
         else:
             members = {"masks": masks}
         _require_same_shape(members.get("mask_shape", tf.shape(members["masks"])[1:]), image_size)
-        return members
+        return members | {"has_mask": tf.fill([count], has_masks)}
 
     def _png_masks(self, parsed, count, image_size):
         stored = parsed["image/object/mask"]
         _require_masks(tf.size(stored), count)
+        stored = _of_sane_size(stored, image_size)
         return mask_decoder.decode_png_masks(stored, image_size, self.options.mask_way)
 
     def _numerical_masks(self, parsed, count, image_size):
         stored = parsed["image/object/mask"]
         sizes = [_first(parsed[f"image/{side}"], 1) for side in ("height", "width")]
-        sizes = [tf.cast(side, tf.int32) for side in sizes]
+        sizes = [tf.cast(tf.clip_by_value(side, 0, tf.int32.max), tf.int32) for side in sizes]
         values = tf.size(stored)
-        fits = (values == count * sizes[0] * sizes[1]) | (
-            values == count * image_size[0] * image_size[1]
+        fits = mask_decoder.is_product(values, count, sizes) | mask_decoder.is_product(
+            values, count, image_size
         )
         require(
             fits,
@@ -275,7 +284,8 @@ class Decoder:
             tf.size(corner[1]),
             count,
         )
-        size = tf.cast(mask_decoder.png_sizes(encoded), tf.int64)
+        encoded = _of_sane_size(encoded, image_size)
+        size = image_headers.stated_sizes(encoded)
         first = tf.stack(corner, axis=1)
         require(
             tf.reduce_all((first >= 0) & (first + size <= tf.cast(tf.stack(image_size), tf.int64))),
@@ -294,6 +304,7 @@ class Decoder:
         outside = tf.reduce_any((boxes < -_ROUNDING) | (boxes > 1.0 + _ROUNDING), axis=1)
         boxes = tf.clip_by_value(boxes, 0.0, 1.0)
         has_area = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
+        swapped = tf.reduce_any(_is_swapped(example.boxes_normalized), axis=1)
         in_range = (example.classes >= 1) & (example.classes <= self.options.num_classes)
         in_range |= example.classes == neutral.NEUTRAL
         unknown = (example.classes == -1) & (texts != "")
@@ -304,18 +315,22 @@ class Decoder:
         kept = tf.size(index)
         if self.options.max_boxes:
             index = neutral.first(index, example.classes, self.options.max_boxes)
-        mask_scaled = False
+        mask_scaled = without_mask = False
         if example.masks is not None:
+            without_mask = keep & ~example.has_mask
             mask_size, image_size = example.whole_mask_shape, tf.shape(example.image)[:2]
             mask_scaled = tf.reduce_any(mask_size != image_size) & (kept > 0)
         counts = {
             report.BOX_NOT_FINITE: ~finite,
-            report.BOX_WITHOUT_AREA: finite & ~has_area,
+            report.BOX_WITHOUT_AREA: finite & ~has_area & ~swapped,
+            report.BOX_SWAPPED: finite & ~has_area & swapped,
             report.UNKNOWN_CLASS_TEXT: usable & unknown,
-            report.CLASS_OUT_OF_RANGE: usable & ~unknown & ~in_range,
+            report.CLASS_ZERO: usable & (example.classes == 0),
+            report.CLASS_OUT_OF_RANGE: usable & ~unknown & ~in_range & (example.classes != 0),
             report.LIST_IGNORED: ignored,
             report.BOX_CLIPPED: keep & outside,
             report.MASK_SCALED: mask_scaled,
+            report.NO_MASK: without_mask,
             report.TOO_MANY_BOXES: kept - tf.size(index),
         }
         unknown_texts = tf.unique(tf.boolean_mask(texts, unknown))[0]
@@ -357,13 +372,44 @@ def _boxes(parsed):
     return boxes
 
 
-def _require_masks(masks, boxes):
+def _is_swapped(boxes):
+    """Of boxes [g, 4] which axes [g, 2] end before they begin."""
+    return boxes[:, :2] > boxes[:, 2:] + _ROUNDING
+
+
+def _decoded_file(encoded):
+    """[h, w, 3] uint8 of an image file that states no more pixels than are read."""
+    size = image_headers.stated_size(encoded)
+    is_sane = ~image_headers.has_too_many_pixels(size)
+    require(is_sane, report.BAD_IMAGE, image_headers.TOO_MANY_PIXELS, *tf.unstack(size))
+    # A graph may decode before it has asserted: it gets nothing to decode then, which fails.
+    encoded = tf.where(is_sane, encoded, "")
+    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+
+def _of_sane_size(encoded, image_size):
+    """Mask files [g], none of which may state more pixels than are read; nothing is decoded.
+
+    All together they may be as large as the image once for each, or as two of the largest files.
+    """
+    sizes = image_headers.stated_sizes(encoded)
+    is_sane = ~tf.reduce_any(image_headers.has_too_many_pixels(sizes))
+    require(is_sane, report.BAD_MASK, "a mask states too many pixels")
+    pixels = tf.reduce_sum(tf.reduce_prod(sizes, axis=1))
+    size = tf.cast(tf.stack([tf.size(encoded), *image_size]), tf.int64)
+    two = tf.constant(2 * image_headers.MAX_PIXELS, tf.int64)
+    fit = pixels <= tf.maximum(two, tf.reduce_prod(size))
     require(
-        (masks > 0) | (boxes == 0),
-        report.MASK_COUNT,
-        "{} boxes and no mask; set load_instance_masks: false, or write masks into the records",
-        boxes,
+        fit,
+        report.BAD_MASK,
+        "{} masks state {} pixels together, in an image of {} x {} (height x width)",
+        *(tf.size(encoded), pixels, *image_size),
     )
+    # A graph may decode before it has asserted: it gets nothing to decode then, which fails.
+    return tf.where(is_sane & fit, encoded, "")
+
+
+def _require_masks(masks, boxes):
     require(masks == boxes, report.MASK_COUNT, "{} boxes and {} masks", boxes, masks)
 
 

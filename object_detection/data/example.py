@@ -29,6 +29,7 @@ class Example(NamedTuple):
     group_of: tf.Tensor | None = None  # [g] bool, in evaluation: boxes of several objects
     mask_origin: tf.Tensor | None = None  # [g, 2] int32 (row, column) in the whole mask
     mask_shape: tf.Tensor | None = None  # [2] int32 of the whole masks, with `mask_origin`
+    has_mask: tf.Tensor | None = None  # [g] bool; False: not known, `masks` is 0. None: all have
 
     @property
     def whole_mask_shape(self):
@@ -38,6 +39,6 @@ class Example(NamedTuple):
     def select(self, index):
         """The example with the objects `index` ([k] integers) alone; `extras` stay as they are."""
         per_object = ("boxes_normalized", "classes", "weights", "crowd", "difficult", "area")
-        maybe = ("group_of", "masks", "mask_origin")
+        maybe = ("group_of", "masks", "mask_origin", "has_mask")
         per_object += tuple(k for k in maybe if getattr(self, k) is not None)
         return self._replace(**{k: tf.gather(getattr(self, k), index) for k in per_object})

@@ -6,9 +6,7 @@ import tensorflow as tf
 
 from object_detection.data import native_masks
 
-# Where a PNG file holds its width and height (4 bytes each, the highest first), and then its bit
-# depth (1 byte) and colour type (1 byte: 0 is gray).
-_PNG_SIZE_AT, _PNG_SIZE_BYTES = 16, 8
+# Where a PNG file holds its bit depth (1 byte) and color type (1 byte: 0 is gray).
 _PNG_FORMAT_AT = 24
 _PNG_HEADER_BYTES = 33
 
@@ -110,16 +108,31 @@ def cut_masks(masks):
     return Cut(tf.ensure_shape(windows, [None] * 3), tf.stack(starts, axis=1), shape[1:])
 
 
-def png_sizes(encoded):
-    """[g, 2] int32 (height, width) that PNG files [g] state; (0, 0) of one without a header."""
+def no_masks(count, image_size, way=_BY_TENSORFLOW):
+    """Return what stands for the masks of objects that have none: zeros.
 
-    def stated():
-        stored = tf.strings.substr(encoded, _PNG_SIZE_AT, _PNG_SIZE_BYTES)
-        return tf.io.decode_raw(stored, tf.int32, little_endian=False)[:, ::-1]
+    Args:
+        count: number of objects, int32 scalar.
+        image_size: (height, width) of the image, int32 scalars.
+        way: the `Way`.
 
-    long_enough = tf.reduce_all(tf.strings.length(encoded) >= _PNG_HEADER_BYTES)
-    none = tf.zeros([tf.size(encoded), 2], tf.int32)
-    return tf.cond(long_enough & (tf.size(encoded) > 0), stated, lambda: none)
+    Returns:
+        [count, height, width] uint8, or a `Cut` whose parts have one pixel.
+    """
+    if not way.cut:
+        return tf.zeros([count, *image_size], tf.uint8)
+    return Cut(
+        masks=tf.zeros([count, 1, 1], tf.uint8),
+        origin=tf.zeros([count, 2], tf.int32),
+        shape=tf.stack(image_size),
+    )
+
+
+def is_product(values, count, size):
+    """Return whether so many values are `count` masks of this size; all int32 scalars, bool."""
+    height, width = (tf.cast(side, tf.int64) for side in size)
+    pixels = tf.minimum(height * width, tf.int32.max)  # with the count, a product of 62 bits
+    return tf.cast(values, tf.int64) == tf.cast(count, tf.int64) * pixels
 
 
 def decode_numerical_masks(values, count, stored_size, image_size):
@@ -135,7 +148,7 @@ def decode_numerical_masks(values, count, stored_size, image_size):
     Returns:
         [count, h, w] uint8 of 0 and 1.
     """
-    stated = count * stored_size[0] * stored_size[1] == tf.size(values)
+    stated = is_product(tf.size(values), count, stored_size) & (count > 0)
     size = tf.where(stated, tf.stack(stored_size), tf.stack(image_size))
     masks = tf.cast(values > 0, tf.uint8)
     return tf.reshape(masks, tf.concat([[count], size], axis=0))
@@ -195,6 +208,12 @@ def _decode_any_number(encoded, elements, with_decoder, image_size):
         lambda: tf.zeros([0, image_size[0], image_size[1]], tf.uint8),
     )
     return tf.ensure_shape(masks, [None, None, None])
+
+
+def decode_file(encoded):
+    """Return the mask [h, w] uint8 of 0 and 1 that one file holds; errors as of TensorFlow."""
+    plain = _are_plain(encoded[tf.newaxis])
+    return tf.minimum(_decode_gray(encoded) if plain else _decode_any(encoded), 1)
 
 
 def _decode_gray(encoded):

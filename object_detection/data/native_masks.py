@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.data import native
+from object_detection.data.image_headers import MAX_PIXELS
 
 
 def decode(encoded, corners=None, size=(0, 0)):
@@ -80,5 +81,7 @@ def _arguments(library, encoded, corners, size):
         return _Files(tuple(int(side) for side in size), corners)
     sides = ctypes.c_uint32(), ctypes.c_uint32()
     if not library.od_size(encoded[0], len(encoded[0]), *map(ctypes.byref, sides)):
+        return None
+    if sides[0].value * sides[1].value > MAX_PIXELS:
         return None
     return _Files(tuple(side.value for side in sides), None)

@@ -28,7 +28,7 @@ def first(index, classes, most):
 
 
 def area_of(example):
-    """Where neutral ground is: the masks of its objects together; without masks their boxes.
+    """Where neutral ground is: the masks of its objects together; of those without, their boxes.
 
     Returns:
         [h, w] uint8 of 0 and 1, as large as the whole masks, without masks as the image.
@@ -36,6 +36,16 @@ def area_of(example):
     index = tf.where(example.classes == NEUTRAL)[:, 0]
     if example.masks is None:
         return _filled(tf.gather(example.boxes_normalized, index), tf.shape(example.image)[:2])
+    area = _masked(example, index)
+    if example.has_mask is None:
+        return area
+    without = tf.boolean_mask(index, ~tf.gather(example.has_mask, index))
+    boxes = tf.gather(example.boxes_normalized, without)
+    return tf.maximum(area, _filled(boxes, tf.shape(area)))
+
+
+def _masked(example, index):
+    """[h, w] uint8: the pixels of the masks of the objects `index` [k]."""
     masks = tf.gather(example.masks, index)
     if example.mask_origin is None:
         return tf.reduce_max(masks, axis=0)

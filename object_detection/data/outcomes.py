@@ -88,7 +88,7 @@ def no_example(decoder):
     none = tf.zeros([0])
     masks = {}
     if decoder.options.load_masks:
-        masks = {"masks": tf.zeros([0, 0, 0], tf.uint8)}
+        masks = {"masks": tf.zeros([0, 0, 0], tf.uint8), "has_mask": tf.zeros([0], tf.bool)}
         if decoder.options.mask_way.cut:
             no_place = {"mask_origin": tf.zeros([0, 2], tf.int32)}
             masks |= no_place | {"mask_shape": tf.zeros([2], tf.int32)}

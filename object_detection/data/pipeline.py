@@ -144,6 +144,7 @@ def bad_records(input_report):
         report.MASK_COUNT,
         report.BAD_MASK,
         report.MASK_SIZE,
+        report.UNDECODABLE,
     )
 
 

@@ -4,7 +4,9 @@ A file is a row of records, each 8 bytes length, 4 bytes checksum of the length,
 and 4 bytes checksum of the record.
 """
 
+import os
 import struct
+import threading
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -16,6 +18,7 @@ from object_detection.data.report import InputError
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
 _FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
+_MOST_BYTES = 2**31  # that a record can have: protobuf's limit
 _SHOWN = 5
 
 
@@ -60,7 +63,9 @@ def read_records(path, begin, check):
     """
     opened = call(lambda path: begin(path.decode()), [path], tf.string)
     readable = tf.boolean_mask([opened], [opened != ""])
-    intact = tf.data.TFRecordDataset(readable).ignore_errors()
+    safe = call(lambda path: str(_safe_records(path.decode())), [opened], tf.string)
+    safe = tf.strings.to_number(safe, tf.int64)
+    intact = tf.data.TFRecordDataset(readable).take(safe).ignore_errors()
     end = tf.data.Dataset.from_tensors(("", False))
     marked = intact.map(lambda serialized: (serialized, True)).concatenate(end)
 
@@ -132,18 +137,78 @@ def check_file(path, records, size, input_report):
         input_report.note(report.BROKEN_FILE, path, detail=detail)
 
 
+def intact_records(path, most=-1):
+    """Yield the records of one file as bytes, up to its first fault.
+
+    Args:
+        path: of the file.
+        most: how many records at most; -1: all.
+
+    Raises:
+        tf.errors.OpError: the file cannot be opened.
+    """
+    path = str(path)
+    safe = _safe_records(path)
+    limit = safe if most < 0 else most if safe < 0 else min(most, safe)
+    records = iter(tf.data.TFRecordDataset(path).take(limit))
+    while True:
+        try:
+            serialized = next(records, None)
+        except tf.errors.DataLossError:
+            return
+        if serialized is None:
+            return
+        yield serialized.numpy()
+
+
+def _safe_records(path):
+    """How many records TensorFlow may read of a file; -1: all, or until it finds a fault itself.
+
+    It allocates what a header states before it looks whether the file holds as much, and the
+    process ends where a header states terabytes.
+    """
+    if not path or "://" in path:  # the headers of remote files are not read one by one
+        return -1
+    try:
+        with _open(path) as file:
+            status = os.fstat(file.fileno())
+            key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            with _LOCK:
+                if key in _SAFE:
+                    return _SAFE[key]
+            safe = _records_before_giant(file, status.st_size)
+    except OSError:
+        return -1  # TensorFlow says why it does not open
+    with _LOCK:
+        _SAFE[key] = safe
+    return safe
+
+
+_LOCK = threading.Lock()
+_SAFE = {}  # file -> `_safe_records`: each epoch opens it anew
+
+
+def _records_before_giant(file, length):
+    offset, records = 0, 0
+    while offset + _HEADER_BYTES <= length:
+        file.seek(offset)
+        size = _record_length(file.read(_HEADER_BYTES))
+        if size > _MOST_BYTES:
+            return records
+        offset += size + _FRAME_BYTES
+        records += 1
+    return -1
+
+
 def scan_record_file(path):
     """Reads a whole file, checksums included, up to its first fault: a `RecordFile`."""
     path = str(path)
     length = tf.io.gfile.stat(path).length
     records, offset, fault = 0, 0, None
-    try:
-        for serialized in tf.data.TFRecordDataset(path):
-            records += 1
-            offset += _FRAME_BYTES + len(serialized.numpy())
-    except tf.errors.OpError:
-        fault = _fault_at(path, offset, length)
-    if fault is None and offset != length:  # TensorFlow takes half a header for the end of the file
+    for serialized in intact_records(path):
+        records += 1
+        offset += _FRAME_BYTES + len(serialized)
+    if offset != length:
         fault = _fault_at(path, offset, length)
     return RecordFile(records, fault, offset)
 

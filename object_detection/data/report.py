@@ -16,24 +16,31 @@ PIXEL_BOXES = "boxes that are not fractions of the image"
 MASK_COUNT = "another number of masks than of boxes"
 BAD_MASK = "mask that cannot be decoded"
 MASK_SIZE = "mask of another shape than the image"
+UNDECODABLE = "record that cannot be decoded"
 
 # Some objects of a record are left out or changed; the order is that of the decoder's counts.
 BOX_NOT_FINITE = "box with NaN or infinity, dropped"
 BOX_WITHOUT_AREA = "box without area inside the image, dropped"
+BOX_SWAPPED = "box with a minimum above its maximum, dropped"
 UNKNOWN_CLASS_TEXT = "class text missing in the label map, object dropped"
+CLASS_ZERO = "class id 0, object dropped (class ids begin at 1)"
 CLASS_OUT_OF_RANGE = "class id outside 1..num_classes, object dropped"
 LIST_IGNORED = "list of another length than the boxes, ignored"
 BOX_CLIPPED = "box reaching out of the image, clipped"
 MASK_SCALED = "mask of another size than the image, used as it is"
+NO_MASK = "object of an image without masks, used for boxes and classes only"
 TOO_MANY_BOXES = "box beyond max_number_of_boxes, left out of training"
 OBJECT_REASONS = (
     BOX_NOT_FINITE,
     BOX_WITHOUT_AREA,
+    BOX_SWAPPED,
     UNKNOWN_CLASS_TEXT,
+    CLASS_ZERO,
     CLASS_OUT_OF_RANGE,
     LIST_IGNORED,
     BOX_CLIPPED,
     MASK_SCALED,
+    NO_MASK,
     TOO_MANY_BOXES,
 )
 
@@ -45,7 +52,7 @@ EMPTY_FILE = "empty record file"
 BROKEN_FILE = "broken record file, read up to the fault"
 
 # What a strict run bears: nothing is lost by these, or the config asks for it.
-_HARMLESS = {BOX_CLIPPED, MASK_SCALED, TOO_MANY_BOXES, REPAIRED}
+_HARMLESS = {BOX_CLIPPED, MASK_SCALED, NO_MASK, TOO_MANY_BOXES, REPAIRED}
 
 _NAMES_LOGGED = 3  # names logged for each reason as they turn up; the rest is in the summary
 _NAMES_SHOWN = 5  # names for each reason in the summary

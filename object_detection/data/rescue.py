@@ -3,12 +3,13 @@
 Runs in Python, for bad records only.
 """
 
+import contextlib
 import io
 
 import tensorflow as tf
 from PIL import Image
 
-from object_detection.data import report
+from object_detection.data import image_headers, mask_decoder, report
 from object_detection.data.decoder import BadRecord
 
 _KINDS = {tf.string: "bytes_list", tf.float32: "float_list", tf.int64: "int64_list"}
@@ -30,15 +31,15 @@ def rescue(serialized, decoder):
     try:
         example = tf.train.Example.FromString(serialized)
     except Exception as error:  # protobuf's own error type differs between its implementations
-        return b"", report.NOT_AN_EXAMPLE, f"{len(serialized)} bytes, {error}"
+        return b"", report.NOT_AN_EXAMPLE, f"{len(serialized)} bytes, {_text(str(error))}"
     try:
         repairs = _repair_types(example, decoder.features)
         repairs += _repair_image(example)
         repaired = example.SerializeToString()
         _try(decoder, repaired)
     except BadRecord as bad:
-        return b"", bad.reason, bad.detail
-    return repaired, "", "; ".join(repairs) or "decoded at the second try"
+        return b"", bad.reason, _text(bad.detail)
+    return repaired, "", _text("; ".join(repairs) or "decoded at the second try")
 
 
 def name_of(serialized):
@@ -56,17 +57,53 @@ def name_of(serialized):
 
 def _try(decoder, serialized):
     """Decodes eagerly, stage by stage; raises `BadRecord` with the stage that failed."""
-    parsed = decoder.parse(serialized)
-    try:
+    cannot_parse = f"{len(serialized)} bytes that TensorFlow cannot parse"
+    with _blamed_on(report.NOT_AN_EXAMPLE, cannot_parse):
+        parsed = decoder.parse(serialized)
+    with _blamed_on(report.BAD_IMAGE):
         decoder.decode_image(parsed)
-    except tf.errors.OpError as error:
-        raise BadRecord(report.BAD_IMAGE, _sentence(error)) from error
-    try:
+    if decoder.options.load_masks:
+        _try_masks(parsed, decoder.options.png_masks)
+    with _blamed_on(report.UNDECODABLE):
         decoder(serialized)
-    except tf.errors.OpError as error:
-        raise BadRecord(report.BAD_MASK, _sentence(error)) from error
-    except ValueError as error:  # eagerly, tf.map_fn says so that results differ in shape
-        raise BadRecord(report.MASK_SIZE, "the masks of the record differ in size") from error
+
+
+@contextlib.contextmanager
+def _blamed_on(reason, detail=""):
+    """Around an eager call on foreign bytes, whose every error is the record's fault.
+
+    TensorFlow quotes raw bytes in its messages. Where these are no UTF-8 the message itself fails,
+    with an error that has nothing to do with decoding.
+    """
+    try:
+        yield
+    except BadRecord:
+        raise
+    except Exception as error:
+        raise BadRecord(reason, detail or image_headers.sentence_of(error)) from error
+
+
+def _try_masks(parsed, png_masks):
+    """Decodes mask files one by one, so that the one at fault is known; `BadRecord` if one is.
+
+    In a loop of TensorFlow's a broken file leaves a half-used array, of which it complains at
+    length.
+    """
+    sizes = set()
+    for key in ("image/object/mask", "image/object/mask/box_png"):
+        if key == "image/object/mask" and not png_masks:
+            continue
+        for number, encoded in enumerate(parsed[key], 1):
+            with _blamed_on(report.BAD_MASK):
+                size = image_headers.stated_size(encoded)
+                if image_headers.has_too_many_pixels(size):
+                    detail = image_headers.TOO_MANY_PIXELS.format(*size.numpy())
+                    raise BadRecord(report.BAD_MASK, f"mask {number}: {detail}")
+                mask = mask_decoder.decode_file(encoded)
+            if key == "image/object/mask":
+                sizes.add(tuple(mask.shape))
+    if len(sizes) > 1:
+        raise BadRecord(report.MASK_SIZE, "the masks of the record differ in size")
 
 
 def _repair_types(example, features):
@@ -101,13 +138,16 @@ def _repair_image(example):
     if not encoded or not encoded[0]:
         return []
     try:
-        tf.io.decode_image(encoded[0], channels=3, expand_animations=False)
+        image_headers.decode_image(encoded[0])
         return []
-    except tf.errors.OpError:
+    except ValueError:
         pass
     try:
         with Image.open(io.BytesIO(encoded[0])) as image:
-            if image.format in ("JPEG", "PNG", "GIF"):  # TensorFlow reads these: the file is broken
+            # TensorFlow reads these: the file is broken, or too large.
+            if image.format in ("JPEG", "PNG", "GIF", "BMP", "WEBP"):
+                return []
+            if image_headers.has_too_many_pixels(tf.constant(image.size, tf.int64)):
                 return []
             found, stored = image.format, io.BytesIO()
             image.convert("RGB").save(stored, "PNG")
@@ -118,6 +158,6 @@ def _repair_image(example):
     return [f"the image was {found}"]
 
 
-def _sentence(error):
-    """What TensorFlow's message says, without the names of nodes and files around it."""
-    return error.message.split("}} ")[-1].split(" [Op:")[0].split("\n")[0]
+def _text(detail):
+    """Text that can be sent through TensorFlow, which takes UTF-8 alone."""
+    return detail.encode("utf-8", "backslashreplace").decode()

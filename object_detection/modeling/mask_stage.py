@@ -69,10 +69,10 @@ class MaskStage(keras.layers.Layer):
     def loss_of(self, logits, rows, rois, truth, images):
         """Mean sigmoid cross-entropy over the pixels of the positive rois' masks (TFOD).
 
-        Rois whose ground truth has no mask carry no loss, nor do pixels of neutral ground. The mean
-        is that of the whole batch, however many replicas share it, so that the same batch is the
-        same training on any number of them; TFOD's, with `mask_loss_per_replica`, gives the
-        replicas equal weight instead.
+        Rois whose ground truth has no mask (`has_mask`) carry no loss, nor do pixels of neutral
+        ground. The mean is that of the whole batch, however many replicas share it, so that the
+        same batch is the same training on any number of them; TFOD's, with
+        `mask_loss_per_replica`, gives the replicas equal weight instead.
 
         Returns:
             A scalar.
@@ -83,6 +83,10 @@ class MaskStage(keras.layers.Layer):
         size = self.head.mask_size
         gt_index = tf.gather_nd(rois.gt_index, rows)
         has_mask = gt_index < tf.shape(truth.masks)[1]
+        if truth.has_mask is not None:
+            known = tf.pad(truth.has_mask, [[0, 0], [0, 1]])  # what is beyond the masks has none
+            at = tf.minimum(gt_index, tf.shape(truth.masks)[1])
+            has_mask = tf.gather_nd(known, tf.stack([tf.cast(rows[:, 0], at.dtype), at], axis=1))
         targets = self.targets_of(rows, rois, truth, images)
         is_object = tf.gather_nd(rois.target_class, rows) > 0
         weight = tf.where(is_object & has_mask, tf.gather_nd(rois.weight, rows), 0.0)

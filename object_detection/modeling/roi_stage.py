@@ -65,6 +65,17 @@ class DetectionSettings(NamedTuple):
     calibrate_logits: Callable | None = None  # the same of logits, before they are converted
     classes: tuple = ()  # the only ones (1..C) that are detected; none named: all
 
+    def scores_of(self, logits: tf.Tensor) -> tf.Tensor:
+        """Return the scores [..., C + 1] of class logits [..., C + 1], background included.
+
+        In TFOD's order: a temperature divides the logits before anything else is done to them; the
+        other calibrations are maps of the scores that the converter makes.
+        """
+        if self.calibrate_logits is not None:
+            logits = self.calibrate_logits(logits)
+        scores = losses.score_converter(self.score_converter, self.logit_scale)(logits)
+        return scores if self.calibrate is None else self.calibrate(scores)
+
 
 class RoiCropper(NamedTuple):
     """Cuts rois out of the features, which may be a pyramid.
@@ -331,13 +342,7 @@ class RoiStage(keras.layers.Layer):
         Returns:
             `Detections` without masks.
         """
-        settings = self.detection
-        logits = output.class_logits
-        if settings.calibrate_logits is not None:
-            logits = settings.calibrate_logits(logits)
-        scores = losses.score_converter(settings.score_converter, settings.logit_scale)(logits)
-        if settings.calibrate is not None:
-            scores = settings.calibrate(scores)
+        scores = self.detection.scores_of(output.class_logits)
         decoded = box_coder.decode(output.deltas, proposals.boxes[:, :, tf.newaxis])
         size = tf.cast(true_shape, tf.float32)
         window = tf.concat([tf.zeros_like(size), size], 1)

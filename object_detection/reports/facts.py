@@ -10,7 +10,12 @@ LOST, LOOK, FACT = "lost", "worth a look", "fact"
 SEVERITIES = (LOST, LOOK, FACT)
 
 # Of the pipeline's reasons about objects, those that lose nothing.
-_NOTHING_LOST = {report.BOX_CLIPPED, report.MASK_SCALED, report.TOO_MANY_BOXES}
+_NOTHING_LOST = {
+    report.BOX_CLIPPED,
+    report.MASK_SCALED,
+    report.NO_MASK,
+    report.TOO_MANY_BOXES,
+}
 
 
 class Finding(NamedTuple):

@@ -68,7 +68,8 @@ def _given(batch, row, number):
     size = tuple(int(side) for side in batch.images.true_shape[row])
     pixels = np.uint8(np.clip(np.rint(batch.images.pixels[row].numpy()), 0, 255))
     masks = None
-    if truth.masks is not None:
+    has_masks = truth.has_mask is None or truth.has_mask[row].numpy()[: len(boxes)].all()
+    if truth.masks is not None and has_masks:
         height, width = truth.mask_shape[row].numpy()
         masks = mask_ops.in_full(truth).masks[row].numpy()[: len(boxes), :height, :width]
     of_masks = None if masks is None else object_checks.extents_in_image(masks, size)

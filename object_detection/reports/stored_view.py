@@ -197,7 +197,7 @@ class _InGraph:
         """(`Decoded` of numpy arrays or None, repairs, fault, detail)."""
         try:
             return self._decoded(serialized), "", "", ""
-        except tf.errors.OpError:
+        except Exception:  # also of another kind than TensorFlow's: its messages quote raw bytes
             repaired, fault, detail = rescue(serialized, self._decoder)
         if fault:
             return None, "", fault, detail

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from object_detection.compat import outputs as tfod_outputs
 from object_detection.modeling.backbones.fpn import FeaturePyramid, pad_to_multiple
-from object_detection.ops import box_coder, boxes, losses, roi_align
+from object_detection.ops import box_coder, boxes, roi_align
 from object_detection.structures import Batch
 
 STEP = 0  # of a training run, whose draws the losses are shown with
@@ -197,8 +197,7 @@ def crops_of(network, features, box, images):
 
 def _found(network, inference):
     output, detections = inference.boxes, inference.detections
-    settings = network.roi_stage.detection
-    convert = losses.score_converter(settings.score_converter, settings.logit_scale)
+    convert = network.roi_stage.detection.scores_of
     proposals = inference.proposals.valid[0]
     kept = detections.valid[0]
     return Found(

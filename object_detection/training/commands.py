@@ -64,8 +64,8 @@ def _define_our_flags():
         "precision",
         None,
         ["float32", "bfloat16"],
-        "The type in which convolutions and matrix products are computed, instead of what "
-        "train_config.use_bfloat16 says. Weights and checkpoints are float32 in either.",
+        "The type in which convolutions and matrix products are computed. Default: float32; "
+        "train_config.use_bfloat16 is for TPUs. Weights and checkpoints are float32 in either.",
     )
     flags.DEFINE_integer("seed", 0, "Makes weights, sampling and data order repeatable.")
     flags.DEFINE_boolean(
@@ -189,8 +189,6 @@ def load_config(door: str, reads: tuple[str, ...], change: Change | None = None)
         change(config)
     if FLAGS.num_train_steps is not None:
         config.train_config.num_steps = FLAGS.num_train_steps
-    if FLAGS.precision is not None:
-        config.train_config.use_bfloat16 = FLAGS.precision == "bfloat16"
     return checked(
         config,
         door=door,
@@ -288,6 +286,7 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
         input_images_every_n_steps=FLAGS.input_images_every_n_steps,
         seed=FLAGS.seed,
         strict=FLAGS.strict,
+        precision=FLAGS.precision or "",
         **options,
     )
     try:
@@ -328,6 +327,7 @@ def evaluate(*, on_train_data: bool, change: Change | None = None, **options) ->
             best_metric=FLAGS.best_metric,
             seed=FLAGS.seed,
             strict=FLAGS.strict,
+            precision=FLAGS.precision or "",
             **options,
         ),
     )

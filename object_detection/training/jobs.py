@@ -22,6 +22,7 @@ from object_detection.data import record_files
 from object_detection.data.found_files import find_files
 from object_detection.data.report import InputError
 from object_detection.modeling import recomputation
+from object_detection.modeling.precision import FLOAT32
 from object_detection.training import (
     checkpoints,
     distribution,
@@ -66,6 +67,7 @@ class TrainOptions(NamedTuple):
     num_workers: int = 1
     seed: int = 0
     strict: bool = False
+    precision: str = ""  # one of modeling.precision.PRECISIONS; '': float32
 
 
 class EvalOptions(NamedTuple):
@@ -79,6 +81,7 @@ class EvalOptions(NamedTuple):
     on_train_data: bool = False
     seed: int = 0
     strict: bool = False
+    precision: str = ""  # as of `TrainOptions`
 
 
 def train(config, options: TrainOptions) -> int:
@@ -106,7 +109,7 @@ def _train(config, options, strategy):
     random.seed(options.seed)
     train_config = config.train_config
     with strategy.scope():
-        network = _network(config, is_training=True)
+        network = _network(config, options, is_training=True)
         if options.gradient_checkpointing:
             recomputation.turn_on(network)
         weights = built(
@@ -163,7 +166,7 @@ def _train(config, options, strategy):
 
 def evaluate(config, options: EvalOptions) -> int:
     """Evaluates the checkpoints of `options.checkpoint_dir` as they come; the exit code."""
-    network = _network(config, is_training=False)
+    network = _network(config, options, is_training=False)
     sets = evaluators.evaluators_of(
         config, network, options.model_dir, options, on_train_data=options.on_train_data
     )
@@ -228,8 +231,13 @@ def _evaluation_within(config, options, network, optimizer, best, strategy):
     return run
 
 
-def _network(config, *, is_training):
-    precision = model_builder.precision_of(config.train_config)
+def _network(config, options, *, is_training):
+    precision = options.precision or FLOAT32
+    if config.train_config.use_bfloat16 and not options.precision:
+        logging.info(
+            "train_config.use_bfloat16 is for TPUs, as in TFOD: this run computes in float32. "
+            "Give --precision=bfloat16 to compute in bfloat16 here."
+        )
     return built(
         model_builder.build_network, config.model, is_training=is_training, precision=precision
     )

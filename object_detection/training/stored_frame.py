@@ -64,6 +64,8 @@ def _truth_of(truth, labels, k, scale) -> ImageTruth:
         mask_height, mask_width = truth.mask_shape[k]
         with_mask = valid[: truth.masks.shape[1]]
         masks = truth.masks[k, : len(with_mask)][with_mask][:, :mask_height, :mask_width]
+        if truth.has_mask is not None and not truth.has_mask[k, : len(with_mask)][with_mask].all():
+            masks = None  # not known, which is not the same as a mask without pixels
     return ImageTruth(
         boxes=truth.boxes[k][valid] * scale,
         classes=truth.classes[k][valid],

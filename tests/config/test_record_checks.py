@@ -1,5 +1,7 @@
 """The first records are held against the config that is to read them."""
 
+import struct
+
 import pytest
 import tensorflow as tf
 from findings_of import config_with, only_fault, only_warning, sentences
@@ -26,6 +28,8 @@ def example(*, texts=("cat",), labels=(), boxes=((0.1, 0.2, 0.5, 0.6),), masks=(
         features[f"image/object/bbox/{side}"] = tf.train.Feature(float_list=values)
     if masks and isinstance(masks[0], float):
         features["image/object/mask"] = tf.train.Feature(float_list=tf.train.FloatList(value=masks))
+    elif masks and isinstance(masks[0], int):
+        features["image/object/mask"] = tf.train.Feature(int64_list=tf.train.Int64List(value=masks))
     elif masks:
         features["image/object/mask"] = of_bytes(masks)
     features.update({key: of_bytes(value) for key, value in more.items()})
@@ -74,7 +78,7 @@ def test_masks_that_some_records_lack_are_a_warning(check):
 
 
 def test_records_without_objects_need_no_masks(check):
-    assert sentences(check(example(texts=(), boxes=(), masks=()))) == ([], [])
+    assert sentences(check(example(texts=(), boxes=(), masks=()), example())) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -167,3 +171,81 @@ def test_an_empty_shard_among_others_passes(check, tmp_path):
 
     paths = [str(tmp_path / "empty.record"), str(tmp_path / "some.record")]
     assert sentences(look_at(paths)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("more", "mask_type"),
+    [
+        ({"masks": (0, 1)}, "NUMERICAL_MASKS"),  # dense masks written as whole numbers
+        ({"masks": (), "image/object/mask/box_png": [b"png"]}, "PNG_MASKS"),
+    ],
+)
+def test_masks_of_every_form_that_is_decoded_are_seen(check, more, mask_type):
+    changes = (f"train_input_reader.mask_type={mask_type}",)
+
+    assert sentences(check(example(**more), example(**more), changes=changes)) == ([], [])
+
+
+def test_class_numbers_from_0_are_told(check):
+    records = [example(texts=(), labels=(label,)) for label in (0, 1)]
+
+    said = only_fault(check(*records))
+
+    assert "holds 1 object(s) with the class number 0 (a.jpg), and the numbers 0 to 1" in said
+    assert "all classes are shifted by one. Write the records again with 1 added to each" in said
+    assert sentences(check(*records, class_ids={"background": 0, **IDS})) == ([], [])
+    with_texts = [example(texts=("cat",), labels=(0,))]
+    assert sentences(check(*with_texts)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [((0.1, 0.6, 0.5, 0.2), "xmin above xmax"), ((0.5, 0.2, 0.1, 0.6), "ymin above ymax")],
+)
+def test_swapped_corners_are_told(check, box, said):
+    found = only_fault(check(example(boxes=(box,)), example(boxes=(box,)), example()))
+
+    assert f"holds boxes with {said}: 2 of the 3 in the first 3 records" in found
+    assert "Write the records again with the two exchanged" in found
+    assert sentences(check(example(boxes=(box,)), *[example()] * 2)) == ([], [])  # an accident
+
+
+def test_boxes_in_pixels_as_whole_numbers_are_told(check):
+    message = tf.train.Example.FromString(example())
+    for side, value in (("ymin", 3), ("xmin", 4), ("ymax", 70), ("xmax", 50)):
+        feature = message.features.feature[f"image/object/bbox/{side}"]
+        feature.int64_list.value.append(value)
+
+    said = only_fault(check(message.SerializeToString()))
+
+    assert "holds boxes in pixels, it seems: a.jpg has a coordinate of 70" in said
+
+
+def test_records_without_one_usable_box_are_told(check):
+    nan, inf = float("nan"), float("inf")
+    boxes = ((nan, 0.1, 0.5, 0.5), (0.1, 0.1, inf, 0.5), (0.3, 0.1, 0.3, 0.5), (1.1, 0, 1.5, 1))
+    useless = example(texts=["cat"] * 4, boxes=boxes, masks=[b"png"] * 4)
+    empty = example(texts=(), boxes=(), masks=())
+
+    said = only_fault(check(useless, useless))
+    assert "all 2 records have 8 boxes, of which none can be used" in said
+    assert "all 25 records have no box" in only_fault(check(*[empty] * 25))
+    # One behind those that are looked at first is enough.
+    assert sentences(check(*[empty] * 25, example())) == ([], [])
+
+
+def test_a_record_that_claims_terabytes_is_not_believed(tmp_path):
+    path = tmp_path / "some.record"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(example())
+    path.write_bytes(path.read_bytes() + giant_header() + b"x" * 100)
+
+    said = only_warning(look_at([str(path)]))
+
+    assert "a record of 4611686018427387904 bytes goes beyond the end" in said
+    assert "(1 records are intact)" in said
+
+
+def giant_header():
+    """The header of a record of 2^62 bytes, with the right checksum."""
+    return struct.pack("<Q", 2**62) + bytes.fromhex("7f85f000")

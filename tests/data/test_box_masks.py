@@ -11,7 +11,7 @@ from object_detection.annotations import stored_masks
 from object_detection.annotations.record import Bitmap
 from object_detection.data import report
 from object_detection.data.decoder import BadRecord, Decoder, DecoderOptions
-from object_detection.data.mask_decoder import decode_box_masks, png_sizes
+from object_detection.data.mask_decoder import decode_box_masks
 from object_detection.data.rescue import rescue
 
 SIZE = (23, 31)
@@ -93,13 +93,6 @@ def test_other_kinds_of_png(kind):
         tf.constant(encoded), tf.constant(tops, tf.int32), tf.constant(lefts, tf.int32), SIZE
     )
     np.testing.assert_array_equal(found, masks)
-
-
-def test_sizes_that_png_files_state():
-    encoded = [image_bytes(np.zeros(shape, np.uint8)) for shape in ((3, 300), (70000, 1))]
-    assert png_sizes(tf.constant(encoded)).numpy().tolist() == [[3, 300], [70000, 1]]
-    assert png_sizes(tf.constant([encoded[0], b"short"])).numpy().tolist() == [[0, 0], [0, 0]]
-    assert png_sizes(tf.zeros([0], tf.string)).shape == (0, 2)
 
 
 def changed(**changes):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from object_detection.data import report
 from object_detection.data.decoder import BadRecord, Decoder, DecoderOptions
-from object_detection.data.mask_decoder import decode_numerical_masks, decode_png_masks
+from object_detection.data.mask_decoder import Way, decode_numerical_masks, decode_png_masks
 
 BOXES = [(0, 0, 0.5, 0.5), (0.25, 0.2, 1.0, 1.0)]
 MASKS = [box_mask(8, 10, (0, 0, 4, 5)), box_mask(8, 10, (2, 2, 8, 10))]
@@ -114,7 +114,6 @@ def test_masks_of_half_the_size_are_kept_as_they_are_and_counted():
 @pytest.mark.parametrize(
     ("masks", "reason", "said"),
     [
-        ([], report.MASK_COUNT, "2 boxes and no mask; set load_instance_masks: false"),
         (MASKS[:1], report.MASK_COUNT, "2 boxes and 1 masks"),
         (MASKS + MASKS[:1], report.MASK_COUNT, "2 boxes and 3 masks"),
         ([mask.T for mask in MASKS], report.MASK_SIZE, "masks of 10 x 8 in an image of 8 x 10"),
@@ -130,8 +129,21 @@ def test_numbers_that_do_not_fit():
     found, detail = fault_of(record(BOXES, mask=values_of(MASKS)[:-1]), png_masks=False)
     assert found == report.MASK_COUNT
     assert "159 mask values do not make 2 masks of 8 x 10" in detail
-    found, detail = fault_of(record(BOXES), png_masks=False)
-    assert found == report.MASK_COUNT
+
+
+@pytest.mark.parametrize("png_masks", [True, False])
+@pytest.mark.parametrize("cut", [False, True])
+def test_an_image_whose_objects_have_no_masks_keeps_them(png_masks, cut):
+    options = DecoderOptions(num_classes=3, class_ids={}, load_masks=True, png_masks=png_masks)
+    options = options._replace(mask_way=Way(native=True, cut=cut))
+    decoded = Decoder(options).in_graph(tf.constant(record(BOXES)))
+    got = decoded.example
+    assert got.classes.numpy().tolist() == [1, 1]
+    assert got.has_mask.numpy().tolist() == [False, False]
+    assert got.masks.shape == ((2, 1, 1) if cut else (2, 8, 10)) and not got.masks.numpy().any()
+    assert got.whole_mask_shape.numpy().tolist() == [8, 10]
+    counts = dict(zip(report.OBJECT_REASONS, decoded.counts.numpy(), strict=True))
+    assert {reason: n for reason, n in counts.items() if n} == {report.NO_MASK: 2}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import gzip
 import os
 import re
+import struct
 
 import pytest
 import tensorflow as tf
@@ -79,6 +80,23 @@ def test_a_fault_ends_the_file_and_is_named(path, fault, records, offset, said):
     scan = record_files.scan_record_file(path)
     assert (scan.records, scan.offset) == (records, offset)
     assert said in scan.fault
+
+
+def test_a_header_that_states_terabytes_is_not_believed(path):
+    # 2^62 bytes with the right checksum: TensorFlow would allocate them, and the process end.
+    giant = struct.pack("<Q", 2**62) + bytes.fromhex("7f85f000")
+    with open(path, "ab") as file:
+        file.write(giant + b"x" * 100)
+    found = InputReport()
+
+    got = read(path, lambda *args: record_files.check_file(*args, found))
+
+    assert [serialized for serialized, _, _ in got] == RECORDS
+    assert found.names(report.BROKEN_FILE) == [path]
+    scan = record_files.scan_record_file(path)
+    assert f"a record of {2**62} bytes goes beyond the end" in scan.fault
+    assert list(record_files.intact_records(path)) == RECORDS
+    assert list(record_files.intact_records(path, 1)) == RECORDS[:1]
 
 
 def test_a_cut_between_two_records_cannot_be_seen(path):

@@ -1,4 +1,7 @@
+import gc
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from made_records import box_mask, example, image_bytes, picture, record
 
 from object_detection.data import report
 from object_detection.data.decoder import Decoder, DecoderOptions
+from object_detection.data.mask_decoder import Way
 from object_detection.data.rescue import name_of, rescue
 
 BOX = (0.0, 0.0, 1.0, 1.0)
@@ -97,6 +101,61 @@ def test_masks_of_several_sizes():
     _, reason, detail = rescue(record([BOX, BOX], mask=masks), decoder(load_masks=True))
     assert reason == report.MASK_SIZE
     assert "differ in size" in detail
+
+
+def png_stating(height, width):
+    """A PNG file of a few bytes whose header states this size."""
+    file = image_bytes(np.zeros((8, 10), np.uint8))
+    header = b"IHDR" + struct.pack(">II", width, height) + file[24:29]
+    return file[:12] + header + struct.pack(">I", zlib.crc32(header)) + file[33:]
+
+
+@pytest.mark.parametrize("way", [Way(), Way(native=True, cut=True)])
+def test_a_mask_whose_header_states_a_million_rows_is_named(way):
+    decode = decoder(load_masks=True, mask_way=way)
+    for side in (2**20, 2**31 - 1, 2**32 - 1):
+        masks = [image_bytes(box_mask(8, 10, (0, 0, 4, 5))), png_stating(side, side)]
+        serialized = record([BOX, BOX], mask=masks)
+
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode.in_graph(serialized)
+        _, reason, detail = rescue(serialized, decode)
+
+        assert reason == report.BAD_MASK
+        assert f"mask 2: its header states {side} x {side} pixels (height x width)" in detail
+
+
+def test_masks_that_are_large_all_together_are_named():
+    masks = [png_stating(8000, 10000)] * 5  # each of them may be read: 8 * 10^7 pixels
+    _, reason, detail = rescue(record([BOX] * 5, mask=masks), decoder(load_masks=True))
+    assert reason == report.BAD_MASK
+
+
+def test_an_image_whose_header_states_a_million_rows_is_named():
+    serialized = record([BOX], encoded=png_stating(2**20, 2**20))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decoder().in_graph(serialized)
+    _, reason, detail = rescue(serialized, decoder())
+    assert reason == report.BAD_IMAGE
+    assert "states 1048576 x 1048576 pixels" in detail
+
+
+def test_bytes_that_tensorflow_cannot_even_complain_about():
+    # Protobuf takes these for an example with unknown fields. TensorFlow's parser does not, and
+    # quotes them in a message that is no UTF-8.
+    serialized = bytes.fromhex("15808182830a020a00")
+    with pytest.raises(UnicodeDecodeError):
+        decoder().in_graph(serialized)
+    repaired, reason, detail = rescue(serialized, decoder())
+    assert repaired == b"" and detail
+    assert reason in (report.NOT_AN_EXAMPLE, report.NO_IMAGE)  # as protobuf writes it anew
+
+
+def test_a_broken_mask_is_named_without_noise(caplog):
+    _, reason, detail = rescue(record([BOX], mask=[b"no mask"]), decoder(load_masks=True))
+    gc.collect()
+    assert reason == report.BAD_MASK
+    assert "TensorArray" not in caplog.text
 
 
 def test_bytes_that_are_no_example():

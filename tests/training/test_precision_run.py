@@ -1,6 +1,4 @@
-"""Runs in bfloat16: asked for by config or flag; checkpoints are the same in either precision."""
-
-from types import SimpleNamespace
+"""Runs in bfloat16, which the flag asks for; checkpoints are the same in either precision."""
 
 import numpy as np
 import pytest
@@ -8,12 +6,12 @@ import tensorflow as tf
 import tiny_models
 from google.protobuf import text_format
 
-from object_detection.builders import model_builder, optimizer_builder
+from object_detection.builders import optimizer_builder
 from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.config import preflight
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, compute_in
 from object_detection.protos import optimizer_pb2, pipeline_pb2
-from object_detection.training import commands, jobs, run_state
+from object_detection.training import jobs, run_state
 from object_detection.training.failures import RunFailure
 from object_detection.training.optimizer import Optimizer
 
@@ -37,26 +35,15 @@ def _config(text):
     return text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
 
 
+@pytest.mark.parametrize("door", ["train", "evaluate"])
 @pytest.mark.parametrize(
     ("field", "flag", "expected"),
-    [("", None, FLOAT32), ("true", None, BFLOAT16), ("", BFLOAT16, BFLOAT16)]
-    + [("true", FLOAT32, FLOAT32), ("false", BFLOAT16, BFLOAT16)],
+    [(False, "", FLOAT32), (True, "", FLOAT32), (False, BFLOAT16, BFLOAT16)]
+    + [(True, BFLOAT16, BFLOAT16), (True, FLOAT32, FLOAT32)],
 )
-def test_the_flag_goes_before_the_field(tmp_path, monkeypatch, field, flag, expected):
-    path = tmp_path / "pipeline.config"
-    text = f"use_bfloat16: {field}" if field else ""
-    path.write_text(f"train_config {{ batch_size: 1 {text} }}")
-    monkeypatch.setattr(commands, "checked", lambda config, **_: config)
-    named = {"pipeline_config_path": str(path), "config_override": [], "num_train_steps": None}
-    monkeypatch.setattr(commands, "FLAGS", SimpleNamespace(**named, precision=flag))
-
-    config = commands.load_config("train", ())
-
-    assert model_builder.precision_of(config.train_config) == expected
-
-
-@pytest.mark.parametrize("door", ["train", "evaluate"])
-def test_training_and_evaluation_build_what_the_config_says(tmp_path, monkeypatch, door):
+def test_the_flag_alone_asks_for_bfloat16(
+    tmp_path, monkeypatch, caplog, door, field, flag, expected
+):
     asked = []
 
     def build_network(model, is_training, precision):
@@ -64,13 +51,17 @@ def test_training_and_evaluation_build_what_the_config_says(tmp_path, monkeypatc
         raise ValueError("enough")
 
     monkeypatch.setattr(jobs.model_builder, "build_network", build_network)
-    options = jobs.TrainOptions(str(tmp_path))
+    options = jobs.TrainOptions(str(tmp_path), precision=flag)
     if door == "evaluate":
-        options = jobs.EvalOptions(str(tmp_path), str(tmp_path))
+        options = jobs.EvalOptions(str(tmp_path), str(tmp_path), precision=flag)
+    caplog.set_level("INFO")
     with pytest.raises(RunFailure, match="enough"):
-        getattr(jobs, door)(_config("train_config { use_bfloat16: true }"), options)
+        config = _config(f"train_config {{ use_bfloat16: {str(field).lower()} }}")
+        getattr(jobs, door)(config, options)
 
-    assert asked == [(door == "train", BFLOAT16)]
+    assert asked == [(door == "train", expected)]
+    said = [r for r in caplog.records if "use_bfloat16 is for TPUs, as in TFOD" in r.message]
+    assert [r.levelname for r in said] == (["INFO"] if field and not flag else [])
 
 
 def test_the_field_is_no_longer_warned_of():
