@@ -57,6 +57,9 @@ class GroundTruth(NamedTuple):
     mask_origin: tf.Tensor | None = None  # [B, K, 2] int32 (row, column); None: masks are whole
     neutral: Neutral | None = None  # None: there is none
     has_mask: tf.Tensor | None = None  # [B, K] bool; False: not known, no mask loss. None: all have
+    # [B, G, C] float32 what the class loss is taken against, where it may be several classes or
+    # none (`classes` then is the first of the largest, or 0); None: the one of `classes`
+    class_targets: tf.Tensor | None = None
 
 
 class ImageLabels(NamedTuple):
@@ -106,6 +109,14 @@ class Rois(NamedTuple):
     target_deltas: tf.Tensor | None = None  # [B, R, (ty, tx, th, tw)]
     gt_index: tf.Tensor | None = None  # [B, R] int32 index into the ground truth of a positive
     weight: tf.Tensor | None = None  # [B, R] loss weight: the object's for positives, else 1
+    # With `GroundTruth.class_targets`, where an object may be of several classes or of none:
+    class_targets: tf.Tensor | None = None  # [B, R, C + 1] float32; column 0 is background
+    is_object: tf.Tensor | None = None  # [B, R] bool; None: where the target class is above 0
+
+    @property
+    def has_object(self):
+        """[B, R] bool: whether a roi was matched with an object."""
+        return self.target_class > 0 if self.is_object is None else self.is_object
 
 
 class BoxOutput(NamedTuple):

@@ -133,7 +133,10 @@ class GroundTruthLists:
         scale = tf.tile(tf.cast(true_shape, tf.float32), [1, 2])[:, tf.newaxis]
         boxes = [tf.reshape(tf.cast(b, tf.float32), [-1, 4]) for b in self["boxes"]]
         valid = tf.sequence_mask([tf.shape(b)[0] for b in boxes])
-        classes = tf.argmax(_padded(self["classes"]), -1, output_type=tf.int32) + 1
+        class_targets = _padded(self["classes"])
+        # As in TFOD: with a column 0 of background before them, a row of zeros is of no class.
+        with_background = tf.pad(class_targets, [[0, 0], [0, 0], [1, 0]])
+        classes = tf.argmax(with_background, -1, output_type=tf.int32)
         shape = tf.shape(valid)
         weights = tf.cast(valid, tf.float32)
         if "weights" in self:
@@ -159,6 +162,7 @@ class GroundTruthLists:
             area=tf.zeros(shape),
             masks=masks,
             mask_shape=mask_shape,
+            class_targets=class_targets,
         )
 
 

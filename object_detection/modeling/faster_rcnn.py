@@ -281,10 +281,9 @@ def fold(seed, number):
 def trim(truth):
     """Ground truth without the columns that are padding in every image of the batch."""
     most = tf.reduce_max(tf.reduce_sum(tf.cast(truth.valid, tf.int32), 1))
-    per_box = {
-        name: getattr(truth, name)[:, :most]
-        for name in ("boxes", "classes", "valid", "weights", "crowd", "difficult", "area")
-    }
+    names = ["boxes", "classes", "valid", "weights", "crowd", "difficult", "area"]
+    names += ["class_targets"] * (truth.class_targets is not None)
+    per_box = {name: getattr(truth, name)[:, :most] for name in names}
     return truth._replace(**per_box)
 
 

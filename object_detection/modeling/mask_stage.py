@@ -45,13 +45,17 @@ class MaskStage(keras.layers.Layer):
             [n, M, M] logits and [n, 2] int32, (image, roi) of each row. Never without a row:
             where no roi is positive, row 0 stands in, and its loss weight is zero.
         """
-        counted = rois.target_class > 0
+        counted = rois.has_object
         if (training and self.head.has_live_norm) or not self.rewrites.counted_masks:
             counted = tf.ones_like(counted)
         rows = at_least_one_row(tf.cast(tf.where(counted), tf.int32))
         x = self._features_of(features, rois.boxes, trunk, rows, cropper, image_shape, training)
-        classes = tf.maximum(tf.gather_nd(rois.target_class, rows), 1)
-        return self.head(x, classes, training=training), rows
+        classes = tf.gather_nd(rois.target_class, rows)
+        logits = self.head(x, tf.maximum(classes, 1), training=training)
+        if rois.is_object is not None and not self.settings.class_agnostic:
+            # An object of no class has no mask of its own: TFOD's logits of background are 0.
+            logits = tf.where(classes[:, tf.newaxis, tf.newaxis] > 0, logits, 0.0)
+        return logits, rows
 
     def logits_of_all_rois(self, features, boxes_px, trunk, cropper, image_shape, training=False):
         """Mask logits [B * R, C, M, M] of every class for every roi (TFOD's training tensor)."""
@@ -88,7 +92,7 @@ class MaskStage(keras.layers.Layer):
             at = tf.minimum(gt_index, tf.shape(truth.masks)[1])
             has_mask = tf.gather_nd(known, tf.stack([tf.cast(rows[:, 0], at.dtype), at], axis=1))
         targets = self.targets_of(rows, rois, truth, images)
-        is_object = tf.gather_nd(rois.target_class, rows) > 0
+        is_object = tf.gather_nd(rois.has_object, rows)
         weight = tf.where(is_object & has_mask, tf.gather_nd(rois.weight, rows), 0.0)
         loss = losses.sigmoid_cross_entropy(logits, tf.stop_gradient(targets))
         pixels = float(size[0] * size[1])

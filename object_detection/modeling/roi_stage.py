@@ -299,6 +299,9 @@ class RoiStage(keras.layers.Layer):
         is_object = (match.label == matcher.POSITIVE) & valid
         weight = tf.where(is_object, gather_matched(truth.weights, match.gt_index), 1.0)
         deltas = box_coder.encode(gather_matched(truth.boxes, match.gt_index), rois)
+        class_targets = None
+        if truth.class_targets is not None:
+            class_targets = _class_targets(truth.class_targets, match.gt_index, is_object)
         return Rois(
             boxes=tf.stop_gradient(rois),
             valid=valid,
@@ -306,6 +309,8 @@ class RoiStage(keras.layers.Layer):
             target_deltas=tf.where(is_object[..., tf.newaxis], deltas, 0.0),
             gt_index=tf.where(is_object, match.gt_index, 0),
             weight=tf.where(valid, weight, 0.0),
+            class_targets=class_targets,
+            is_object=None if class_targets is None else is_object,
         )
 
     def losses_of(self, output, rois):
@@ -321,16 +326,25 @@ class RoiStage(keras.layers.Layer):
         batch = tf.cast(tf.shape(rois.valid)[0], tf.float32)
         number = tf.maximum(tf.reduce_sum(tf.cast(rois.valid, tf.float32), 1, keepdims=True), 1.0)
         scale = rois.weight / (number * batch)
-        is_object = rois.target_class > 0
         deltas = deltas_of_class(output.deltas, rois.target_class)
+        if rois.class_targets is not None and output.deltas.shape[2] > 1:
+            # An object of no class has no deltas of its own (TFOD): it moves nothing.
+            deltas = tf.where(rois.target_class[..., tf.newaxis] > 0, deltas, 0.0)
         box_loss = losses.smooth_l1(deltas, tf.stop_gradient(rois.target_deltas))
-        onehot = tf.one_hot(rois.target_class, output.class_logits.shape[-1])
-        class_loss = self.classification_loss(output.class_logits, onehot) * scale
-        box_loss = tf.where(is_object, box_loss * scale, 0.0)
+        class_loss = self._class_loss(output.class_logits, rois) * scale
+        box_loss = tf.where(rois.has_object, box_loss * scale, 0.0)
         if self.miner is not None:
             hardest = self.miner.choose(box_loss, class_loss, rois.boxes, rois.valid)
             box_loss, class_loss = (tf.where(hardest, x, 0.0) for x in (box_loss, class_loss))
         return tf.reduce_sum(box_loss), tf.reduce_sum(class_loss)
+
+    def _class_loss(self, logits, rois):
+        """[B, R] of logits [B, R, C + 1]."""
+        if rois.class_targets is None:
+            return self.classification_loss(logits, tf.one_hot(rois.target_class, logits.shape[-1]))
+        loss = self.classification_loss(logits, rois.class_targets)
+        # TensorFlow's softmax loss has a gradient even against targets that sum to 0.
+        return tf.where(loss == 0.0, tf.stop_gradient(loss), loss)
 
     def detect(self, output, proposals, true_shape):
         """Per-class non-maximum suppression over the refined proposals.
@@ -393,6 +407,13 @@ class RoiStage(keras.layers.Layer):
         if chosen:
             return selected._replace(classes=tf.gather(columns, selected.classes))
         return nms.of_classes(selected, columns) if columns else selected
+
+
+def _class_targets(targets, gt_index, is_object):
+    """[B, R, C + 1] of targets [B, G, C]: 1 for background where there is no object."""
+    own = tf.pad(gather_matched(targets, gt_index), [[0, 0], [0, 0], [1, 0]])
+    background = tf.one_hot(tf.zeros_like(gt_index), tf.shape(own)[-1])
+    return tf.where(is_object[..., tf.newaxis], own, background)
 
 
 def deltas_of_class(deltas, classes):

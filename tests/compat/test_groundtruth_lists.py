@@ -72,3 +72,18 @@ def test_arguments_that_are_too_many_or_twice():
         "groundtruth_boxes_list",
         "groundtruth_classes_list",
     ]
+
+
+def test_rows_of_several_classes_and_of_none_stay_what_they_are():
+    rows = [[0.0, 0, 0], [0, 1, 0], [0, 1, 1]]
+    lists = GroundTruthLists(
+        {
+            "groundtruth_boxes_list": [tf.constant([[0.0, 0, 1, 1]] * 3)],
+            "groundtruth_classes_list": [tf.constant(rows)],
+        }
+    )
+    truth = lists.as_structure(tf.constant([[4, 10]]))
+
+    np.testing.assert_array_equal(truth.class_targets, [rows])
+    assert truth.classes.numpy().tolist() == [[0, 2, 2]]  # argmax behind a column of background
+    assert truth.valid.numpy().tolist() == [[True] * 3]

@@ -10,7 +10,11 @@ from object_detection.builders import post_processing_builder
 from object_detection.export.portable import PortableCropper
 from object_detection.modeling import roi_stage
 from object_detection.modeling.roi_stage import DetectionSettings, RoiStage, SamplingSettings
-from object_detection.ops.losses import HardExampleMiner
+from object_detection.ops.losses import (
+    HardExampleMiner,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
 from object_detection.protos import post_processing_pb2
 from object_detection.structures import BoxOutput, Proposals, Rois
 
@@ -83,6 +87,44 @@ def test_the_hardest_rois_of_each_image_count(settings, localization, classifica
     rois, output = rois_and_output()
     found = stage.losses_of(output, rois)
     np.testing.assert_allclose(found, [localization, classification], rtol=1e-6)
+
+
+LN2, LN3 = np.log(2.0), np.log(3.0)
+
+
+# One roi on one object; logits 0, ln 2, 0 are probabilities of 1/4, 1/2, 1/4 under softmax, and of
+# 1/2, 2/3, 1/2 under sigmoid.
+@pytest.mark.parametrize(
+    ("targets", "target_class", "softmax", "sigmoid"),
+    [
+        ([0.0, 0.0], 0, 0.0, LN2 + LN3 + LN2),  # of no class, and no background either
+        ([1.0, 0.0], 1, LN2, LN2 + (LN3 - LN2) + LN2),
+        ([1.0, 1.0], 1, LN2 + 2 * LN2, LN2 + (LN3 - LN2) + LN2),
+        ([0.0, 1.0], 2, 2 * LN2, LN2 + LN3 + LN2),
+    ],
+)
+def test_objects_of_several_classes_or_of_none(targets, target_class, softmax, sigmoid):
+    box = tf.constant([[[0.0, 0, 10, 10]]])
+    truth = truth_of(box)._replace(
+        classes=tf.constant([[target_class]]), class_targets=tf.constant([[targets]])
+    )
+    logits = tf.Variable([[[0.0, LN2, 0.0]]], dtype=tf.float32)
+    # A y delta of 3.5 for class 1 and 1.5 for class 2, against 0: losses of 3.0 and 1.0; an object
+    # of no class has deltas of 0.
+    deltas = tf.constant([[[[3.5, 0, 0, 0], [1.5, 0, 0, 0]]]])
+    for loss, expected in ((softmax_cross_entropy, softmax), (of_each_class, sigmoid)):
+        stage = stage_of()
+        stage.classification_loss = loss
+        rois = stage.with_targets(box, tf.constant([[True]]), truth)
+        with tf.GradientTape() as tape:
+            found = stage.losses_of(BoxOutput(tf.identity(logits), deltas), rois)
+        np.testing.assert_allclose(found, [[0.0, 3.0, 1.0][target_class], expected], atol=1e-6)
+        gradient = tape.gradient(found[1], logits)
+        assert bool(tf.reduce_any(gradient != 0)) == (expected > 0)
+
+
+def of_each_class(logits, targets):
+    return tf.reduce_sum(sigmoid_cross_entropy(logits, targets), -1)
 
 
 def test_with_a_miner_every_proposal_is_a_roi():
