@@ -15,7 +15,7 @@ from pathlib import Path
 if not __package__:  # run as a file: Python then looks in this folder, not in the one above
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from absl import flags  # noqa: E402
+from absl import flags, logging  # noqa: E402
 
 from object_detection import atomic  # noqa: E402
 from object_detection.cli import runner  # noqa: E402
@@ -148,15 +148,23 @@ def stored_examples(pattern):
     Raises:
         ValueError: no file, or fewer than two good records with objects.
     """
-    import tensorflow as tf
 
     from object_detection.data import record_files
     from object_detection.data.decoder import Decoder, DecoderOptions
+    from object_detection.data.report import InputReport
+    from object_detection.data.rescue import rescue
+    from object_detection.reports import raw_records
 
     decoder = Decoder(DecoderOptions(num_classes=2**20, class_ids={}, load_masks=True))
     examples = []
-    for serialized in tf.data.TFRecordDataset(record_files.find_files(pattern, field="--records")):
-        decoded = decoder(serialized)
+    files = record_files.find_files(pattern, field="--records")
+    for serialized, path, index in raw_records.read(files, InputReport(name="records")):
+        repaired, fault, detail = rescue(serialized, decoder)
+        if fault:
+            place = f"{os.path.basename(path)}, record {index}"
+            logging.warning("Left out: %s: %s: %s", place, fault, detail)
+            continue
+        decoded = decoder(repaired)
         if len(decoded.example.classes):
             examples.append(decoded.example)
         if len(examples) == 2:

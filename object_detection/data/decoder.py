@@ -379,11 +379,13 @@ def _is_swapped(boxes):
 
 def _decoded_file(encoded):
     """[h, w, 3] uint8 of an image file that states no more pixels than are read."""
+    is_jpeg_xl = image_headers.is_jpeg_xl(encoded)
+    require(~is_jpeg_xl, report.BAD_IMAGE, image_headers.JPEG_XL)
     size = image_headers.stated_size(encoded)
     is_sane = ~image_headers.has_too_many_pixels(size)
     require(is_sane, report.BAD_IMAGE, image_headers.TOO_MANY_PIXELS, *tf.unstack(size))
     # A graph may decode before it has asserted: it gets nothing to decode then, which fails.
-    encoded = tf.where(is_sane, encoded, "")
+    encoded = tf.where(is_sane & ~is_jpeg_xl, encoded, "")
     return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
 
@@ -394,6 +396,7 @@ def _of_sane_size(encoded, image_size):
     """
     sizes = image_headers.stated_sizes(encoded)
     is_sane = ~tf.reduce_any(image_headers.has_too_many_pixels(sizes))
+    is_sane &= ~tf.reduce_any(image_headers.is_jpeg_xl(encoded))
     require(is_sane, report.BAD_MASK, "a mask states too many pixels")
     pixels = tf.reduce_sum(tf.reduce_prod(sizes, axis=1))
     size = tf.cast(tf.stack([tf.size(encoded), *image_size]), tf.int64)

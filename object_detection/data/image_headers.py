@@ -10,6 +10,7 @@ import tensorflow as tf
 
 # 2^29 bytes as RGB: the size at which TensorFlow refuses PNG files and Pillow any file.
 MAX_PIXELS = 2**29 // 3
+JPEG_XL = "JPEG XL is not read; store the image as JPEG or PNG"
 TOO_MANY_PIXELS = (
     f"its header states {{}} x {{}} pixels (height x width); at most {MAX_PIXELS} pixels are read"
 )
@@ -51,6 +52,14 @@ def stated_sizes(encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.cond(are_pngs, lambda: _of_pngs(encoded), one_by_one), [None, 2])
 
 
+def is_jpeg_xl(encoded: tf.Tensor) -> tf.Tensor:
+    """Return whether files [...] are JPEG XL, whose sizes are not read: bool [...].
+
+    TensorFlow reads such files since 2.21; TFOD never did.
+    """
+    return _begins(encoded, b"\xff\x0a") | _begins(encoded, b"\x00\x00\x00\x0cJXL ")
+
+
 def has_too_many_pixels(size: tf.Tensor) -> tf.Tensor:
     """Return whether sizes [..., 2] int64 (height, width) go beyond `MAX_PIXELS`, as bool [...]."""
     height, width = tf.unstack(size, axis=-1)
@@ -68,6 +77,8 @@ def decode_image(encoded: bytes) -> tf.Tensor:
         ValueError: the file cannot be decoded, or states more than `MAX_PIXELS` pixels.
     """
     try:
+        if is_jpeg_xl(tf.constant(encoded)):
+            raise ValueError(JPEG_XL)
         size = stated_size(tf.constant(encoded))
         if not has_too_many_pixels(size):
             return tf.io.decode_image(encoded, channels=3, expand_animations=False)

@@ -69,12 +69,7 @@ class InputPipeline:
 
     def __iter__(self):
         """Batches; what the pipeline raises comes out as the plain `InputError`."""
-        try:
-            yield from self.dataset
-        except tf.errors.OpError as error:
-            if self.report.fault:
-                raise report.InputError(self.report.fault) from error
-            raise
+        return iter(self.dataset)
 
 
 def build(
@@ -115,11 +110,39 @@ def build(
     elements = augmented(good, begin, options.augmentations, finish, lead=lead)
     dataset = batch_examples(elements, options, input_report).prefetch(options.prefetch)
     return InputPipeline(
-        dataset.with_options(_tf_data_options()),
+        _with_plain_errors(dataset.with_options(_tf_data_options()), input_report),
         input_report,
         files=sources.paths,
         share=read_options.num_shards * read_options.sample_1_of_n,
     )
+
+
+def _with_plain_errors(dataset, input_report):
+    """The dataset, from whose iteration in Python the pipeline's own errors come as they are.
+
+    TensorFlow turns what is raised inside of a pipeline into an error that says nothing ("queue is
+    closed"). Inside of a graph it still does, see `training.inputs`.
+    """
+
+    class PlainErrors(type(dataset)):
+        def __iter__(self):
+            iterator = super().__iter__()
+
+            class PlainIterator(type(iterator)):
+                def __next__(self):
+                    try:
+                        return super().__next__()
+                    except tf.errors.OpError as error:
+                        if input_report.fault and not isinstance(error, tf.errors.OutOfRangeError):
+                            raise report.InputError(input_report.fault) from error
+                        raise
+
+            # Both stay what TensorFlow made them: functions and strategies take nothing else.
+            iterator.__class__ = PlainIterator
+            return iterator
+
+    dataset.__class__ = PlainErrors
+    return dataset
 
 
 def _cuts_at_once(options):

@@ -95,6 +95,8 @@ def _try_masks(parsed, png_masks):
             continue
         for number, encoded in enumerate(parsed[key], 1):
             with _blamed_on(report.BAD_MASK):
+                if image_headers.is_jpeg_xl(encoded):
+                    raise BadRecord(report.BAD_MASK, f"mask {number}: {image_headers.JPEG_XL}")
                 size = image_headers.stated_size(encoded)
                 if image_headers.has_too_many_pixels(size):
                     detail = image_headers.TOO_MANY_PIXELS.format(*size.numpy())

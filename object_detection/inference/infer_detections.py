@@ -20,6 +20,7 @@ from object_detection.training import commands  # noqa: E402
 
 FLAGS = flags.FLAGS
 _SAY_EVERY = 100  # images between two lines
+_SHOWN = 20  # records left out that are named
 
 
 def define_flags():
@@ -55,8 +56,10 @@ def _detect_all():
     import tensorflow as tf
 
     from object_detection.data import record_files
+    from object_detection.data.report import InputReport
     from object_detection.metrics import coco_results
     from object_detection.prediction.predictor import Predictor
+    from object_detection.reports import raw_records
 
     patterns = [path for path in FLAGS.input_tfrecord_paths.split(",") if path]
     files = [
@@ -71,22 +74,30 @@ def _detect_all():
         )
     predictor = Predictor(FLAGS.inference_graph, 0.0, pipeline_config=FLAGS.pipeline_config_path)
     found, lost, number = [], [], 0
+    file_report = InputReport(name="records")  # of broken files, which end at their fault
     Path(FLAGS.output_tfrecord_path).parent.mkdir(parents=True, exist_ok=True)
     with (
         atomic.replacing(FLAGS.output_tfrecord_path) as partial,
         tf.io.TFRecordWriter(str(partial)) as writer,
     ):
-        for number, serialized in enumerate(tf.data.TFRecordDataset(files), start=1):
-            image = _detect(predictor, serialized.numpy(), writer, f"record {number}", lost)
+        records = raw_records.read(files, file_report)
+        for number, (serialized, path, index) in enumerate(records, start=1):
+            place = f"{os.path.basename(path)}, record {index}"
+            image = _detect(predictor, serialized, writer, place, lost)
             if image is not None and FLAGS.output_coco_results:
                 found.append(image)
             if number % _SAY_EVERY == 0:
                 logging.info("%d images", number)
     if FLAGS.output_coco_results:
         coco_results.write(FLAGS.output_coco_results, found)
-    for reason in lost:
+    for reason in lost[:_SHOWN]:
         logging.warning("Left out: %s", reason)
+    if len(lost) > _SHOWN:
+        logging.warning("Left out: %d more", len(lost) - _SHOWN)
     print(f"{number - len(lost)} images with detections in {FLAGS.output_tfrecord_path}")
+    if number == len(lost):
+        logging.error("No record of %d has an image that can be read.", number)
+        return 1
     return 0
 
 
@@ -94,15 +105,21 @@ def _detect(predictor, serialized, writer, place, lost):
     """Writes one record; (id, ImageDetections, height, width), or None where it has no image."""
     import tensorflow as tf
 
+    from object_detection.data import image_headers
     from object_detection.metrics import detection_records
     from object_detection.metrics.images import ImageDetections
 
-    feature = tf.train.Example.FromString(serialized).features.feature
     try:
-        encoded = feature["image/encoded"].bytes_list.value[0]
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False).numpy()
-    except (IndexError, tf.errors.OpError):
-        lost.append(f"{place} has no image that can be read")
+        feature = tf.train.Example.FromString(serialized).features.feature
+    except Exception:  # protobuf's own error type differs between its implementations
+        lost.append(f"{place} is no tf.train.Example")
+        return None
+    encoded = feature["image/encoded"].bytes_list.value if "image/encoded" in feature else ()
+    try:
+        image = image_headers.decode_image(encoded[0]).numpy()
+    except (IndexError, ValueError) as error:
+        why = f": {error}" if encoded else ""
+        lost.append(f"{place} has no image that can be read{why}")
         return None
     seen = predictor.predict(image)
     masks = seen.rles() if seen.box_masks is None else seen.box_masks

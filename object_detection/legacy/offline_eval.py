@@ -14,6 +14,7 @@ from object_detection import atomic
 from object_detection.training import commands
 
 FLAGS = flags.FLAGS
+_SHOWN = 20  # records left out that are named
 
 
 def define_flags():
@@ -53,13 +54,13 @@ def evaluation_of(input_config, eval_config):
     """An evaluation filled with all records of an InputReader.
 
     Raises:
-        InputError: no records there.
-        ValueError: a metric that is not known, or records whose lists do not fit each other.
+        InputError: no records there, or none of them can be used.
+        ValueError: a metric that is not known.
     """
-    import tensorflow as tf
-
     from object_detection.builders import evaluator_builder
+    from object_detection.data.report import InputError, InputReport
     from object_detection.metrics import detection_records
+    from object_detection.reports import raw_records
     from object_detection.utils import label_map_util
 
     index = label_map_util.create_category_index_from_labelmap(input_config.label_map_path)
@@ -69,13 +70,26 @@ def evaluation_of(input_config, eval_config):
         label_map_util.get_frequencies(input_config.label_map_path),
     )
     load_masks = "masks" in evaluation.kinds
-    skipped = 0
-    for serialized in tf.data.TFRecordDataset(_files(input_config)).as_numpy_iterator():
-        image = detection_records.parse(serialized, load_masks=load_masks)
-        if image is None:
-            skipped += 1
-            continue
-        evaluation.add(image.image_id, image.truth, image.detections, image.height, image.width)
+    used, skipped, broken = 0, 0, []
+    file_report = InputReport(name="records")  # of broken files, which end at their fault
+    records = raw_records.read(_files(input_config), file_report)
+    for serialized, path, index in records:
+        try:
+            image = detection_records.parse(serialized, load_masks=load_masks)
+            if image is None:
+                skipped += 1
+                continue
+            evaluation.add(image.image_id, image.truth, image.detections, image.height, image.width)
+            used += 1
+        except Exception as error:  # of foreign bytes: whatever it is, the record is at fault
+            broken.append(f"{os.path.basename(path)}, record {index}: {error}")
+    for place in broken[:_SHOWN]:
+        logging.warning("Left out: %s", place)
+    if len(broken) > _SHOWN:
+        logging.warning("Left out: %d more", len(broken) - _SHOWN)
+    if broken and not used:
+        count = len(broken) + skipped
+        raise InputError(f"None of the {count} records can be used: {broken[0]}")
     if skipped:
         logging.warning(
             "%d records have no detections or no objects' keys and were left out "

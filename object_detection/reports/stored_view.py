@@ -80,12 +80,16 @@ class StoredView:
                 yield path, index, decoded and decoded.example
 
     def decoded(self):
-        """Decodes all records; yields (`RawRecord`, `Example` of numpy arrays or None)."""
+        """Decodes all records; yields (`RawRecord`, `Example` of numpy arrays or None, findings).
+
+        Training leaves out a record of which only the masks cannot be decoded: so it is here.
+        """
 
         def decode(record):
             raw = raw_records.parse(*record)
-            decoded, _ = self._decode(raw)
-            return raw, decoded and decoded.example
+            decoded, findings = self._decode(raw)
+            is_bad = any(finding.reason in _FAULTS_OF_MASKS for finding in findings)
+            return raw, None if is_bad or decoded is None else decoded.example, findings
 
         yield from _mapped(decode, raw_records.read(self.files, self.file_report))
 

@@ -1,5 +1,6 @@
 """Images with their objects, from records or from a COCO json, to be compared with detections."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +15,11 @@ from object_detection.data.example import NEUTRAL
 from object_detection.metrics.images import ImageTruth
 from object_detection.ops import paste
 from object_detection.reports import data_browser, neutral_ground, stored_view
+from object_detection.reports.facts import LOST
 from object_detection.reports.pictures import Objects
 
 SHOWN_NAMES = 10
+_BAD_RECORD = "record that cannot be decoded"
 
 
 class TruthImage(NamedTuple):
@@ -57,8 +60,13 @@ def from_records(patterns, label_map_path="", neutral_classes=()):
     origin = [f"ground truth: {', '.join(shown)}", f"classes: {source.classes.origin}"]
     neutral_classes = tuple(neutral_classes)
     names = {k: name for k, name in source.classes.names.items() if name not in neutral_classes}
-    images = _recorded(source, notes, neutral_classes)
-    return TruthSet(names, images, origin, notes, neutral_classes=neutral_classes)
+    lost = Counter()  # objects and whole records, by reason
+    images = _recorded(source, notes, neutral_classes, lost)
+    return TruthSet(
+        *(names, images, origin, notes),
+        neutral_classes=neutral_classes,
+        lost=lambda: lost.total(),
+    )
 
 
 def from_coco(annotations_file, image_dir="", neutral_classes=()):
@@ -126,14 +134,18 @@ class FindingNotes:
             )
 
 
-def _recorded(source, notes, neutral_classes):
+def _recorded(source, notes, neutral_classes, lost):
     stored = stored_view.StoredView(
         source.files, source.classes, source.num_classes, neutral_classes
     )
-    for raw, example in stored.decoded():
+    for raw, example, findings in stored.decoded():
         if example is None:
-            notes.append(f"not evaluated, cannot be decoded: {raw.place}")
+            why = ": ".join(filter(None, [findings[0].reason, findings[0].detail]))
+            notes.append(f"not evaluated, cannot be decoded: {raw.place}: {why}")
+            lost[_BAD_RECORD] += 1
             continue
+        for finding in findings:
+            lost[finding.reason] += finding.count if finding.severity == LOST else 0
         height, width = example.image.shape[:2]
         masks = example.masks
         if masks is not None and len(masks) and masks.shape[1:] != (height, width):
@@ -153,8 +165,9 @@ def _recorded(source, notes, neutral_classes):
             *(identity, truth, height, width, _reread(stored, place), raw.place, example.image),
             neutral=neutral,
         )
-    for reason, count in stored.file_report.counts().items():
-        notes.append(f"{reason}: {count}")
+    for reason, count in [*lost.items(), *stored.file_report.counts().items()]:
+        if count and reason != _BAD_RECORD:  # each of these has a note of its own
+            notes.append(f"{reason}: {count}")
 
 
 def _reread(stored, place):

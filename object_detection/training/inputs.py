@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from object_detection.data import pipeline as data_pipeline
+from object_detection.data.report import InputError
 from object_detection.training.failures import NoExamples, RunFailure
 
 
@@ -53,6 +54,8 @@ class Inputs:
             found = [pipeline.report.summary() for pipeline in self._pipelines]
             why = "\n".join(text for text in found if text) or "Are the record files empty?"
             raise NoExamples(f"{error}\n{why}") from error
+        except InputError as error:
+            raise RunFailure(str(error)) from error
         except tf.errors.OpError as error:
             faults = [pipeline.report.fault for pipeline in self._pipelines]
             fault = next((fault for fault in faults if fault), None)

@@ -79,6 +79,12 @@ def test_sizes_of_several_files():
         np.testing.assert_array_equal(found, np.reshape(sizes, [-1, 2]))
 
 
+def test_jpeg_xl_is_refused_by_name():
+    for start in (b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"):
+        with pytest.raises(ValueError, match="JPEG XL is not read; store the image as JPEG"):
+            image_headers.decode_image(start + b"x" * 40)
+
+
 @pytest.mark.parametrize("file", [b"", b"GIF8", b"neither an image nor anything else " * 3])
 def test_what_is_no_image_states_no_size(file):
     assert not image_headers.has_too_many_pixels(image_headers.stated_size(tf.constant(file)))
