@@ -82,8 +82,9 @@ def _detect_all():
     ):
         records = raw_records.read(files, file_report)
         for number, (serialized, path, index) in enumerate(records, start=1):
-            place = f"{os.path.basename(path)}, record {index}"
-            image = _detect(predictor, serialized, writer, place, lost)
+            before = len(lost)
+            image = _detect(predictor, serialized, writer, f"record {number}", lost)
+            lost[before:] = [f"{why} ({path}, record {index})" for why in lost[before:]]
             if image is not None and FLAGS.output_coco_results:
                 found.append(image)
             if number % _SAY_EVERY == 0:
