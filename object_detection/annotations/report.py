@@ -4,6 +4,7 @@ from collections import Counter
 
 from object_detection.annotations.record import Finding
 from object_detection.annotations.record_writer import read_json, write_json, write_text
+from object_detection.utils.messages import shorten
 
 SKIPPED_IMAGE, SKIPPED_OBJECT = "skipped images", "skipped objects"
 CLIPPED, DERIVED = "clipped objects", "derived values"
@@ -33,9 +34,10 @@ class Report:
         self.path = ""  # of the text with every name, once it is saved
 
     def add(self, findings):
-        """Takes in findings of any number of images."""
+        """Takes in findings of any number of images; values of any length are quoted in short."""
         for finding in findings:
-            self.names[finding.group].setdefault(finding.reason, []).append(finding.key)
+            reason, key = shorten(finding.reason, 500), shorten(finding.key, 300)
+            self.names[finding.group].setdefault(reason, []).append(key)
 
     def note(self, reason, key):
         """Takes in one finding that is no image's and no object's."""

@@ -12,8 +12,15 @@ from PIL import Image
 
 from object_detection.annotations.conversion import NoMasks, convert
 from object_detection.annotations.example_features import Settings, features_of
-from object_detection.annotations.record import AnnotatedImage, AnnotatedObject, Bitmap, Polygons
+from object_detection.annotations.record import (
+    AnnotatedImage,
+    AnnotatedObject,
+    Bitmap,
+    Finding,
+    Polygons,
+)
 from object_detection.annotations.record_writer import ShardedRecords
+from object_detection.annotations.report import SKIPPED_OBJECT, Report
 
 CLASSES = {"cat": 1, "dog": 2}
 SQUARE = Polygons(((2.0, 1.0, 6.0, 1.0, 6.0, 5.0, 2.0, 5.0),))  # x 2..6, y 1..5
@@ -211,3 +218,13 @@ def test_the_text_names_ten_and_counts_the_rest(tmp_path):
     assert "9.png, ... and 2 more" in report.text()
     assert "10.png" not in report.text()
     assert "10.png" in (tmp_path / "x.report.txt").read_text()
+
+
+def test_a_report_quotes_a_huge_value_in_short():
+    report = Report("train", "here")
+    report.add(
+        [Finding(SKIPPED_OBJECT, f"figures of type '{'a' * 10**6}' are not known", "x\n" * 10**6)]
+    )
+
+    assert len(report.text()) < 1500
+    assert "(1,000,034 characters): 1 (x\\nx" in report.text()

@@ -31,6 +31,7 @@ from object_detection.annotations import (
     yolo,
 )
 from object_detection.annotations.example_features import Settings
+from object_detection.annotations.report import Report
 from object_detection.first_steps import data_set
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "annotations"))
@@ -98,16 +99,16 @@ def _convert(found, dice):
         labels.ids, include_masks=dice.random() < 0.7, mask_storage=dice.choice(["png", "box"])
     )
     for each in found.values():
-        findings = list(each.findings)
+        report = Report("train", "here")
+        report.add(each.findings)
         for photo in each.images:
-            findings += conversion.prepared(photo, settings).findings
-        for finding in findings:
-            said = f"{finding.reason} {finding.key}"
-            if len(said) > 5000:
-                raise RuntimeError(f"a finding of {len(said)} characters: {said[:200]}")
-            if "cannot be converted (" in said:
-                raise RuntimeError(f"a finding nobody worded: {said[:300]}")
-            said.encode()
+            report.add(conversion.prepared(photo, settings).findings)
+        said = report.text()
+        if max(map(len, said.split("\n"))) > 5000:
+            raise RuntimeError(f"a report of {len(said)} characters: {said[:500]}")
+        if "cannot be converted (" in said:
+            raise RuntimeError(f"a finding nobody worded: {said[:500]}")
+        said.encode()
 
 
 def _coco_content(**changes):

@@ -143,7 +143,9 @@ def _codec(dice, form, folder):
     """The codec itself, as the converters call it."""
     form = _odd_runs(dice, form)
     (folder / "mask.json").write_bytes(mutations.json_bytes([form]))
-    if not isinstance(form, dict) or not isinstance(form["size"], list) or len(form["size"]) != 2:
+    if not isinstance(form, dict) or not isinstance(form.get("size"), list):
+        return
+    if len(form["size"]) != 2:
         return
     counts = form["counts"]
     if isinstance(counts, str):
