@@ -24,7 +24,8 @@ ODD_NUMBERS = [
 ODD_VALUES = [
     None, True, False, [], {}, [None], [[]], [[[]]], [{}], {"a": 1}, [1], [1, 2], [1, 2, 3, 4],
     [[1, 2], [3, 4]], [[1, 2], [3]], [1] * 7, ["1", "2"], {"x": None}, {"": ""}, _DIGITS, [_DIGITS],
-    [0] * 3000, [[0, 0]] * 2000, {"size": [0, 0], "counts": []}, {"size": [60000, 60000]},
+    [0] * 3000, [[0, 0] for _ in range(2000)],  # each its own, so that one change is one change
+    {"size": [0, 0], "counts": []}, {"size": [60000, 60000]},
     *[ABSENT] * 6,
 ]  # fmt: skip
 

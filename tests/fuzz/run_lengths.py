@@ -145,7 +145,7 @@ def _codec(dice, form, folder):
     (folder / "mask.json").write_bytes(mutations.json_bytes([form]))
     if not isinstance(form, dict) or not isinstance(form.get("size"), list):
         return
-    if len(form["size"]) != 2:
+    if len(form["size"]) != 2 or "counts" not in form:
         return
     counts = form["counts"]
     if isinstance(counts, str):
