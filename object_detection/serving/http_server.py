@@ -59,7 +59,7 @@ class PatientProtocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which ends with 0 after a signal that it obeyed.
+    """uvicorn's server, which answers what it has accepted before it ends.
 
     Args:
         app: of `app.build`.
@@ -86,10 +86,15 @@ class Server(uvicorn.Server):
         )
 
     def run_until_told(self):
-        """Serves until SIGTERM or SIGINT, then finishes what was begun."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # uvicorn raises the signal once more at its end, for whoever listened before it.
-            signal.signal(number, lambda *_: None)
+        """Serve until SIGTERM or SIGINT, then answer what was accepted.
+
+        Returns after SIGTERM, which is how containers and service managers stop a server.
+
+        Raises:
+            KeyboardInterrupt: after SIGINT (Ctrl-C), as in every other command.
+        """
+        # uvicorn raises the signal once more at its end, for whoever listened before it.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         self.run(sockets=[self._listener])
 
 
