@@ -34,6 +34,7 @@ def assert_trains(network):
     losses, gradients = losses_and_gradients(network, images_of_shapes([(64, 80)]))
     assert all(np.isfinite(float(loss)) and loss > 0 for loss in losses)
     assert all(np.isfinite(tf.convert_to_tensor(g)).all() for g in gradients if g is not None)
+    return losses
 
 
 def kernel_shapes(network, part):
@@ -176,6 +177,12 @@ def test_hard_examples():
     assert_trains(network)
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """The losses as they are where the config names no other."""
+    return losses_and_gradients(network_of(), images_of_shapes([(64, 80)]))[0]
+
+
 @pytest.mark.parametrize(
     "loss",
     [
@@ -185,12 +192,10 @@ def test_hard_examples():
         "weighted_softmax { logit_scale: 2 }",
     ],
 )
-def test_classification_losses_of_the_second_stage(loss):
+def test_classification_losses_of_the_second_stage(loss, plain):
     text = f"faster_rcnn {{ second_stage_classification_loss {{ {loss} }} }}"
     different = network_of(text)
-    assert_trains(different)
-    found, _ = losses_and_gradients(different, images_of_shapes([(64, 80)]))
-    plain, _ = losses_and_gradients(network_of(), images_of_shapes([(64, 80)]))
+    found = assert_trains(different)
     assert abs(float(found.box_classification - plain.box_classification)) > 1e-3
     np.testing.assert_allclose(found.box_localization, plain.box_localization, rtol=1e-5)
 

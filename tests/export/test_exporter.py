@@ -116,7 +116,7 @@ def test_the_checkpoint_has_tfods_form_where_there_is_one(
     monkeypatch.setattr(writer, "write", lambda prefix, network, how: written.append(how))
     config = config_with()
     config.model.faster_rcnn.feature_extractor.type = extractor
-    folder, _ = exporter.export(config, trained(tmp_path / "run", 0.25), tmp_path / "export")
+    folder, _ = export(config, trained(tmp_path / "run", 0.25), tmp_path / "export")
     assert written == ([form] if tfods else [])
     assert (folder / "checkpoint" / "ckpt-0.index").exists() != tfods
 
