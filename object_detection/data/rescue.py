@@ -33,10 +33,11 @@ def rescue(serialized, decoder):
     except Exception as error:  # protobuf's own error type differs between its implementations
         return b"", report.NOT_AN_EXAMPLE, f"{len(serialized)} bytes, {_text(str(error))}"
     try:
-        repairs = _repair_types(example, decoder.features)
-        repairs += _repair_image(example)
-        repaired = example.SerializeToString()
-        _try(decoder, repaired)
+        with _blamed_on(report.UNDECODABLE):
+            repairs = _repair_types(example, decoder.features)
+            repairs += _repair_image(example)
+            repaired = example.SerializeToString()
+            _try(decoder, repaired)
     except BadRecord as bad:
         return b"", bad.reason, _text(bad.detail)
     return repaired, "", _text("; ".join(repairs) or "decoded at the second try")
@@ -125,12 +126,17 @@ def _repair_types(example, features):
                 hint = f"; set mask_type: {kind} in the input reader"
             detail = f"{key} holds a {found}, not a {wanted}{hint}"
             raise BadRecord(report.WRONG_TYPE, detail)
-        if wanted == "int64_list" and any(value != int(value) for value in values):
+        if wanted == "int64_list" and not all(map(_is_whole, values)):
             raise BadRecord(report.WRONG_TYPE, f"{key} holds fractions, not whole numbers")
         feature.ClearField(found)
         getattr(feature, wanted).value.extend(int(value) for value in values)  # whole, either way
         repairs.append(f"{key} was a {found}, not a {wanted}")
     return repairs
+
+
+def _is_whole(value):
+    """Whether a float is a whole number that an int64 holds; NaN and infinity are not."""
+    return -(2.0**63) <= value < 2.0**63 and value == int(value)
 
 
 def _repair_image(example):

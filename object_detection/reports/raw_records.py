@@ -1,5 +1,6 @@
 """Records as they lie in their files, before any decoding."""
 
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -85,9 +86,16 @@ def parse(serialized, path, index):
         index,
         id=identity.decode("utf-8", "replace"),
         encoded=first("image/encoded"),
-        stated_size=(int(size[0][0]), int(size[1][0])) if all(size) else None,
+        stated_size=_size(*(side[0] for side in size)) if all(size) else None,
         labels=values("image/object/class/label", "int64_list"),
         texts=values("image/object/class/text", "bytes_list"),
         num_objects=len(values("image/object/bbox/ymin", "float_list")),
         mask_kind=kind,
     )
+
+
+def _size(height, width):
+    """(height, width) as whole numbers; None where a record states another kind."""
+    if not (math.isfinite(height) and math.isfinite(width)):
+        return None
+    return int(height), int(width)

@@ -186,3 +186,9 @@ def test_classes_without_a_label_map(records, names, ids, tmp_path):
 
     assert (classes.names, classes.ids) == (names, ids)
     assert classes.name(77) == "class 77"
+
+
+@pytest.mark.parametrize("height", [float("nan"), float("inf")])
+def test_a_stated_size_that_is_no_number_is_none(height):
+    raw = raw_records.parse(record([(0, 0, 1, 1)], **{"height": height, "width": 10.0}), "a", 0)
+    assert raw.stated_size is None
