@@ -52,7 +52,8 @@ class MaskStage(keras.layers.Layer):
         x = self._features_of(features, rois.boxes, trunk, rows, cropper, image_shape, training)
         classes = tf.gather_nd(rois.target_class, rows)
         logits = self.head(x, tf.maximum(classes, 1), training=training)
-        if rois.is_object is not None and not self.settings.class_agnostic:
+        masks_of_classes = not self.settings.class_agnostic and self.head.num_classes > 1
+        if rois.is_object is not None and masks_of_classes:
             # An object of no class has no mask of its own: TFOD's logits of background are 0.
             logits = tf.where(classes[:, tf.newaxis, tf.newaxis] > 0, logits, 0.0)
         return logits, rows

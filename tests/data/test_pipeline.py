@@ -338,3 +338,18 @@ def test_counting_the_examples_of_a_worker(many):
 
 def test_a_partial_batch_is_dropped_in_training(many):
     assert [len(batch.image_id) for batch in build(many, batch_size=8)] == [8, 8, 8]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_image_without_masks_comes_with_its_boxes(tmp_path, training):
+    records = [record([BOX, BOX], masks=True, seed=0), record([BOX, BOX], seed=1)]
+    path = write(tmp_path / "a.record", records)
+    found = InputReport(strict=True)
+
+    batches = list(build([path], training=training, masks=True, found=found))
+
+    known = [batch.truth.has_mask.numpy().tolist() for batch in batches]
+    assert known == [[[True, True]], [[False, False]]]
+    assert [int(batch.truth.valid.numpy().sum()) for batch in batches] == [2, 2]
+    assert found.counts() == {report.NO_MASK: 2}
+    assert found.names(report.NO_MASK) == [f"id-1 ({path}, record 1)"]

@@ -64,6 +64,14 @@ def test_masks_are_cut_to_their_own_size():
     np.testing.assert_array_equal(second.truth.masks[0], BATCH.truth.masks[1, 0, :4, :5])
 
 
+def test_an_image_whose_masks_are_not_known_has_none():
+    # What is beyond the objects of an image is padding, whatever it says.
+    truth = BATCH.truth._replace(has_mask=tf.constant([[True, True], [False, False]]))
+    first, second = images_of(BATCH._replace(truth=truth), FOUND)
+    assert first.truth.masks.shape == (2, 8, 40)
+    assert second.truth.masks is None and second.truth.classes.tolist() == [2]
+
+
 def test_ids_are_text():
     assert [image.image_id for image in images_of(BATCH, FOUND)] == ["a", "é"]
 
