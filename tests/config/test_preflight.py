@@ -10,18 +10,15 @@ BOTH = ("train_input_reader", "eval_input_reader")
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder with a label map, and records of no object, for `config_with`."""
-    import tensorflow as tf
+    """A working folder with a label map, and records of one object, for `config_with`."""
+    from made_records import record, write
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "map.pbtxt").write_text(
         "\n".join(f"item {{ id: {number} name: '{name}' }}" for number, name in enumerate("abc", 1))
     )
-    image = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"jpeg"]))
-    record = tf.train.Example(features=tf.train.Features(feature={"image/encoded": image}))
     for name in ("train.record", "val.record"):
-        with tf.io.TFRecordWriter(str(tmp_path / name)) as writer:
-            writer.write(record.SerializeToString())
+        write(tmp_path / name, [record([(0.0, 0.0, 0.5, 0.5)], masks=True)])
     return tmp_path
 
 
