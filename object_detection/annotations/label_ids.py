@@ -27,7 +27,7 @@ class LabelIds(NamedTuple):
     source_ids: dict[
         str, int
     ] = {}  # name -> id in the annotations, where classes are numbered anew
-    harmless: int = 0  # so many of the first notes are no fault
+    harmless: int = 0  # number of leading notes that are no faults
 
 
 def from_annotations(sets: Sequence[AnnotationSet]) -> LabelIds:

@@ -86,7 +86,7 @@ def read(
     findings += [Finding(NOTED, "the image is in both splits", key) for key in sorted(both)]
     for split, images in splits.items():
         source = f"{project} {split}".strip()
-        # What is of the project as a whole is told once, what is of an image with its split.
+        # Findings on the project as a whole are reported once, those of an image with its split.
         own = [
             *(() if sets else findings),
             *(each for image in images for each in about[image.key]),

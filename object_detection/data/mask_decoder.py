@@ -129,7 +129,7 @@ def no_masks(count, image_size, way=_BY_TENSORFLOW):
 
 
 def is_product(values, count, size):
-    """Return whether so many values are `count` masks of this size; all int32 scalars, bool."""
+    """Return whether the values make `count` masks of this size; all int32 scalars, bool."""
     height, width = (tf.cast(side, tf.int64) for side in size)
     pixels = tf.minimum(height * width, tf.int32.max)  # with the count, a product of 62 bits
     return tf.cast(values, tf.int64) == tf.cast(count, tf.int64) * pixels

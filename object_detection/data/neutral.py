@@ -28,7 +28,7 @@ def first(index, classes, most):
 
 
 def area_of(example):
-    """Where neutral ground is: the masks of its objects together; of those without, their boxes.
+    """Return where ignore regions are: the masks of their objects, or their boxes without masks.
 
     Returns:
         [h, w] uint8 of 0 and 1, as large as the whole masks, without masks as the image.

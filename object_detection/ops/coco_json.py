@@ -103,7 +103,7 @@ def read_segmentation(value: object) -> Segmentation | None:
         The `Segmentation`; None where the value says that there is none (null, [], "").
 
     Raises:
-        SegmentationError: none of these. Whether polygons and runs make up a mask is told later.
+        SegmentationError: none of these. Whether polygons and runs make up a mask is checked later.
     """
     if type(value) is list and value and all(type(part) is array for part in value):
         if any(len(part) > 2 for part in value):  # polygons, and not points
