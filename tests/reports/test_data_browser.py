@@ -155,7 +155,7 @@ def test_the_picture_of_the_model_s_view_is_the_resized_image(records, tmp_path)
 
 def test_a_config_whose_records_no_model_can_use(tmp_path):
     (tmp_path / "label_map.pbtxt").write_text(LABEL_MAP)
-    path = write(tmp_path / "a.record", [record([BOX], label=[1])])  # masks are asked for
+    path = write(tmp_path / "a.record", [record([BOX], label=[1], mask=[b"no mask"])])
     reader = reader_of(path, tmp_path)
     source = data_browser.source_of_reader(reader)
 
