@@ -103,8 +103,9 @@ def _train(config, stack, stand_in):
     stand_in(jobs.checkpoints, "CheckpointDirectory", keeper)
     stand_in(jobs.train_step, "StepSettings")
     stand_in(jobs.train_step, "build_train_step")
-    stand_in(jobs.train_loop, "LoopSettings")
+    stand_in(jobs.train_loop, "LoopSettings", SimpleNamespace(batch_size=1))
     stand_in(jobs.train_loop, "train", says=False)
+    stack.enter_context(mock.patch.object(jobs, "warn_of_short_run", ANYTHING))
     jobs.train(config, jobs.TrainOptions("run"))
 
 
