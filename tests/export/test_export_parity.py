@@ -51,13 +51,8 @@ def _image(number):
         return images[f"image{number}"]
 
 
-def _answer(case, number):
-    """Outputs for an image and what TFOD's `postprocess` gave for it, both without padding."""
-    outputs = case[1](tf.constant(_image(number))[tf.newaxis])
-    return _beside_tfods(case, number, outputs)
-
-
 def _beside_tfods(case, number, outputs, row=0):
+    """Outputs for an image and what TFOD's `postprocess` gave for it, both without padding."""
     name, _, expected, _ = case
     outputs = {k: np.asarray(v) for k, v in outputs.items()}
     prefix = f"image{number}/post/"
@@ -92,11 +87,35 @@ def _pairs(got, wanted, excused=0):
     return pairs
 
 
+def _read_otherwise(case, number, raw, other_raw):
+    """Number of proposals that end on the image's border and got other scores or boxes there.
+
+    Every other proposal has to have the same ones, and these may be `AT_THE_BORDER` at most. Which
+    they are depends on the processor: one of case a on some with AVX-512, on others none.
+    """
+    off = [
+        np.abs(raw[name] - other_raw[name]).reshape(len(raw[name]), -1).max(1)
+        for name in ("raw_detection_boxes", "raw_detection_scores")
+        if name in other_raw
+    ]
+    unlike = (np.array(off) > 1e-4).any(axis=0)
+    if unlike.any():
+        boxes = case[2][f"image{number}/predict/proposal_boxes_normalized"][0][unlike]
+        assert ((boxes < 1e-5) | (boxes > 1 - 1e-5)).any(axis=1).all(), boxes
+        assert len(boxes) <= AT_THE_BORDER, boxes
+    return unlike.sum()
+
+
 @needs_reference
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
 def test_detections_of_the_exported_model(case, number):
-    _compare(case, *_answer(case, number))
+    outputs = case[1](tf.constant(_image(number))[tf.newaxis])
+    raw = {k: v[0].numpy() for k, v in outputs.items() if k.startswith("raw_")}
+    prefix = f"image{number}/post/"
+    tfods = {k: case[2][prefix + k][0] for k in raw if prefix + k in case[2]}
+    excused = _read_otherwise(case, number, raw, tfods) if tfods else 0
+    _compare(case, *_beside_tfods(case, number, outputs), excused=excused)
 
 
 def _compare(case, got, wanted, excused=0):
@@ -198,11 +217,20 @@ def test_an_image_is_answered_the_same_in_a_batch(case):
     single = case[1](tf.constant(image)[tf.newaxis])
     batch = case[1](np.stack([image, image[:, ::-1]]))
 
-    count = int(single["num_detections"][0])
-    for name in ("detection_boxes", "detection_scores"):
-        np.testing.assert_allclose(
-            batch[name][0, :count], single[name][0, :count], atol=1e-4, err_msg=name
-        )
+    single, batch = ({k: v[0].numpy() for k, v in outputs.items()} for outputs in (single, batch))
+    excused = _read_otherwise(case, 0, single, batch) if "raw_detection_boxes" in single else 0
+    count = int(single["num_detections"])
+    if not excused:
+        for name in ("detection_boxes", "detection_scores"):
+            np.testing.assert_allclose(
+                batch[name][:count], single[name][:count], atol=1e-4, err_msg=name
+            )
+        return
+    names = ("detection_boxes", "detection_scores", "detection_classes")
+    single, batch = ({k: outputs[k][:count] for k in names} for outputs in (single, batch))
+    single["detection_classes"] -= 1  # `_pairs` expects TFOD's
+    pairs = [pair for pair in _pairs(batch, single, excused) if pair is not None]
+    assert len(set(pairs)) == len(pairs)
 
 
 @needs_reference
