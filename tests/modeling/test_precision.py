@@ -15,6 +15,7 @@ from object_detection.modeling import precision
 from object_detection.modeling.backbones import BACKBONES, ExtractorSpec
 from object_detection.modeling.conv_block import ConvBlock, DenseBlock, Norm
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, ProductLayer, compute_in
+from object_detection.protos.model_pb2 import DetectionModel
 from object_detection.structures import Rois
 
 NORMS = {
@@ -200,7 +201,7 @@ def test_nothing_leaks_into_other_models(both):
 
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="'float16'; allowed are float32 and bfloat16"):
-        tiny_models.model_builder.build_network(None, False, "float16")
+        tiny_models.model_builder.build_network(DetectionModel(), False, "float16")
 
 
 @pytest.mark.parametrize(
