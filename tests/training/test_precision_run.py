@@ -54,7 +54,7 @@ def test_the_flag_alone_asks_for_bfloat16(
     options = jobs.TrainOptions(str(tmp_path), precision=flag)
     if door == "evaluate":
         options = jobs.EvalOptions(str(tmp_path), str(tmp_path), precision=flag)
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     with pytest.raises(RunFailure, match="enough"):
         config = _config(f"train_config {{ use_bfloat16: {str(field).lower()} }}")
         getattr(jobs, door)(config, options)
