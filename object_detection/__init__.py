@@ -29,6 +29,9 @@ if _runs_a_command():
 def __getattr__(name):
     """Loads `object_detection.Predictor` on first use, so that importing the package is cheap."""
     if name == "Predictor":
+        from object_detection.training import quiet
+
+        quiet.start_tensorflow()  # its import alone writes a dozen lines to standard error
         from object_detection.prediction.predictor import Predictor
 
         return Predictor

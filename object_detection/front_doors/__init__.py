@@ -4,6 +4,9 @@
 def __getattr__(name):
     """Loads `front_doors.COCODemo` on first use, so that importing a door is cheap."""
     if name == "COCODemo":
+        from object_detection.training import quiet
+
+        quiet.start_tensorflow()  # its import alone writes a dozen lines to standard error
         from object_detection.front_doors.coco_demo import COCODemo
 
         return COCODemo

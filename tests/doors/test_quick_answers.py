@@ -88,3 +88,11 @@ def test_a_broken_config_is_told_before_tensorflow_starts(tmp_path, door, fault)
 
 def test_the_names_of_the_extractors_are_those_of_the_table():
     assert tuple(BACKBONES) == EXTRACTORS
+
+
+def test_importing_the_classes_for_python_writes_nothing():
+    code = (
+        "from object_detection import Predictor\nfrom object_detection.front_doors import COCODemo"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout + run.stderr == ""
