@@ -1,13 +1,11 @@
 """A segmentation that stands as text in a cell of a table: Python's or JSON's lists, or numbers."""
 
-import ast
-import json
 import math
 import re
-import warnings
 
 from object_detection.annotations import files
 from object_detection.annotations.record import Polygons, RunLengths
+from object_detection.ops import coco_json
 
 EMPTY = frozenset(("", "nan", "none", "null", "[]", "[[]]", "()", "{}"))
 FORMS = "[[x1, y1, x2, y2, ...], ...], [x1, y1, ...], [[x1, y1], ...] or COCO's run lengths"
@@ -54,14 +52,8 @@ def _value(text):
         except ValueError:
             raise SegmentationFault(f"the segmentation is {_short(text)}") from None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        with warnings.catch_warnings():  # of '1if': Python's words on its own grammar
-            warnings.simplefilter("ignore", SyntaxWarning)
-            return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return coco_json.parse_literal(text)
+    except coco_json.SegmentationError:
         raise SegmentationFault(
             f"the segmentation is {_short(text)}; it is to be {FORMS}"
         ) from None

@@ -244,6 +244,15 @@ def _from_text(text):
         return None
     if len(text) > LONGEST_TEXT:
         raise SegmentationError(f"the segmentation is a text of {len(text)} characters")
+    return parse_literal(text)
+
+
+def parse_literal(text: str) -> object:
+    """Return the value of a text in the notation of JSON or of Python.
+
+    Raises:
+        SegmentationError: the text is neither.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
