@@ -46,8 +46,8 @@ $(BEAM_VENV)/.installed: setup.py scripts/make_venv.sh
 
 # Apart, for Beam brings protobuf 6 with it.
 test-beam: $(BEAM_VENV)/.installed ## the tests of conversion as an Apache Beam pipeline
-	$(abspath $(BEAM_VENV))/bin/python -m pytest tests/annotations/test_beam_conversion.py \
-		tests/dataset_tools/test_beam_door.py
+	$(abspath $(BEAM_VENV))/bin/python -m pytest tests/datasets/test_beam_conversion.py \
+		tests/dataset_tools/test_beam_command.py
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check

@@ -41,7 +41,7 @@ setup(
     packages=find_packages(include=["object_detection", "object_detection.*"]),
     package_data={
         "object_detection.data": ["*.c"],  # compiled at its first use
-        "object_detection.first_steps": ["*.config"],  # that `init` begins with
+        "object_detection.scaffold": ["*.config"],  # that `init` begins with
         "object_detection.protos": ["*.pyi"],
         "object_detection.reports": ["*.html", "*.css", "*.js"],  # of the pages it writes
         "object_detection.serving": ["*.html", "*.css", "*.js"],  # of the page at its root

@@ -34,9 +34,9 @@ import tensorflow as tf
 from google.protobuf import text_format
 from PIL import Image
 
-from object_detection.annotations import stored_masks
-from object_detection.annotations.record import Bitmap
 from object_detection.builders import dataset_builder
+from object_detection.datasets import stored_masks
+from object_detection.datasets.record import Bitmap
 from object_detection.protos import pipeline_pb2
 
 HEIGHT, WIDTH, OBJECTS = 480, 640, 7

@@ -25,7 +25,7 @@ from object_detection.builders import model_builder
 from object_detection.modeling import recomputation
 from object_detection.modeling.precision import PRECISIONS
 from object_detection.protos import model_pb2
-from object_detection.structures import GroundTruth, Images
+from object_detection.structures.batch import GroundTruth, Images
 from object_detection.training import layer_groups, trained_weights
 
 RESNET50_C4_MASKS = """

@@ -17,8 +17,8 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
 
 from object_detection import __version__  # noqa: E402
 from object_detection.cli import runner  # noqa: E402
-from object_detection.first_steps import machine, packages, tensorflow_start  # noqa: E402
-from object_detection.first_steps.remarks import FAULT, NOTE, note  # noqa: E402
+from object_detection.diagnostics import machine, packages, tensorflow_start  # noqa: E402
+from object_detection.diagnostics.remarks import FAULT, NOTE, note  # noqa: E402
 
 _HERE = Path(__file__).resolve().parent
 _WIDTH = 100  # of what is printed

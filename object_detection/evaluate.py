@@ -38,7 +38,7 @@ def define_flags():
         "Follow file names that lead out of the image folder ('../a.jpg', '/data/a.jpg').",
     )
     flags.DEFINE_multi_string(
-        "neutral_class", [], "Class whose objects are ground on which nothing is judged."
+        "ignore_class", [], "Class whose objects are ignore regions: neither learned nor evaluated."
     )
     flags.DEFINE_string("saved_model", "", "Detections by an exported model.")
     flags.DEFINE_string("checkpoint", "", "Detections by a checkpoint, of this config:")
@@ -73,7 +73,7 @@ def evaluate():
     """Scores, prints and writes; returns the exit code."""
     from tqdm import tqdm
 
-    from object_detection.annotations.record import AnnotationError
+    from object_detection.datasets.record import AnnotationError
     from object_detection.metrics import coco_results
     from object_detection.reports import evaluation_figures, evaluation_page, model_evaluation
 
@@ -125,13 +125,13 @@ def evaluate():
 
 
 def _truth():
-    from object_detection.annotations import files
+    from object_detection.datasets import files
     from object_detection.reports import truth_sources
 
     if not FLAGS.annotations_file:
-        return truth_sources.from_records(FLAGS.records, FLAGS.label_map_path, FLAGS.neutral_class)
+        return truth_sources.from_records(FLAGS.records, FLAGS.label_map_path, FLAGS.ignore_class)
     files.allow_outside_images(FLAGS.allow_outside_images)
-    return truth_sources.from_coco(FLAGS.annotations_file, FLAGS.image_dir, FLAGS.neutral_class)
+    return truth_sources.from_coco(FLAGS.annotations_file, FLAGS.image_dir, FLAGS.ignore_class)
 
 
 def _finder(truth):

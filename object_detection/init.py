@@ -92,9 +92,9 @@ def write(start: Callable[[], None] = lambda: None) -> str:
         ValueError: data that cannot be read, a flag's value that cannot be used, or a config that
             is there. Flags in the message are this command's.
     """
-    from object_detection.annotations import files
-    from object_detection.annotations.record import AnnotationError
-    from object_detection.first_steps import formats
+    from object_detection.datasets import files
+    from object_detection.datasets.record import AnnotationError
+    from object_detection.scaffold import formats
 
     name = None
     try:
@@ -138,7 +138,7 @@ def in_flags_of_init(text: str, format_name: str | None) -> str:
 def _check_flags():
     """Raise `ValueError` for what can be seen to be wrong before any data is read."""
     from object_detection.config import pipeline_file
-    from object_detection.first_steps import fitting, formats
+    from object_detection.scaffold import fitting, formats
 
     folder = Path(FLAGS.output_dir).absolute()
     for name in (pipeline_file.NAME, LABEL_MAP, SCRIPT):
@@ -156,7 +156,7 @@ def _check_flags():
 
 def _write(name, start):
     """Writes the files for data of a format; what was found and written, as text."""
-    from object_detection.first_steps import commands, fitting, formats
+    from object_detection.scaffold import commands, fitting, formats
 
     folder = Path(FLAGS.output_dir).absolute()
     given = {name: FLAGS[name].value for name in fitting.Wishes._fields}
@@ -187,7 +187,7 @@ def _write(name, start):
 
 def _options():
     """The `data_set.Options` of the flags."""
-    from object_detection.first_steps import data_set
+    from object_detection.scaffold import data_set
 
     names = ("image_dir", "val_image_dir", "annotations_dir", "mask_dir", "class_name")
     given = {name: FLAGS[name].value for name in (*names, "names_file")}
@@ -196,12 +196,12 @@ def _options():
 
 def _of_records(name, folder, wishes, start):
     """(`Facts`, `commands.Written`) of records."""
-    from object_detection.first_steps import commands, data_set
+    from object_detection.scaffold import commands, data_set
 
     options = _options()._replace(val=None)  # which may be records
     data_set.check_options(options, name, FLAGS.data)
     start()
-    from object_detection.first_steps import record_set
+    from object_detection.scaffold import record_set
 
     found = record_set.find(FLAGS.data, FLAGS.val_data)
     facts = record_set.facts_of(found, FLAGS.label_map_path)
@@ -210,7 +210,7 @@ def _of_records(name, folder, wishes, start):
 
 def _of_annotations(name, folder, wishes, start):
     """(`Facts`, `commands.Written`) of annotations."""
-    from object_detection.first_steps import commands, data_set, fitting
+    from object_detection.scaffold import commands, data_set, fitting
 
     data = data_set.read(FLAGS.data, options=_options(), format_name=name)
     facts = data_set.facts_of(data)
@@ -252,9 +252,9 @@ def _save(folder, config, facts, *, exists):
     Raises:
         ConfigError: what a training would refuse.
     """
-    from object_detection.annotations import label_ids
     from object_detection.config import label_map_checks, pipeline_file, preflight
     from object_detection.config.errors import ConfigError
+    from object_detection.datasets import label_ids
     from object_detection.modeling.backbones import BACKBONES
 
     folder.mkdir(parents=True, exist_ok=True)

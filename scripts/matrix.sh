@@ -14,7 +14,7 @@ pythons=("$@")
 ((${#pythons[@]})) || pythons=(3.10 3.11 3.12 3.13)
 pairs=("2.20.* 6.31.1" "2.21.* 7.*") # TensorFlow and protobuf
 [[ -n ${FULL:-} ]] && pairs+=("2.20.* 7.*" "2.21.* 6.31.1")
-rooms=(laws config utils ops annotations dataset_tools builders metrics data)
+packages=(rules config utils ops datasets dataset_tools builders metrics data)
 venv=.venv-matrix
 trap 'rm -rf "$venv"' EXIT
 summary=()
@@ -37,7 +37,7 @@ tests() { # with Python $1: an environment with TensorFlow $2 and protobuf $3, i
 }
 
 existing=()
-for room in "${rooms[@]}"; do
+for room in "${packages[@]}"; do
     [[ -d tests/$room ]] && existing+=("tests/$room")
 done
 for version in "${pythons[@]}"; do

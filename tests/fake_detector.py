@@ -9,7 +9,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from object_detection.structures import Detections
+from object_detection.structures.batch import Detections
 
 
 class Found(NamedTuple):

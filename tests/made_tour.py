@@ -7,7 +7,7 @@ import tensorflow as tf
 import tiny_models
 from PIL import Image
 
-from object_detection.structures import Batch, GroundTruth
+from object_detection.structures.batch import Batch, GroundTruth
 from object_detection.tour import inside
 
 HEIGHT, WIDTH = 64, 96

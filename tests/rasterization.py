@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from object_detection.annotations import masks
+from object_detection.datasets import masks
 
 FINER = 8  # points a pixel in either direction
 

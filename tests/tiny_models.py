@@ -6,7 +6,7 @@ from google.protobuf import text_format
 
 from object_detection.builders import model_builder
 from object_detection.protos import model_pb2
-from object_detection.structures import GroundTruth, Images
+from object_detection.structures.batch import GroundTruth, Images
 
 PYRAMID = """
 faster_rcnn {

@@ -134,7 +134,7 @@ VALUES = {
     "EvalConfig.groundtruth_box_visualization_color": ["red"],
     "AreaRange.name": ["small"],
     "InputReader.name": ["night"],
-    "InputReader.neutral_class": [["bush"]],
+    "InputReader.ignore_class": [["bush"]],
     "InputReader.label_map_path": ["%(folder)s/b.pbtxt"],
     "InputReader.sample_from_datasets_weights": [[0.5]],
     "InputReader.filenames_shuffle_buffer_size": [1],

@@ -95,7 +95,7 @@ def train(given):
     """Takes training steps on one batch, the ones that `model_main` takes."""
     from object_detection.builders import optimizer_builder
     from object_detection.modeling import recomputation
-    from object_detection.structures import Batch, GroundTruth, Images
+    from object_detection.structures.batch import Batch, GroundTruth, Images
     from object_detection.training import train_step, trained_weights
     from object_detection.training.optimizer import Optimizer
 

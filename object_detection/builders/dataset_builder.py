@@ -101,7 +101,7 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         known_bad=run.known_bad,
         crop_masks=input_reader_config.crop_masks,
         data_service=input_reader_config.data_service if run.training else "",
-        neutral=bool(input_reader_config.neutral_class),
+        ignore=bool(input_reader_config.ignore_class),
     )
     return pipeline.build(
         reading.Sources(sources, weights, _read_options(input_reader_config, run, sources)),
@@ -149,7 +149,7 @@ def _decoder_options(config, num_classes, run, eval_config):
         png_masks=config.mask_type == input_reader_pb2.PNG_MASKS,
         extras=extras,
         load_group_of=not run.training,
-        neutral_texts=tuple(config.neutral_class),
+        ignore_texts=tuple(config.ignore_class),
     )
 
 

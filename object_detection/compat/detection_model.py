@@ -20,7 +20,7 @@ from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.compat.groundtruth_lists import GroundTruthLists
 from object_detection.compat.tf1_names import FIRST_STAGE, SECOND_STAGE, tf1_names
 from object_detection.modeling.faster_rcnn import TrainingOutputs, as_detections, trim
-from object_detection.structures import BoxOutput, Images, Proposals, Rois, RPNOutput
+from object_detection.structures.batch import BoxOutput, Images, Proposals, Rois, RPNOutput
 
 CHECKPOINT_TYPES = ("classification", "detection", "full")
 

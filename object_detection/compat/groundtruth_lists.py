@@ -3,7 +3,7 @@
 import tensorflow as tf
 from absl import logging
 
-from object_detection.structures import GroundTruth
+from object_detection.structures.batch import GroundTruth
 
 # Argument of provide_groundtruth -> the name under which groundtruth_lists gives it back; in the
 # order in which TFOD takes them by position.

@@ -113,7 +113,7 @@ READ = {
     "tf_record_input_reader mask_type shuffle_buffer_size filenames_shuffle_buffer_size "
     "read_block_length num_prefetch_batches max_number_of_boxes sample_1_of_n_examples name "
     "sample_from_datasets_weights drop_remainder crop_masks "
-    "cache_folder data_service neutral_class",
+    "cache_folder data_service ignore_class",
     "TFRecordInputReader": "input_path",
 }
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.annotations.record import IGNORE_CLASS
 from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
 from object_detection.data import record_files
+from object_detection.datasets.record import IGNORE_CLASS
 from object_detection.protos import input_reader_pb2
 from object_detection.utils import text_proto
 
@@ -228,7 +228,7 @@ def _boxes(looked_at, at):
 
 def _unknown_texts(looked_at, at, reader, class_ids):
     texts = Counter(text for record in looked_at for text in record.texts if text)
-    meant_so = {*class_ids, *reader.neutral_class}
+    meant_so = {*class_ids, *reader.ignore_class}
     unknown = {text: count for text, count in texts.items() if text not in meant_so}
     if not unknown:
         return
@@ -239,7 +239,7 @@ def _unknown_texts(looked_at, at, reader, class_ids):
     known = has or f"The map has {listed([f'{chr(34)}{name}{chr(34)}' for name in class_ids])}"
     if IGNORE_CLASS in unknown:
         known += (
-            f'. Objects of "{IGNORE_CLASS}" are ignore regions: give the reader neutral_class: '
+            f'. Objects of "{IGNORE_CLASS}" are ignore regions: give the reader ignore_class: '
             f'"{IGNORE_CLASS}"'
         )
     yield Finding(

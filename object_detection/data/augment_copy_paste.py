@@ -13,7 +13,7 @@ from object_detection.data import augment_visible
 from object_detection.data.augment_geometry import augment
 from object_detection.data.augment_objects import joined
 from object_detection.data.augment_scale import scaled_onto, shrunk
-from object_detection.data.example import NEUTRAL
+from object_detection.data.example import IGNORE
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CopyPaste:
     Attributes:
         probability: that anything is pasted.
         object_probability: of each object of the other example to be pasted; never of crowds and
-            neutral ground.
+            ignore regions.
         max_objects: that are pasted at most.
     """
 
@@ -40,7 +40,7 @@ class CopyPaste:
         drawn = tf.random.stateless_uniform(tf.shape(other.classes), seeds[0])
         filled = tf.reduce_max(other.masks, axis=[1, 2]) > 0
         chosen = (drawn < self.object_probability) & ~other.crowd & filled
-        chosen &= other.classes != NEUTRAL
+        chosen &= other.classes != IGNORE
         index = tf.where(chosen)[: self.max_objects, 0]
         anything = tf.random.stateless_uniform([], seeds[1]) < self.probability
         place = tf.random.stateless_uniform([2], seeds[2])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from object_detection.data import augment_window, neutral
+from object_detection.data import augment_window, ignore_regions
 from object_detection.data.augment_geometry import settled
 from object_detection.ops import boxes as box_ops
 
@@ -102,7 +102,7 @@ class RandomSelfConcatImage:
 
 @dataclass(frozen=True)
 class KeepAtMost:
-    """The first objects alone, and all neutral ground: behind steps that add some."""
+    """The first objects alone, and all ignore regions: behind steps that add some."""
 
     count: int
 
@@ -111,7 +111,9 @@ class KeepAtMost:
         found = tf.shape(example.classes)[0]
 
         def fewer():
-            return example.select(neutral.first(tf.range(found), example.classes, self.count))
+            return example.select(
+                ignore_regions.first(tf.range(found), example.classes, self.count)
+            )
 
         return tf.cond(found > self.count, fewer, lambda: example)
 

@@ -6,7 +6,7 @@ Told by their masks where they have some, else by their boxes.
 import tensorflow as tf
 
 from object_detection.data.augment_window import share_in, whole
-from object_detection.data.example import NEUTRAL
+from object_detection.data.example import IGNORE
 from object_detection.ops import boxes as box_ops
 
 
@@ -26,7 +26,7 @@ def cut_to_seen(before, after, min_visible):
     if after.masks is not None:
         cut = ((share < 1.0) & (_sizes(after.masks) > 0))[:, tf.newaxis]
         boxes = tf.where(cut, boxes_of(after.masks), boxes)
-    enough = (share >= min_visible) | (after.classes == NEUTRAL)
+    enough = (share >= min_visible) | (after.classes == IGNORE)
     kept = tf.where((share > 0) & enough & (box_ops.area(boxes) > 0))[:, 0]
     return after._replace(boxes_normalized=boxes).select(kept)
 

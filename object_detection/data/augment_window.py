@@ -6,7 +6,7 @@ whose size need not be the image's: there a border falls on the nearest pixel of
 
 import tensorflow as tf
 
-from object_detection.data.example import NEUTRAL
+from object_detection.data.example import IGNORE
 from object_detection.ops import boxes as box_ops
 
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -51,7 +51,7 @@ def crop(example, corner, extent, min_covered, clip):
     """
     shape = tf.cast(tf.tile(tf.shape(example.image)[:2], [2]), tf.float32)
     covered = share_in(example.boxes_normalized * shape, _rectangle(corner, extent))
-    enough = (covered >= min_covered) | (example.classes == NEUTRAL)  # of which no part may be lost
+    enough = (covered >= min_covered) | (example.classes == IGNORE)  # of which no part may be lost
     kept = tf.where((covered > 0) & enough)[:, 0]
     seen = show(example, corner, extent).select(kept)
     boxes = seen.boxes_normalized

@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from object_detection.data import native_resize, neutral, report
+from object_detection.data import ignore_regions, native_resize, report
 from object_detection.data.mask_decoder import Cut, cut_masks
-from object_detection.structures import Batch, GroundTruth, ImageLabels, Images, Neutral
+from object_detection.structures.batch import Batch, GroundTruth, IgnoreRegions, ImageLabels, Images
 
 _PER_BOX = ("boxes", "classes", "valid", "weights", "crowd", "difficult", "area")
 # What becomes of the decoder's extras of these names.
@@ -29,11 +29,11 @@ def to_element(example, options):
         resized in training; in evaluation they get the size of the stored image, which they are
         compared in.
     """
-    of_neutral = {}
-    if options.neutral:
-        area = neutral.area_of(example)
-        of_neutral = {"neutral": area, "neutral_shape": tf.shape(area)}
-        example = neutral.without(example)
+    of_ignored = {}
+    if options.ignore:
+        area = ignore_regions.area_of(example)
+        of_ignored = {"ignore": area, "ignore_shape": tf.shape(area)}
+        example = ignore_regions.without(example)
     if native_resize.can_replace(options.resizer, example.image.dtype):
         size = tf.unstack(tf.shape(example.image)[:2])
         pixels, true_shape = example.image, tf.stack(options.resizer.true_shape(*size))
@@ -59,7 +59,7 @@ def to_element(example, options):
             element[name] = _pad_boxes(element[name], count, options)
     element["image_id"] = example.id
     element["source_shape"] = tf.shape(example.image)[:2]
-    element |= _masks_of(example, options) | of_neutral
+    element |= _masks_of(example, options) | of_ignored
     if not options.training and IMAGE_LABELS.keys() <= example.extras.keys():
         for name, member in IMAGE_LABELS.items():
             element[member] = tf.cast(example.extras[name], tf.int32)
@@ -127,9 +127,9 @@ def _to_batch(rows):
         group_of=rows.get("group_of"),
         mask_origin=rows.get("mask_origin"),
         has_mask=rows.get("has_mask"),
-        neutral=(
-            Neutral(rows["neutral"], rows["neutral_shape"], rows["true_shape"])
-            if "neutral" in rows
+        ignore=(
+            IgnoreRegions(rows["ignore"], rows["ignore_shape"], rows["true_shape"])
+            if "ignore" in rows
             else None
         ),
     )

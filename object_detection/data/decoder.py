@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.data import image_headers, mask_decoder, neutral, report
+from object_detection.data import ignore_regions, image_headers, mask_decoder, report
 from object_detection.data.example import Example
 from object_detection.data.extra_features import EXTRA_FEATURES, Parsing, features_of
 
@@ -57,7 +57,7 @@ class DecoderOptions(NamedTuple):
     `class_ids` maps class texts (names and display names of the label map) to ids; without it
     objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `extras` are keys of
     `EXTRA_FEATURES`. `load_group_of` is for evaluation: Open Images' metrics go by it.
-    `mask_way` is how masks are decoded; objects with a text of `neutral_texts` are neutral ground.
+    `mask_way` is how masks are decoded; objects with a text of `ignore_texts` are ignore regions.
     """
 
     num_classes: int
@@ -69,7 +69,7 @@ class DecoderOptions(NamedTuple):
     load_group_of: bool = False
     parsing: Parsing = Parsing()
     mask_way: mask_decoder.Way = mask_decoder.Way()
-    neutral_texts: tuple[str, ...] = ()
+    ignore_texts: tuple[str, ...] = ()
 
 
 class Decoded(NamedTuple):
@@ -199,9 +199,9 @@ class Decoder:
         classes = tf.cast(tf.clip_by_value(labels, -1, tf.int32.max), tf.int32)
         if self._class_ids is not None:
             classes = tf.where(texts != "", self._class_ids.lookup(texts), classes)
-        if self.options.neutral_texts:
+        if self.options.ignore_texts:
             stored = _list_or("", parsed["image/object/class/text"], count)[0]
-            classes = neutral.marked(classes, stored, self.options.neutral_texts)
+            classes = ignore_regions.marked(classes, stored, self.options.ignore_texts)
         return classes, texts, ignored_labels + ignored_texts
 
     def empty_extras(self):
@@ -306,7 +306,7 @@ class Decoder:
         has_area = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
         swapped = tf.reduce_any(_is_swapped(example.boxes_normalized), axis=1)
         in_range = (example.classes >= 1) & (example.classes <= self.options.num_classes)
-        in_range |= example.classes == neutral.NEUTRAL
+        in_range |= example.classes == ignore_regions.IGNORE
         unknown = (example.classes == -1) & (texts != "")
         usable = finite & has_area
         keep = usable & in_range
@@ -314,7 +314,7 @@ class Decoder:
         index = tf.where(keep)[:, 0]
         kept = tf.size(index)
         if self.options.max_boxes:
-            index = neutral.first(index, example.classes, self.options.max_boxes)
+            index = ignore_regions.first(index, example.classes, self.options.max_boxes)
         mask_scaled = without_mask = False
         if example.masks is not None:
             without_mask = keep & ~example.has_mask

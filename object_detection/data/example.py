@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# The class of objects that are neutral ground; unknown ones have -1 until they are dropped.
-NEUTRAL = -2
+# The class of objects that are ignore regions; unknown ones have -1 until they are dropped.
+IGNORE = -2
 
 
 class Example(NamedTuple):
@@ -19,7 +19,7 @@ class Example(NamedTuple):
     id: tf.Tensor  # string scalar: the record's source_id, else its filename, else where it lies
     image: tf.Tensor  # [h, w, 3] uint8, RGB
     boxes_normalized: tf.Tensor  # [g, 4] float32
-    classes: tf.Tensor  # [g] int32 ids of the label map, or NEUTRAL
+    classes: tf.Tensor  # [g] int32 ids of the label map, or IGNORE
     weights: tf.Tensor  # [g] float32
     crowd: tf.Tensor  # [g] bool
     difficult: tf.Tensor  # [g] bool

@@ -45,7 +45,7 @@ class PipelineOptions:
     known_bad: Sequence[str] = ()
     crop_masks: bool = False
     data_service: str = ""
-    neutral: bool = False  # whether objects may be neutral ground
+    ignore: bool = False  # whether objects may be ignore regions
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ r"""Writes Cityscapes as TFRecords, from its instance ids.
 
 from absl import flags
 
-from object_detection.annotations import cityscapes
-from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import cityscapes
+from object_detection.datasets.record import AnnotationError
 
 FLAGS = flags.FLAGS
 
@@ -27,14 +27,14 @@ def define_flags():
         "Classes to write, numbered in this order; ID:NAME for one that Cityscapes does not have.",
     )
     flags.DEFINE_list("splits", [], "Splits to write, such as train,val. Unset: all that exist.")
-    conversion_door.define_common_flags(output=True)
+    conversion_command.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("cityscapes")
+    base = conversion_command.base_by_flags("cityscapes")
     sets = cityscapes.read(
-        conversion_door.given("data_dir"),
+        conversion_command.given("data_dir"),
         kind=FLAGS.annotation_kind,
         classes=cityscapes.class_ids(FLAGS.classes),
     )
@@ -44,12 +44,14 @@ def splits():
             f"--splits: {FLAGS.data_dir} has no {', '.join(absent)}; it has "
             f"{', '.join(filter(None, sets)) or 'no folder of a split'}"
         )
-    return conversion_door.named_splits(base, {name: sets[name] for name in FLAGS.splits or sets})
+    return conversion_command.named_splits(
+        base, {name: sets[name] for name in FLAGS.splits or sets}
+    )
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

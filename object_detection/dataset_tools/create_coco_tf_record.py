@@ -12,9 +12,9 @@ from pathlib import Path
 
 from absl import flags
 
-from object_detection.annotations import coco
-from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import coco
+from object_detection.datasets.record import AnnotationError
 
 FLAGS = flags.FLAGS
 
@@ -56,7 +56,7 @@ def define_flags():
     flags.DEFINE_string("output_dir", "/tmp/", "Where the records go.")
     flags.DEFINE_bool("remove_non_person_annotations", False, "Keep objects of class person only.")
     flags.DEFINE_bool("remove_non_person_images", False, "Leave out images without a person.")
-    conversion_door.define_common_flags()
+    conversion_command.define_common_flags()
 
 
 def splits():
@@ -74,7 +74,7 @@ def splits():
         pairs = " or ".join(f"--{row[1]} with --{row[2]}" for row in SPLITS)
         raise AnnotationError(f"nothing to convert: give {pairs}")
     return [
-        conversion_door.Split(
+        conversion_command.Split(
             name,
             Path(FLAGS.output_dir) / base,
             _persons(coco.read(FLAGS[annotations].value, FLAGS[image_dir].value)),
@@ -108,7 +108,7 @@ def _persons(found):
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ masks. A class has the same number in all the tables: their names sorted, from 1
 
 from absl import flags
 
-from object_detection.annotations import csv_table
-from object_detection.annotations.record import AnnotationError, Category
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import csv_table
+from object_detection.datasets.record import AnnotationError, Category
 
 FLAGS = flags.FLAGS
 TABLES = {"train": "train_csv", "val": "val_csv", "test": "test_csv"}  # split -> its flag
@@ -29,12 +29,12 @@ def define_flags():
         [csv_table.AUTO, csv_table.PIXELS, csv_table.NORMALIZED],
         "Whether places are pixels or shares of the image's sides. auto: by the numbers.",
     )
-    conversion_door.define_common_flags(output=True)
+    conversion_command.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("csv")
+    base = conversion_command.base_by_flags("csv")
     tables = {"": FLAGS.csv} | {split: FLAGS[flag].value for split, flag in TABLES.items()}
     tables = {name: path for name, path in tables.items() if path}
     if not tables:
@@ -52,12 +52,12 @@ def splits():
     names = sorted({category.name for found in sets.values() for category in found.categories})
     categories = tuple(Category(name) for name in names)
     sets = {name: found._replace(categories=categories) for name, found in sets.items()}
-    return conversion_door.named_splits(base, sets)
+    return conversion_command.named_splits(base, sets)
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

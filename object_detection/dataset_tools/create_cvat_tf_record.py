@@ -8,8 +8,8 @@ Where the images name subsets (Train, Validation, ...), each subset is written o
 
 from absl import flags
 
-from object_detection.annotations import cvat
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import cvat
 
 FLAGS = flags.FLAGS
 
@@ -18,19 +18,19 @@ def define_flags():
     """The command's flags."""
     flags.DEFINE_string("annotations_file", "", "The XML, or a folder with several.")
     flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: that of the annotations.")
-    conversion_door.define_common_flags(output=True)
+    conversion_command.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("cvat")
-    sets = cvat.read(conversion_door.given("annotations_file"), FLAGS.image_dir or None)
-    return conversion_door.named_splits(base, sets)
+    base = conversion_command.base_by_flags("cvat")
+    sets = cvat.read(conversion_command.given("annotations_file"), FLAGS.image_dir or None)
+    return conversion_command.named_splits(base, sets)
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

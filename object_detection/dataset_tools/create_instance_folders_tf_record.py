@@ -6,8 +6,8 @@ r"""Writes images with one mask file (PNG) an object as TFRecords.
 
 from absl import flags
 
-from object_detection.annotations import instance_folders
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import instance_folders
 
 FLAGS = flags.FLAGS
 
@@ -23,23 +23,23 @@ def define_flags():
         "Folder of the masks. Unset: `masks` beside `images`; set: data_dir is that of the images.",
     )
     flags.DEFINE_string("class_name", "object", "Class of the objects that no folder names.")
-    conversion_door.define_common_flags(output=True, include_masks=True)
+    conversion_command.define_common_flags(output=True, include_masks=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("instance_folders")
+    base = conversion_command.base_by_flags("instance_folders")
     found = instance_folders.read(
-        conversion_door.given("data_dir"),
+        conversion_command.given("data_dir"),
         class_name=FLAGS.class_name,
         mask_dir=FLAGS.mask_dir or None,
     )
-    return [conversion_door.Split("instance_folders", base, found)]
+    return [conversion_command.Split("instance_folders", base, found)]
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from absl import flags
 
-from object_detection.annotations import kitti
-from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door, tfod_label_maps
+from object_detection.dataset_tools import conversion_command, tfod_label_maps
+from object_detection.datasets import kitti
+from object_detection.datasets.record import AnnotationError
 
 FLAGS = flags.FLAGS
 
@@ -36,15 +36,15 @@ def define_flags():
         "validation_set_size", 500, "Images numbered below it are the validation set.", 0
     )
     tfod_label_maps.define("data/kitti_label_map.pbtxt")
-    conversion_door.define_common_flags(include_masks=None)
+    conversion_command.define_common_flags(include_masks=None)
 
 
 def splits():
     """The records to write, by the flags."""
-    output = conversion_door.given("output_path")
+    output = conversion_command.given("output_path")
     tfod_label_maps.settle()
     train, val = kitti.read(
-        conversion_door.given("data_dir"),
+        conversion_command.given("data_dir"),
         classes_to_use=FLAGS.classes_to_use.split(","),
         validation_set_size=FLAGS.validation_set_size,
     )
@@ -54,7 +54,7 @@ def splits():
             f"--validation_set_size={FLAGS.validation_set_size}"
         )
     return [
-        conversion_door.Split(name, Path(f"{output}_{name}.tfrecord"), found, num_shards=0)
+        conversion_command.Split(name, Path(f"{output}_{name}.tfrecord"), found, num_shards=0)
         for name, found in (("train", train), ("val", val))
         if found.images
     ]
@@ -62,7 +62,7 @@ def splits():
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ r"""Writes labelme's annotations as TFRecords.
 
 from absl import flags
 
-from object_detection.annotations import labelme
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import labelme
 
 FLAGS = flags.FLAGS
 
@@ -18,19 +18,19 @@ def define_flags():
     """The command's flags."""
     flags.DEFINE_string("data_dir", "", "Folder of the JSON files, or one of them.")
     flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: where the JSON files lie.")
-    conversion_door.define_common_flags(output=True)
+    conversion_command.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("labelme")
-    found = labelme.read(conversion_door.given("data_dir"), FLAGS.image_dir or None)
-    return [conversion_door.Split("labelme", base, found)]
+    base = conversion_command.base_by_flags("labelme")
+    found = labelme.read(conversion_command.given("data_dir"), FLAGS.image_dir or None)
+    return [conversion_command.Split("labelme", base, found)]
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

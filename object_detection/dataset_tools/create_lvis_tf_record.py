@@ -9,9 +9,9 @@ r"""Writes LVIS as TFRecords.
 
 from absl import flags
 
-from object_detection.annotations import lvis
-from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import lvis
+from object_detection.datasets.record import AnnotationError
 
 FLAGS = flags.FLAGS
 JSONS = {"train": "train_annotations_file", "val": "val_annotations_file"}  # split -> its flag
@@ -24,24 +24,24 @@ def define_flags():
     flags.DEFINE_string(
         "image_dir", "", "Folder with COCO's train2017 and val2017, or one of them."
     )
-    conversion_door.define_common_flags(output=True)
+    conversion_command.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("lvis")
-    image_dir = conversion_door.given("image_dir")
+    base = conversion_command.base_by_flags("lvis")
+    image_dir = conversion_command.given("image_dir")
     paths = {split: FLAGS[flag].value for split, flag in JSONS.items()}
     if not any(paths.values()):
         names = " or ".join(f"--{flag}" for flag in JSONS.values())
         raise AnnotationError(f"nothing to convert: give {names}")
     sets = {split: lvis.read(path, image_dir) for split, path in paths.items() if path}
-    return conversion_door.named_splits(base, sets)
+    return conversion_command.named_splits(base, sets)
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

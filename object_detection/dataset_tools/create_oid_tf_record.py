@@ -15,9 +15,9 @@ from pathlib import Path
 
 from absl import flags
 
-from object_detection.annotations import label_ids, open_images
-from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import label_ids, open_images
+from object_detection.datasets.record import AnnotationError
 
 FLAGS = flags.FLAGS
 
@@ -39,12 +39,12 @@ def define_flags():
     flags.DEFINE_string("input_class_descriptions_csv", "", "The table of MIDs and their words.")
     flags.DEFINE_string("input_mask_annotations_csv", "", "The table of masks.")
     flags.DEFINE_string("input_masks_directory", "", "Folder of the masks' PNGs.")
-    conversion_door.define_common_flags()
+    conversion_command.define_common_flags()
 
 
 def splits():
     """The records to write, by the flags."""
-    base = Path(conversion_door.given("output_tf_record_path_prefix"))
+    base = Path(conversion_command.given("output_tf_record_path_prefix"))
     FLAGS.label_map_path = FLAGS.label_map_path or FLAGS.input_label_map
     label_map, names = FLAGS.label_map_path, None
     if label_map and Path(label_map).is_file():
@@ -52,7 +52,7 @@ def splits():
     if FLAGS.include_masks and not FLAGS.input_mask_annotations_csv:
         raise AnnotationError("--include_masks needs --input_mask_annotations_csv")
     source = open_images.Source(
-        image_dir=conversion_door.given("input_images_directory"),
+        image_dir=conversion_command.given("input_images_directory"),
         boxes=FLAGS.input_box_annotations_csv,
         masks=FLAGS.input_mask_annotations_csv,
         mask_dir=FLAGS.input_masks_directory,
@@ -60,12 +60,12 @@ def splits():
         descriptions=FLAGS.input_class_descriptions_csv,
     )
     found = open_images.read(source, class_names=names, masks_only=FLAGS.include_masks)
-    return [conversion_door.Split(base.name, base, found, num_shards=100)]
+    return [conversion_command.Split(base.name, base, found, num_shards=100)]
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

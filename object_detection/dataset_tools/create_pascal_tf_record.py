@@ -11,8 +11,8 @@ from pathlib import Path
 
 from absl import flags
 
-from object_detection.annotations import voc
-from object_detection.dataset_tools import conversion_door, tfod_label_maps
+from object_detection.dataset_tools import conversion_command, tfod_label_maps
+from object_detection.datasets import voc
 
 FLAGS = flags.FLAGS
 
@@ -27,15 +27,15 @@ def define_flags():
     flags.DEFINE_string("output_path", "", "The one record file to write.")
     flags.DEFINE_bool("ignore_difficult_instances", False, "Leave out difficult objects.")
     tfod_label_maps.define("data/pascal_label_map.pbtxt")
-    conversion_door.define_common_flags()
+    conversion_command.define_common_flags()
 
 
 def splits():
     """The records to write, by the flags."""
-    output = Path(conversion_door.given("output_path"))
+    output = Path(conversion_command.given("output_path"))
     tfod_label_maps.settle()
     found = voc.read(
-        conversion_door.given("data_dir"),
+        conversion_command.given("data_dir"),
         year=FLAGS.year,
         image_set=FLAGS.set if FLAGS["set"].present else "",
         annotations_dir=FLAGS.annotations_dir,
@@ -43,12 +43,12 @@ def splits():
         ignore_difficult=FLAGS.ignore_difficult_instances,
         with_masks=FLAGS.include_masks,
     )
-    return [conversion_door.Split(FLAGS.set, output, found, num_shards=0)]
+    return [conversion_command.Split(FLAGS.set, output, found, num_shards=0)]
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from absl import flags
 
-from object_detection.annotations import pets
-from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools import conversion_door, tfod_label_maps
+from object_detection.dataset_tools import conversion_command, tfod_label_maps
+from object_detection.datasets import pets
+from object_detection.datasets.record import AnnotationError
 
 FLAGS = flags.FLAGS
 
@@ -26,12 +26,12 @@ def define_flags():
     flags.DEFINE_bool("faces_only", True, "Boxes of faces; else boxes and masks of whole bodies.")
     flags.DEFINE_enum("mask_type", "png", ["png", "numerical"], "How masks are written.")
     tfod_label_maps.define("data/pet_label_map.pbtxt")
-    conversion_door.define_common_flags()
+    conversion_command.define_common_flags()
 
 
 def splits():
     """The records to write, by the flags."""
-    output_dir = Path(conversion_door.given("output_dir"))
+    output_dir = Path(conversion_command.given("output_dir"))
     tfod_label_maps.settle()
     if FLAGS.faces_only and FLAGS.include_masks:
         raise AnnotationError("faces have no masks: --include_masks needs --faces_only=false")
@@ -39,9 +39,9 @@ def splits():
     if FLAGS.include_masks and FLAGS.mask_type == "numerical":
         FLAGS.mask_storage = "numerical"
     title = "pet_faces" if FLAGS.faces_only else "pets_fullbody_with_masks"
-    sets = pets.read(conversion_door.given("data_dir"), faces_only=FLAGS.faces_only)
+    sets = pets.read(conversion_command.given("data_dir"), faces_only=FLAGS.faces_only)
     return [
-        conversion_door.Split(name, output_dir / f"{title}_{name}.record", found, num_shards=10)
+        conversion_command.Split(name, output_dir / f"{title}_{name}.record", found, num_shards=10)
         for name, found in zip(("train", "val"), sets, strict=True)
         if found.images
     ]
@@ -49,7 +49,7 @@ def splits():
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

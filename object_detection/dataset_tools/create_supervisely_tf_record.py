@@ -9,8 +9,8 @@ neither, all images are one set of records.
 
 from absl import flags
 
-from object_detection.annotations import supervisely
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import supervisely
 
 FLAGS = flags.FLAGS
 
@@ -27,26 +27,26 @@ def define_flags():
         "",
         "Objects of a class with this tag of one value are one, as with '@label-group-id'.",
     )
-    conversion_door.define_common_flags(output=True)
+    conversion_command.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("supervisely")
+    base = conversion_command.base_by_flags("supervisely")
     sets = supervisely.read(
-        conversion_door.given("data_dir"),
+        conversion_command.given("data_dir"),
         train_tags=FLAGS.train_tag,
         val_tags=FLAGS.val_tag,
         train_datasets=FLAGS.train_datasets,
         val_datasets=FLAGS.val_datasets,
         group_tag=FLAGS.group_tag or None,
     )
-    return conversion_door.named_splits(base, sets)
+    return conversion_command.named_splits(base, sets)
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ r"""Writes annotations of VIA, the VGG Image Annotator, as TFRecords.
 
 from absl import flags
 
-from object_detection.annotations import via
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import via
 
 FLAGS = flags.FLAGS
 
@@ -20,24 +20,24 @@ def define_flags():
         "class_attribute", "", "Region attribute that says the class. Unset: the likeliest."
     )
     flags.DEFINE_string("class_name", "", "Class of the regions whose attributes say none.")
-    conversion_door.define_common_flags(output=True)
+    conversion_command.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("via")
+    base = conversion_command.base_by_flags("via")
     found = via.read(
-        conversion_door.given("annotations_file"),
+        conversion_command.given("annotations_file"),
         FLAGS.image_dir or None,
         class_attribute=FLAGS.class_attribute or None,
         class_name=FLAGS.class_name or None,
     )
-    return [conversion_door.Split("via", base, found)]
+    return [conversion_command.Split("via", base, found)]
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ it holds more, `--image_dir`, `--annotations_dir` and `--mask_dir` say which.
 
 from absl import flags
 
-from object_detection.annotations import voc_masks
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import voc_masks
 
 FLAGS = flags.FLAGS
 
@@ -21,25 +21,25 @@ def define_flags():
     flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: found by its content.")
     flags.DEFINE_string("annotations_dir", "", "Folder of the xmls. Unset: found by its content.")
     flags.DEFINE_string("mask_dir", "", "Folder of the mask images. Unset: the one named so.")
-    conversion_door.define_common_flags(output=True, include_masks=True)
+    conversion_command.define_common_flags(output=True, include_masks=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("voc_masks")
+    base = conversion_command.base_by_flags("voc_masks")
     found = voc_masks.read(
-        conversion_door.given("data_dir"),
+        conversion_command.given("data_dir"),
         image_dir=FLAGS.image_dir,
         annotations_dir=FLAGS.annotations_dir,
         mask_dir=FLAGS.mask_dir,
         with_masks=FLAGS.include_masks,
     )
-    return [conversion_door.Split("voc_masks", base, found)]
+    return [conversion_command.Split("voc_masks", base, found)]
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

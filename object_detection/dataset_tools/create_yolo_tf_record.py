@@ -8,8 +8,8 @@ Each split of the set (train, val, test) is written on its own.
 
 from absl import flags
 
-from object_detection.annotations import yolo
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import yolo
 
 FLAGS = flags.FLAGS
 
@@ -23,21 +23,21 @@ def define_flags():
         "names_file", "", "Names of the classes, one a line. Unset: as the data set has them."
     )
     flags.DEFINE_string("image_dir", "", "Folder of the images. Unset: as the data set says.")
-    conversion_door.define_common_flags(output=True)
+    conversion_command.define_common_flags(output=True)
 
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_door.base_by_flags("yolo")
+    base = conversion_command.base_by_flags("yolo")
     sets = yolo.read(
-        conversion_door.given("data_dir"), FLAGS.names_file or None, image_dir=FLAGS.image_dir
+        conversion_command.given("data_dir"), FLAGS.names_file or None, image_dir=FLAGS.image_dir
     )
-    return conversion_door.named_splits(base, sets)
+    return conversion_command.named_splits(base, sets)
 
 
 def run():
     """The command."""
-    conversion_door.run(define_flags, splits)
+    conversion_command.run(define_flags, splits)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from object_detection import atomic
-from object_detection.annotations import record_writer
 from object_detection.cli import runner
 from object_detection.dataset_tools import shape_scenes
+from object_detection.datasets import record_writer
 
 FLAGS = flags.FLAGS
 SPLITS = ("train", "val")

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from object_detection.compat.outputs import serving_outputs
 from object_detection.modeling import precision
-from object_detection.structures import Images
+from object_detection.structures.batch import Images
 
 _BATCH = tf.TensorSpec([None, None, None, 3], tf.float32, "pixels")
 _SHAPES = tf.TensorSpec([None, 2], tf.int32, "true_shape")

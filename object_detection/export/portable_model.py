@@ -10,7 +10,7 @@ from object_detection.compat import checkpoint_reader
 from object_detection.compat.outputs import serving_outputs
 from object_detection.export import portable
 from object_detection.ops import nms
-from object_detection.structures import Images
+from object_detection.structures.batch import Images
 from object_detection.utils import label_map_util
 
 INPUT = "input_tensor"

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from object_detection.modeling.conv_block import DEFAULTS, DenseBlock
-from object_detection.structures import BoxOutput
+from object_detection.structures.batch import BoxOutput
 
 
 class BoxHead(keras.layers.Layer):

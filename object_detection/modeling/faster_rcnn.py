@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from object_detection.ops import box_coder
-from object_detection.structures import (
+from object_detection.structures.batch import (
     BoxOutput,
     Detections,
     Images,

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from object_detection.modeling import replicas
 from object_detection.modeling.rewrites import FAST
-from object_detection.ops import losses, masks, neutral
+from object_detection.ops import ignore_regions, losses, masks
 
 
 class MaskStage(keras.layers.Layer):
@@ -74,7 +74,7 @@ class MaskStage(keras.layers.Layer):
     def loss_of(self, logits, rows, rois, truth, images):
         """Mean sigmoid cross-entropy over the pixels of the positive rois' masks (TFOD).
 
-        Rois whose ground truth has no mask (`has_mask`) carry no loss, nor do pixels of neutral
+        Rois whose ground truth has no mask (`has_mask`) carry no loss, nor do pixels of ignored
         ground. The mean is that of the whole batch, however many replicas share it, so that the
         same batch is the same training on any number of them; TFOD's, with
         `mask_loss_per_replica`, gives the replicas equal weight instead.
@@ -99,9 +99,9 @@ class MaskStage(keras.layers.Layer):
         pixels = float(size[0] * size[1])
         counted = weight[:, tf.newaxis, tf.newaxis]
         number, least = tf.reduce_sum(weight) * pixels, 1.0
-        if truth.neutral is not None:
-            touched = neutral.touched_points(
-                truth.neutral, image_shape, tf.gather_nd(rois.boxes, rows), rows[:, 0], size
+        if truth.ignore is not None:
+            touched = ignore_regions.touched_points(
+                truth.ignore, image_shape, tf.gather_nd(rois.boxes, rows), rows[:, 0], size
             )
             counted = tf.where(touched, 0.0, counted)
             number = tf.reduce_sum(counted)

@@ -15,14 +15,14 @@ from object_detection.modeling.rpn import gather_matched
 from object_detection.ops import (
     box_coder,
     boxes,
+    ignore_regions,
     losses,
     matcher,
-    neutral,
     nms,
     roi_align,
     sampler,
 )
-from object_detection.structures import Detections, Proposals, Rois
+from object_detection.structures.batch import Detections, Proposals, Rois
 
 MATCH_IOU = 0.5  # fixed by TFOD's target assigner
 # Cells of a map whose size is not known when the graph is made: of 1024 x 1024 pixels at stride 8.
@@ -272,8 +272,8 @@ class RoiStage(keras.layers.Layer):
                 tf.concat([proposals.scores, tf.ones_like(truth.weights)], 1),
                 tf.concat([proposals.valid, truth.valid], 1),
             )
-        if truth.neutral is not None:
-            judged = ~neutral.mostly_neutral(proposals.boxes, truth.neutral)
+        if truth.ignore is not None:
+            judged = ~ignore_regions.mostly_ignored(proposals.boxes, truth.ignore)
             proposals = proposals._replace(valid=proposals.valid & judged)
         if self.miner is not None:
             return self.with_targets(proposals.boxes, proposals.valid, truth)

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from object_detection.modeling.conv_block import DEFAULTS, ConvBlock
 from object_detection.modeling.rewrites import FAST
-from object_detection.ops import box_coder, boxes, losses, matcher, neutral, nms, sampler
-from object_detection.structures import Proposals, RPNOutput
+from object_detection.ops import box_coder, boxes, ignore_regions, losses, matcher, nms, sampler
+from object_detection.structures.batch import Proposals, RPNOutput
 
 # TFOD fixes these in its target assigner; the config cannot change them.
 FOREGROUND_IOU = 0.7
@@ -194,8 +194,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         positive = match.label == matcher.POSITIVE
         weight = tf.where(positive, gather_matched(truth.weights, match.gt_index), 1.0)
         candidate = counts[tf.newaxis] & (match.label != matcher.IGNORED) & (weight > 0)
-        if truth.neutral is not None:
-            candidate &= ~neutral.mostly_neutral(rpn.anchors, truth.neutral)
+        if truth.ignore is not None:
+            candidate &= ~ignore_regions.mostly_ignored(rpn.anchors, truth.ignore)
         chosen = sampler.sample(
             positive,
             candidate,

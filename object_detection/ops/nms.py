@@ -13,7 +13,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.ops import boxes as box_ops
-from object_detection.structures import Proposals
+from object_detection.structures.batch import Proposals
 
 _DROPPED = -float("inf")  # score of a box that takes no part: above no threshold
 _TRIED_PROPOSALS = 4  # times as many boxes are looked at first as proposals are wanted

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from object_detection import addresses
-from object_detection.annotations import files
+from object_detection.datasets import files
 
 # Image files by their names that Pillow does not read, or only with a plugin.
 _OTHER_IMAGES = frozenset(".heic .heif .jxl .svg .psd .raw .cr2 .nef .dng .arw".split())

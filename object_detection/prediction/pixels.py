@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from object_detection import addresses
-from object_detection.annotations import image_file
+from object_detection.datasets import image_file
 
 MAX_PIXELS = image_file.MOST_PIXELS  # of an image file
 

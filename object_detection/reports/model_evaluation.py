@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.annotations.record import AnnotationError
+from object_detection.datasets.record import AnnotationError
 from object_detection.metrics import images as metric_images
 from object_detection.metrics.coco_evaluation import CocoEvaluation
 from object_detection.metrics.images import ImageDetections
-from object_detection.reports import found_errors, neutral_ground
+from object_detection.reports import found_errors, ignore_regions
 from object_detection.reports.found_errors import FOUND, POOR_MASK
 from object_detection.reports.truth_sources import TruthImage
 
@@ -74,7 +74,7 @@ def look_at(truth_set, find, max_images=0):
     Returns:
         List of (`TruthImage`, `ImageDetections` with RLEs), and notes on what was left out.
     """
-    pairs, notes, neutral = [], [], 0
+    pairs, notes, ignore = [], [], 0
     for image in truth_set.images:
         if max_images and len(pairs) >= max_images:
             notes.append(f"only the first {max_images} images were looked at")
@@ -83,12 +83,12 @@ def look_at(truth_set, find, max_images=0):
         if found is None:
             notes.append(f"not evaluated, its file cannot be read: {image.name}")
             continue
-        image, found = neutral_ground.left_out(image._replace(loaded=None), found)
-        neutral += image.neutral is not None
+        image, found = ignore_regions.left_out(image._replace(loaded=None), found)
+        ignore += image.ignore is not None
         pairs.append((image, found.encoded(image.height, image.width)))
-    if truth_set.neutral_classes:
-        names = ", ".join(truth_set.neutral_classes)
-        notes.append(f"{neutral} of {len(pairs)} images have neutral ground ({names})")
+    if truth_set.ignore_classes:
+        names = ", ".join(truth_set.ignore_classes)
+        notes.append(f"{ignore} of {len(pairs)} images have ignore regions ({names})")
     return pairs, notes
 
 
@@ -124,7 +124,7 @@ def check_objects(truth_set, pairs: list) -> None:
     Raises:
         AnnotationError: objects were left out, and none remains.
     """
-    if truth_set.lost() and not any(len(i.truth.boxes) or i.neutral is not None for i, _ in pairs):
+    if truth_set.lost() and not any(len(i.truth.boxes) or i.ignore is not None for i, _ in pairs):
         raise AnnotationError(
             "\n".join(["no object of the ground truth can be used:", *truth_set.notes[:20]])
         )

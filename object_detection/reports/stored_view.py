@@ -41,16 +41,16 @@ class StoredView:
         files: paths of the record files.
         classes: the `Classes` of the records.
         num_classes: ids above it are told as lost.
-        neutral_texts: objects with one of these texts have the class `NEUTRAL`.
+        ignore_texts: objects with one of these texts have the class `IGNORE`.
     """
 
-    def __init__(self, files, classes, num_classes, neutral_texts=()):
+    def __init__(self, files, classes, num_classes, ignore_texts=()):
         self.files = files
         self.classes = classes
         # What is wrong with whole files; records are decoded here and told of in their facts.
         self.file_report = report.InputReport(name="records")
         options = DecoderOptions(
-            num_classes=num_classes, class_ids=classes.ids, neutral_texts=tuple(neutral_texts)
+            num_classes=num_classes, class_ids=classes.ids, ignore_texts=tuple(ignore_texts)
         )
         self._decoders = {
             None: _InGraph(options),

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from object_detection.annotations import checking, coco
-from object_detection.annotations.record import Bitmap, Finding
-from object_detection.annotations.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
-from object_detection.data.example import NEUTRAL
+from object_detection.data.example import IGNORE
+from object_detection.datasets import checking, coco
+from object_detection.datasets.record import Bitmap, Finding
+from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.metrics.images import ImageTruth
 from object_detection.ops import paste
-from object_detection.reports import data_browser, neutral_ground, stored_view
+from object_detection.reports import data_browser, ignore_regions, stored_view
 from object_detection.reports.facts import LOST
 from object_detection.reports.pictures import Objects
 
@@ -32,7 +32,7 @@ class TruthImage(NamedTuple):
     pixels: Callable  # () -> uint8 [height, width, 3], or None where the image cannot be read
     name: str  # file or record, for people
     loaded: np.ndarray | None = None  # the pixels, where they are at hand already
-    neutral: dict | None = None  # RLE of the ground on which nothing is judged
+    ignore: dict | None = None  # RLE of the ignore regions
 
 
 class TruthSet(NamedTuple):
@@ -43,40 +43,40 @@ class TruthSet(NamedTuple):
     origin: list[str]  # where it is from, for people
     notes: list[str]  # what was left out; complete when `images` has been gone through
     sizes: dict = {}  # image id -> (height, width), where they are known beforehand
-    neutral_classes: tuple = ()  # names of the classes whose objects are neutral ground
+    ignore_classes: tuple = ()  # names of the classes whose objects are ignore regions
     lost: Callable = int  # () -> objects and images left out so far
 
 
-def from_records(patterns, label_map_path="", neutral_classes=()):
+def from_records(patterns, label_map_path="", ignore_classes=()):
     """The set that record files hold.
 
     Args:
         patterns, label_map_path: of `data_browser.source_of_records`, which says what it raises.
-        neutral_classes: texts of the objects that are neutral ground.
+        ignore_classes: texts of the objects that are ignore regions.
     """
     source = data_browser.source_of_records(patterns, label_map_path)
     notes = []
     shown = source.files[:4] + (["..."] if len(source.files) > 4 else [])
     origin = [f"ground truth: {', '.join(shown)}", f"classes: {source.classes.origin}"]
-    neutral_classes = tuple(neutral_classes)
-    names = {k: name for k, name in source.classes.names.items() if name not in neutral_classes}
+    ignore_classes = tuple(ignore_classes)
+    names = {k: name for k, name in source.classes.names.items() if name not in ignore_classes}
     lost = Counter()  # objects and whole records, by reason
-    images = _recorded(source, notes, neutral_classes, lost)
+    images = _recorded(source, notes, ignore_classes, lost)
     return TruthSet(
         *(names, images, origin, notes),
-        neutral_classes=neutral_classes,
+        ignore_classes=ignore_classes,
         lost=lambda: lost.total(),
     )
 
 
-def from_coco(annotations_file, image_dir="", neutral_classes=()):
+def from_coco(annotations_file, image_dir="", ignore_classes=()):
     """The set of a COCO json.
 
     Args:
         annotations_file: path of the json.
         image_dir: folder of the images, which are only needed to be drawn or looked at; ''
             takes the folder of the json.
-        neutral_classes: names of categories whose objects are neutral ground.
+        ignore_classes: names of categories whose objects are ignore regions.
 
     Raises:
         AnnotationError: no json, or not COCO's form of it.
@@ -90,17 +90,17 @@ def from_coco(annotations_file, image_dir="", neutral_classes=()):
     categories = {
         c.id: c.name if names.count(c.name) == 1 else f"{c.name} ({c.id})" for c in found.categories
     }
-    neutral = {k for k, name in categories.items() if name in neutral_classes}
+    ignore = {k for k, name in categories.items() if name in ignore_classes}
     images = (
-        _of_coco(image, listed.category_ids[image.source_id], notes, neutral)
+        _of_coco(image, listed.category_ids[image.source_id], notes, ignore)
         for image in found.images
     )
     images = (image for image in images if image is not None)
     sizes = {image.source_id: image.stated_size for image in found.images if image.stated_size}
-    categories = {k: name for k, name in categories.items() if k not in neutral}
+    categories = {k: name for k, name in categories.items() if k not in ignore}
     origin = [f"ground truth: {annotations_file}"]
-    neutral_classes = tuple(neutral_classes)
-    return TruthSet(categories, images, origin, notes.lines, sizes, neutral_classes, notes.lost)
+    ignore_classes = tuple(ignore_classes)
+    return TruthSet(categories, images, origin, notes.lines, sizes, ignore_classes, notes.lost)
 
 
 class FindingNotes:
@@ -134,9 +134,9 @@ class FindingNotes:
             )
 
 
-def _recorded(source, notes, neutral_classes, lost):
+def _recorded(source, notes, ignore_classes, lost):
     stored = stored_view.StoredView(
-        source.files, source.classes, source.num_classes, neutral_classes
+        source.files, source.classes, source.num_classes, ignore_classes
     )
     for raw, example, findings in stored.decoded():
         if example is None:
@@ -159,11 +159,11 @@ def _recorded(source, notes, neutral_classes, lost):
             area=example.area,
             masks=masks,
         ).encoded()
-        truth, neutral = neutral_ground.split(truth, truth.classes == NEUTRAL, height, width)
+        truth, ignore = ignore_regions.split(truth, truth.classes == IGNORE, height, width)
         identity, place = raw.id or raw.place, (raw.path, raw.index)
         yield TruthImage(
             *(identity, truth, height, width, _reread(stored, place), raw.place, example.image),
-            neutral=neutral,
+            ignore=ignore,
         )
     for reason, count in [*lost.items(), *stored.file_report.counts().items()]:
         if count and reason != _BAD_RECORD:  # each of these has a note of its own
@@ -180,8 +180,8 @@ def _reread(stored, place):
     return pixels
 
 
-def _of_coco(image, category_ids, notes, neutral):
-    """The `TruthImage`, or None where its size cannot be known; `neutral` are ids of classes."""
+def _of_coco(image, category_ids, notes, ignore):
+    """The `TruthImage`, or None where its size cannot be known; `ignore` holds ids of classes."""
     size = image.stated_size or _size_of(image.path)
     if size is None:
         reason = "not evaluated: the json states no size of the image, and there is no file"
@@ -208,14 +208,12 @@ def _of_coco(image, category_ids, notes, neutral):
         masks=masks if complete else None,
     )
 
-    truth, ground = neutral_ground.split(
-        truth, np.isin(truth.classes, list(neutral)), height, width
-    )
+    truth, ground = ignore_regions.split(truth, np.isin(truth.classes, list(ignore)), height, width)
 
     def pixels():
         return _pixels(image.path, size)
 
-    return TruthImage(image.source_id, truth, height, width, pixels, image.filename, neutral=ground)
+    return TruthImage(image.source_id, truth, height, width, pixels, image.filename, ignore=ground)
 
 
 def _fitted(found, height, width):

@@ -12,7 +12,7 @@ import tensorflow as tf
 from object_detection.compat import outputs as tfod_outputs
 from object_detection.modeling.backbones.fpn import FeaturePyramid, pad_to_multiple
 from object_detection.ops import box_coder, boxes, roi_align
-from object_detection.structures import Batch
+from object_detection.structures.batch import Batch
 
 STEP = 0  # of a training run, whose draws the losses are shown with
 

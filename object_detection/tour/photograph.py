@@ -9,14 +9,14 @@ import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
-from object_detection.annotations import coco
-from object_detection.annotations.record import (
+from object_detection.dataset_tools import conversion_command
+from object_detection.datasets import coco
+from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotationError,
     AnnotationSet,
     Category,
 )
-from object_detection.dataset_tools import conversion_door
 from object_detection.utils import label_map_util
 
 ANNOTATIONS = Path(__file__).parent / "coffee.json"
@@ -82,8 +82,10 @@ def record(photograph, folder, label_map="", num_classes=0) -> Path:
         found = found._replace(images=images)
     base = Path(folder) / NAME
     base.parent.mkdir(parents=True, exist_ok=True)
-    options = conversion_door.Options(include_masks=True, label_map_path=label_map, num_shards=0)
-    (report,) = conversion_door.convert([conversion_door.Split("photograph", base, found)], options)
+    options = conversion_command.Options(include_masks=True, label_map_path=label_map, num_shards=0)
+    (report,) = conversion_command.convert(
+        [conversion_command.Split("photograph", base, found)], options
+    )
     if not report.written["images"]:
         raise AnnotationError(f"{image} cannot be used:\n{report.text()}")
     return base

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.ops import masks as mask_ops
-from object_detection.structures import Batch
+from object_detection.structures.batch import Batch
 from object_detection.training.stored_frame import to_numpy
 from object_detection.utils import side_by_side, visualization_utils
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from object_detection.structures import Batch
+from object_detection.structures.batch import Batch
 from object_detection.utils import visualization_utils
 
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
+from object_detection.ops import ignore_regions
 from object_detection.ops import masks as mask_ops
-from object_detection.ops import neutral
-from object_detection.structures import Batch, Detections
+from object_detection.structures.batch import Batch, Detections
 
 
 class EvaluatedImage(NamedTuple):
@@ -27,8 +27,8 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
     The resized frame of an image is its true shape: what was padded below and on the right of it
     has no counterpart in the stored image.
     """
-    if batch.truth.neutral is not None:
-        batch, detections = _without_neutral(batch, detections)
+    if batch.truth.ignore is not None:
+        batch, detections = _without_ignored(batch, detections)
     batch = to_numpy(batch._replace(truth=mask_ops.in_full(batch.truth)))
     detections = to_numpy(detections)
     images = []
@@ -50,10 +50,12 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
     return images
 
 
-def _without_neutral(batch, detections):
-    """The batch and its detections without what is not judged for it lies on neutral ground."""
-    objects, found = neutral.to_judge(batch.truth, detections, batch.truth.neutral)
-    truth = batch.truth._replace(valid=objects, neutral=None)
+def _without_ignored(batch, detections):
+    """The batch and its detections without what lies mostly in ignore regions."""
+    objects, found = ignore_regions.apply_ignore_regions(
+        batch.truth, detections, batch.truth.ignore
+    )
+    truth = batch.truth._replace(valid=objects, ignore=None)
     return batch._replace(truth=truth), detections._replace(valid=found)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from object_detection.structures import Batch
+from object_detection.structures.batch import Batch
 from object_detection.training import memory, train_step
 from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.failures import (

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.compat import outputs as tfod_outputs
-from object_detection.structures import Batch, Images
+from object_detection.structures.batch import Batch, Images
 from object_detection.training.optimizer import Optimizer
 
 HISTOGRAM_BUCKETS = 30

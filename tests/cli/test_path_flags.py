@@ -20,7 +20,7 @@ TEXTS = {
     *("additional_output_tensor_names", "best_metric", "boxes_classes", "class_attribute"),
     *("class_name", "class_suffix", "classes", "classes_to_use", "config_override", "extractor"),
     *("format", "group_tag", "host", "hparams_overrides", "input_shape", "input_size"),
-    *("input_type", "master", "model_name", "name", "neutral_class", "ignore_class", "overlap"),
+    *("input_type", "master", "model_name", "name", "ignore_class", "ignore_class", "overlap"),
     *("padding", "reader", "roi", "runner", "set", "side_input_names", "side_input_shapes"),
     *("side_input_types", "splits", "step", "tpu_name", "train_datasets", "train_tag"),
     *("val_datasets", "val_tag", "window", "worker_job_name", "year", "encoding"),

@@ -8,7 +8,7 @@ from tiny_models import PYRAMID
 
 from object_detection.builders import model_builder
 from object_detection.protos import model_pb2
-from object_detection.structures import Images
+from object_detection.structures.batch import Images
 
 LISTS = ("rpn_box_predictor_features", "rpn_features_to_crop", "feature_maps")
 FIRST_STAGE = {

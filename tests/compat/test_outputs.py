@@ -5,7 +5,7 @@ import tensorflow as tf
 from tiny_models import images_of_shapes, network_of
 
 from object_detection.compat.outputs import named_losses, serving_outputs
-from object_detection.structures import Losses
+from object_detection.structures.batch import Losses
 
 
 def test_loss_names_and_total():

@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 from made_records import image_bytes, record
 
-from object_detection.annotations import stored_masks
-from object_detection.annotations.record import Bitmap
 from object_detection.data import report
 from object_detection.data.decoder import BadRecord, Decoder, DecoderOptions
 from object_detection.data.mask_decoder import decode_box_masks
 from object_detection.data.rescue import rescue
+from object_detection.datasets import stored_masks
+from object_detection.datasets.record import Bitmap
 
 SIZE = (23, 31)
 BOXES = [(0, 0, 0.5, 0.5), (0.25, 0.2, 1.0, 1.0), (0.9, 0.9, 1.0, 1.0)]

@@ -6,7 +6,7 @@ from made_records import record, write
 
 from object_detection.builders import dataset_builder
 from object_detection.protos import pipeline_pb2
-from object_detection.structures import Detections
+from object_detection.structures.batch import Detections
 from object_detection.training.stored_frame import images_of
 
 BOXES = [(0.25, 0.2, 0.75, 0.5), (0.5, 0.5, 0.5, 0.6), (0.1, 0.1, 0.9, 0.9)]  # the second: no area

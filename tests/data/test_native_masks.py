@@ -9,8 +9,8 @@ import tensorflow as tf
 from made_records import image_bytes
 from PIL import Image
 
-from object_detection.annotations import mask_png
 from object_detection.data import mask_decoder, native, native_masks
+from object_detection.datasets import mask_png
 
 pytestmark = pytest.mark.skipif(native.load() is None, reason="no C compiler")
 

@@ -7,7 +7,7 @@ from object_detection.data import augment_geometry, pipeline, reading, report
 from object_detection.data.decoder import DecoderOptions
 from object_detection.data.report import InputError, InputReport
 from object_detection.ops import image
-from object_detection.structures import Batch
+from object_detection.structures.batch import Batch
 
 READ = reading.ReadOptions(
     shuffle=False,

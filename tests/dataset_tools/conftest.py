@@ -5,7 +5,7 @@ import importlib
 import pytest
 from absl import flags
 
-from object_detection.dataset_tools import conversion_door
+from object_detection.dataset_tools import conversion_command
 
 
 @pytest.fixture
@@ -18,7 +18,9 @@ def command():
         module.define_flags()
         try:
             flags.FLAGS(["command", *(f"--{key}={value}" for key, value in values.items())])
-            return conversion_door.convert(module.splits(), conversion_door.options_by_flags())
+            return conversion_command.convert(
+                module.splits(), conversion_command.options_by_flags()
+            )
         finally:
             flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
 

@@ -14,10 +14,10 @@ from PIL import Image
 from pycocotools.coco import COCO
 from reference import REFERENCE, needs_reference
 
-from object_detection.annotations import coco
-from object_detection.annotations.record import AnnotationError
-from object_detection.dataset_tools.conversion_door import Options, Split, convert
+from object_detection.dataset_tools.conversion_command import Options, Split, convert
 from object_detection.dataset_tools.create_coco_tf_record import persons_only
+from object_detection.datasets import coco
+from object_detection.datasets.record import AnnotationError
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,10 +6,11 @@ import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from object_detection.annotations.conversion import convert
-from object_detection.annotations.example_features import Settings
-from object_detection.annotations.masks import rasterize
-from object_detection.annotations.record import (
+from object_detection.data.decoder import Decoder, DecoderOptions
+from object_detection.datasets.conversion import convert
+from object_detection.datasets.example_features import Settings
+from object_detection.datasets.masks import rasterize
+from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
     Bitmap,
@@ -17,8 +18,7 @@ from object_detection.annotations.record import (
     Polygons,
     RunLengths,
 )
-from object_detection.annotations.record_writer import ShardedRecords
-from object_detection.data.decoder import Decoder, DecoderOptions
+from object_detection.datasets.record_writer import ShardedRecords
 
 HEIGHT, WIDTH = 61, 83
 

@@ -11,7 +11,7 @@ from drawn_sets import HEIGHT, WIDTH, blob, image, png, text
 from PIL import Image
 from voc_sets import colour_png, palette_png, sheet, thing
 
-from object_detection.annotations import (
+from object_detection.datasets import (
     cityscapes,
     coco,
     conversion,
@@ -30,9 +30,9 @@ from object_detection.annotations import (
     voc_masks,
     yolo,
 )
-from object_detection.annotations.example_features import Settings
-from object_detection.annotations.report import Report
-from object_detection.first_steps import data_set
+from object_detection.datasets.example_features import Settings
+from object_detection.datasets.report import Report
+from object_detection.scaffold import data_set
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "annotations"))
 import test_malformed_annotations as drawn  # noqa: E402  (its small sets)

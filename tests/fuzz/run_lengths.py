@@ -9,8 +9,8 @@ from drawn_sets import blob, image
 from pycocotools import mask as rle_codec
 
 from object_detection import evaluate
-from object_detection.annotations import masks
-from object_detection.annotations.record import RunLengths
+from object_detection.datasets import masks
+from object_detection.datasets.record import RunLengths
 
 ERRORS = ("AnnotationError", "MaskFault", "ResultFileError")
 HEIGHT, WIDTH = 30, 40

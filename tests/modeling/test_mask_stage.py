@@ -8,7 +8,7 @@ import tensorflow as tf
 from tiny_models import truth_of
 
 from object_detection.modeling.mask_stage import MaskStage
-from object_detection.structures import Images, Rois
+from object_detection.structures.batch import Images, Rois
 
 SETTINGS = SimpleNamespace(class_agnostic=False, spatial=False, loss_per_replica=True)
 

@@ -16,7 +16,7 @@ from object_detection.modeling.backbones import BACKBONES, ExtractorSpec
 from object_detection.modeling.conv_block import ConvBlock, DenseBlock, Norm
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, ProductLayer, compute_in
 from object_detection.protos.model_pb2 import DetectionModel
-from object_detection.structures import Rois
+from object_detection.structures.batch import Rois
 
 NORMS = {
     "none": None,

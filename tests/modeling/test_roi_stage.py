@@ -16,7 +16,7 @@ from object_detection.ops.losses import (
     softmax_cross_entropy,
 )
 from object_detection.protos import post_processing_pb2
-from object_detection.structures import BoxOutput, Proposals, Rois
+from object_detection.structures.batch import BoxOutput, Proposals, Rois
 
 SETTINGS = DetectionSettings(
     score_converter="SOFTMAX",

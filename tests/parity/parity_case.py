@@ -19,7 +19,7 @@ from object_detection.compat.outputs import named_losses, serving_outputs
 from object_detection.modeling.faster_rcnn import fold, trim
 from object_detection.ops.boxes import to_normalized
 from object_detection.protos import pipeline_pb2
-from object_detection.structures import GroundTruth, Images, Proposals, Rois
+from object_detection.structures.batch import GroundTruth, Images, Proposals, Rois
 
 
 class ParityCase:

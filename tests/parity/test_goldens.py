@@ -23,7 +23,7 @@ from object_detection.compat.tf1_names import tf1_names
 from object_detection.config import pipeline_file
 from object_detection.modeling.faster_rcnn import FasterRCNN
 from object_detection.protos import pipeline_pb2
-from object_detection.structures import GroundTruth, Images
+from object_detection.structures.batch import GroundTruth, Images
 
 QUICK = ("resnet50", "resnet50_keras")
 NAMES = sorted(path.stem for path in (FOLDER / "goldens").glob("*.npz"))

@@ -6,8 +6,8 @@ import made_tour
 import numpy as np
 import pytest
 
-from object_detection.annotations.record import AnnotationError
 from object_detection.config import pipeline_file
+from object_detection.datasets.record import AnnotationError
 from object_detection.tour import photograph, trained
 
 
@@ -69,7 +69,7 @@ def test_the_tours_own_photograph_is_not_installed(monkeypatch):
 
 
 def test_the_tours_own_annotations_are_of_its_photograph():
-    from object_detection.annotations import coco
+    from object_detection.datasets import coco
 
     found = coco.read(photograph.ANNOTATIONS, photograph.ANNOTATIONS.parent)
     (image,) = found.images

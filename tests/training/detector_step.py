@@ -52,7 +52,7 @@ def _parts(strategy, per_replica):
 
     from object_detection.builders.optimizer_builder import Momentum, OptimizerPlan
     from object_detection.compat.checkpoint_map import path_of
-    from object_detection.structures import Batch
+    from object_detection.structures.batch import Batch
     from object_detection.training.optimizer import Optimizer
 
     with strategy.scope():

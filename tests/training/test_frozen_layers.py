@@ -6,7 +6,7 @@ import tensorflow as tf
 import tiny_models
 
 from object_detection.builders.optimizer_builder import Momentum, OptimizerPlan
-from object_detection.structures import Batch
+from object_detection.structures.batch import Batch
 from object_detection.training import train_step, trained_weights
 from object_detection.training.optimizer import Optimizer
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 import tiny_run
 from PIL import ImageColor
 
-from object_detection.structures import Images
+from object_detection.structures.batch import Images
 from object_detection.training import input_pictures
 from object_detection.utils import visualization_utils
 

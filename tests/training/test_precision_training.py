@@ -10,7 +10,7 @@ from object_detection.builders import optimizer_builder
 from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, compute_in
 from object_detection.protos import optimizer_pb2
-from object_detection.structures import Batch
+from object_detection.structures.batch import Batch
 from object_detection.training import train_step
 from object_detection.training.optimizer import Optimizer
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tiny_models import truth_of
 
-from object_detection.structures import Batch, Detections, GroundTruth, Images, Neutral
+from object_detection.structures.batch import Batch, Detections, GroundTruth, IgnoreRegions, Images
 from object_detection.training.stored_frame import images_of
 
 # Two images padded to 8 x 10. The first is 4 x 10 of a stored 8 x 40: rows twice, columns four
@@ -83,14 +83,14 @@ def test_without_masks_and_pixels():
     assert first.truth.masks is None and first.detections.masks is None and first.pixels is None
 
 
-def test_what_lies_on_neutral_ground_is_left_out():
-    # The left half of the image is neutral. Detections: two there, of which one has found the
+def test_what_lies_on_ignore_regions_is_left_out():
+    # The left half of the image is ignored. Detections: two there, of which one has found the
     # judged object that reaches into it; one on the right. The second object lies on it.
     area = np.zeros([1, 20, 40], np.uint8)
     area[0, :, :20] = 1
-    ground = Neutral(tf.constant(area), tf.constant([[20, 40]]), tf.constant([[20, 40]]))
+    ground = IgnoreRegions(tf.constant(area), tf.constant([[20, 40]]), tf.constant([[20, 40]]))
     truth = truth_of([[[0, 8, 10, 33], [0, 0, 10, 18]]])._replace(
-        classes=tf.constant([[1, 1]]), masks=None, mask_shape=None, neutral=ground
+        classes=tf.constant([[1, 1]]), masks=None, mask_shape=None, ignore=ground
     )
     images = Images(tf.zeros([1, 20, 40, 3]), tf.constant([[20, 40]]))
     batch = Batch(images, truth, tf.constant([b"a"]), tf.constant([[20, 40]]))

@@ -16,7 +16,7 @@ from object_detection.builders.optimizer_builder import Momentum, OptimizerPlan
 from object_detection.compat.checkpoint_map import path_of
 from object_detection.data.report import InputReport
 from object_detection.ops import schedules
-from object_detection.structures import Batch, Detections, GroundTruth, Images, Losses
+from object_detection.structures.batch import Batch, Detections, GroundTruth, Images, Losses
 from object_detection.training import train_loop, train_step
 from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.optimizer import Optimizer

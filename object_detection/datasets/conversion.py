@@ -1,0 +1,267 @@
+"""The way from annotated images to record files, the same for every format."""
+
+import math
+from collections import Counter
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from object_detection import __version__
+from object_detection.datasets import checking, inputs_digest, workers
+from object_detection.datasets.example_bytes import encode
+from object_detection.datasets.example_features import Outcome, features_of
+from object_detection.datasets.record import AnnotationError, Finding
+from object_detection.datasets.report import SKIPPED_IMAGE, SKIPPED_OBJECT, Report
+from object_detection.datasets.tfrecord_frame import frame
+
+SAMPLE = 48  # images of which the size of the records is foretold
+
+
+class NoMasks(AnnotationError):
+    """A set that is to be written with masks and has none."""
+
+
+class Prepared(NamedTuple):
+    """One image on its way from a worker: what is written, and what is said of it."""
+
+    record: bytes | None  # as it stands in a record file; None: the image is skipped
+    classes: dict[str, int]  # name -> objects written
+    crowds: int
+    findings: tuple[Finding, ...]
+    digest: str  # of what the record was made from
+
+
+def prepared(image, settings):
+    """Makes the record of one `AnnotatedImage`; the work of a worker process."""
+    try:
+        outcome = features_of(image, settings)
+        record = None if outcome.features is None else frame(encode(outcome.features))
+    except Exception as error:  # what nobody thought of costs this image, not the others
+        reason = f"it cannot be converted ({type(error).__name__}: {error})"
+        outcome, record = Outcome(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),)), None
+    digest = inputs_digest.of_image(image)
+    classes = dict(Counter(outcome.classes))
+    return Prepared(record, classes, outcome.crowds, outcome.findings, digest)
+
+
+def convert(
+    images,
+    records,
+    settings,
+    *,
+    title,
+    num_workers=1,
+    resume=False,
+    findings=(),
+    write_shards=None,
+):
+    """Writes annotated images as records: image i to shard i modulo their number, in order.
+
+    Args:
+        images: the `AnnotatedImage`s, a sequence.
+        records: the `ShardedRecords` to write.
+        settings: the `Settings` of `example_features`.
+        title: what the progress bar and the report call this set.
+        num_workers: processes that read images and rasterize masks; 1 does it in this one.
+        resume: go on where a stopped run of the same inputs was.
+        findings: of the annotations as a whole, for the report.
+        write_shards: what does the work in place of processes of this machine, a `BeamWriter`.
+
+    Returns:
+        The `Report`; it also lies beside the records, as text and as JSON.
+
+    Raises:
+        NoMasks: masks are to be written, and no object of the set has one.
+        AnnotationError: `resume`, and the inputs are not those of the stopped run.
+    """
+    if settings.include_masks:
+        check_masks(images, title)
+    inputs = inputs_digest.of_settings(settings, records.num_shards, len(images), __version__)
+    count = len(records.paths)
+    shards = [range(index, len(images), count) for index in range(count)]
+    if resume and _is_complete(images, records, inputs, shards):
+        report = Report.load(records.base)
+        report.failure = _failure(report, images)
+        return report
+    notes = _kept(images, records, inputs, shards) if resume else {}
+    if not notes:
+        records.begin(inputs)
+    try:
+        write = write_shards or _write
+        write(images, records, settings, notes, shards, title=title, num_workers=num_workers)
+    except BaseException:
+        if not notes:
+            records.forget()
+        raise
+    report = _report(title, records, notes, findings, settings)
+    records.appear()
+    for path in records.strangers():
+        report.note("record files of another run lie here too; a pattern may match them", path.name)
+    made_from = inputs | {"shards": [notes[index]["digest"] for index in range(count)]}
+    report.save(records.base, made_from)
+    records.forget()
+    report.failure = _failure(report, images)
+    return report
+
+
+def check_masks(images, title):
+    """Refuse a set that is to be written with masks and has none.
+
+    Reads no mask. Images whose objects only the workers read are left to them.
+
+    Args:
+        images: the `AnnotatedImage`s.
+        title: name of the set, for the message.
+
+    Raises:
+        NoMasks: there are objects, and not one has a mask.
+    """
+    objects, first = 0, None
+    for image in images:
+        if image.complete or any(found.mask is not None for found in image.objects):
+            return
+        objects += len(image.objects)
+        first = first or next(iter(image.objects), None)
+    if first is not None:
+        fault = first.mask_fault or checking.NO_MASK
+        raise NoMasks(
+            f"{title}: masks are to be written, and none of its {objects} objects has one "
+            f"({first.key}: {fault}). Annotate outlines, or write boxes only: converters do so "
+            "without --include_masks"
+        )
+
+
+def _failure(report, images):
+    """Why the records of a set are of no use, as a sentence; None where they are of use."""
+    what, groups = "image", (SKIPPED_IMAGE,)
+    if report.written["images"]:
+        if report.written["objects"] or not _lost_objects(report, images):
+            return None
+        what, groups = "object", (SKIPPED_OBJECT, SKIPPED_IMAGE)
+    reasons = report.reasons(groups) or [f"the annotations name no {what}"]
+    return (
+        f"a split has no {what} that could be written: {report.title}. {'; '.join(reasons)}. "
+        f"All names: {report.path}"
+    )
+
+
+def _lost_objects(report, images):
+    """Whether objects were skipped, or may have been with their images."""
+    if report.count(SKIPPED_OBJECT):
+        return True
+    if not report.count(SKIPPED_IMAGE):
+        return False
+    return any(image.complete or image.objects for image in images)
+
+
+def _write(images, records, settings, notes, shards, *, title, num_workers):
+    """Writes the shards of which there are no notes yet, one after another, and notes on each."""
+    todo = [index for index in range(len(shards)) if index not in notes]
+    items = (images[place] for index in todo for place in shards[index])
+    done = len(images) - sum(len(shards[index]) for index in todo)
+    with (
+        workers.mapped(prepared, items, settings, num_workers) as made,
+        # disable=None: no bar where the output is not a terminal.
+        tqdm(made, title, len(images), initial=done, unit="image", disable=None) as bar,
+    ):
+        found = iter(bar)
+        for index in todo:
+            with records.open(index) as file:
+                told = write_shard(file, shards[index], found)
+            records.finish(index, told)
+            notes[index] = told
+
+
+def write_shard(file, places, found):
+    """Writes one shard; gives what is to be known of it, as plain values."""
+    written, classes, findings, digests = Counter(), Counter(), [], []
+    for place in places:
+        one = next(found)
+        digests.append(one.digest)
+        findings += [(place, *finding) for finding in one.findings]
+        if one.record is None:
+            continue
+        file.write(one.record)
+        written["images"] += 1
+        written["images without objects"] += not one.classes
+        written["crowds"] += one.crowds
+        classes.update(one.classes)
+    digest = inputs_digest.of_shard(digests)
+    return {"digest": digest, "written": written, "classes": classes, "findings": findings}
+
+
+def _report(title, records, notes, findings, settings):
+    """The report on all shards, its findings in the order of the images."""
+    report = Report(title, records.pattern)
+    report.add(findings)
+    for told in notes.values():
+        report.written.update(told["written"])
+        report.objects_of_class.update(told["classes"])
+    objects = report.objects_of_class.total()
+    report.written["objects"] = objects
+    report.written["masks"] = objects if settings.include_masks else 0
+    told = [entry for each in notes.values() for entry in each["findings"]]
+    report.add(Finding(*entry[1:]) for entry in sorted(told, key=lambda entry: entry[0]))
+    return report
+
+
+def _kept(images, records, inputs, shards):
+    """Notes on the shards of a stopped run that can be kept.
+
+    Raises:
+        AnnotationError: they are of other inputs.
+    """
+    before, notes = records.unfinished()
+    if before is None or not notes:
+        return {}
+    changed = [name for name in inputs if before.get(name) != inputs[name]]
+    if not changed:
+        changed = [
+            f"the annotations or image files of shard {index}"
+            for index, told in notes.items()
+            if told["digest"] != _digest(images, shards[index])
+        ]
+    if changed:
+        raise AnnotationError(
+            f"--resume: {records.base} was begun with other inputs. What changed: "
+            f"{', '.join(changed[:5])}. Run it without --resume to begin anew"
+        )
+    return notes
+
+
+def _is_complete(images, records, inputs, shards):
+    """Whether the records lie there, whole and made from these very inputs."""
+    if records.folder.exists() or not all(path.is_file() for path in records.paths):
+        return False
+    before = Report.made_from(records.base)
+    return before is not None and before == inputs | {
+        "shards": [_digest(images, places) for places in shards]
+    }
+
+
+def _digest(images, places):
+    return inputs_digest.of_shard(inputs_digest.of_image(images[place]) for place in places)
+
+
+def num_shards_for(images, settings, megabytes):
+    """How many shards of about so many megabytes (10 ** 6 bytes) the records of images need.
+
+    The image files' sizes are known; how much larger or smaller the records are is told by a few.
+    """
+    step = max(len(images) // SAMPLE, 1)
+    of_files = sum(map(_bytes_of, images))
+    of_sampled_files = sum(map(_bytes_of, images[::step]))
+    of_sampled_records = sum(
+        len(prepared(image, settings).record or b"") for image in images[::step]
+    )
+    ratio = of_sampled_records / of_sampled_files if of_sampled_files else 1.0
+    return max(math.ceil(of_files * ratio / (megabytes * 1e6)), 1)
+
+
+def _bytes_of(image):
+    if image.encoded is not None:
+        return len(image.encoded)
+    try:
+        return image.path.stat().st_size
+    except OSError:
+        return 0

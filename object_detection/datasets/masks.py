@@ -1,0 +1,252 @@
+"""Masks of every form to pixels, exactly as COCO's own tools rasterize them."""
+
+import io
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from object_detection.client import run_lengths
+from object_detection.datasets import mask_files
+from object_detection.datasets.record import (
+    Bitmap,
+    EncodedBitmap,
+    MaskFile,
+    Polygons,
+    RunLengths,
+    Stretched,
+    Union,
+)
+from object_detection.ops import coco_json
+
+
+class MaskFault(ValueError):
+    """A mask that cannot be read; the sentence says why."""
+
+
+def rasterize(mask, height, width):
+    """The pixels of a mask, cut at the border of the image.
+
+    Args:
+        mask: one of the kinds of mask in `record.py`.
+        height: of the image in pixels.
+        width: of the image in pixels.
+
+    Returns:
+        [height, width] uint8 of 0 and 1.
+
+    Raises:
+        MaskFault: run lengths that do not add up, polygons without area, numbers that are none,
+            a file that cannot be read.
+    """
+    if isinstance(mask, Polygons):
+        return _fill(mask, height, width)
+    if isinstance(mask, Union):
+        return np.maximum.reduce([rasterize(piece, height, width) for piece in _pieces(mask)])
+    return _placed(_as_bitmap(mask, height, width), height, width)
+
+
+def cropped(mask, height, width):
+    """The pixels of a mask from its first to its last row and column inside the image.
+
+    The same pixels as `rasterize` gives, without the empty rest of the image.
+
+    Args:
+        mask: one of the kinds of mask in `record.py`.
+        height: of the image in pixels.
+        width: of the image in pixels.
+
+    Returns:
+        A `Bitmap` of uint8, 0 and 1; None where no pixel of the mask lies in the image.
+
+    Raises:
+        MaskFault: as for `rasterize`.
+    """
+    if isinstance(mask, Polygons) and not mask.holes:
+        runs = _polygon_runs(_needed(_usable(mask.parts)), height, width)
+        bitmap = _columns_of_runs(run_lengths.read_counts(runs["counts"]), height)
+    elif isinstance(mask, RunLengths):
+        bitmap = _columns_of_runs(_checked_counts(mask, height, width), height)
+    elif isinstance(mask, Polygons | Union):
+        bitmap = Bitmap(rasterize(mask, height, width))
+    else:
+        bitmap = _as_bitmap(mask, height, width)
+    return _tight(bitmap, height, width)
+
+
+def _columns_of_runs(counts, height):
+    """The columns of run lengths from the first to the last that hold a pixel."""
+    ends = np.cumsum(counts)
+    filled = np.flatnonzero(counts[1::2])  # of the runs of ones
+    if not filled.size:
+        return Bitmap(np.zeros((height, 0), np.uint8))
+    start, end = 2 * filled[0], 2 * filled[-1] + 1  # the first zeros that count, the last ones
+    first, last = int(ends[start]) // height, int(ends[end] - 1) // height
+    kept = np.zeros(end - start + 2, np.int64)
+    kept[:-1] = counts[start : end + 1]
+    kept[0] = ends[start] - first * height
+    kept[-1] = (last + 1) * height - ends[end]
+    values = np.zeros(len(kept), np.uint8)
+    values[1::2] = 1
+    pixels = np.repeat(values, kept)
+    return Bitmap(pixels.reshape(-1, height).T, 0, first)
+
+
+def _tight(bitmap, height, width):
+    """A bitmap cut at the border of the image, then at its own pixels; None if none is left."""
+    pixels, top, left = bitmap
+    pixels = pixels[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    top, left = max(top, 0), max(left, 0)
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not rows.size:
+        return None
+    pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if pixels.dtype != np.uint8 or pixels.max() > 1:
+        pixels = pixels != 0
+    pixels = np.ascontiguousarray(pixels).view(np.uint8)
+    return Bitmap(pixels, top + int(rows[0]), left + int(columns[0]))
+
+
+def extent(mask, height=None, width=None):
+    """The box (ymin, xmin, ymax, xmax) that just holds the mask, before any cut; None if empty.
+
+    Of polygons it is that of the vertices (COCO's boxes are made so), else of the pixels.
+
+    Args:
+        mask: one of the kinds of mask in `record.py`.
+        height, width: of the image in pixels, where known: run lengths have to be of that size.
+
+    Raises:
+        MaskFault: as for `rasterize`.
+    """
+    if isinstance(mask, Polygons):
+        parts = _needed(_usable(mask.parts))
+        points = np.concatenate([np.reshape(part, (-1, 2)) for part in parts])
+        (xmin, ymin), (xmax, ymax) = points.min(axis=0), points.max(axis=0)
+        return float(ymin), float(xmin), float(ymax), float(xmax)
+    if isinstance(mask, Union):
+        return _around([extent(piece, height, width) for piece in _pieces(mask)])
+    mask = _as_bitmap(mask, height, width)
+    rows, columns = np.flatnonzero(mask.pixels.any(axis=1)), np.flatnonzero(mask.pixels.any(axis=0))
+    if not rows.size:
+        return None
+    top, left = float(mask.top), float(mask.left)
+    return top + rows[0], left + columns[0], top + rows[-1] + 1, left + columns[-1] + 1
+
+
+def decode_runs(runs, height=None, width=None):
+    """The pixels [h, w] uint8 of COCO run lengths, plain or compressed.
+
+    Args:
+        runs: `RunLengths`.
+        height, width: of the image in pixels, where known: the runs have to be of that size.
+
+    Raises:
+        MaskFault: runs that make up no such mask.
+    """
+    counts = _checked_counts(runs, height, width)
+    return run_lengths.unpack(counts).reshape(runs.width, runs.height).T.view(np.uint8)
+
+
+def _checked_counts(runs, height=None, width=None):
+    """The lengths of the runs, one int64 each; they add up to the size of the image."""
+    try:
+        return run_lengths.check(runs.height, runs.width, runs.counts, height, width).counts
+    except run_lengths.RunLengthError as fault:
+        raise MaskFault(str(fault)) from None
+
+
+def _pieces(union):
+    if not union.masks:
+        raise MaskFault("a mask of no pieces")
+    return union.masks
+
+
+def _around(boxes):
+    """The box around boxes, of which any may be None."""
+    boxes = [box for box in boxes if box]
+    if not boxes:
+        return None
+    ymin, xmin, ymax, xmax = zip(*boxes, strict=True)
+    return min(ymin), min(xmin), max(ymax), max(xmax)
+
+
+def _as_bitmap(mask, height=None, width=None):
+    if isinstance(mask, Stretched):
+        return Bitmap(_nearest(_as_bitmap(mask.mask).pixels, mask.height, mask.width))
+    if isinstance(mask, RunLengths):
+        return Bitmap(decode_runs(mask, height, width))
+    if isinstance(mask, EncodedBitmap):
+        return Bitmap(_decode(mask.encoded), mask.top, mask.left)
+    if isinstance(mask, MaskFile):
+        try:
+            return Bitmap(mask_files.pixels(mask), mask.top, mask.left)
+        except mask_files.MaskFileFault as fault:
+            raise MaskFault(str(fault)) from None
+    return mask
+
+
+def _nearest(pixels, height, width):
+    """Pixels [h, w] in another size: each new pixel is the old one that holds its centre."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+        for new, old in zip((height, width), pixels.shape, strict=True)
+    )
+    return pixels[rows[:, np.newaxis], columns]
+
+
+def _decode(encoded):
+    """The pixels [h, w] bool of an image file that is a mask."""
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+                return np.asarray(image.convert("RGBA"))[..., 3] > 0
+            pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise MaskFault(f"the image that holds the mask cannot be decoded: {error}") from None
+    return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
+
+
+def _fill(polygons, height, width):
+    parts, holes = _needed(_usable(polygons.parts)), _usable(polygons.holes)
+    filled = _filled(parts, height, width)
+    return filled & (1 - _filled(holes, height, width)) if holes else filled
+
+
+def _filled(parts, height, width):
+    return coco_mask.decode(_polygon_runs(parts, height, width))
+
+
+def _polygon_runs(parts, height, width):
+    """The union of polygons as pycocotools' run lengths."""
+    return coco_json.polygons_to_rle(parts, height, width)
+
+
+def _needed(parts):
+    if not parts:
+        raise MaskFault("no polygon of three points or more")
+    return parts
+
+
+def _usable(parts):
+    """The parts of three points or more; smaller ones hold no area."""
+    try:
+        return coco_json.usable_polygons(parts)
+    except coco_json.SegmentationError as fault:
+        raise MaskFault(str(fault)) from None
+
+
+def _placed(bitmap, height, width):
+    """Pixels of a bitmap on an empty canvas of the image's size."""
+    canvas = np.zeros((height, width), np.uint8)
+    rows, columns = bitmap.pixels.shape
+    top, left = max(bitmap.top, 0), max(bitmap.left, 0)
+    bottom, right = min(bitmap.top + rows, height), min(bitmap.left + columns, width)
+    if top < bottom and left < right:
+        canvas[top:bottom, left:right] = (
+            bitmap.pixels[
+                top - bitmap.top : bottom - bitmap.top, left - bitmap.left : right - bitmap.left
+            ]
+            != 0
+        )
+    return canvas

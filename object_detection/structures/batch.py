@@ -1,0 +1,150 @@
+"""The structures that pass between the rooms of the package, and the letters used for their sizes.
+
+Legend
+    B  images in the batch               G  ground-truth boxes of an image (padded)
+    N  anchors of an image               P  proposals of an image (padded)
+    R  sampled rois of an image (padded) D  detections of an image (padded)
+    C  classes, background not counted   L  levels of a feature pyramid
+    H, W  height and width of the padded image; h, w those of a source mask
+    M  side of a predicted mask
+
+Boxes are (ymin, xmin, ymax, xmax) in pixels of the *resized* image everywhere inside the package.
+Only the decoder (records) and `compat/outputs.py` (serving) know normalized boxes, and there the
+variable says `_normalized`. Classes are 1..C as in the label map; 0 is background.
+Padding is told by `valid`, never by a value of a box or of a class.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Images(NamedTuple):
+    """A batch of resized images, padded at the bottom and on the right to one size."""
+
+    pixels: tf.Tensor  # [B, H, W, 3] float32 in 0..255, RGB, padding 0
+    true_shape: tf.Tensor  # [B, 2] int32 (height, width) of each image before padding
+
+
+class IgnoreRegions(NamedTuple):
+    """Ground of each image that is neither object nor background: nothing is learnt from it."""
+
+    area: tf.Tensor  # [B, h, w] uint8 of 0 and 1, at the size of the stored masks, padded
+    shape: tf.Tensor  # [B, 2] int32 (height, width) of each image's own part of it
+    true_shape: tf.Tensor  # [B, 2] int32 (height, width) of the resized image it covers
+
+
+class GroundTruth(NamedTuple):
+    """Annotations of a batch, padded to G boxes an image.
+
+    Masks stay at the size they were stored in (architecture rule: masks stay small): they are
+    never resized to the model's input. Mask k of image b belongs to box k of image b; the masks
+    are padded to the batch's largest count (at most G) and largest size. With `mask_origin` only
+    the part of each mask that holds its object is there: its first pixel lies at that row and
+    column of the whole mask, which is 0 elsewhere. `ops.masks.whole_masks` sets it back.
+    """
+
+    boxes: tf.Tensor  # [B, G, 4] float32, pixels of the resized image
+    classes: tf.Tensor  # [B, G] int32, 1..C; 0 in padding
+    valid: tf.Tensor  # [B, G] bool; False marks padding
+    weights: tf.Tensor  # [B, G] float32 loss weight of each object (image/object/weight, else 1)
+    crowd: tf.Tensor  # [B, G] bool
+    difficult: tf.Tensor  # [B, G] bool
+    area: tf.Tensor  # [B, G] float32 COCO area in source pixels; 0 where the record has none
+    masks: tf.Tensor | None = None  # [B, K, h, w] uint8 of 0 and 1, K <= G the largest count
+    mask_shape: tf.Tensor | None = None  # [B, 2] int32 (height, width) of each image's whole masks
+    group_of: tf.Tensor | None = None  # [B, G] bool; boxes of several objects, in evaluation
+    mask_origin: tf.Tensor | None = None  # [B, K, 2] int32 (row, column); None: masks are whole
+    ignore: IgnoreRegions | None = None  # None: there is none
+    has_mask: tf.Tensor | None = None  # [B, K] bool; False: not known, no mask loss. None: all have
+    # [B, G, C] float32 what the class loss is taken against, where it may be several classes or
+    # none (`classes` then is the first of the largest, or 0); None: the one of `classes`
+    class_targets: tf.Tensor | None = None
+
+
+class ImageLabels(NamedTuple):
+    """What is known of whole images, for metrics that need it: ids of the label map, 0 in padding.
+
+    The three lists may differ in length, and say nothing of each other.
+    """
+
+    verified: tf.Tensor  # [B, k] int32 classes that were looked for (image/class)
+    negative: tf.Tensor  # [B, k] int32 classes known to be absent (image/neg_category_ids)
+    not_exhaustive: tf.Tensor  # [B, k] int32 (image/not_exhaustive_category_ids)
+
+
+class Batch(NamedTuple):
+    """What the input pipeline gives to training and evaluation."""
+
+    images: Images
+    truth: GroundTruth
+    image_id: tf.Tensor  # [B] string, unique in a data set (source_id, else from the record)
+    source_shape: tf.Tensor  # [B, 2] int32 (height, width) of the image as stored
+    source_pixels: tf.Tensor | None = None  # [B, h, w, 3] uint8, stored images, padded
+    labels: ImageLabels | None = None  # in evaluation, where the metrics ask for them
+
+
+class RPNOutput(NamedTuple):
+    """First-stage predictions over all anchors."""
+
+    objectness: tf.Tensor  # [B, N, 2] logits (background, object)
+    deltas: tf.Tensor  # [B, N, (ty, tx, th, tw)]
+    anchors: tf.Tensor  # [N, 4] pixels
+
+
+class Proposals(NamedTuple):
+    """Regions the second stage looks at, sorted by score, without gradient."""
+
+    boxes: tf.Tensor  # [B, P, 4] pixels, clipped to the true image; zeros in padding
+    scores: tf.Tensor  # [B, P] objectness probability
+    valid: tf.Tensor  # [B, P] bool
+
+
+class Rois(NamedTuple):
+    """Regions the heads are run on; in training with their targets."""
+
+    boxes: tf.Tensor  # [B, R, 4] pixels
+    valid: tf.Tensor  # [B, R] bool
+    target_class: tf.Tensor | None = None  # [B, R] int32; 0 is background
+    target_deltas: tf.Tensor | None = None  # [B, R, (ty, tx, th, tw)]
+    gt_index: tf.Tensor | None = None  # [B, R] int32 index into the ground truth of a positive
+    weight: tf.Tensor | None = None  # [B, R] loss weight: the object's for positives, else 1
+    # With `GroundTruth.class_targets`, where an object may be of several classes or of none:
+    class_targets: tf.Tensor | None = None  # [B, R, C + 1] float32; column 0 is background
+    is_object: tf.Tensor | None = None  # [B, R] bool; None: where the target class is above 0
+
+    @property
+    def has_object(self):
+        """[B, R] bool: whether a roi was matched with an object."""
+        return self.target_class > 0 if self.is_object is None else self.is_object
+
+
+class BoxOutput(NamedTuple):
+    """Second-stage predictions for each roi."""
+
+    class_logits: tf.Tensor  # [B, R, C + 1]; column 0 is background
+    deltas: tf.Tensor  # [B, R, C or 1, (ty, tx, th, tw)]
+
+
+class Detections(NamedTuple):
+    """Final detections, sorted by score."""
+
+    boxes: tf.Tensor  # [B, D, 4] pixels of the resized image; zeros in padding
+    scores: tf.Tensor  # [B, D] probability; 0 in padding
+    classes: tf.Tensor  # [B, D] int32, 1..C; 0 in padding
+    valid: tf.Tensor  # [B, D] bool
+    multiclass_scores: tf.Tensor | None = None  # [B, D, C + 1] with background
+    anchor_index: tf.Tensor | None = None  # [B, D] int32 index of the proposal
+    raw_boxes: tf.Tensor | None = None  # [B, P, 4] pixels: each proposal's box of its best class
+    raw_scores: tf.Tensor | None = None  # [B, P, C + 1] probabilities with background
+    masks: tf.Tensor | None = None  # [B, D, M, M] probabilities inside each box
+
+
+class Losses(NamedTuple):
+    """Named training losses, scalars, each already times its weight in the config."""
+
+    rpn_localization: tf.Tensor
+    rpn_objectness: tf.Tensor
+    box_localization: tf.Tensor | None = None
+    box_classification: tf.Tensor | None = None
+    mask: tf.Tensor | None = None

@@ -1,0 +1,37 @@
+"""Digests depend on values alone: the same inputs read again have the same."""
+
+from array import array
+
+import numpy as np
+
+from object_detection.datasets.inputs_digest import of_image
+from object_detection.datasets.record import AnnotatedImage, AnnotatedObject, Bitmap, Polygons
+
+
+def _image(name, mask):
+    objects = tuple(AnnotatedObject(key, name, (0.0, 0.0, 2.0, 2.0), mask) for key in "ab")
+    return AnnotatedImage("a.jpg", "1", "a.jpg", objects, encoded=b"pixels")
+
+
+def test_equal_values_have_one_digest_whether_they_are_one_thing_or_two():
+    name = "long name"
+    shared = _image(name, Polygons((array("d", [0, 0, 1, 1, 2, 0]),)))
+    again = _image(name, Polygons((array("d", [0, 0, 1, 1, 2, 0]),)))
+    first, second = again.objects
+    apart = again._replace(objects=(first, second._replace(class_name="".join(list(name)))))
+
+    assert of_image(shared) == of_image(again) == of_image(apart)
+
+
+def test_every_value_counts():
+    image = _image("cat", Bitmap(np.eye(3), 1, 2))
+    others = [
+        _image("dog", Bitmap(np.eye(3), 1, 2)),
+        _image("cat", Bitmap(np.eye(3), 1, 3)),
+        _image("cat", Bitmap(1 - np.eye(3), 1, 2)),
+        image._replace(source_id="2"),
+        image._replace(encoded=b"pixel"),
+        image._replace(objects=image.objects[:1]),
+    ]
+
+    assert len({of_image(each) for each in (image, *others)}) == 7
