@@ -6,7 +6,7 @@ a path it would become a local folder called `gs:`.
 
 import re
 
-from object_detection.errors import ObjectDetectionError
+from object_detection.errors import AddressError
 
 # Flag or config field -> the schemes that it accepts; ANY: whatever the library behind it opens.
 ANY = ("*",)
@@ -17,10 +17,6 @@ SCHEMES = {
     "--worker_paths": ANY,  # FOLDER_HERE=gs://bucket/folder: Apache Beam's file systems
 }
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
-
-
-class AddressError(ObjectDetectionError, ValueError):
-    """An address in a place that takes a path of this machine, or another scheme."""
 
 
 def scheme_of(text: object) -> str | None:

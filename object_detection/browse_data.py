@@ -66,7 +66,7 @@ def main(arguments):
 
 def look():
     """Prints the figures and writes the page; returns the exit code."""
-    from object_detection.data.report import InputError
+    from object_detection.errors import RecordError
     from object_detection.reports import contact_sheet, data_browser
 
     settings = data_browser.Settings(
@@ -81,7 +81,7 @@ def look():
     if reader:
         try:
             views = [data_browser.look_at_given(reader, source.classes, settings)]
-        except InputError as error:  # what is stored is then worth all the more a look
+        except RecordError as error:  # what is stored is then worth all the more a look
             fault = f"No model can be given these data: {error}"
     drawn = [card.facts.id for view in views for card in view.cards]
     views.insert(0, data_browser.look_at_stored(source, settings, rather=drawn))
@@ -111,7 +111,7 @@ def reader_by_flags():
         ConfigError: the config cannot be read, or has no such reader.
     """
     from object_detection.config import pipeline_file
-    from object_detection.config.errors import ConfigError
+    from object_detection.errors import ConfigError
     from object_detection.reports.data_browser import Reader
 
     path = FLAGS.pipeline_config_path

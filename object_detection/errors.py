@@ -1,19 +1,107 @@
-"""The base of all errors that a user can repair, and the sentences that several of them share."""
+"""The errors that a user can repair, one class a topic, and sentences that several of them share.
+
+A command prints these without a traceback. Any other error is a bug and shows one.
+"""
 
 import errno
 import os
 
 
-class ObjectDetectionError(Exception):
-    """Base class of what a user can repair: a command prints it without a traceback."""
+class ObjectDetectionError(ValueError):
+    """Base class of everything that a user can repair."""
 
 
-class MissingExtra(ObjectDetectionError, ImportError, ValueError):
+class ConfigError(ObjectDetectionError):
+    """A pipeline config that cannot be used."""
+
+
+class LabelMapError(ConfigError):
+    """A label map that cannot be read, or whose entries contradict each other."""
+
+
+class PathError(ObjectDetectionError):
+    """A path that does not exist, or that cannot be read or written."""
+
+
+class AddressError(PathError):
+    """A URL where a local path is required, or an unsupported scheme."""
+
+
+class AnnotationError(ObjectDetectionError):
+    """An annotation file that cannot be used at all."""
+
+
+class ResultFileError(ObjectDetectionError):
+    """A file that contains no detections in COCO's format."""
+
+
+class RecordError(ObjectDetectionError):
+    """Records, or a set of them, that cannot be used."""
+
+
+class ImageError(ObjectDetectionError):
+    """An image that cannot be used."""
+
+
+class CheckpointError(ObjectDetectionError):
+    """A checkpoint that does not exist, cannot be read or written, or does not fit the model."""
+
+
+class BlankCheckpointError(CheckpointError):
+    """A checkpoint without weights, like the one that TFOD writes at step 0."""
+
+
+class TrainingError(ObjectDetectionError):
+    """A training or evaluation run that cannot start or continue."""
+
+
+class ModelDirInUseError(TrainingError):
+    """Another training run uses this model_dir."""
+
+
+class NonFiniteLossError(TrainingError):
+    """A loss or gradient is NaN or infinite; the weights can no longer be trusted."""
+
+
+class WorkerLostError(TrainingError):
+    """Another worker process of this run is gone."""
+
+
+class NoExamplesError(TrainingError):
+    """There is nothing to train on or to evaluate."""
+
+
+class OutOfMemoryError(TrainingError):
+    """The device ran out of memory; the message lists what to turn down."""
+
+
+class ExportError(ObjectDetectionError):
+    """An export that cannot be written, or whose outputs differ from the checkpoint's."""
+
+
+class SettingsError(ObjectDetectionError):
+    """A JSON settings file that cannot be used; the message names the file and the key."""
+
+
+class ServerError(ObjectDetectionError, RuntimeError):
+    """A server refused a request or could not be reached.
+
+    Attributes:
+        status: HTTP status code of the answer; 0 if there was no answer.
+    """
+
+    def __init__(self, message: str, status: int = 0):
+        """Store the message and the HTTP status."""
+        super().__init__(message)
+        self.status = status
+
+
+class MissingExtraError(ImportError, ObjectDetectionError):
     """A package of an optional extra is not installed; the message says how to install it."""
 
 
 class ListenError(ObjectDetectionError, OSError):
-    """A server cannot have its address, for example because its port is taken."""
+    """A server cannot use its address, for example because the port is taken."""
 
 
 def install_command(*extras: str) -> str:
@@ -32,7 +120,7 @@ def install_command(*extras: str) -> str:
     )
 
 
-def missing_extra(needs: str, extra: str, error: ImportError) -> MissingExtra:
+def missing_extra(needs: str, extra: str, error: ImportError) -> MissingExtraError:
     """Return the error for a package of an extra that cannot be imported.
 
     Args:
@@ -40,7 +128,7 @@ def missing_extra(needs: str, extra: str, error: ImportError) -> MissingExtra:
         extra: a name of `extras_require` in setup.py.
         error: of the import.
     """
-    return MissingExtra(
+    return MissingExtraError(
         f"{needs}, which is not installed ({error}). In the checkout of object_detection run: "
         f"{install_command(extra)}",
         name=error.name,

@@ -73,7 +73,7 @@ def evaluate():
     """Scores, prints and writes; returns the exit code."""
     from tqdm import tqdm
 
-    from object_detection.datasets.record import AnnotationError
+    from object_detection.errors import AnnotationError
     from object_detection.metrics import coco_results
     from object_detection.reports import evaluation_figures, evaluation_page, model_evaluation
 

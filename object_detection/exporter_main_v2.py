@@ -98,7 +98,7 @@ def load_config(path, changes):
         ConfigError: it can't be read, or it has faults: all of them are in the message.
     """
     from object_detection.config import pipeline_file, preflight
-    from object_detection.config.errors import ConfigError
+    from object_detection.errors import ConfigError
     from object_detection.modeling.extractor_names import EXTRACTORS
 
     dotted = [text for text in changes if re.match(r"\s*[\w.\[\]]+\s*=", text)]

@@ -93,7 +93,7 @@ def write(start: Callable[[], None] = lambda: None) -> str:
             is there. Flags in the message are this command's.
     """
     from object_detection.datasets import files
-    from object_detection.datasets.record import AnnotationError
+    from object_detection.errors import AnnotationError
     from object_detection.scaffold import formats
 
     name = None
@@ -253,8 +253,8 @@ def _save(folder, config, facts, *, exists):
         ConfigError: what a training would refuse.
     """
     from object_detection.config import label_map_checks, pipeline_file, preflight
-    from object_detection.config.errors import ConfigError
     from object_detection.datasets import label_ids
+    from object_detection.errors import ConfigError
     from object_detection.modeling.backbones import BACKBONES
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ def train_loop(
 
     Raises:
         ConfigError: the config cannot be read or has faults.
-        RunFailure: the run cannot go on; the message says why.
+        TrainingError: the run cannot go on; the message says why.
         ValueError: use_tpu.
     """
     del save_final_config, performance_summary_exporter, num_steps_per_iteration
@@ -104,7 +104,7 @@ def eval_continuously(
         0, or another exit code where the run was interrupted.
 
     Raises:
-        ConfigError, RunFailure, ValueError: as `train_loop`; or neither folder is given.
+        ConfigError, TrainingError, ValueError: as `train_loop`; or neither folder is given.
     """
     del override_eval_num_epochs, postprocess_on_cpu, save_final_config
     _refuse_tpu(use_tpu)

@@ -71,7 +71,7 @@ def main(arguments, *, annotate=None):
 
 
 def check_packages() -> None:
-    """Raise `MissingExtra` if a package of the extra `serve` cannot be imported."""
+    """Raise `MissingExtraError` if a package of the extra `serve` cannot be imported."""
     for name in ("starlette", "uvicorn", "orjson", "prometheus_client"):
         try:
             importlib.import_module(name)

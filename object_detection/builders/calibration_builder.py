@@ -6,7 +6,7 @@ TFOD has no builder for its two sigmoid messages, so their meaning is not settle
 import functools
 
 from object_detection.builders.pick import check_message, pick
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.ops import calibration
 
 

@@ -14,7 +14,8 @@ from object_detection.builders import (
 from object_detection.builders.pick import check_message
 from object_detection.data import batching, pipeline, reading, record_files
 from object_detection.data.decoder import DecoderOptions
-from object_detection.data.report import InputError, InputReport
+from object_detection.data.report import InputReport
+from object_detection.errors import RecordError
 from object_detection.protos import input_reader_pb2
 from object_detection.utils import label_map_util
 
@@ -76,7 +77,7 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         `data.pipeline.InputPipeline`.
 
     Raises:
-        InputError: paths that match nothing, empty files.
+        RecordError: paths that match nothing, empty files.
         LabelMapError: a label map that cannot be read.
         ConfigError: what the reader or the augmentations ask for is not supported.
     """
@@ -172,19 +173,19 @@ def _sources(config, training):
     """Lists of files for each input path, and the weights they are drawn with."""
     reader = config.WhichOneof("input_reader")
     if reader != "tf_record_input_reader":
-        raise InputError(
+        raise RecordError(
             f"InputReader.input_reader is {reader or 'unset'}; supported: tf_record_input_reader"
         )
     section = "train_input_reader" if training else "eval_input_reader"
     field = f"{section}.tf_record_input_reader.input_path"
     patterns = list(config.tf_record_input_reader.input_path)
     if not patterns:
-        raise InputError(f"{field} is empty; put the path of your record files there.")
+        raise RecordError(f"{field} is empty; put the path of your record files there.")
     sources = [record_files.find_files(pattern, field=field) for pattern in patterns]
     record_files.refuse_all_empty([path for files in sources for path in files], field=field)
     weights = list(config.sample_from_datasets_weights)
     if weights and len(weights) != len(sources):
-        raise InputError(
+        raise RecordError(
             f"{section}.sample_from_datasets_weights has {len(weights)} values for {len(sources)} "
             "input_path entries; give one weight for each."
         )
@@ -198,7 +199,7 @@ def _max_boxes(config, train_config):
     if train_config is not None and train_config.HasField("max_number_of_boxes"):
         owner = train_config
     if owner.max_number_of_boxes < 1:
-        raise InputError(
+        raise RecordError(
             f"{type(owner).__name__}.max_number_of_boxes is {owner.max_number_of_boxes}; it must "
             "be at least 1, and should be the largest number of objects in an image"
         )
@@ -207,14 +208,14 @@ def _max_boxes(config, train_config):
 
 def _refuse_unsupported(config):
     if config.input_type == input_reader_pb2.TF_SEQUENCE_EXAMPLE:
-        raise InputError("InputReader.input_type is TF_SEQUENCE_EXAMPLE; supported: TF_EXAMPLE")
+        raise RecordError("InputReader.input_type is TF_SEQUENCE_EXAMPLE; supported: TF_EXAMPLE")
     if config.num_additional_channels:
-        raise InputError(
+        raise RecordError(
             f"InputReader.num_additional_channels is {config.num_additional_channels}; the models "
             "read 3 channels, so it must be 0"
         )
     if config.expand_labels_hierarchy:
-        raise InputError(
+        raise RecordError(
             "InputReader.expand_labels_hierarchy is true; an object has one class here, so it must "
             "be false (expand the labels while writing the records)"
         )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 
 
 def pick(message, oneof, table):

@@ -3,7 +3,6 @@
 from google.protobuf import text_format
 
 from object_detection.builders.pick import check_message, pick
-from object_detection.config.errors import ConfigError
 from object_detection.data import (
     augment_auto,
     augment_color,
@@ -15,6 +14,7 @@ from object_detection.data import (
     augment_scale,
     augment_values,
 )
+from object_detection.errors import ConfigError
 from object_detection.protos import preprocessor_pb2
 
 # TFOD's own limit where the config leaves it out; the schema's default, 500000, is never used.

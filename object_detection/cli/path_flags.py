@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from object_detection import addresses
-from object_detection.errors import ObjectDetectionError
+from object_detection.errors import PathError
 
 PATH = "path"  # looked for by the command itself, which knows more about it
 FILE = "file"
@@ -123,10 +123,6 @@ KINDS = {
     "init.val_image_dir": FOLDER,
 }
 _SHOWN = 5  # names of a folder in a message
-
-
-class PathError(ObjectDetectionError, ValueError):
-    """A flag names a file or folder that is not there, or that cannot be written."""
 
 
 def command_of(arguments: list[str]) -> str:

@@ -11,7 +11,8 @@ Pillow, the gRPC protocol `grpcio`; both are imported where they are used.
 
 from object_detection.client.detections import Detection
 from object_detection.client.masks import decode_rle, paste_mask, unmold_mask
-from object_detection.client.rest import Client, ServerError
+from object_detection.client.rest import Client
+from object_detection.errors import ServerError
 
 __all__ = [
     "Client",

@@ -4,7 +4,7 @@ import numpy as np
 
 from object_detection.client.detections import from_outputs
 from object_detection.client.images import encoded, several
-from object_detection.client.rest import ServerError
+from object_detection.errors import ServerError
 
 _NEEDS = (
     "GrpcClient needs grpcio and protobuf, and {} is not installed: pip install grpcio protobuf"

@@ -10,16 +10,9 @@ import numpy as np
 
 from object_detection.client.detections import Detection, from_outputs
 from object_detection.client.images import encoded, several
+from object_detection.errors import ServerError
 
 _LONGEST_PAUSE = 5.0  # seconds between two tries
-
-
-class ServerError(RuntimeError):
-    """The server refused a request (`status` is HTTP's), or could not be reached (0)."""
-
-    def __init__(self, message, status=0):
-        super().__init__(message)
-        self.status = status
 
 
 class Client:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from object_detection.compat.checkpoint_paths import CheckpointError
+from object_detection.errors import CheckpointError
 
 _CHUNK = 1 << 20  # bytes
 _ZIP = b"PK\x03\x04"

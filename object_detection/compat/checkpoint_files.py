@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from object_detection.compat import archives, checkpoint_kinds, checkpoint_paths
 from object_detection.compat.checkpoint_names import SUFFIX
-from object_detection.compat.checkpoint_paths import CheckpointError, Place
+from object_detection.compat.checkpoint_paths import Place
 from object_detection.compat.graph_constants import GraphConstants
 from object_detection.compat.object_names import GRAPH_KEY, ObjectGraph
+from object_detection.errors import CheckpointError
 
 
 class Stored:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from object_detection import addresses
-from object_detection.errors import ObjectDetectionError
+from object_detection.errors import CheckpointError
 
 FROZEN_GRAPH = "frozen_inference_graph.pb"
 SAVED_MODEL = "saved_model.pb"
@@ -27,10 +27,6 @@ _LOOKED_FOR = (
     f"'*.index' in it or in its 'checkpoint' folder, a SavedModel folder, a '{FROZEN_GRAPH}', "
     "a zoo '.tar.gz' or another archive, or Keras' '.h5' or '.keras' weights"
 )
-
-
-class CheckpointError(ObjectDetectionError, ValueError):
-    """A checkpoint that is not there, cannot be read, or does not fit the model."""
 
 
 class Place(NamedTuple):

@@ -12,8 +12,8 @@ from absl import logging
 from object_detection.compat import checkpoint_kinds
 from object_detection.compat.checkpoint_files import open_stored
 from object_detection.compat.checkpoint_map import variables_by_path
-from object_detection.compat.checkpoint_paths import CheckpointError
 from object_detection.compat.tf1_names import NETWORKS
+from object_detection.errors import CheckpointError
 
 __all__ = ["CheckpointError", "RestoreReport", "TYPES", "restore", "restore_stored"]
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from object_detection.config.findings import Finding, Findings, faults, listed, warnings
+from object_detection.errors import LabelMapError
 from object_detection.utils import label_map_util
 from object_detection.utils.messages import shorten
 
@@ -16,7 +17,7 @@ def check(path, num_classes) -> Findings:
     """
     try:
         label_map, lines, complaint = label_map_util.read_label_map(path)
-    except label_map_util.LabelMapError as error:
+    except LabelMapError as error:
         return faults([Finding(path, f"cannot be used: {error}".rstrip("."))])
     where = _Places(path, lines)
     found = faults(_items(label_map, where))
@@ -34,7 +35,7 @@ def names_of(path):
     """{class text: id} of a label map, by names and display names; None where it is unusable."""
     try:
         label_map = label_map_util.load_labelmap(path)
-    except label_map_util.LabelMapError:
+    except LabelMapError:
         return None
     return {
         text: item.id for item in label_map.item for text in (item.name, item.display_name) if text

@@ -19,7 +19,7 @@ from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.utils import text_proto
 from object_detection.utils.messages import shorten
 

@@ -6,7 +6,7 @@ from object_detection import addresses
 from object_detection.config import data_checks
 from object_detection.config.findings import Finding, Findings, faults
 from object_detection.data import found_files
-from object_detection.data.report import InputError
+from object_detection.errors import RecordError
 from object_detection.utils.messages import shorten
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
@@ -95,7 +95,7 @@ def file_faults(pattern, at):
         return
     try:
         found_files.find_files(pattern, field=at)
-    except InputError as error:
+    except RecordError as error:
         shown = shorten(pattern, 300)
         hint = str(error).removeprefix(f"{at}: no file matches '{shown}'. ")
         yield Finding(at, f'is "{shown}", which matches no file', hint.rstrip("."))

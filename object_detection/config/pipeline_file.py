@@ -16,7 +16,7 @@ from google.protobuf import text_format
 from object_detection import addresses
 from object_detection.compat import stored_config
 from object_detection.config import overrides as dotted
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.protos import pipeline_pb2
 from object_detection.utils import proto_file, text_proto
 from object_detection.utils.messages import shorten

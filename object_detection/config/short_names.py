@@ -9,8 +9,8 @@ import logging
 import re
 
 from object_detection.config import overrides
-from object_detection.config.errors import ConfigError
 from object_detection.config.findings import listed
+from object_detection.errors import ConfigError
 from object_detection.protos import input_reader_pb2
 from object_detection.utils import text_proto
 from object_detection.utils.messages import shorten

@@ -6,7 +6,7 @@
 import glob
 import os
 
-from object_detection.data.report import InputError
+from object_detection.errors import RecordError
 from object_detection.utils.messages import shorten
 
 _PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
@@ -21,10 +21,10 @@ def find_files(pattern, *, field):
         field: name of the config field it comes from, for the message.
 
     Raises:
-        InputError: where nothing matches.
+        RecordError: where nothing matches.
     """
     if _PLACEHOLDER in pattern:
-        raise InputError(
+        raise RecordError(
             f"{field} still holds the placeholder: '{shorten(pattern, 300)}'. "
             "Put the path of your record files there."
         )
@@ -34,7 +34,7 @@ def find_files(pattern, *, field):
         files = [path for path in glob.glob(pattern) if not os.path.isdir(path)]
     if not files:
         shown = shorten(pattern, 300)
-        raise InputError(f"{field}: no file matches '{shown}'. {_hint(pattern)}")
+        raise RecordError(f"{field}: no file matches '{shown}'. {_hint(pattern)}")
     return sorted(files)
 
 

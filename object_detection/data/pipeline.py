@@ -19,6 +19,7 @@ from object_detection.data.mask_decoder import Way
 from object_detection.data.python_call import call
 from object_detection.data.report import InputReport
 from object_detection.data.rescue import name_of
+from object_detection.errors import RecordError
 from object_detection.ops.image import Resizer
 
 _END = "end of the data"  # stands where a fault stands, behind the last record
@@ -68,7 +69,7 @@ class InputPipeline:
         return -(-sum(record_files.count_records(path) for path in self.files) // self.share)
 
     def __iter__(self):
-        """Batches; what the pipeline raises comes out as the plain `InputError`."""
+        """Batches; what the pipeline raises comes out as the plain `RecordError`."""
         return iter(self.dataset)
 
 
@@ -134,7 +135,7 @@ def _with_plain_errors(dataset, input_report):
                         return super().__next__()
                     except tf.errors.OpError as error:
                         if input_report.fault and not isinstance(error, tf.errors.OutOfRangeError):
-                            raise report.InputError(input_report.fault) from error
+                            raise RecordError(input_report.fault) from error
                         raise
 
             # Both stay what TensorFlow made them: functions and strategies take nothing else.

@@ -4,14 +4,14 @@ import functools
 
 import tensorflow as tf
 
-from object_detection.data.report import InputError
+from object_detection.errors import RecordError
 
 
 def call(function, arguments, result=tf.bool):
     """Runs a Python function when the pipeline comes by.
 
     Args:
-        function: called with numpy values. An `InputError` of it ends the pipeline with its
+        function: called with numpy values. An `RecordError` of it ends the pipeline with its
             sentence alone: raised through TensorFlow it would be logged with tracebacks.
         arguments: list of tensors.
         result: type of what the function returns: `tf.bool`, or `tf.string` of a str.
@@ -25,7 +25,7 @@ def call(function, arguments, result=tf.bool):
         try:
             found = function(*values)
             return found.encode() if result == tf.string else bool(found), b""
-        except InputError as error:
+        except RecordError as error:
             return none, str(error).encode()
 
     found, fault = tf.numpy_function(run, arguments, [result, tf.string])

@@ -70,7 +70,7 @@ def read(sources, input_report):
     Args:
         sources: `Sources`.
         input_report: `InputReport`, told of broken files. A data set without a single record is an
-            `InputError`, raised when its first epoch ends.
+            `RecordError`, raised when its first epoch ends.
     """
     options = sources.options
     if sources.weights:

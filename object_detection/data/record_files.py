@@ -14,7 +14,7 @@ import tensorflow as tf
 from object_detection.data import report
 from object_detection.data.found_files import find_files as find_files
 from object_detection.data.python_call import call
-from object_detection.data.report import InputError
+from object_detection.errors import RecordError
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
 _FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
@@ -39,10 +39,10 @@ class RecordFile(NamedTuple):
 
 
 def refuse_all_empty(files, *, field):
-    """Raises an `InputError` where all files have no byte."""
+    """Raises an `RecordError` where all files have no byte."""
     if all(tf.io.gfile.stat(path).length == 0 for path in files):
         shown = ", ".join(files[:_SHOWN]) + (", ..." if len(files) > _SHOWN else "")
-        raise InputError(
+        raise RecordError(
             f"{field}: all {len(files)} record file(s) are empty (0 bytes): {shown}. "
             "Write them again."
         )

@@ -3,6 +3,8 @@
 import logging
 import threading
 
+from object_detection.errors import RecordError
+
 _LOG = logging.getLogger(__name__)
 
 # A record is left out whole.
@@ -59,20 +61,16 @@ _NAMES_SHOWN = 5  # names for each reason in the summary
 _NAMES_KEPT = 100_000  # bounds the memory that names take
 
 
-class InputError(ValueError):
-    """Input that cannot be used: the message says what was found, where, and the likely remedy."""
-
-
 class InputReport:
     """Counts of what one input pipeline read, dropped and changed; safe to read while it runs.
 
     Args:
-        strict: whether the first loss is an `InputError` instead of a count.
+        strict: whether the first loss is an `RecordError` instead of a count.
         name: the reader's name, for the log.
 
     Attributes:
         examples: examples delivered in batches so far, every epoch counted.
-        fault: message of the `InputError` that ended the pipeline, or None. TensorFlow wraps what
+        fault: message of the `RecordError` that ended the pipeline, or None. TensorFlow wraps what
             is raised inside a pipeline; this is the plain sentence.
     """
 
@@ -90,7 +88,7 @@ class InputReport:
         The same `where` (default: the name) is counted once however many epochs meet it.
 
         Raises:
-            InputError: in a strict run, unless nothing is lost.
+            RecordError: in a strict run, unless nothing is lost.
         """
         message = f"{self.name}: {reason}: {name}" + (f": {detail}" if detail else "")
         with self._lock:
@@ -108,9 +106,9 @@ class InputReport:
             _LOG.warning("%s%s", message, more)
 
     def fail(self, message):
-        """Ends the pipeline: keeps `message` as `fault` and raises it as `InputError`."""
+        """Ends the pipeline: keeps `message` as `fault` and raises it as `RecordError`."""
         self.fault = self.fault or message
-        raise InputError(message)
+        raise RecordError(message)
 
     def counts(self):
         """How many things were found for each reason, in the order they first turned up."""

@@ -13,7 +13,7 @@ from object_detection.data.decoder import Decoder
 from object_detection.data.outcomes import attempted
 from object_detection.data.python_call import call
 from object_detection.data.reading import Numbered, Sources, shuffled_paths, shuffled_records
-from object_detection.data.report import InputError
+from object_detection.errors import RecordError
 
 _MISSING = -1  # the size of a file that a server cannot open
 
@@ -28,7 +28,7 @@ def outcomes(sources: Sources, decoder, address, input_report):
         input_report: `InputReport`, told of broken and missing files.
 
     Raises:
-        InputError: several data sets with weights, which cannot be shared out.
+        RecordError: several data sets with weights, which cannot be shared out.
     """
     way = decoder.options.mask_way._replace(native=False)
     plain = Decoder(decoder.options._replace(mask_way=way))
@@ -80,7 +80,7 @@ def _read(sources):
     `serialized` the number of their bytes.
     """
     if sources.weights:
-        raise InputError(
+        raise RecordError(
             "sample_from_datasets_weights does not go with InputReader.data_service: epochs are "
             "shared out among the servers, and data sets drawn by weights have none. Leave one out."
         )

@@ -2,8 +2,7 @@
 
 from absl import app, flags
 
-from object_detection.datasets.record import AnnotationError
-from object_detection.errors import missing_extra
+from object_detection.errors import AnnotationError, missing_extra
 
 FLAGS = flags.FLAGS
 
@@ -35,7 +34,7 @@ def writer_by_flags(arguments):
         A `BeamWriter`; None without `--runner`.
 
     Raises:
-        MissingExtra: Beam is not installed.
+        MissingExtraError: Beam is not installed.
         AnnotationError: the flags do not fit each other.
         app.UsageError: arguments without `--runner`.
     """

@@ -18,14 +18,10 @@ from object_detection.datasets import (
     stored_masks,
 )
 from object_detection.datasets.example_features import Settings
-from object_detection.datasets.record import (
-    IGNORE_CLASS,
-    AnnotationError,
-    AnnotationSet,
-    Finding,
-)
+from object_detection.datasets.record import IGNORE_CLASS, AnnotationSet, Finding
 from object_detection.datasets.record_writer import ShardedRecords
 from object_detection.datasets.report import DERIVED, NOTED
+from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS
 

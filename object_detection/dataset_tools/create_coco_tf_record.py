@@ -14,7 +14,7 @@ from absl import flags
 
 from object_detection.dataset_tools import conversion_command
 from object_detection.datasets import coco
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS
 

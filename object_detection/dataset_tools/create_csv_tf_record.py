@@ -11,7 +11,8 @@ from absl import flags
 
 from object_detection.dataset_tools import conversion_command
 from object_detection.datasets import csv_table
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS
 TABLES = {"train": "train_csv", "val": "val_csv", "test": "test_csv"}  # split -> its flag

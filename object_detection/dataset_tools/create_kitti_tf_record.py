@@ -12,7 +12,7 @@ from absl import flags
 
 from object_detection.dataset_tools import conversion_command, tfod_label_maps
 from object_detection.datasets import kitti
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS
 

@@ -11,7 +11,7 @@ from absl import flags
 
 from object_detection.dataset_tools import conversion_command
 from object_detection.datasets import lvis
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS
 JSONS = {"train": "train_annotations_file", "val": "val_annotations_file"}  # split -> its flag

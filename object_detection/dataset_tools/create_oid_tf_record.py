@@ -17,7 +17,7 @@ from absl import flags
 
 from object_detection.dataset_tools import conversion_command
 from object_detection.datasets import label_ids, open_images
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS
 

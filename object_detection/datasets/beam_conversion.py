@@ -24,8 +24,8 @@ from apache_beam.runners import create_runner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from object_detection.datasets import conversion, inputs_digest
-from object_detection.datasets.record import AnnotationError
 from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.errors import AnnotationError
 
 IMAGES_A_FILE = 64  # of the launcher's work lists
 

@@ -16,13 +16,13 @@ from object_detection.datasets import files, mask_regions
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     Bitmap,
     Category,
     Finding,
 )
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 NAMES = (
     "unlabeled, ego vehicle, rectification border, out of roi, static, dynamic, ground, road, "

@@ -15,7 +15,6 @@ from object_detection.datasets.files import shortened
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     Category,
     Finding,
@@ -23,6 +22,7 @@ from object_detection.datasets.record import (
     RunLengths,
 )
 from object_detection.datasets.report import DERIVED, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 from object_detection.ops import coco_json
 
 LARGEST_ID = 2**62  # of a category; NumPy holds no more

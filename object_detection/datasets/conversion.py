@@ -10,9 +10,10 @@ from object_detection import __version__
 from object_detection.datasets import checking, inputs_digest, workers
 from object_detection.datasets.example_bytes import encode
 from object_detection.datasets.example_features import Outcome, features_of
-from object_detection.datasets.record import AnnotationError, Finding
+from object_detection.datasets.record import Finding
 from object_detection.datasets.report import SKIPPED_IMAGE, SKIPPED_OBJECT, Report
 from object_detection.datasets.tfrecord_frame import frame
+from object_detection.errors import AnnotationError
 
 SAMPLE = 48  # images of which the size of the records is foretold
 

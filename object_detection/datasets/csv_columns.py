@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from object_detection.datasets import files
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 # What we call a column, and its names in the wild: lower case, without spaces, '_' and '-'.
 NAMES = {

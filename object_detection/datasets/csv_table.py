@@ -20,12 +20,12 @@ from object_detection.datasets.csv_columns import BOX
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     Category,
     Finding,
 )
 from object_detection.datasets.report import DERIVED, NOTED, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 AUTO, PIXELS, NORMALIZED = "auto", "pixels", "normalized"
 # The largest number of a file whose numbers are taken for shares of the image: shares may lie a

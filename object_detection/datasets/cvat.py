@@ -7,13 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from object_detection.datasets import cvat_shapes, cvat_tracks, drawn, files
-from object_detection.datasets.record import (
-    AnnotatedImage,
-    AnnotationError,
-    AnnotationSet,
-    Finding,
-)
+from object_detection.datasets.record import AnnotatedImage, AnnotationSet, Finding
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE
+from object_detection.errors import AnnotationError
 
 LONGEST_SUBSET = 100  # bytes
 LABELS_WITHOUT_AREA = ("skeleton", "points", "polyline", "tag", "cuboid")

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 
-from object_detection.datasets.record import AnnotationError, Finding
+from object_detection.datasets.record import Finding
 from object_detection.datasets.report import NOTED
+from object_detection.errors import AnnotationError
 
 
 def with_unique_ids(found):

@@ -8,12 +8,12 @@ from object_detection.datasets import drawn, files
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     Finding,
     MaskFile,
 )
 from object_detection.datasets.report import NOTED, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 IMAGES, MASKS = ("images", "image", "img", "imgs"), ("masks", "mask", "instances", "instance_masks")
 SEPARATORS = "_-. "

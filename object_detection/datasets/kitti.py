@@ -15,12 +15,12 @@ from object_detection.datasets.files import ImageFolder, read_text, relative_nam
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     Category,
     Finding,
 )
 from object_detection.datasets.report import LEFT_OUT, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 CLASSES_TO_USE = ("car", "pedestrian", "dontcare")
 DONT_CARE = "dontcare"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from google.protobuf import text_encoding
 
-from object_detection.datasets.record import AnnotationError, AnnotationSet
+from object_detection.datasets.record import AnnotationSet
+from object_detection.errors import AnnotationError, LabelMapError
 from object_detection.utils import label_map_util
 
 # Ids above this, of fewer classes than that, are those of a data base: nothing is as wide.
@@ -119,7 +120,7 @@ def read(path):
     by_name, by_display_name, item_fields = {}, {}, {}
     try:
         items = label_map_util.load_labelmap(str(path)).item
-    except label_map_util.LabelMapError as error:
+    except LabelMapError as error:
         raise AnnotationError(str(error)) from None
     for item in items:
         by_name[item.name] = item.id

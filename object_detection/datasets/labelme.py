@@ -15,12 +15,12 @@ from object_detection.datasets.record import (
     IGNORE_CLASS,
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     EncodedBitmap,
     Finding,
 )
 from object_detection.datasets.report import DERIVED, LEFT_OUT, NOTED, SKIPPED_IMAGE
+from object_detection.errors import AnnotationError
 
 POLYGONS = ("polygon", "oriented_rectangle", "rotation", "quadrilateral")
 WITHOUT_AREA = ("point", "points", "line", "linestrip", "line_strip")

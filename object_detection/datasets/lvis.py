@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from object_detection.client.run_lengths import whole_number
 from object_detection.datasets import coco, files
-from object_detection.datasets.record import AnnotationError, Finding
+from object_detection.datasets.record import Finding
 from object_detection.datasets.report import NOTED
+from object_detection.errors import AnnotationError
 from object_detection.ops import coco_json
 
 FREQUENCIES = {"f": "FREQUENT", "c": "COMMON", "r": "RARE"}  # in images: over 100, over 10, fewer

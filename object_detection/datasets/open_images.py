@@ -19,7 +19,6 @@ from object_detection.datasets import open_images_tables as tables
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     Category,
     Finding,
@@ -29,6 +28,7 @@ from object_detection.datasets.record import (
     Stretched,
 )
 from object_detection.datasets.report import NOTED, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 # How far a side of a mask's box may be from that of its box in the other table, as a share of the
 # image: the tables round differently.

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.datasets.record import AnnotationError, Category, Finding
+from object_detection.datasets.record import Category, Finding
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
 SIDES = ("YMin", "XMin", "YMax", "XMax")

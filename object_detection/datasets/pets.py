@@ -18,13 +18,13 @@ from object_detection.datasets import files, mask_regions, voc_xml
 from object_detection.datasets.files import ImageFolder, read_text, relative_name
 from object_detection.datasets.record import (
     AnnotatedImage,
-    AnnotationError,
     AnnotationSet,
     Bitmap,
     Category,
     Finding,
 )
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE
+from object_detection.errors import AnnotationError
 
 CLASSES = (  # TFOD's pet_label_map numbers them so, from 1
     "Abyssinian american_bulldog american_pit_bull_terrier basset_hound beagle Bengal Birman "

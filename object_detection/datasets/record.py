@@ -10,15 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.errors import ObjectDetectionError
-
 # Class text of the ignore regions in records: neither learned from nor evaluated where the reader
 # of the records names it as its `ignore_class`. It is no entry of the label map.
 IGNORE_CLASS = "__ignore__"
-
-
-class AnnotationError(ObjectDetectionError, ValueError):
-    """An annotation file that cannot be used at all; the sentence says which and why."""
 
 
 class Polygons(NamedTuple):

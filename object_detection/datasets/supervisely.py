@@ -13,13 +13,13 @@ from object_detection.datasets.drawn import NoObject
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     EncodedBitmap,
     Finding,
     Polygons,
 )
 from object_detection.datasets.report import DERIVED, NOTED, SKIPPED_IMAGE
+from object_detection.errors import AnnotationError
 
 WITHOUT_AREA = (
     "point line polyline graph keypoints cuboid cuboid_2d cuboid_3d point_3d pointcloud".split()

@@ -13,14 +13,9 @@ from typing import NamedTuple
 
 from object_detection.datasets import drawn, files
 from object_detection.datasets.drawn import NoObject
-from object_detection.datasets.record import (
-    AnnotatedImage,
-    AnnotatedObject,
-    AnnotationError,
-    AnnotationSet,
-    Finding,
-)
+from object_detection.datasets.record import AnnotatedImage, AnnotatedObject, AnnotationSet, Finding
 from object_detection.datasets.report import DERIVED, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 FORM = (
     "VIA's JSON is {key: {filename, size, regions, file_attributes}}, or a project with "

@@ -31,13 +31,13 @@ from object_detection.datasets.files import (
 )
 from object_detection.datasets.record import (
     AnnotatedImage,
-    AnnotationError,
     AnnotationSet,
     Bitmap,
     Category,
     Finding,
 )
 from object_detection.datasets.report import LEFT_OUT, NOTED, SKIPPED_IMAGE
+from object_detection.errors import AnnotationError
 
 CLASSES = (  # TFOD's pascal_label_map numbers them so, from 1
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "

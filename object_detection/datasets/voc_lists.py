@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from object_detection.datasets.files import IMAGE_SUFFIXES, name_parts, read_text, split_of, walk
-from object_detection.datasets.record import AnnotationError, Finding
+from object_detection.datasets.record import Finding
 from object_detection.datasets.report import DERIVED, NOTED
+from object_detection.errors import AnnotationError
 
 FLAGS = ("-1", "0", "1")  # behind a name in the list of a class
 

@@ -18,7 +18,6 @@ from object_detection.datasets import instance_matching, mask_regions, voc_xml
 from object_detection.datasets.files import IMAGE_SUFFIXES, ImageFolder, relative_name, walk
 from object_detection.datasets.record import (
     AnnotatedImage,
-    AnnotationError,
     AnnotationSet,
     Category,
     Finding,
@@ -26,6 +25,7 @@ from object_detection.datasets.record import (
 )
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE
 from object_detection.datasets.voc import boxes_of, matched
+from object_detection.errors import AnnotationError
 
 # What tools put behind the name of the image, best first: PixelAnnotationTool writes three files.
 WORDS = ("color_mask", "colour_mask", "mask", "masks", "instance", "seg", "label", "gt", "png")

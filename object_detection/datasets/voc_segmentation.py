@@ -16,12 +16,12 @@ from object_detection.datasets.files import read_text, relative_name
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     Bitmap,
     Category,
     Finding,
 )
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 NO_CLASSES = ("background", "_background_", "ignored", "ignore", "__ignore__", "void")
 

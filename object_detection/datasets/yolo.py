@@ -10,13 +10,13 @@ from object_detection.datasets.drawn import NoObject
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     Category,
     Finding,
     Polygons,
 )
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE
+from object_detection.errors import AnnotationError
 
 FARTHEST = 2.0  # image sides; a number beyond it is one of pixels
 SLACK = 0.01  # image sides by which a keypoint may be outside its box

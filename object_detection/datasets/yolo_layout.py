@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from object_detection.datasets import files
-from object_detection.datasets.record import AnnotationError, Finding
+from object_detection.datasets.record import Finding
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE
+from object_detection.errors import AnnotationError
 
 YAMLS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 NAMES = ("classes.txt", "obj.names", "classes.names", "_darknet.labels", "labels.txt")

@@ -44,7 +44,7 @@ def export(config, checkpoint, output_directory, options=DEFAULTS):
     Raises:
         ValueError: options or a model that are not supported, a folder that can't take the export,
             or a checkpoint that does not fit.
-        VerificationError: a ValueError: the written model answers otherwise than the checkpoint's.
+        ExportError: a ValueError: the written model answers otherwise than the checkpoint's.
     """
     serving.module_for(options.input_type)
     check_target(output_directory)

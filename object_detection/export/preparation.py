@@ -178,7 +178,7 @@ def verify(export, served_model, folder, frozen_graph=None):
         What was compared, a dict for model_info.json.
 
     Raises:
-        VerificationError: they differ, or the files cannot be run.
+        ExportError: they differ, or the files cannot be run.
     """
     module, expected, info = served_model
     if expected is None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import object_detection
 from object_detection.client import run_lengths
+from object_detection.errors import ExportError
 from object_detection.export import fresh_run, serving
 from object_detection.metrics import overlaps
 from object_detection.ops import paste
@@ -41,10 +42,6 @@ class Tolerance(NamedTuple):
 FLOAT32 = Tolerance(boxes=1e-4, scores=1e-4, masks=1e-3)
 # The same graph with the same weights, but products of 8 bits: a sum in another order shows.
 BFLOAT16 = Tolerance(boxes=1e-2, scores=1e-2, masks=5e-2)
-
-
-class VerificationError(ValueError):
-    """An exported model answers otherwise than the checkpoint's, or not at all."""
 
 
 class Question(NamedTuple):
@@ -112,7 +109,7 @@ def ask_files(saved_model, asked, frozen_graph=None):
     """The outputs of written files, from a fresh process: {signature: {name: array}}.
 
     Raises:
-        VerificationError: they cannot be loaded or run.
+        ExportError: they cannot be loaded or run.
     """
     with tempfile.TemporaryDirectory() as folder:
         batch, outputs = Path(folder, "batch.npz"), Path(folder, "outputs.npz")
@@ -130,7 +127,7 @@ def ask_files(saved_model, asked, frozen_graph=None):
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         if done.returncode:
             last = "\n".join(done.stderr.strip().splitlines()[-5:])
-            raise VerificationError(f"the written model cannot be run in a new process:\n{last}")
+            raise ExportError(f"the written model cannot be run in a new process:\n{last}")
         with np.load(outputs) as arrays:
             answers = dict(arrays)
     signatures = {}
@@ -180,7 +177,7 @@ def compare(signatures, wanted, tolerance, more_allowed=False):
             out, others take their place).
 
     Raises:
-        VerificationError: with what is different.
+        ExportError: with what is different.
     """
     default = signatures[serving.SIGNATURE]
     for name, outputs in signatures.items():
@@ -189,7 +186,7 @@ def compare(signatures, wanted, tolerance, more_allowed=False):
         else:
             faults = _differences_of_masks(outputs, default)
         if faults:
-            raise VerificationError(
+            raise ExportError(
                 f"{name} of the written model does not answer as the checkpoint's model does: "
                 + "; ".join(faults)
                 + _ADVICE

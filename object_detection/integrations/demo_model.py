@@ -12,6 +12,7 @@ from typing import NamedTuple
 from object_detection.builders import image_resizer_builder
 from object_detection.compat import checkpoint_paths, stored_config
 from object_detection.config import overrides, pipeline_file
+from object_detection.errors import CheckpointError
 from object_detection.prediction import built_model, loaded_model
 from object_detection.prediction.predictor import Predictor
 
@@ -175,7 +176,7 @@ def _of_path(path, weight_loading):
     folder = str(Path(path).parent)
     try:
         checkpoint_paths.find(folder)
-    except checkpoint_paths.CheckpointError:
+    except CheckpointError:
         raise ValueError(
             f"{path} is a config, and no weights lie beside it: give them as weight_loading, or "
             "give the folder of an export or of a training run as cfg"

@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-
-class SettingsError(ValueError):
-    """A JSON file that cannot be used; the sentence names file and key."""
+from object_detection.errors import SettingsError
 
 
 class Pairs(list):

@@ -1,7 +1,7 @@
 """The config of TFOD's oldest commands: one file, or three with a part each."""
 
 from object_detection.config import pipeline_file
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.utils import config_util
 
 

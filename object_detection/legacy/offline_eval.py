@@ -54,11 +54,12 @@ def evaluation_of(input_config, eval_config):
     """An evaluation filled with all records of an InputReader.
 
     Raises:
-        InputError: no records there, or none of them can be used.
+        RecordError: no records there, or none of them can be used.
         ValueError: a metric that is not known.
     """
     from object_detection.builders import evaluator_builder
-    from object_detection.data.report import InputError, InputReport
+    from object_detection.data.report import InputReport
+    from object_detection.errors import RecordError
     from object_detection.metrics import detection_records
     from object_detection.reports import raw_records
     from object_detection.utils import label_map_util
@@ -89,7 +90,7 @@ def evaluation_of(input_config, eval_config):
         logging.warning("Left out: %d more", len(broken) - _SHOWN)
     if broken and not used:
         count = len(broken) + skipped
-        raise InputError(f"None of the {count} records can be used: {broken[0]}")
+        raise RecordError(f"None of the {count} records can be used: {broken[0]}")
     if skipped:
         logging.warning(
             "%d records have no detections or no objects' keys and were left out "

@@ -15,15 +15,12 @@ from pycocotools import mask as rle_codec
 
 from object_detection import atomic
 from object_detection.client.run_lengths import whole_number
+from object_detection.errors import ResultFileError
 from object_detection.metrics.images import ImageDetections
 from object_detection.ops import coco_json
 
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
 LEAST_SIDE = -1e-3  # pixels; a box of less is none, and not one that rounding made so
-
-
-class ResultFileError(ValueError):
-    """A file that holds no results; says where and why."""
 
 
 def entries_of(image_id, detections, height, width):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from object_detection.datasets import coco, csv_table
+from object_detection.errors import ImageError
 from object_detection.prediction import image_files, modes, pixels, results, video, writers
 from object_detection.prediction.predictor import Predictor
 
@@ -77,7 +78,7 @@ def predict_all(predictor, files, outputs, boxes=None, *, bit_depth=16):
                     warnings.simplefilter("always", pixels.FewBits)
                     image = pixels.read(file, bit_depth=bit_depth)
                 remarks.update(str(each.message) for each in raised)
-            except pixels.UnreadableImage as fault:
+            except ImageError as fault:
                 failed.append(str(fault))
                 bar.update()
                 continue

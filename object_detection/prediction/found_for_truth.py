@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from object_detection.errors import ResultFileError
 from object_detection.metrics import coco_results
 from object_detection.metrics.images import ImageDetections
 from object_detection.ops import coco_json
@@ -38,7 +39,7 @@ class FromResults:
         self._matched.add(key)
         for mask in found.masks or ():
             if tuple(mask["size"]) != (image.height, image.width):
-                raise coco_results.ResultFileError(
+                raise ResultFileError(
                     f"{self.origin}: a mask of image {key} has the size {mask['size']}, the image "
                     f"is {image.height} x {image.width}"
                 )
@@ -51,7 +52,7 @@ class FromResults:
             ResultFileError: there are results, and none is of an image that was requested.
         """
         if self._found and self._requested and not self._matched:
-            raise coco_results.ResultFileError(
+            raise ResultFileError(
                 f"no image id of {self.origin} is one of the ground truth's: the results have "
                 f"{_listed(list(self._found))}; the ground truth has {_listed(self._requested)}"
             )

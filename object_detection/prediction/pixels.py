@@ -9,12 +9,9 @@ from PIL import Image, ImageOps
 
 from object_detection import addresses
 from object_detection.datasets import image_file
+from object_detection.errors import ImageError
 
 MAX_PIXELS = image_file.MOST_PIXELS  # of an image file
-
-
-class UnreadableImage(ValueError):
-    """An image that cannot be used; the message names it and says why."""
 
 
 class FewBits(UserWarning):
@@ -36,13 +33,13 @@ def read(image, *, bit_depth=16):
             as where the training records were made (--bit_depth).
 
     Raises:
-        UnreadableImage: no such file, not an image, cut off, of more than `MAX_PIXELS` pixels, or
+        ImageError: no such file, not an image, cut off, of more than `MAX_PIXELS` pixels, or
             an array of another kind.
     """
     if isinstance(image, (str, os.PathLike)):
         fault = addresses.fault_of(os.fspath(image), "image")
         if fault:
-            raise UnreadableImage(f"the path of the image {fault}")
+            raise ImageError(f"the path of the image {fault}")
         return _of_file(image, os.fspath(image), bit_depth)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _of_file(io.BytesIO(image), f"an image file of {len(image)} bytes", bit_depth)
@@ -66,20 +63,20 @@ def _of_file(file, name, bit_depth):
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file) as opened:
                 return _of_pil(opened, bit_depth)
-    except UnreadableImage as fault:
-        raise UnreadableImage(f"{name}: {fault}") from None
+    except ImageError as fault:
+        raise ImageError(f"{name}: {fault}") from None
     except Image.UnidentifiedImageError as fault:
-        raise UnreadableImage(f"{name}: not an image of a format that Pillow knows") from fault
+        raise ImageError(f"{name}: not an image of a format that Pillow knows") from fault
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as fault:
-        raise UnreadableImage(f"{name}: {fault}") from fault
+        raise ImageError(f"{name}: {fault}") from fault
 
 
 def _of_pil(image, bit_depth):
     width, height = image.size
     if not width or not height:
-        raise UnreadableImage(f"the image is {width} x {height}: it has no pixel")
+        raise ImageError(f"the image is {width} x {height}: it has no pixel")
     if width * height > MAX_PIXELS:
-        raise UnreadableImage(
+        raise ImageError(
             f"the image says that it is {width} x {height}, {width * height / 1e6:.0f} million "
             f"pixels; up to {MAX_PIXELS / 1e6:.0f} million are read. Cut it up, or if it is to be "
             "trusted raise object_detection.prediction.pixels.MAX_PIXELS"
@@ -94,7 +91,7 @@ def _of_array(pixels, bit_depth):
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
-        raise UnreadableImage(
+        raise ImageError(
             f"an image must be [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], got {list(pixels.shape)}"
         )
     pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
@@ -118,7 +115,7 @@ def _eight_bits(pixels, bit_depth):
         return image_file.to_eight_bits(pixels, bit_depth)
     if np.issubdtype(pixels.dtype, np.floating) and low >= 0 and 1 < high <= 255:
         return np.rint(pixels).astype(np.uint8)
-    raise UnreadableImage(
+    raise ImageError(
         f"pixels are {pixels.dtype} from {low} to {high}; give uint8 or uint16, or float in 0..255"
         " (multiply by 255 what runs from 0 to 1)"
     )

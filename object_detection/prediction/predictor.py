@@ -129,7 +129,7 @@ class Predictor:
             `Prediction` in pixels of the upright image.
 
         Raises:
-            pixels.UnreadableImage: an image that cannot be used (a `ValueError`).
+            pixels.ImageError: an image that cannot be used (a `ValueError`).
         """
         return self._predict_read(pixels.read(image), boxes)
 
@@ -180,7 +180,7 @@ class Predictor:
             (path, `Prediction`) sorted by path.
 
         Raises:
-            ValueError: no image is there; `pixels.UnreadableImage`: one that cannot be used.
+            ValueError: no image is there; `pixels.ImageError`: one that cannot be used.
         """
         files = image_files.find([folder]).images
         bar = tqdm(files, unit="image", desc="predict", disable=not progress)

@@ -113,7 +113,7 @@ def opencv(purpose="videos and webcams"):
         purpose: what it is needed for, in the plural.
 
     Raises:
-        MissingExtra: it is not installed.
+        MissingExtraError: it is not installed.
     """
     try:
         import cv2

@@ -7,7 +7,7 @@ import numpy as np
 
 from object_detection.builders import dataset_builder
 from object_detection.data import record_files
-from object_detection.data.report import InputError
+from object_detection.errors import RecordError
 from object_detection.reports import (
     choice,
     class_names,
@@ -59,7 +59,7 @@ def source_of_records(patterns, label_map_path=""):
         label_map_path: ''; then `label_map.pbtxt` beside the records, else the records' own names.
 
     Raises:
-        InputError: nothing matches, or all files are empty.
+        RecordError: nothing matches, or all files are empty.
         LabelMapError: the label map cannot be read.
     """
     files = _found(patterns, "--records")
@@ -72,7 +72,7 @@ def source_of_reader(reader):
     field = f"{section}.tf_record_input_reader.input_path"
     patterns = list(reader.config.tf_record_input_reader.input_path)
     if not patterns:
-        raise InputError(f"{field} is empty; put the path of your record files there.")
+        raise RecordError(f"{field} is empty; put the path of your record files there.")
     model = getattr(reader.model_config, reader.model_config.WhichOneof("model"))
     source = _source(_found(patterns, field), reader.config.label_map_path)
     return source._replace(num_classes=model.num_classes)
@@ -105,7 +105,7 @@ def look_at_given(reader, classes, settings):
     """The `View` of what a model is given by a `Reader`.
 
     Raises:
-        InputError: the input pipeline cannot be built, or gives nothing.
+        RecordError: the input pipeline cannot be built, or gives nothing.
     """
     pipeline = dataset_builder.build(
         reader.config,

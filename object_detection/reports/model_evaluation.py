@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 from object_detection.metrics import images as metric_images
 from object_detection.metrics.coco_evaluation import CocoEvaluation
 from object_detection.metrics.images import ImageDetections

@@ -32,7 +32,7 @@ def examples(pipeline, limit):
         `Given`.
 
     Raises:
-        InputError: the pipeline gives nothing.
+        RecordError: the pipeline gives nothing.
     """
     limit = min(limit, pipeline.count_examples())
     done = 0

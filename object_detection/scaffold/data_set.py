@@ -29,14 +29,9 @@ from object_detection.datasets import (
     voc_masks,
     yolo,
 )
-from object_detection.datasets.record import (
-    IGNORE_CLASS,
-    AnnotationError,
-    AnnotationSet,
-    Finding,
-    MaskFile,
-)
+from object_detection.datasets.record import IGNORE_CLASS, AnnotationSet, Finding, MaskFile
 from object_detection.datasets.report import SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 from object_detection.scaffold import formats
 
 LOOKED_AT = 300  # images whose objects give the figures

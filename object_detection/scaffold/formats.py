@@ -7,9 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from object_detection.datasets import files
-from object_detection.datasets.record import AnnotationError
 from object_detection.datasets.voc import MASK_SUFFIXES
 from object_detection.datasets.yolo_layout import NAMES, NAMES_BELOW, YAMLS
+from object_detection.errors import AnnotationError
 
 RECORDS = "records"
 # What can be told, and read; in the order in which folders are asked.

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.data import record_files
-from object_detection.data.report import InputError
 from object_detection.datasets import files, label_ids
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError, RecordError
 from object_detection.reports import data_browser, stored_view
 from object_detection.scaffold import formats
 from object_detection.scaffold.data_set import LOOKED_AT, Facts
@@ -84,7 +83,7 @@ def facts_of(records, label_map_path=""):
         count = sum(record_files.count_records(path) for path in source.files)
         stored = stored_view.StoredView(source.files, source.classes, source.num_classes)
         looked = list(stored.scan(keep_every=max(1, count // LOOKED_AT)))
-    except InputError as fault:
+    except RecordError as fault:
         raise AnnotationError(str(fault)) from None
     seen = [each.facts for each in looked if each.facts.size is not None]
     kept = [facts for facts in seen if len(facts.boxes)]

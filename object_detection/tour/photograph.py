@@ -11,12 +11,8 @@ from typing import NamedTuple
 
 from object_detection.dataset_tools import conversion_command
 from object_detection.datasets import coco
-from object_detection.datasets.record import (
-    AnnotatedImage,
-    AnnotationError,
-    AnnotationSet,
-    Category,
-)
+from object_detection.datasets.record import AnnotatedImage, AnnotationSet, Category
+from object_detection.errors import AnnotationError
 from object_detection.utils import label_map_util
 
 ANNOTATIONS = Path(__file__).parent / "coffee.json"

@@ -52,7 +52,7 @@ def on_the_photograph(
         steps: of training; None: as many as the config says.
 
     Raises:
-        ConfigError, RunFailure: as training does.
+        ConfigError, TrainingError: as training does.
     """
     source = pipeline_config or CONFIG
     config = pipeline_file.load(source)

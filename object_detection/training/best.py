@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import logging
 
 from object_detection.compat import stored_config
-from object_detection.training.failures import RunFailure
+from object_detection.errors import TrainingError
 
 _STATE = "best.json"
 _NAMES_SHOWN = 5
@@ -48,7 +48,7 @@ class BestCheckpoint:
         return bool(self.patience) and self._state["evaluations_since"] >= self.patience
 
     def check(self, names: Iterable[str]) -> None:
-        """Raise `RunFailure` if the metric is none of these names; the nearest are given."""
+        """Raise `TrainingError` if the metric is none of these names; the nearest are given."""
         names = list(names)
         if self.metric in names:
             return
@@ -58,7 +58,7 @@ class BestCheckpoint:
         matches = difflib.get_close_matches(metric, plain, n=_NAMES_SHOWN, cutoff=0.4)
         near = list(dict.fromkeys([*near, *(plain[key] for key in matches)]))[:_NAMES_SHOWN]
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise RunFailure(
+        raise TrainingError(
             f"--best_metric={self.metric}: the evaluation has no such number.{hint} "
             f"It has {', '.join(near or names[:_NAMES_SHOWN])} ({len(names)} in all)."
         )
@@ -72,7 +72,7 @@ class BestCheckpoint:
             prefix: of the checkpoint that was evaluated.
 
         Raises:
-            RunFailure: there is no such metric.
+            TrainingError: there is no such metric.
         """
         value = self._value(numbers)
         if step <= self._state["last_step"]:

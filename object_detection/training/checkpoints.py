@@ -20,8 +20,8 @@ import tensorflow as tf
 from absl import logging
 
 from object_detection import addresses
+from object_detection.errors import BlankCheckpointError, CheckpointError
 from object_detection.training import run_state
-from object_detection.training.failures import BlankCheckpoint, CheckpointError
 from object_detection.training.run_state import RunState
 
 _LIST_DRAFT = ".writing-checkpoint"
@@ -93,7 +93,7 @@ class CheckpointDirectory:
         for prefix in self.newest_first():
             try:
                 run_state.read(prefix, state)
-            except BlankCheckpoint as error:
+            except BlankCheckpointError as error:
                 logging.warning("%s; it is passed over.", error)
                 continue
             except run_state.UNREADABLE as error:

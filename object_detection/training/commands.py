@@ -230,7 +230,7 @@ def checked(
         ConfigError: it has faults: all of them are in the message.
     """
     from object_detection.config import preflight
-    from object_detection.config.errors import ConfigError
+    from object_detection.errors import ConfigError
     from object_detection.modeling.extractor_names import EXTRACTORS
 
     findings = preflight.check_config(
@@ -257,7 +257,7 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
         change: as for `load_config`.
         options: further members of `TrainOptions`.
     """
-    from object_detection.training.failures import WorkerLost
+    from object_detection.errors import WorkerLostError
 
     wanted = FLAGS.eval_every_n_steps
     every = eval_every_n_steps if wanted is None else wanted
@@ -291,7 +291,7 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
     )
     try:
         return jobs.train(config, options)
-    except WorkerLost as error:
+    except WorkerLostError as error:
         rejoin.start_again(error, FLAGS.max_worker_restarts)
         raise
 

@@ -12,10 +12,10 @@ import tensorflow as tf
 from absl import logging
 
 from object_detection.compat import outputs as tfod_outputs
+from object_detection.errors import NoExamplesError
 from object_detection.metrics.coco_evaluation import PREFIX, CocoEvaluation
 from object_detection.metrics.score_tally import ScoreTallies
 from object_detection.training.eval_pictures import EvalPictures
-from object_detection.training.failures import NoExamples
 from object_detection.training.inputs import InputPipeline, Inputs
 from object_detection.training.stored_frame import images_of
 from object_detection.training.summaries import Summaries
@@ -88,7 +88,7 @@ class Evaluator:
             Metric or loss name -> number, or None where it was abandoned.
 
         Raises:
-            NoExamples: the data set is empty.
+            NoExamplesError: the data set is empty.
         """
         settings, began = self._settings, time.monotonic()
         metrics, losses = self._build_metrics(), _Mean()
@@ -105,7 +105,9 @@ class Evaluator:
                 logging.info("The evaluation of step %d was abandoned.", step)
                 return None
             if not losses.count:
-                raise NoExamples(f"The evaluation data{_named(settings.name)} holds no example.")
+                raise NoExamplesError(
+                    f"The evaluation data{_named(settings.name)} contains no examples."
+                )
         numbers = {**metrics.evaluate(), **losses.values()}
         seconds = time.monotonic() - began
         self._publish(step, numbers, pictures, self._curves(tallies, metrics))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from object_detection.builders import dataset_builder, evaluator_builder
 from object_detection.config import pipeline_file
+from object_detection.errors import TrainingError
 from object_detection.training import eval_loop
-from object_detection.training.failures import RunFailure, built
+from object_detection.training.failures import built
 from object_detection.utils import label_map_util, side_by_side
 
 
@@ -19,7 +20,9 @@ def evaluators_of(config, network, model_dir, options, *, on_train_data=False):
     """
     readers = [config.train_input_reader] if on_train_data else list(config.eval_input_reader)
     if not readers:
-        raise RunFailure("The config has no eval_input_reader, so there is nothing to evaluate on.")
+        raise TrainingError(
+            "The config has no eval_input_reader, so there is nothing to evaluate on."
+        )
     evaluators = []
     for number, reader in enumerate(readers):
         folder = reader.name or (str(number) if len(readers) > 1 else "")

@@ -6,8 +6,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from object_detection.data import pipeline as data_pipeline
-from object_detection.data.report import InputError
-from object_detection.training.failures import NoExamples, RunFailure
+from object_detection.errors import NoExamplesError, RecordError, TrainingError
 
 
 class InputPipeline(Protocol):
@@ -45,22 +44,22 @@ class Inputs:
         """Around a loop: says what the pipelines skipped, and why one of them ended it.
 
         Raises:
-            RunFailure: with the sentence of the pipeline itself, where that is what failed;
-                `NoExamples` with the pipelines' counts.
+            TrainingError: with the sentence of the pipeline itself, where that is what failed;
+                `NoExamplesError` with the pipelines' counts.
         """
         try:
             yield
-        except NoExamples as error:
+        except NoExamplesError as error:
             found = [pipeline.report.summary() for pipeline in self._pipelines]
             why = "\n".join(text for text in found if text) or "Are the record files empty?"
-            raise NoExamples(f"{error}\n{why}") from error
-        except InputError as error:
-            raise RunFailure(str(error)) from error
+            raise NoExamplesError(f"{error}\n{why}") from error
+        except RecordError as error:
+            raise TrainingError(str(error)) from error
         except tf.errors.OpError as error:
             faults = [pipeline.report.fault for pipeline in self._pipelines]
             fault = next((fault for fault in faults if fault), None)
             if fault is None:
                 raise
-            raise RunFailure(fault) from error
+            raise TrainingError(fault) from error
         for pipeline in self._pipelines:
             pipeline.report.log_summary()

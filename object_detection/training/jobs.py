@@ -20,7 +20,7 @@ from object_detection.compat import fine_tuning
 from object_detection.config import pipeline_file
 from object_detection.data import record_files
 from object_detection.data.found_files import find_files
-from object_detection.data.report import InputError
+from object_detection.errors import RecordError, TrainingError
 from object_detection.modeling import recomputation
 from object_detection.modeling.precision import FLOAT32
 from object_detection.training import (
@@ -38,7 +38,7 @@ from object_detection.training import (
     trained_weights,
 )
 from object_detection.training.best import BestCheckpoint
-from object_detection.training.failures import RunFailure, built
+from object_detection.training.failures import built
 from object_detection.training.inputs import Inputs
 from object_detection.training.inspection import keep_batches
 from object_detection.training.optimizer import Optimizer
@@ -93,7 +93,8 @@ def train(config, options: TrainOptions) -> int:
       3. else the config's initializers.
 
     Raises:
-        RunFailure: the run can't start or go on, for example as another training runs in model_dir.
+        TrainingError: the run cannot start or continue, for example because another run uses
+            model_dir.
     """
     strategy = built(distribution.choose_strategy, options.num_workers)
     if not distribution.is_chief(strategy):
@@ -269,7 +270,7 @@ def warn_of_short_run(config, images_a_step: int, step: int) -> None:
     try:
         paths = [path for each in patterns for path in find_files(each, field=field)]
         count = sum(map(record_files.count_records, paths))
-    except (InputError, OSError, tf.errors.OpError):
+    except (RecordError, OSError, tf.errors.OpError):
         return  # the input pipeline says what is wrong with them
     logging.warning("%s.", short_runs.warning_of(train_config.num_steps, images_a_step, count))
 
@@ -278,7 +279,7 @@ def _find_weights(config, keeper, network, state):
     """The three numbered places of `train`."""
     source = config.train_config.fine_tune_checkpoint
     if source and _folder_of(source) == os.path.realpath(keeper.directory):
-        raise RunFailure(
+        raise TrainingError(
             f"train_config.fine_tune_checkpoint ({source}) lies in --model_dir itself. Give a new "
             "--model_dir; or, to go on with the run in it, clear fine_tune_checkpoint."
         )

@@ -25,15 +25,11 @@ from pathlib import Path
 import psutil
 from absl import logging
 
-from object_detection.training.failures import RunFailure
+from object_detection.errors import ModelDirInUseError
 
 NAME = "run.lock"
 HEARTBEAT, WATCH, STALE = 10.0, 35.0, 300.0  # seconds
 _POLL = 0.5  # seconds between two looks at a lock that we watch
-
-
-class ModelDirInUse(RunFailure):
-    """Another training runs in this model_dir."""
 
 
 @contextlib.contextmanager
@@ -44,7 +40,7 @@ def held(directory: str | os.PathLike) -> Iterator[None]:
         directory: the model_dir; made if need be.
 
     Raises:
-        ModelDirInUse: another training holds it; the message names its host and process.
+        ModelDirInUseError: another training holds it; the message names its host and process.
         OSError: the folder or the file cannot be made.
     """
     path = Path(directory) / NAME
@@ -67,7 +63,7 @@ def _take(path):
     found = _read(path)
     if found:
         if not _is_gone(path, found):
-            raise ModelDirInUse(
+            raise ModelDirInUseError(
                 f"another training runs in {path.parent}: process {found.get('pid')} on "
                 f"{found.get('host')}, started {found.get('started')} ({found.get('command')}). "
                 "Two trainings in one folder delete each other's checkpoints. Give another "

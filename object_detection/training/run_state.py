@@ -32,7 +32,7 @@ from object_detection.compat import (
     variable_names,
 )
 from object_detection.compat.checkpoint_names import SUFFIX
-from object_detection.training.failures import BlankCheckpoint, CheckpointError
+from object_detection.errors import BlankCheckpointError, CheckpointError
 from object_detection.training.optimizer import Optimizer
 
 # What TensorFlow's reader raises on damaged files, depending on where the damage is.
@@ -84,13 +84,13 @@ def read(prefix: str | os.PathLike, state: RunState) -> None:
 
     Raises:
         CheckpointError: it is a checkpoint of another model; nothing was changed.
-        BlankCheckpoint: TFOD wrote it before its model had any variables.
+        BlankCheckpointError: TFOD wrote it before its model had any variables.
     """
     reader = tf.train.load_checkpoint(str(prefix))
     stored = reader.get_variable_to_shape_map()
     run = stored_run.find(stored, state.names)
     if run.is_blank:
-        raise BlankCheckpoint(
+        raise BlankCheckpointError(
             f"{prefix} holds no weights: TFOD saved it at step 0, before its model was built"
         )
     _check_fits(prefix, state.weights, run, stored)

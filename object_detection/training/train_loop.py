@@ -11,16 +11,16 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from object_detection.errors import (
+    CheckpointError,
+    NoExamplesError,
+    NonFiniteLossError,
+    OutOfMemoryError,
+    WorkerLostError,
+)
 from object_detection.structures.batch import Batch
 from object_detection.training import memory, train_step
 from object_detection.training.checkpoints import CheckpointDirectory
-from object_detection.training.failures import (
-    CheckpointError,
-    NoExamples,
-    NonFiniteLoss,
-    OutOfMemory,
-    WorkerLost,
-)
 from object_detection.training.interrupts import StopRequest
 from object_detection.training.progress import Progress
 from object_detection.training.run_state import RunState
@@ -109,8 +109,8 @@ def train(
         got it).
 
     Raises:
-        NonFiniteLoss, NoExamples, OutOfMemory, WorkerLost, CheckpointError: with all that the user
-            needs to go on; the last good checkpoint is untouched.
+        NonFiniteLossError, NoExamplesError, OutOfMemoryError, WorkerLostError, CheckpointError:
+            the message says how to continue; the last good checkpoint is untouched.
     """
     saver = _Saver(checkpoints, state, hooks.before_save)
     watch = _Watch(settings.skip_non_finite, hooks.keep_batch)
@@ -217,14 +217,14 @@ def _run_step(step_function, iterator, step, saver, settings):
             return step_function(iterator, tf.constant(step, tf.int64))
     except tf.errors.OutOfRangeError as error:
         if step == 0:
-            raise NoExamples(
+            raise NoExamplesError(
                 "train_input_reader gives no example, or fewer than one batch of them."
             ) from error
         logging.info("The data ended at step %d (train_input_reader.num_epochs).", step)
         return None
     except tf.errors.ResourceExhaustedError as error:
         first = (error.message or "").strip().splitlines()[:1]
-        raise OutOfMemory(f"{OUT_OF_MEMORY_ADVICE}\n({''.join(first)[:300]})") from error
+        raise OutOfMemoryError(f"{OUT_OF_MEMORY_ADVICE}\n({''.join(first)[:300]})") from error
 
 
 @contextlib.contextmanager
@@ -232,7 +232,7 @@ def _lost_workers(step, saver, settings):
     """Around what workers do together: where one of them is gone, saves and says so.
 
     Raises:
-        WorkerLost: another worker does not answer.
+        WorkerLostError: another worker does not answer.
     """
     try:
         yield
@@ -240,7 +240,7 @@ def _lost_workers(step, saver, settings):
         if not settings.several_workers:
             raise
         saver.save(must_succeed=False)
-        raise WorkerLost(_another_is_gone(step, error)) from error
+        raise WorkerLostError(_another_is_gone(step, error)) from error
 
 
 def _another_is_gone(step, error):
@@ -260,7 +260,7 @@ class _Watch:
         """The step's losses as floats; None where the step was skipped.
 
         Raises:
-            NonFiniteLoss: one of them or the gradient is not finite, and that is not skipped.
+            NonFiniteLossError: one of them or the gradient is not finite, and that is not skipped.
         """
         losses = {name: float(value) for name, value in result.losses.items()}
         broken = [name for name, value in losses.items() if not math.isfinite(value)]
@@ -276,7 +276,7 @@ class _Watch:
             logging.warning("%s\nThe step is skipped: no weight has changed. %s", found, where)
             return None
         in_a_row = f" ({self._skipped_in_a_row} steps were skipped before)" if self._skips else ""
-        raise NonFiniteLoss(
+        raise NonFiniteLossError(
             f"{found}{in_a_row}\n{where}"
             "The usual reasons are a learning rate that is too high (lower it, lengthen its "
             "warm-up, or set train_config.gradient_clipping_by_norm: 10) and a faulty annotation "

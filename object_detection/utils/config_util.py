@@ -2,17 +2,17 @@
 
 They pass a config around as a dict: "model", "train_config", "train_input_config", "eval_config",
 "eval_input_configs" (a list), "eval_input_config" (its first) and, where set,
-"graph_rewriter_config". Errors of form are `config.errors.ConfigError`.
+"graph_rewriter_config". Errors of form are `errors.ConfigError`.
 """
 
 from object_detection.config import pipeline_file
-from object_detection.config.errors import ConfigError
 from object_detection.config.short_names import PARTS, create_configs_from_pipeline_proto, member_of
 from object_detection.config.short_names import get_learning_rate_type as get_learning_rate_type
 from object_detection.config.short_names import get_optimizer_type as get_optimizer_type
 from object_detection.config.short_names import (
     merge_external_params_with_configs as merge_external_params_with_configs,
 )
+from object_detection.errors import ConfigError
 from object_detection.protos import (
     eval_pb2,
     graph_rewriter_pb2,

@@ -11,6 +11,7 @@ import logging
 
 import numpy as np
 
+from object_detection.errors import LabelMapError
 from object_detection.protos import string_int_label_map_pb2
 from object_detection.utils import proto_file, text_outline, text_proto
 from object_detection.utils.messages import shorten
@@ -23,10 +24,6 @@ _FREQUENCIES = {
 }
 
 _log = logging.getLogger(__name__)
-
-
-class LabelMapError(ValueError):
-    """A label map that cannot be read or means nothing; says where and what to write."""
 
 
 def read_label_map(path):

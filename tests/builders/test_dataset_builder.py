@@ -5,10 +5,8 @@ from made_records import record, write
 from reference import REFERENCE, needs_reference
 
 from object_detection.builders import dataset_builder
-from object_detection.config.errors import ConfigError
-from object_detection.data.report import InputError
+from object_detection.errors import ConfigError, LabelMapError, RecordError
 from object_detection.protos import pipeline_pb2
-from object_detection.utils.label_map_util import LabelMapError
 
 BOX = (0.25, 0.2, 0.75, 0.5)
 MODEL = "model { faster_rcnn { num_classes: %d image_resizer { %s } } }"
@@ -189,14 +187,14 @@ def test_class_texts_by_name_and_display_name(label_map):
 def test_readers_that_cannot_be_built_say_why(files, reader, said):
     reader = reader.replace("{files}", files)
     config = config_of(f"train_config {{ }} train_input_reader {{ {reader} }}")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(RecordError, match=said):
         train(config)
 
 
 def test_empty_files_are_refused_at_once(tmp_path):
     path = write(tmp_path / "a.record", [])
     config = config_of(f"eval_input_reader {{ tf_record_input_reader {{ input_path: '{path}' }} }}")
-    with pytest.raises(InputError, match="eval_input_reader.*all 1 record file.* are empty"):
+    with pytest.raises(RecordError, match="eval_input_reader.*all 1 record file.* are empty"):
         evaluate(config)
 
 

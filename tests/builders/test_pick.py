@@ -18,7 +18,7 @@ from object_detection.builders import (
     preprocessor_builder,
 )
 from object_detection.builders.pick import pick
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.protos import image_resizer_pb2, model_pb2, pipeline_pb2
 
 TABLE = {"fixed_shape_resizer": lambda config: config.height, "identity_resizer": lambda config: 0}

@@ -2,7 +2,6 @@ import pytest
 from google.protobuf import text_format
 
 from object_detection.builders import preprocessor_builder
-from object_detection.config.errors import ConfigError
 from object_detection.data import (
     augment_color,
     augment_copy_paste,
@@ -12,6 +11,7 @@ from object_detection.data import (
     augment_pad,
     augment_scale,
 )
+from object_detection.errors import ConfigError
 from object_detection.protos import preprocessor_pb2
 
 

@@ -12,6 +12,7 @@ from object_detection import addresses
 from object_detection.cli import path_flags
 from object_detection.compat import checkpoint_paths
 from object_detection.config import paths
+from object_detection.errors import AddressError, CheckpointError, PathError
 from object_detection.protos import eval_pb2, input_reader_pb2, pipeline_pb2, train_pb2
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ def test_every_flag_with_text_is_a_path_or_declared_to_be_none():
     ],
 )
 def test_addresses_are_refused_by_name(value, name, words):
-    with pytest.raises(addresses.AddressError, match=re.escape(words)) as caught:
+    with pytest.raises(AddressError, match=re.escape(words)) as caught:
         addresses.refuse(value, name)
     assert str(caught.value).startswith(f"{name} is {value!r}")
 
@@ -175,7 +176,7 @@ def test_a_wrong_path_is_reported_before_tensorflow(tmp_path, command, arguments
 def test_an_existing_prefix_is_weights(tmp_path):
     (tmp_path / "model.ckpt-7.index").touch()
     path_flags.check_value("--checkpoint", path_flags.WEIGHTS, str(tmp_path / "model.ckpt-7"))
-    with pytest.raises(path_flags.PathError, match="Did you mean"):
+    with pytest.raises(PathError, match="Did you mean"):
         path_flags.check_value("--checkpoint", path_flags.WEIGHTS, str(tmp_path / "model.ckpt-8"))
 
 
@@ -192,7 +193,7 @@ def test_fields_of_configs():
     assert str(fault).startswith("train_config.fine_tune_checkpoint is 'gs://b/ckpt-0': gs:// is")
     evaluation = eval_pb2.EvalConfig(visualization_export_dir="gs://b/pictures")
     assert len(paths.check_evaluation(evaluation).faults) == 1
-    with pytest.raises(checkpoint_paths.CheckpointError, match="gs:// is not supported here"):
+    with pytest.raises(CheckpointError, match="gs:// is not supported here"):
         checkpoint_paths.find("gs://b/ckpt-0")
 
 

@@ -14,11 +14,9 @@ from PIL import Image
 
 from object_detection import atomic
 from object_detection.cli import runner
-from object_detection.config.errors import ConfigError
-from object_detection.errors import describe_os_error, install_command
+from object_detection.errors import ConfigError, TrainingError, describe_os_error, install_command
 from object_detection.prediction import command
 from object_detection.training import jobs, train_loop
-from object_detection.training.failures import RunFailure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,7 +82,7 @@ def test_an_error_without_a_path_keeps_its_words():
     ("error", "only_own_errors", "code"),
     [
         (ConfigError("a fault"), True, 1),
-        (RunFailure("a fault"), True, 1),
+        (TrainingError("a fault"), True, 1),
         (FileExistsError(errno.EEXIST, "File exists", "a fault"), True, 1),
         (ValueError("a fault"), False, 1),
         (KeyboardInterrupt(), True, 130),
@@ -150,7 +148,7 @@ def test_a_run_that_is_complete_says_so(caplog):
 
 def test_several_workers_without_tf_config_are_a_sentence(tmp_path, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(RunFailure, match="--num_workers=2 needs the environment variable TF_CONF"):
+    with pytest.raises(TrainingError, match="--num_workers=2 needs the environment variable"):
         jobs.train(None, jobs.TrainOptions(str(tmp_path), num_workers=2))
 
 

@@ -17,7 +17,7 @@ from tiny_models import PYRAMID
 from object_detection import exporter_lib_v2, model_lib_v2
 from object_detection.builders import model_builder
 from object_detection.compat import checkpoint_map
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.protos import pipeline_pb2
 from object_detection.utils import config_util, label_map_util
 from object_detection.utils import ops as utils_ops

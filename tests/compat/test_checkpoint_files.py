@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from object_detection.compat.checkpoint_files import open_stored
 from object_detection.compat.checkpoint_names import SUFFIX
-from object_detection.compat.checkpoint_paths import CheckpointError
+from object_detection.errors import CheckpointError
 
 VALUES = made_weights.values_of(
     {

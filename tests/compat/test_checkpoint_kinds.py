@@ -9,8 +9,9 @@ import pytest
 from object_detection.compat.checkpoint_files import open_stored
 from object_detection.compat.checkpoint_kinds import is_classifier, kind_of, slim_names, why_unused
 from object_detection.compat.checkpoint_names import SUFFIX
-from object_detection.compat.checkpoint_reader import CheckpointError, restore
+from object_detection.compat.checkpoint_reader import restore
 from object_detection.compat.variable_names import names_of
+from object_detection.errors import CheckpointError
 
 MODEL = "model/_feature_extractor_for_proposal_features/layer_with_weights-0/kernel"
 

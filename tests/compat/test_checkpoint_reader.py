@@ -9,8 +9,9 @@ from tiny_models import network_of
 
 from object_detection.compat import checkpoint_paths
 from object_detection.compat.checkpoint_map import checkpoint_of, variables_by_path
-from object_detection.compat.checkpoint_reader import CheckpointError, restore
+from object_detection.compat.checkpoint_reader import restore
 from object_detection.compat.variable_names import names_of
+from object_detection.errors import CheckpointError
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from object_detection.compat import stored_config
 from object_detection.compat.checkpoint_files import load_saved_model, open_stored
-from object_detection.compat.checkpoint_paths import CheckpointError
 from object_detection.config import pipeline_file
+from object_detection.errors import CheckpointError
 from object_detection.training import run_state
 
 CONFIG = b"model { faster_rcnn { num_classes: 3 } }\n"

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from object_detection.config import overrides, pipeline_file
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.protos import input_reader_pb2
 
 TEXT = """

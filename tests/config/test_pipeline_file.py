@@ -8,7 +8,7 @@ import pytest
 
 from object_detection.compat import stored_config
 from object_detection.config import pipeline_file
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.export import exporter
 from object_detection.protos import pipeline_pb2
 

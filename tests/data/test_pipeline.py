@@ -5,7 +5,8 @@ from made_records import box_mask, image_bytes, picture, record, write
 
 from object_detection.data import augment_geometry, pipeline, reading, report
 from object_detection.data.decoder import DecoderOptions
-from object_detection.data.report import InputError, InputReport
+from object_detection.data.report import InputReport
+from object_detection.errors import RecordError
 from object_detection.ops import image
 from object_detection.structures.batch import Batch
 
@@ -154,7 +155,7 @@ def test_a_strict_run_ends_at_a_bad_record(tmp_path, reason):
     found = InputReport(strict=True, name="train")
     batches = iter(build([path], masks=True, found=found))
     next(batches)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(RecordError) as caught:
         next(batches)
     assert str(caught.value).startswith(f"train: {reason}: ")
     assert f"({path}, record 1)" in str(caught.value)
@@ -166,7 +167,7 @@ def test_a_data_set_of_bad_records_ends_instead_of_turning_for_ever(tmp_path, nu
     records = [record([BOX], encoded=b"broken", seed=seed) for seed in range(count)]
     path = write(tmp_path / "a.record", records)
     found = InputReport(name="train")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(RecordError) as caught:
         list(build([path], read=READ._replace(num_epochs=num_epochs), found=found).dataset)
     said = str(caught.value)
     assert "train: not one record of the data can be used:" in said
@@ -175,7 +176,7 @@ def test_a_data_set_of_bad_records_ends_instead_of_turning_for_ever(tmp_path, nu
 
 def test_an_empty_data_set_is_an_error(tmp_path):
     path = write(tmp_path / "a.record", [])
-    with pytest.raises(InputError, match=r"no record in 1 file\(s\)"):
+    with pytest.raises(RecordError, match=r"no record in 1 file\(s\)"):
         list(build([path], training=False))
 
 
@@ -209,7 +210,7 @@ def test_objects_that_are_dropped_are_counted_and_named(tmp_path, caplog):
 
 def test_dropped_objects_end_a_strict_run(tmp_path):
     path = write(tmp_path / "a.record", [record([BOX], text=["cow"])])
-    with pytest.raises(InputError, match="missing in the label map.*id-0.*: cow"):
+    with pytest.raises(RecordError, match="missing in the label map.*id-0.*: cow"):
         list(build([path], found=InputReport(strict=True)))
 
 

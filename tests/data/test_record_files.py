@@ -10,7 +10,8 @@ from made_records import write
 from object_detection.data import record_files, report
 from object_detection.data.held_files import HeldFiles
 from object_detection.data.record_files import RecordFile
-from object_detection.data.report import InputError, InputReport
+from object_detection.data.report import InputReport
+from object_detection.errors import RecordError
 
 RECORDS = [b"a" * 10, b"b" * 30, b"c" * 20]
 # Frames of 12 + 4 bytes: the records begin at 0, 26 and 72, and the file ends at 108.
@@ -202,7 +203,7 @@ def test_globs_find_files_in_order(tmp_path):
 )
 def test_paths_that_match_nothing_are_explained(path, tmp_path, pattern, said):
     os.mkdir(tmp_path / "other")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(RecordError) as caught:
         record_files.find_files(pattern.format(folder=tmp_path), field="f")
     assert re.search(said, str(caught.value)), caught.value
 
@@ -210,5 +211,5 @@ def test_paths_that_match_nothing_are_explained(path, tmp_path, pattern, said):
 def test_files_without_a_byte_are_refused_only_if_all_are(tmp_path, path):
     empty = [write(tmp_path / f"{n}.record", []) for n in range(2)]
     record_files.refuse_all_empty([*empty, path], field="f")
-    with pytest.raises(InputError, match=r"f: all 2 record file\(s\) are empty.*0.record"):
+    with pytest.raises(RecordError, match=r"f: all 2 record file\(s\) are empty.*0.record"):
         record_files.refuse_all_empty(empty, field="f")

@@ -3,7 +3,8 @@ import logging
 import pytest
 
 from object_detection.data import report
-from object_detection.data.report import InputError, InputReport
+from object_detection.data.report import InputReport
+from object_detection.errors import RecordError
 
 
 def test_counts_names_and_places():
@@ -55,7 +56,7 @@ def test_nothing_found_says_nothing(caplog):
 )
 def test_a_strict_run_ends_at_the_first_loss(reason):
     found = InputReport(strict=True, name="train")
-    with pytest.raises(InputError, match=f"^train: {reason}: a: why$"):
+    with pytest.raises(RecordError, match=f"^train: {reason}: a: why$"):
         found.note(reason, "a", detail="why")
     assert found.fault == f"train: {reason}: a: why"
 

@@ -11,7 +11,8 @@ from made_records import record, write
 from test_pipeline import BOX, READ, bad_records, build, ids
 
 from object_detection.data import report
-from object_detection.data.report import InputError, InputReport
+from object_detection.data.report import InputReport
+from object_detection.errors import RecordError
 from object_detection.ops import image
 
 _DOOR = [sys.executable, "-m", "object_detection.data_service", "--host=localhost"]
@@ -89,7 +90,7 @@ def test_files_without_a_record_end_the_run(tmp_path, address):
     path = write(tmp_path / "a.record", [])
     found = InputReport()
     forever = READ._replace(num_epochs=0)
-    with pytest.raises(InputError, match="no record in 1 file"):
+    with pytest.raises(RecordError, match="no record in 1 file"):
         list(build([path], data_service=address, read=forever, found=found))
 
 
@@ -99,7 +100,7 @@ def test_weights_are_refused(tmp_path):
 
     path = write(tmp_path / "a.record", [record([BOX])])
     options = pipeline.PipelineOptions(1, 4, image.Identity(), data_service="grpc://nowhere:1")
-    with pytest.raises(InputError, match="does not go with InputReader.data_service"):
+    with pytest.raises(RecordError, match="does not go with InputReader.data_service"):
         pipeline.build(
             reading.Sources([[path], [path]], [1.0, 2.0], READ),
             DecoderOptions(num_classes=1, class_ids={"cat": 1}),

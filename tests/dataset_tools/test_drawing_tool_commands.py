@@ -12,7 +12,7 @@ import tensorflow as tf
 from drawn_sets import HEIGHT, WIDTH, base64_of, blob, image, png, text
 from PIL import Image
 
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 ROOT = Path(__file__).parents[2]
 POINTS = [(10, 10), (50, 10), (50, 40), (10, 40)]

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 ROOT = Path(__file__).parents[2]
 

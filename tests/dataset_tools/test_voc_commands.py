@@ -24,7 +24,7 @@ from voc_sets import (
     thing,
 )
 
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 CAT, DOG = disc(20, 20, 12), disc(35, 55, 15)
 

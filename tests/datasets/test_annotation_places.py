@@ -3,7 +3,7 @@
 import pytest
 
 from object_detection.datasets import files
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 
 def _touch(root, *names):

@@ -14,13 +14,13 @@ from object_detection.datasets.example_features import Settings
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     Finding,
     MaskFile,
     Polygons,
 )
 from object_detection.datasets.record_writer import ShardedRecords
 from object_detection.datasets.report import NOTED
+from object_detection.errors import AnnotationError
 
 pytest.importorskip("apache_beam", reason="the extra `beam` brings Apache Beam")
 # Warnings of packages that Beam brings along are not ours to mend.

@@ -10,7 +10,7 @@ from reference import REFERENCE, needs_reference
 
 from object_detection.datasets import cityscapes
 from object_detection.datasets.example_features import Settings, features_of
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 NAME = "bonn_000001_000019"
 IDS = {name: number for number, name in enumerate(cityscapes.EVALUATED, 1)}

@@ -6,8 +6,9 @@ from array import array
 import pytest
 
 from object_detection.datasets import checking, coco
-from object_detection.datasets.record import AnnotationError, Category, Polygons, RunLengths
+from object_detection.datasets.record import Category, Polygons, RunLengths
 from object_detection.datasets.report import SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 TRIANGLE = [1.0, 1.0, 5.0, 1.0, 5.0, 5.0]
 

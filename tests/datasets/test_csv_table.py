@@ -14,7 +14,8 @@ from reference import REFERENCE, needs_reference
 from object_detection.datasets import csv_table, files
 from object_detection.datasets.example_features import Settings, features_of
 from object_detection.datasets.masks import rasterize
-from object_detection.datasets.record import AnnotationError, Polygons
+from object_detection.datasets.record import Polygons
+from object_detection.errors import AnnotationError
 
 HEADER = "filename,xmin,ymin,xmax,ymax,class\n"
 

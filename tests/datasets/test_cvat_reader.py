@@ -11,7 +11,8 @@ from reference import REFERENCE, needs_reference
 from object_detection.datasets import cvat, cvat_tracks
 from object_detection.datasets.cvat_shapes import TURNED
 from object_detection.datasets.drawn import BOX_AS_MASK
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 LINE = star(40, 30, 20, 28, spikes=5)
 POINTS = ";".join(f"{x},{y}" for x, y in LINE)

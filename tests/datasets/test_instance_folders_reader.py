@@ -6,7 +6,8 @@ from drawn_sets import HEIGHT, WIDTH, blob, image, png, reasons
 from rasterization import iou
 
 from object_detection.datasets import instance_folders
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 
 def _masks(root, *names, mode="L"):

@@ -5,7 +5,8 @@ from reference import REFERENCE, needs_reference
 from voc_sets import photo, reasons, text
 
 from object_detection.datasets import kitti
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 SPACE = "1.5 1.6 3.2 1.0 1.5 8.0 0.1"
 

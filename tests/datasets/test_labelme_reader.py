@@ -13,7 +13,8 @@ from reference import REFERENCE, needs_reference
 
 from object_detection.datasets import labelme, masks
 from object_detection.datasets.drawn import BOX_AS_MASK
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 LINE = star(40, 30, 20, 28, spikes=5)
 SQUARE = [[10, 10], [50, 10], [50, 40], [10, 40]]

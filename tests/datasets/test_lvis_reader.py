@@ -11,7 +11,7 @@ from rasterization import even_odd, iou, star
 from object_detection.datasets import label_ids, lvis
 from object_detection.datasets.example_features import Settings, features_of
 from object_detection.datasets.masks import rasterize
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 URL = "http://images.cocodataset.org"
 CATEGORIES = [

@@ -19,7 +19,7 @@ from object_detection.datasets import (
     via,
     yolo,
 )
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 TRIALS = 150  # of each format; ten thousand were tried when the readers were written
 ABSENT = object()

@@ -16,7 +16,8 @@ from object_detection.datasets import label_ids, open_images
 from object_detection.datasets.example_features import Settings, features_of
 from object_detection.datasets.masks import rasterize
 from object_detection.datasets.open_images import Source
-from object_detection.datasets.record import AnnotationError, ImageLabel
+from object_detection.datasets.record import ImageLabel
+from object_detection.errors import AnnotationError
 
 BOXES = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,"

@@ -8,7 +8,8 @@ from PIL import Image
 from voc_sets import HEIGHT, WIDTH, completed, disc, photo, reasons, sheet, text, thing
 
 from object_detection.datasets import masks, pets
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 BOX = (5, 10, 20, 30)
 PET = disc(30, 40, 20)

@@ -11,15 +11,10 @@ from PIL import Image
 from object_detection.datasets import conversion
 from object_detection.datasets.conversion import convert, num_shards_for
 from object_detection.datasets.example_features import Settings
-from object_detection.datasets.record import (
-    AnnotatedImage,
-    AnnotatedObject,
-    AnnotationError,
-    Bitmap,
-    Finding,
-)
+from object_detection.datasets.record import AnnotatedImage, AnnotatedObject, Bitmap, Finding
 from object_detection.datasets.record_writer import ShardedRecords
 from object_detection.datasets.report import NOTED
+from object_detection.errors import AnnotationError
 
 SETTINGS = Settings({"cat": 1}, include_masks=True)
 

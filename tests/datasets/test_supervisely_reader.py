@@ -10,7 +10,8 @@ from rasterization import even_odd, iou, star, where
 
 from object_detection.datasets import masks, supervisely
 from object_detection.datasets.drawn import BOX_AS_MASK
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 LINE = star(40, 30, 24, 29, spikes=5)
 HOLES = [star(33, 30, 4, 5), star(47, 30, 4, 5)]

@@ -10,7 +10,8 @@ from rasterization import even_odd, iou, star, where
 
 from object_detection.datasets import masks, via
 from object_detection.datasets.drawn import BOX_AS_MASK
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 LINE = star(40, 30, 20, 28, spikes=5)
 POLYGON = {

@@ -18,7 +18,8 @@ from voc_sets import (
 )
 
 from object_detection.datasets import masks, voc_masks
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 CUP, BALL = disc(20, 20, 12), disc(35, 55, 15)
 NUMBERS = CUP + 2 * BALL.astype(int)

@@ -20,7 +20,8 @@ from voc_sets import (
 )
 
 from object_detection.datasets import masks, voc
-from object_detection.datasets.record import AnnotationError, Category, Polygons
+from object_detection.datasets.record import Category, Polygons
+from object_detection.errors import AnnotationError
 
 CAT, DOG = disc(20, 20, 12), disc(35, 55, 15)
 BOX = (5, 10, 20, 30)

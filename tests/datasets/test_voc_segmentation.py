@@ -6,7 +6,8 @@ from reference import REFERENCE, needs_reference
 from voc_sets import HEIGHT, WIDTH, colour_png, completed, disc, palette_png, photo, reasons, text
 
 from object_detection.datasets import masks, voc
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 CAT, DOG, OTHER = disc(20, 20, 12), disc(35, 55, 15), disc(50, 10, 6)
 INSTANCES = CAT + 2 * DOG.astype(int) + 3 * OTHER.astype(int)

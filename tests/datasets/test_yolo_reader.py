@@ -7,7 +7,8 @@ from rasterization import even_odd, iou, star
 from reference import REFERENCE, needs_reference
 
 from object_detection.datasets import files, normalized, yolo
-from object_detection.datasets.record import AnnotationError, Category
+from object_detection.datasets.record import Category
+from object_detection.errors import AnnotationError
 
 LINE = star(40, 30, 20, 28, spikes=5)
 ROW = "1 " + " ".join(f"{x / WIDTH:.6f} {y / HEIGHT:.6f}" for x, y in LINE)

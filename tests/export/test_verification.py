@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from object_detection.errors import ExportError
 from object_detection.export import verification
 from object_detection.export.options import ExportOptions
 
@@ -51,14 +52,14 @@ def test_the_same_in_another_order_is_the_same():
     ],
 )
 def test_differences_are_told(changes, message):
-    with pytest.raises(verification.VerificationError, match=message):
+    with pytest.raises(ExportError, match=message):
         compared(answer(**changes))
 
 
 def test_an_output_that_is_not_there():
     got = answer()
     del got["detection_masks"]
-    with pytest.raises(verification.VerificationError, match="lacks detection_masks"):
+    with pytest.raises(ExportError, match="lacks detection_masks"):
         compared(got)
 
 
@@ -68,12 +69,12 @@ def test_what_ties_with_the_last_may_be_another():
     other["detection_boxes"][0, 2] = [0.5, 0.5, 0.9, 0.9]
     compared(other, wanted)
     other["detection_scores"][0, 2] = 0.4
-    with pytest.raises(verification.VerificationError):
+    with pytest.raises(ExportError):
         compared(other, wanted)
 
 
 def test_more_of_the_chosen_classes_are_right():
-    with pytest.raises(verification.VerificationError, match="3 detections instead of 2"):
+    with pytest.raises(ExportError, match="3 detections instead of 2"):
         compared(answer(), answer((0.9, 0.6)))
     compared(answer(), answer((0.9, 0.6)), more_allowed=True)
 
@@ -129,7 +130,7 @@ def test_a_proposal_that_is_scored_otherwise_is_a_difference(row):
     rows = proposals()
     scores = rows["raw_detection_scores"].copy()
     scores[0, row, 1:] += [0, 0.2]
-    with pytest.raises(verification.VerificationError) as fault:
+    with pytest.raises(ExportError) as fault:
         compared(answer(**rows | {"raw_detection_scores": scores}), answer(**rows))
     text = str(fault.value)
     assert "the scores of 1 of 64 proposals differ by up to 0.2000" in text
@@ -142,5 +143,5 @@ def test_too_many_exchanged_proposals_are_a_difference():
         if number == 6:
             compared(answer(**got), answer(**rows))
         got = exchanged(got, 0.4 + number / 100, 30)
-    with pytest.raises(verification.VerificationError, match="7 of 64 proposals have no partner"):
+    with pytest.raises(ExportError, match="7 of 64 proposals have no partner"):
         compared(answer(**got), answer(**rows))

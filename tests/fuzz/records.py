@@ -14,7 +14,7 @@ from object_detection.data import record_files
 from object_detection.protos import input_reader_pb2, model_pb2
 from object_detection.reports import class_names, stored_view
 
-ERRORS = ("InputError",)
+ERRORS = ("RecordError",)
 # One of 250 inputs is a file of 25 records for the whole input pipeline and may take 12 times as
 # long: TensorFlow needs seconds to build one. The other inputs go through the same decoder.
 SLOW = (250, 12)

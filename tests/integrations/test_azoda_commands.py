@@ -19,6 +19,7 @@ from pycocotools import mask as rle_codec
 from reference import REFERENCE
 from tiny_models import PYRAMID
 
+from object_detection.errors import SettingsError
 from object_detection.integrations.azoda import experiment as experiments
 from object_detection.integrations.azoda import polygons_of, settings, unmold_mask
 from object_detection.integrations.azoda.__main__ import run
@@ -71,12 +72,12 @@ def test_data_mount_is_the_folder_where_no_flag_says_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     read = settings.read_experiment(write_json(tmp_path / "e.json", azoda_files.EXPERIMENT))
 
-    with pytest.raises(settings.SettingsError, match="line 8, DATA_MOUNT: is 'store', which is no"):
+    with pytest.raises(SettingsError, match="line 8, DATA_MOUNT: is 'store', which is no"):
         experiments.data_dir_of(read, "")
     (tmp_path / "store").mkdir()
 
     assert experiments.data_dir_of(read, "") == Path("store")
-    with pytest.raises(settings.SettingsError, match="--data_dir: there is no folder nowhere"):
+    with pytest.raises(SettingsError, match="--data_dir: there is no folder nowhere"):
         experiments.data_dir_of(read, "nowhere")
 
 

@@ -10,7 +10,7 @@ import pytest
 from tiny_models import PYRAMID
 
 from object_detection.config import pipeline_file
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError, SettingsError
 from object_detection.integrations.azoda import pipelines, settings, tables
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def test_weights_alone_take_the_samples_config(experiment, tmp_path):
 def test_an_unknown_base_model_is_told_with_those_there_are(experiment, tmp_path):
     (tmp_path / "models" / "mine").mkdir(parents=True)
 
-    with pytest.raises(settings.SettingsError) as caught:
+    with pytest.raises(SettingsError) as caught:
         pipelines.find_base_model(experiment("yours"), tmp_path)
 
     text = str(caught.value)
@@ -112,7 +112,7 @@ def test_an_unknown_base_model_is_told_with_those_there_are(experiment, tmp_path
 def test_a_folder_without_a_config_is_told(experiment, tmp_path):
     (tmp_path / "models" / "mask_rcnn_tiny").mkdir(parents=True)
 
-    with pytest.raises(settings.SettingsError, match=r"it has no pipeline\.config"):
+    with pytest.raises(SettingsError, match=r"it has no pipeline\.config"):
         pipelines.find_base_model(experiment(), tmp_path)
 
 

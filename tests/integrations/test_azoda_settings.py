@@ -5,6 +5,7 @@ import json
 import azoda_files
 import pytest
 
+from object_detection.errors import SettingsError
 from object_detection.integrations.azoda import settings
 
 
@@ -96,7 +97,7 @@ def test_dotted_keys_and_numbers_in_quotes(tmp_path):
     ],
 )
 def test_a_fault_is_one_sentence_with_file_and_key(experiment, changes, words):
-    with pytest.raises(settings.SettingsError) as caught:
+    with pytest.raises(SettingsError) as caught:
         experiment(**changes)
 
     text = str(caught.value)
@@ -119,12 +120,12 @@ def test_what_is_no_json_object_is_told(tmp_path, text, words):
     path = tmp_path / "e.json"
     path.write_text(text)
 
-    with pytest.raises(settings.SettingsError, match=words):
+    with pytest.raises(SettingsError, match=words):
         settings.read_experiment(path)
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(settings.SettingsError, match="no.json cannot be read: No such file"):
+    with pytest.raises(SettingsError, match="no.json cannot be read: No such file"):
         settings.read_experiment(tmp_path / "no.json")
 
 
@@ -148,5 +149,5 @@ def test_the_deployment_in_both_layouts(tmp_path, layout):
 def test_faults_of_a_deployment(tmp_path, changes, words):
     path = azoda_files.write_json(tmp_path / "d.json", azoda_files.NEW_DEPLOYMENT, **changes)
 
-    with pytest.raises(settings.SettingsError, match=words):
+    with pytest.raises(SettingsError, match=words):
         settings.read_deployment(path)

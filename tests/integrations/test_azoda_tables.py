@@ -10,7 +10,7 @@ import tensorflow as tf
 from azoda_files import HEADER, row_of, write_csv
 from PIL import Image
 
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError, SettingsError
 from object_detection.integrations.azoda import settings, tables
 from object_detection.utils import label_map_util
 
@@ -103,7 +103,7 @@ def test_csvs_by_name(store):
     ],
 )
 def test_a_csv_that_is_not_there_is_told_by_key(store, changes, words):
-    with pytest.raises(settings.SettingsError, match=words):
+    with pytest.raises(SettingsError, match=words):
         store.choose(**changes)
 
 
@@ -111,7 +111,7 @@ def test_no_stamped_csv(store):
     for path in store.datasets.iterdir():
         path.unlink()
 
-    with pytest.raises(settings.SettingsError, match='TRAIN_CSV: is "latest", but .* no CSV in it'):
+    with pytest.raises(SettingsError, match='TRAIN_CSV: is "latest", but .* no CSV in it'):
         store.choose()
 
 

@@ -11,11 +11,11 @@ from object_detection.datasets import masks, supervisely
 from object_detection.datasets.record import (
     AnnotatedImage,
     AnnotatedObject,
-    AnnotationError,
     AnnotationSet,
     Category,
     Polygons,
 )
+from object_detection.errors import AnnotationError, SettingsError
 from object_detection.integrations.supervisely import (
     conversion,
     infer_settings,
@@ -25,7 +25,6 @@ from object_detection.integrations.supervisely import (
 from object_detection.integrations.supervisely.annotator import Annotator, survivors
 from object_detection.integrations.supervisely.conversion import write_json
 from object_detection.integrations.supervisely.deployment import annotation_by
-from object_detection.integrations.supervisely.settings import SettingsError
 from object_detection.prediction.prediction import Prediction
 
 LABELS = {1: "red", 2: "green", 3: "blue"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from object_detection.errors import SettingsError
 from object_detection.integrations.supervisely import infer_settings, train_settings
-from object_detection.integrations.supervisely.settings import SettingsError
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "supervisely"
 TRAIN = json.loads((SAMPLES / "train_config.json").read_text())

@@ -14,6 +14,7 @@ from tiny_models import PYRAMID
 from object_detection.builders import dataset_builder
 from object_detection.config import pipeline_file
 from object_detection.datasets import coco, supervisely
+from object_detection.errors import SettingsError
 from object_detection.integrations.supervisely import (
     class_ids,
     conversion,
@@ -23,7 +24,6 @@ from object_detection.integrations.supervisely import (
     train_settings,
     training,
 )
-from object_detection.integrations.supervisely.settings import SettingsError
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "supervisely"
 TRAIN = json.loads((SAMPLES / "train_config.json").read_text())

@@ -8,6 +8,7 @@ import pytest
 from pycocotools import mask as rle_codec
 from reference import REFERENCE, needs_reference
 
+from object_detection.errors import ResultFileError
 from object_detection.metrics import coco_results
 from object_detection.metrics.images import ImageDetections
 
@@ -65,7 +66,7 @@ def test_segmentations_of_every_form(tmp_path):
     assert rle_codec.area(found["1"].masks[0]) == 100
     assert found["1"].boxes.tolist() == [[2, 2, 12, 12]]
     assert rle_codec.area(found["2"].masks[0]) == 100
-    with pytest.raises(coco_results.ResultFileError, match="needs the image's size"):
+    with pytest.raises(ResultFileError, match="needs the image's size"):
         coco_results.read(tmp_path / "a.json")
 
 
@@ -90,7 +91,7 @@ def test_segmentations_of_every_form(tmp_path):
 )
 def test_what_is_no_result_file_is_said(tmp_path, text, message):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(coco_results.ResultFileError, match=message):
+    with pytest.raises(ResultFileError, match=message):
         coco_results.read(tmp_path / "a.json")
 
 
@@ -98,11 +99,11 @@ def test_masks_on_some_detections_only(tmp_path):
     box = {"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [0, 0, 5, 5]}
     mask = {**box, "segmentation": {"size": [9, 9], "counts": [81]}}
     (tmp_path / "a.json").write_text(json.dumps([box, mask]))
-    with pytest.raises(coco_results.ResultFileError, match="entry 2 .* has a seg.*entry 1 "):
+    with pytest.raises(ResultFileError, match="entry 2 .* has a seg.*entry 1 "):
         coco_results.read(tmp_path / "a.json")
     # The same where they are in different images, and [] is no mask.
     (tmp_path / "a.json").write_text(json.dumps([{**box, "image_id": 2, "segmentation": []}, mask]))
-    with pytest.raises(coco_results.ResultFileError, match=r"entry 1 \(image 2\) has none"):
+    with pytest.raises(ResultFileError, match=r"entry 1 \(image 2\) has none"):
         coco_results.read(tmp_path / "a.json")
     (tmp_path / "a.json").write_text(json.dumps([{**box, "segmentation": []}]))
     assert coco_results.read(tmp_path / "a.json")["1"].masks is None
@@ -119,5 +120,5 @@ def test_the_result_files_of_coco():
     assert masks["42"].masks[0]["size"] == [478, 640]
     entries = json.loads((folder / "instances_val2014_fakesegm100_results.json").read_text())
     assert sum(len(found.scores) for found in masks.values()) == len(entries)
-    with pytest.raises(coco_results.ResultFileError, match="is no detection"):
+    with pytest.raises(ResultFileError, match="is no detection"):
         coco_results.read(folder / "captions_val2014_fakecap_results.json")

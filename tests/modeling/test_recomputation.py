@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
+from object_detection.errors import TrainingError
 from object_detection.modeling import recomputation
 from object_detection.modeling.backbones import inception_parts, inception_resnet_v2
 from object_detection.modeling.backbones.resnet_v1 import (
@@ -21,7 +22,6 @@ from object_detection.modeling.conv_block import Hyperparams, Norm
 from object_detection.modeling.mask_head import MaskHead, MaskSettings
 from object_detection.modeling.precision import compute_in
 from object_detection.training import jobs, trained_weights
-from object_detection.training.failures import RunFailure
 
 LIVE, FROZEN = BlockStyle(norm=Norm(live=True, momentum=0.9)), BlockStyle(norm=Norm())
 
@@ -133,7 +133,7 @@ def test_the_option_reaches_every_stage(monkeypatch, tmp_path):
 
     for wanted in (True, False):
         options = jobs.TrainOptions(str(tmp_path), gradient_checkpointing=wanted)
-        with pytest.raises(RunFailure, match="seen"):
+        with pytest.raises(TrainingError, match="seen"):
             jobs.train(pipeline_pb2.TrainEvalPipelineConfig(), options)
     marked = [
         {layer.name for layer in network._flatten_layers() if getattr(layer, "is_recomputed", 0)}

@@ -10,10 +10,9 @@ from PIL import Image
 
 from object_detection.config import pipeline_file
 from object_detection.data import report
-from object_detection.data.report import InputError
+from object_detection.errors import LabelMapError, RecordError
 from object_detection.reports import data_browser, object_checks
 from object_detection.reports.data_browser import Reader, Settings
-from object_detection.utils.label_map_util import LabelMapError
 
 BOX = (0.25, 0.2, 0.75, 0.6)
 LABEL_MAP = 'item { id: 1 name: "cat" }\nitem { id: 2 name: "dog" }\n'
@@ -159,14 +158,14 @@ def test_a_config_whose_records_no_model_can_use(tmp_path):
     reader = reader_of(path, tmp_path)
     source = data_browser.source_of_reader(reader)
 
-    with pytest.raises(InputError, match="not one record"):
+    with pytest.raises(RecordError, match="not one record"):
         data_browser.look_at_given(reader, source.classes, Settings())
     assert data_browser.look_at_stored(source, Settings()).cards[0].picture
 
 
 @pytest.mark.parametrize("pattern", ["missing-*", "no/such/folder/a.record"])
 def test_a_pattern_without_files_is_named(pattern, tmp_path):
-    with pytest.raises(InputError, match="--records: no file matches"):
+    with pytest.raises(RecordError, match="--records: no file matches"):
         data_browser.source_of_records([str(tmp_path / pattern)])
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from object_detection.errors import ResultFileError
 from object_detection.metrics import coco_results
 from object_detection.metrics.images import ImageDetections
 from object_detection.ops import coco_json
@@ -153,7 +154,7 @@ def test_results_of_other_images_or_classes_are_an_error(tmp_path):
     truth = truth_of(tmp_path, GOOD)
     find = results_of(tmp_path, {**RESULT, "image_id": 7})
     pairs_of(truth, find)
-    with pytest.raises(coco_results.ResultFileError, match="no image id .* have 7; .* has 1"):
+    with pytest.raises(ResultFileError, match="no image id .* have 7; .* has 1"):
         find.check_ids()
 
     truth = truth_of(tmp_path, GOOD)
@@ -181,7 +182,7 @@ def test_a_mask_of_another_size_than_an_image_without_a_stated_size_is_an_error(
     (image,) = truth_of(tmp_path, GOOD).images
 
     assert len(find(image).masks) == 1
-    with pytest.raises(coco_results.ResultFileError, match="image 1 has the size"):
+    with pytest.raises(ResultFileError, match="image 1 has the size"):
         find(image._replace(height=31))
 
 
@@ -205,14 +206,14 @@ def test_a_mask_of_another_size_than_an_image_without_a_stated_size_is_an_error(
     ],
 )
 def test_a_result_that_is_none_is_named(tmp_path, fields, why):
-    with pytest.raises(coco_results.ResultFileError, match=why) as fault:
+    with pytest.raises(ResultFileError, match=why) as fault:
         results_of(tmp_path, RESULT, {**RESULT, **fields}, sizes={"1": (30, 40)})
     assert "results.json: entry 2 is no detection" in str(fault.value)
 
 
 @pytest.mark.parametrize("entry", [None, 5, "text", []])
 def test_a_result_that_is_no_object_is_named(tmp_path, entry):
-    with pytest.raises(coco_results.ResultFileError, match="entry 1 is no detection"):
+    with pytest.raises(ResultFileError, match="entry 1 is no detection"):
         results_of(tmp_path, entry)
 
 

@@ -35,10 +35,10 @@ LAYER_OF = {package: number for number, packages in enumerate(LAYERS) for packag
 # Outside the layers, because users import these paths: what each may import of the package.
 OUTSIDE = {
     "core.standard_fields": set(),
-    "utils.config_util": {"config", "builders", "protos", "utils"},
+    "utils.config_util": {"config", "builders", "errors", "protos", "utils"},
     "utils.ops": {"ops"},  # TFOD's names of what is in ops/
     "metrics.offline_eval_map_corloc": {"legacy"},  # a command of TFOD's under its path
-    "utils": {"atomic", "protos", "utils"},
+    "utils": {"atomic", "errors", "protos", "utils"},
     "protos": {"protos"},
 }
 MAY_SEE_PROTOS = {"config", "builders", "utils", "protos"}

@@ -6,7 +6,7 @@ import pytest
 from object_detection.builders import model_builder
 from object_detection.config import preflight
 from object_detection.datasets.label_ids import LabelIds
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 from object_detection.modeling.backbones import BACKBONES
 from object_detection.scaffold import fitting
 from object_detection.scaffold.data_set import Facts

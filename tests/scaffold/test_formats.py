@@ -3,7 +3,7 @@
 import pytest
 from drawn_sets import image, text
 
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 from object_detection.scaffold import formats
 
 VOC = "<annotation><object><name>a</name><bndbox><xmin>1</xmin></bndbox></object></annotation>"

@@ -20,7 +20,7 @@ from object_detection import init
 from object_detection.config import pipeline_file, preflight
 from object_detection.data import record_files
 from object_detection.datasets import files
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 from object_detection.modeling.backbones import BACKBONES
 from object_detection.scaffold import commands, data_set, record_set
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from drawn_sets import image, text
 
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 from object_detection.scaffold import data_set, formats, record_set
 
 SQUARE = [10, 10, 40, 10, 40, 40, 10, 40]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from object_detection.config import pipeline_file
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 from object_detection.tour import photograph, trained
 
 

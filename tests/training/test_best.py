@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
+from object_detection.errors import TrainingError
 from object_detection.training.best import BestCheckpoint
-from object_detection.training.failures import RunFailure
 
 METRIC = "DetectionMasks_Precision/mAP"
 
@@ -79,7 +79,7 @@ def test_a_metric_without_a_value_is_never_the_best(tmp_path, saved, absent, cap
 
 def test_an_unknown_metric_shows_the_names_like_it(tmp_path, saved):
     best = BestCheckpoint(tmp_path / "best", "DetectionMask/mAP")
-    with pytest.raises(RunFailure, match="Did you mean DetectionMasks_Precision/mAP"):
+    with pytest.raises(TrainingError, match="Did you mean DetectionMasks_Precision/mAP"):
         best.take(5, {METRIC: 0.1, "Loss/total_loss": 1.0}, saved[5])
 
 

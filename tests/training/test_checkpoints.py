@@ -12,9 +12,9 @@ import tensorflow as tf
 import tiny_run
 
 from object_detection.compat import stored_run
+from object_detection.errors import CheckpointError
 from object_detection.training import checkpoints, run_state
 from object_detection.training.checkpoints import CheckpointDirectory
-from object_detection.training.failures import CheckpointError
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ try:
         checkpoints=keeper if distribution.is_chief(strategy) else None, summaries=Summaries(None),
         hooks=train_loop.Hooks(agree=functools.partial(distribution.for_all_workers, strategy)))
     print("CODE", code, int(made.state.step.numpy()))
-except failures.WorkerLost as error:
+except failures.WorkerLostError as error:
     rejoin.start_again(error, 3)
 # The norm's statistics are each worker's own; the chief's are saved.
 for path, variable in made.optimizer.weights.items():

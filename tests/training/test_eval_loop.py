@@ -9,11 +9,11 @@ import tiny_run
 
 from object_detection.builders import evaluator_builder
 from object_detection.data.report import InputReport
+from object_detection.errors import NoExamplesError, TrainingError
 from object_detection.metrics.coco_evaluation import CocoEvaluation
 from object_detection.protos import eval_pb2
 from object_detection.training import eval_loop
 from object_detection.training.eval_loop import EvalSettings, Evaluator, Waiting
-from object_detection.training.failures import NoExamples, RunFailure
 
 NAMES = {1: "cat", 2: "dog"}
 
@@ -150,7 +150,7 @@ def test_the_weights_may_change_between_two_passes(tmp_path):
 
 
 def test_an_empty_data_set_is_an_error(tmp_path):
-    with pytest.raises(NoExamples, match="record files"):
+    with pytest.raises(NoExamplesError, match="record files"):
         evaluator(tmp_path, batches=0).evaluate(7)
     assert not list(tmp_path.glob("metrics-*"))
 
@@ -176,7 +176,7 @@ def test_the_pipelines_own_fault_is_told(tmp_path):
         EvalSettings(directory=tmp_path),
     )
     watcher._step = tf.function(lambda iterator: next(iterator))
-    with pytest.raises(RunFailure, match="not a TFRecord"):
+    with pytest.raises(TrainingError, match="not a TFRecord"):
         watcher.evaluate(1)
 
 

@@ -11,10 +11,10 @@ from google.protobuf import text_format
 
 from object_detection.compat import stored_run
 from object_detection.data import report
+from object_detection.errors import CheckpointError, TrainingError
 from object_detection.protos import pipeline_pb2
 from object_detection.training import evaluators, jobs
 from object_detection.training.checkpoints import CheckpointDirectory
-from object_detection.training.failures import CheckpointError, RunFailure
 
 CONFIG = """
 train_config {
@@ -121,7 +121,7 @@ def test_another_models_folder_is_left_as_it_was(tmp_path, asked):
 def test_fine_tuning_from_the_model_dir_itself_is_refused(tmp_path, asked):
     config = config_of()
     config.train_config.fine_tune_checkpoint = str(tmp_path / "ckpt-1")
-    with pytest.raises(RunFailure, match="lies in --model_dir itself"):
+    with pytest.raises(TrainingError, match="lies in --model_dir itself"):
         jobs.train(config, jobs.TrainOptions(str(tmp_path)))
 
 
@@ -204,14 +204,14 @@ def test_averages_are_what_is_evaluated(tmp_path, asked):
 def test_an_unsupported_metric_is_refused_before_training(tmp_path, asked):
     config = config_of()
     config.eval_config.metrics_set[:] = ["coco_panoptic_metrics"]
-    with pytest.raises(RunFailure, match="coco_panoptic_metrics"):
+    with pytest.raises(TrainingError, match="coco_panoptic_metrics"):
         jobs.train(config, jobs.TrainOptions(str(tmp_path), eval_every_n_steps=1))
 
 
 def test_nothing_to_evaluate_on_is_said(tmp_path, asked):
     config = config_of()
     del config.eval_input_reader[:]
-    with pytest.raises(RunFailure, match="no eval_input_reader"):
+    with pytest.raises(TrainingError, match="no eval_input_reader"):
         jobs.evaluate(config, jobs.EvalOptions(str(tmp_path), str(tmp_path), run_once=True))
 
 

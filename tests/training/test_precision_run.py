@@ -9,10 +9,10 @@ from google.protobuf import text_format
 from object_detection.builders import optimizer_builder
 from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.config import preflight
+from object_detection.errors import TrainingError
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, compute_in
 from object_detection.protos import optimizer_pb2, pipeline_pb2
 from object_detection.training import jobs, run_state
-from object_detection.training.failures import RunFailure
 from object_detection.training.optimizer import Optimizer
 
 OPTIMIZER = """
@@ -55,7 +55,7 @@ def test_the_flag_alone_asks_for_bfloat16(
     if door == "evaluate":
         options = jobs.EvalOptions(str(tmp_path), str(tmp_path), precision=flag)
     caplog.set_level("INFO", logger="absl")
-    with pytest.raises(RunFailure, match="enough"):
+    with pytest.raises(TrainingError, match="enough"):
         config = _config(f"train_config {{ use_bfloat16: {str(field).lower()} }}")
         getattr(jobs, door)(config, options)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from object_detection.errors import ModelDirInUseError
 from object_detection.training import run_lock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ def test_a_second_process_is_refused_and_a_killed_one_makes_way(tmp_path):
     try:
         assert process.stdout.readline() == b"held\n"
         refused = f"(?s)process {process.pid} on .*Give another --model_dir"
-        with pytest.raises(run_lock.ModelDirInUse, match=refused):
+        with pytest.raises(ModelDirInUseError, match=refused):
             with run_lock.held(tmp_path):
                 pass
         assert (tmp_path / run_lock.NAME).is_file()
@@ -85,7 +86,7 @@ def test_a_run_of_another_host_is_alive_while_it_touches_its_lock(tmp_path, monk
     beat = threading.Thread(target=touch)
     beat.start()
     try:
-        with pytest.raises(run_lock.ModelDirInUse, match="on gpu7"):
+        with pytest.raises(ModelDirInUseError, match="on gpu7"):
             with run_lock.held(tmp_path):
                 pass
     finally:

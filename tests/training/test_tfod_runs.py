@@ -12,10 +12,10 @@ from reference import REFERENCE, needs_reference
 from object_detection.builders import model_builder, optimizer_builder
 from object_detection.builders.optimizer_builder import RMSProp
 from object_detection.compat.variable_names import VariableNames
+from object_detection.errors import CheckpointError
 from object_detection.protos import pipeline_pb2
 from object_detection.training import run_state, trained_weights
 from object_detection.training.checkpoints import CheckpointDirectory
-from object_detection.training.failures import CheckpointError
 from object_detection.training.optimizer import Optimizer
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"

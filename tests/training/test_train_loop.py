@@ -14,14 +14,14 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
+from object_detection.errors import (
+    CheckpointError,
+    NoExamplesError,
+    NonFiniteLossError,
+    OutOfMemoryError,
+)
 from object_detection.training import run_state, train_loop
 from object_detection.training.checkpoints import CheckpointDirectory
-from object_detection.training.failures import (
-    CheckpointError,
-    NoExamples,
-    NonFiniteLoss,
-    OutOfMemory,
-)
 from object_detection.training.summaries import Summaries
 from object_detection.training.train_step import StepResult
 
@@ -168,7 +168,7 @@ def test_a_loss_that_is_not_finite_names_term_step_and_images(tmp_path):
         "Loss/BoxClassifierLoss/mask_loss": float("nan"),
         "Loss/total_loss": float("nan"),
     }
-    with pytest.raises(NonFiniteLoss) as error:
+    with pytest.raises(NonFiniteLossError) as error:
         loop(fake_step(losses), tmp_path)
     text = str(error.value)
     assert "Step 1: Loss/BoxClassifierLoss/mask_loss = nan;" in text  # and not the total
@@ -177,12 +177,12 @@ def test_a_loss_that_is_not_finite_names_term_step_and_images(tmp_path):
 
 
 def test_a_gradient_that_is_not_finite_stops_too(tmp_path):
-    with pytest.raises(NonFiniteLoss, match="gradient's norm = inf"):
+    with pytest.raises(NonFiniteLossError, match="gradient's norm = inf"):
         loop(fake_step({"Loss/total_loss": 1.0}, gradient_norm=float("inf")), tmp_path)
 
 
 def test_the_batch_of_a_broken_step_is_kept(tmp_path):
-    with pytest.raises(NonFiniteLoss, match="is kept in /somewhere/step0"):
+    with pytest.raises(NonFiniteLossError, match="is kept in /somewhere/step0"):
         loop(
             fake_step({"Loss/total_loss": float("inf")}),
             tmp_path,
@@ -199,7 +199,7 @@ def test_broken_steps_can_be_skipped_but_not_for_ever(tmp_path, caplog):
     assert loop(one_bad, tmp_path, skip_non_finite=True) == 0
     assert "Step 2: Loss/total_loss = nan" in caplog.text
     assert "no weight has changed" in caplog.text
-    with pytest.raises(NonFiniteLoss, match="Step 11: .*10 steps were skipped before"):
+    with pytest.raises(NonFiniteLossError, match="Step 11: .*10 steps were skipped before"):
         loop(bad, tmp_path / "other", num_steps=30, made=None, skip_non_finite=True)
 
 
@@ -219,7 +219,7 @@ def test_out_of_memory_names_the_knobs(tmp_path):
     def step(iterator, number):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating [8,1024]")
 
-    with pytest.raises(OutOfMemory, match="(?s)batch_size.*second_stage_batch_size.*OOM when"):
+    with pytest.raises(OutOfMemoryError, match="(?s)batch_size.*second_stage_batch_size.*OOM when"):
         loop(step, tmp_path)
 
 
@@ -227,7 +227,7 @@ def test_no_data_at_all_is_an_error(tmp_path):
     def step(iterator, number):
         raise tf.errors.OutOfRangeError(None, None, "End of sequence")
 
-    with pytest.raises(NoExamples):
+    with pytest.raises(NoExamplesError):
         loop(step, tmp_path)
 
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from object_detection.config.errors import ConfigError
+from object_detection.errors import ConfigError
 from object_detection.protos import pipeline_pb2
 from object_detection.utils import config_util
 

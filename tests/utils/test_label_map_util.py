@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from reference import REFERENCE, needs_reference
 
+from object_detection.errors import LabelMapError
 from object_detection.protos import string_int_label_map_pb2
 from object_detection.utils import label_map_util
 
@@ -94,7 +95,7 @@ def test_two_keypoints_of_one_id_are_refused(write):
         "item { id: 1 name: 'a' keypoints { id: 0 label: 'b' } keypoints { id: 0 label: 'c' } }"
     )
 
-    with pytest.raises(label_map_util.LabelMapError, match="two keypoints with the id 0"):
+    with pytest.raises(LabelMapError, match="two keypoints with the id 0"):
         label_map_util.create_categories_from_labelmap(path)
 
 
@@ -138,7 +139,7 @@ def test_a_binary_map_is_read(tmp_path):
     ],
 )
 def test_a_fault_is_told_with_its_line(write, text, said):
-    with pytest.raises(label_map_util.LabelMapError, match=said):
+    with pytest.raises(LabelMapError, match=said):
         label_map_util.load_labelmap(write(text))
 
 
@@ -149,7 +150,7 @@ def test_id_0_may_be_the_background(write):
 
 
 def test_a_missing_file_is_told():
-    with pytest.raises(label_map_util.LabelMapError, match="nowhere.pbtxt cannot be read"):
+    with pytest.raises(LabelMapError, match="nowhere.pbtxt cannot be read"):
         label_map_util.load_labelmap("nowhere.pbtxt")
 
 

@@ -11,7 +11,7 @@ from absl import logging
 
 from object_detection import atomic
 from object_detection.config import overrides, pipeline_file
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError, SettingsError
 from object_detection.integrations.azoda import evaluation, pipelines, settings, tables
 
 
@@ -55,7 +55,7 @@ def run(options):
     """Trains, exports and evaluates; the exit code. TensorFlow starts when all else is checked.
 
     Raises:
-        ValueError, OSError, RunFailure: what is the user's to mend.
+        ValueError, OSError, TrainingError: what is the user's to mend.
     """
     from object_detection.training import commands
 
@@ -95,13 +95,13 @@ def _finish(config, records, places, threshold):
     """Exports and evaluates; the `evaluation.Tables`."""
     import tensorflow as tf
 
-    from object_detection.training.failures import RunFailure
+    from object_detection.errors import TrainingError
 
     try:
         export(config, records, places)
         return evaluate(records, places, threshold)
     except tf.errors.OpError as fault:
-        raise RunFailure(str(fault)) from fault
+        raise TrainingError(str(fault)) from fault
 
 
 def prepare(experiment, options):
@@ -155,7 +155,7 @@ def data_dir_of(experiment, given):
     mount = experiment.values["DATA_MOUNT"]
     if given:
         if not Path(given).is_dir():
-            raise settings.SettingsError(f"--data_dir: there is no folder {given}")
+            raise SettingsError(f"--data_dir: there is no folder {given}")
         return Path(given)
     if mount and Path(mount).is_dir():
         return Path(mount)

@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import object_detection
 from object_detection.compat import checkpoint_paths, stored_config
-from object_detection.compat.checkpoint_paths import CheckpointError
 from object_detection.config import overrides, pipeline_file
-from object_detection.config.errors import ConfigError
 from object_detection.datasets import label_ids
+from object_detection.errors import CheckpointError, ConfigError
 from object_detection.utils import config_util
 
 _KEY, _STAGE = "MODEL_PARAMS.BASE_MODEL", "MODEL_PARAMS.FIRST_STAGE"

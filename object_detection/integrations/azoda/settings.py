@@ -10,8 +10,8 @@ import math
 import re
 from typing import NamedTuple
 
+from object_detection.errors import SettingsError
 from object_detection.integrations import json_settings
-from object_detection.integrations.json_settings import SettingsError
 
 
 class Key(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from object_detection import atomic
 from object_detection.dataset_tools import conversion_command
 from object_detection.datasets import conversion, csv_columns, csv_table, label_ids
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 LATEST = "latest"
 LABEL_MAP, CLASS_MAP = "tf_label_map.pbtxt", "class_map.json"

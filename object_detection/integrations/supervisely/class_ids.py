@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from object_detection import atomic
-from object_detection.integrations.supervisely.settings import SettingsError, load
+from object_detection.errors import SettingsError
+from object_detection.integrations.supervisely.settings import load
 
 NAME = "config.json"
 

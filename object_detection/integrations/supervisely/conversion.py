@@ -9,8 +9,9 @@ import numpy as np
 from object_detection import atomic
 from object_detection.datasets import checking, conversion, image_file
 from object_detection.datasets.example_features import NO_MASKS
-from object_detection.datasets.record import AnnotationError, Finding
+from object_detection.datasets.record import Finding
 from object_detection.datasets.report import SKIPPED_IMAGE
+from object_detection.errors import AnnotationError
 from object_detection.prediction.writers import bitmap_object
 from object_detection.utils import visualization_utils
 

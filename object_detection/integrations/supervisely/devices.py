@@ -2,7 +2,7 @@
 
 from absl import logging
 
-from object_detection.integrations.supervisely.settings import SettingsError
+from object_detection.errors import SettingsError
 
 
 def choose(place, devices):

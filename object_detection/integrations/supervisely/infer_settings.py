@@ -2,13 +2,13 @@
 
 import json
 
+from object_detection.errors import SettingsError
 from object_detection.integrations.supervisely.settings import (
     ALL,
     NAMES,
     SIDE,
     Key,
     Settings,
-    SettingsError,
     checked,
     described,
     load,

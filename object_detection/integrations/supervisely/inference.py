@@ -10,7 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from object_detection.datasets import checking, supervisely
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 from object_detection.integrations.supervisely import devices, infer_settings, project
 from object_detection.integrations.supervisely.annotator import Annotator
 from object_detection.integrations.supervisely.conversion import write_json

@@ -4,10 +4,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from object_detection.compat import checkpoint_paths, stored_config
-from object_detection.compat.checkpoint_paths import CheckpointError
 from object_detection.config import overrides, pipeline_file
-from object_detection.config.errors import ConfigError
-from object_detection.integrations.supervisely.settings import SettingsError
+from object_detection.errors import CheckpointError, ConfigError, SettingsError
 from object_detection.integrations.supervisely.train_settings import CONTINUE
 
 EXPORT = "exported"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from object_detection.datasets import files, supervisely
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 
 
 class Project(NamedTuple):

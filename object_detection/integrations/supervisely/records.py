@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from object_detection.datasets import conversion, label_ids, supervisely
 from object_detection.datasets.example_features import Settings
-from object_detection.datasets.record import AnnotationError
 from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.errors import AnnotationError
 
 
 class Records(NamedTuple):

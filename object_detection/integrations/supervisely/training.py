@@ -8,7 +8,7 @@ from typing import NamedTuple
 from absl import logging
 
 from object_detection.config import pipeline_file
-from object_detection.datasets.record import AnnotationError
+from object_detection.errors import AnnotationError
 from object_detection.integrations.supervisely import (
     class_ids,
     devices,
@@ -35,7 +35,7 @@ def run(options):
     """Trains, evaluates every `val_every` epochs, and exports; the exit code.
 
     Raises:
-        SettingsError, AnnotationError, ConfigError, RunFailure: what is the user's to mend.
+        SettingsError, AnnotationError, ConfigError, TrainingError: what is the user's to mend.
     """
     settings = train_settings.read(options.config)
     values = settings.values
