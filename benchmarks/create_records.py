@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from object_detection.datasets import coco, label_ids
+from object_detection.datasets import label_ids
 from object_detection.datasets.conversion import convert
-from object_detection.datasets.example_features import Settings
-from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.datasets.examples import Settings
+from object_detection.datasets.formats import coco
+from object_detection.datasets.records import ShardedRecords
 
 HEIGHT, WIDTH, OBJECTS, SHARDS = 480, 640, 7, 10
 ROOT = Path(__file__).resolve().parents[1]

@@ -35,8 +35,8 @@ from google.protobuf import text_format
 from PIL import Image
 
 from object_detection.builders import dataset_builder
-from object_detection.datasets import stored_masks
-from object_detection.datasets.record import Bitmap
+from object_detection.datasets import examples
+from object_detection.datasets.annotations import Bitmap
 from object_detection.protos import pipeline_pb2
 
 HEIGHT, WIDTH, OBJECTS = 480, 640, 7
@@ -117,9 +117,9 @@ def records_of(rng, number):
             add(example, f"image/object/bbox/{name}min", [a / length for a in starts])
             add(example, f"image/object/bbox/{name}max", [b / length for b in ends])
         if storage == "png":  # as TFOD's scripts write them
-            add(example, stored_masks.MASK, [encode(mask, "PNG") for mask in masks])
+            add(example, examples.MASK, [encode(mask, "PNG") for mask in masks])
         else:
-            for key, values in stored_masks.features(parts, HEIGHT, WIDTH, storage).items():
+            for key, values in examples.mask_features(parts, HEIGHT, WIDTH, storage).items():
                 add(example, key, list(values) if isinstance(values, list) else values.tolist())
         found[form] = example.SerializeToString()
     return found
@@ -144,9 +144,9 @@ def write_records(folder, count):
 def parse(serialized):
     """The JPEG and the PNGs of a record."""
     strings = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
-    features = {"image/encoded": tf.io.FixedLenFeature([], tf.string), stored_masks.MASK: strings}
+    features = {"image/encoded": tf.io.FixedLenFeature([], tf.string), examples.MASK: strings}
     parsed = tf.io.parse_single_example(serialized, features)
-    return parsed["image/encoded"], parsed[stored_masks.MASK]
+    return parsed["image/encoded"], parsed[examples.MASK]
 
 
 def naive(serialized):

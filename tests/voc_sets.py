@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from object_detection.datasets.mask_regions import palette_colour
+from object_detection.datasets.mask_images import palette_colour
 
 HEIGHT, WIDTH = 60, 80
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
 from object_detection.data import record_files
-from object_detection.datasets.record import IGNORE_CLASS
+from object_detection.datasets.annotations import IGNORE_CLASS
 from object_detection.protos import input_reader_pb2
 from object_detection.utils import text_proto
 

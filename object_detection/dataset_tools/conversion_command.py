@@ -9,17 +9,10 @@ from absl import flags
 
 from object_detection.cli import runner
 from object_detection.dataset_tools import beam_command
-from object_detection.datasets import (
-    conversion,
-    data_set,
-    files,
-    image_file,
-    label_ids,
-    stored_masks,
-)
-from object_detection.datasets.example_features import Settings
-from object_detection.datasets.record import IGNORE_CLASS, AnnotationSet, Finding
-from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.datasets import conversion, examples, files, image_file, label_ids
+from object_detection.datasets.annotations import IGNORE_CLASS, AnnotationSet, Finding
+from object_detection.datasets.examples import Settings
+from object_detection.datasets.records import ShardedRecords
 from object_detection.datasets.report import DERIVED, NOTED
 from object_detection.errors import AnnotationError
 
@@ -70,7 +63,7 @@ def define_common_flags(*, output=False, include_masks=False):
         flags.DEFINE_enum(
             "mask_storage",
             "png",
-            stored_masks.STORAGES,
+            examples.STORAGES,
             "png: for each object a PNG of the whole image, TFOD's form. box: a PNG cropped to the "
             "object, under keys of our own; smaller and faster to read. numerical: TFOD's floats.",
         )
@@ -248,11 +241,11 @@ def convert(splits, options):
 def _divided(splits, options):
     """The splits with unique ids, each in two where a part of it is to be set aside."""
     for split in splits:
-        split = split._replace(found=data_set.with_unique_ids(split.found))
+        split = split._replace(found=conversion.with_unique_ids(split.found))
         if not options.val_fraction:
             yield split
             continue
-        parts = data_set.split_off(split.found, options.val_fraction, options.split_seed)
+        parts = conversion.split_off(split.found, options.val_fraction, options.split_seed)
         for name, part in zip(("train", "val"), parts, strict=True):
             base = split.base.with_name(f"{split.base.stem}_{name}{split.base.suffix}")
             yield split._replace(name=f"{split.name}_{name}", base=base, found=part)

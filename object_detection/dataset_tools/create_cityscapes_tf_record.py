@@ -9,7 +9,7 @@ r"""Writes Cityscapes as TFRecords, from its instance ids.
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import cityscapes
+from object_detection.datasets.formats import cityscapes
 from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS

@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import coco
+from object_detection.datasets.formats import coco
 from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS

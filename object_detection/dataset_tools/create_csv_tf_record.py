@@ -10,8 +10,8 @@ masks. A class has the same number in all the tables: their names sorted, from 1
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import csv_table
-from object_detection.datasets.record import Category
+from object_detection.datasets.annotations import Category
+from object_detection.datasets.formats import csv_table
 from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS

@@ -9,7 +9,7 @@ Where the images name subsets (Train, Validation, ...), each subset is written o
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import cvat
+from object_detection.datasets.formats import cvat
 
 FLAGS = flags.FLAGS
 

@@ -7,7 +7,7 @@ r"""Writes images with one mask file (PNG) an object as TFRecords.
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import instance_folders
+from object_detection.datasets.formats import instance_folders
 
 FLAGS = flags.FLAGS
 

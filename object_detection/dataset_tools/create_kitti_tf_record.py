@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command, tfod_label_maps
-from object_detection.datasets import kitti
+from object_detection.datasets.formats import kitti
 from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS

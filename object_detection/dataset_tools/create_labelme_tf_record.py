@@ -9,7 +9,7 @@ r"""Writes labelme's annotations as TFRecords.
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import labelme
+from object_detection.datasets.formats import labelme
 
 FLAGS = flags.FLAGS
 

@@ -10,7 +10,7 @@ r"""Writes LVIS as TFRecords.
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import lvis
+from object_detection.datasets.formats import lvis
 from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS

@@ -16,7 +16,8 @@ from pathlib import Path
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import label_ids, open_images
+from object_detection.datasets import label_ids
+from object_detection.datasets.formats import open_images
 from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS

@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command, tfod_label_maps
-from object_detection.datasets import voc
+from object_detection.datasets.formats import voc
 
 FLAGS = flags.FLAGS
 

@@ -10,7 +10,7 @@ neither, all images are one set of records.
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import supervisely
+from object_detection.datasets.formats import supervisely
 
 FLAGS = flags.FLAGS
 

@@ -7,7 +7,7 @@ r"""Writes annotations of VIA, the VGG Image Annotator, as TFRecords.
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import via
+from object_detection.datasets.formats import via
 
 FLAGS = flags.FLAGS
 

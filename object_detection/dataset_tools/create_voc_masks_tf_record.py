@@ -10,7 +10,7 @@ it holds more, `--image_dir`, `--annotations_dir` and `--mask_dir` say which.
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import voc_masks
+from object_detection.datasets.formats import voc_masks
 
 FLAGS = flags.FLAGS
 

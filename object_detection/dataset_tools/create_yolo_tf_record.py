@@ -9,7 +9,7 @@ Each split of the set (train, val, test) is written on its own.
 from absl import flags
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import yolo
+from object_detection.datasets.formats import yolo
 
 FLAGS = flags.FLAGS
 

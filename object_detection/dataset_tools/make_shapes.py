@@ -19,7 +19,7 @@ from tqdm import tqdm
 from object_detection import atomic
 from object_detection.cli import runner
 from object_detection.dataset_tools import shape_scenes
-from object_detection.datasets import record_writer
+from object_detection.datasets import records
 
 FLAGS = flags.FLAGS
 SPLITS = ("train", "val")
@@ -59,7 +59,7 @@ def make_split(output_dir, split, count, *, size, seed):
             annotation = {"id": key, "image_id": number, "category_id": ids[kind], "iscrowd": 0}
             content["annotations"].append(annotation | _of_mask(mask))
     path = Path(output_dir) / f"{split}.json"
-    record_writer.write_text(path, json.dumps(content))
+    records.write_text(path, json.dumps(content))
     return path
 
 

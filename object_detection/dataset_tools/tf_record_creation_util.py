@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from object_detection.datasets.record_writer import shard_name
+from object_detection.datasets.records import shard_name
 
 
 def open_sharded_output_tfrecords(exit_stack, base_path, num_shards):

@@ -23,8 +23,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners import create_runner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from object_detection.datasets import conversion, inputs_digest
-from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.datasets import conversion
+from object_detection.datasets.records import ShardedRecords
 from object_detection.errors import AnnotationError
 
 IMAGES_A_FILE = 64  # of the launcher's work lists
@@ -194,7 +194,7 @@ def _hand_on(images, folder, places):
         for place in places[first : first + IMAGES_A_FILE]:
             buffer = io.BytesIO()
             _Pickler(buffer, protocol=5).dump(images[place])
-            handed.append((place, buffer.getvalue(), inputs_digest.of_image(images[place])))
+            handed.append((place, buffer.getvalue(), conversion.image_digest(images[place])))
         paths.append((work / f"{first:09d}").absolute())
         paths[-1].write_bytes(pickle.dumps(handed))
     return paths

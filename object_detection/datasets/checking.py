@@ -2,6 +2,9 @@
 
 One place for every format. A box is cut at the border, never thrown away for touching it; what
 cannot be used is dropped with a reason; what is missing is taken from the mask.
+
+Formats that state coordinates as fractions of the image's sides are scaled to pixels first
+(`to_pixels`).
 """
 
 import math
@@ -9,9 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.datasets import mask_files, masks
-from object_detection.datasets.record import Bitmap, Finding, MaskFile, RunLengths
+from object_detection.datasets import masks
+from object_detection.datasets.annotations import (
+    Bitmap,
+    Finding,
+    MaskFile,
+    Polygons,
+    RunLengths,
+    Stretched,
+    Union,
+)
 from object_detection.datasets.report import CLIPPED, DERIVED, NOTED, SKIPPED_OBJECT
+from object_detection.errors import AnnotationError
 
 ROUNDING = 1e-3  # pixels over the border that are rounding in the annotation and not worth a word
 # A box and a mask of one object: below this overlap (IoU of the box and the box around the mask)
@@ -89,7 +101,7 @@ def _mask_of(found, height, width, tell, *, needed):
         return None
     try:
         mask = masks.cropped(found.mask, height, width)
-    except masks.MaskFault as fault:
+    except AnnotationError as fault:
         if needed:
             raise _Unusable(f"the mask cannot be read: {fault}") from None
         return None
@@ -117,7 +129,7 @@ def lacks_mask(found, height, width):
         return True
     try:
         masks.cropped(found.mask, height, width)
-    except masks.MaskFault:
+    except AnnotationError:
         return True
     return False
 
@@ -128,8 +140,8 @@ def own_size(mask):
         return mask.height, mask.width
     if isinstance(mask, MaskFile) and (mask.top, mask.left) == (0, 0):
         try:
-            return mask_files.size(mask)
-        except mask_files.MaskFileFault:
+            return masks.file_size(mask)
+        except AnnotationError:
             return None
     if isinstance(mask, Bitmap) and (mask.top, mask.left) == (0, 0):
         return mask.pixels.shape
@@ -142,7 +154,7 @@ def _box_of(found, height, width, tell):
     if box is None:
         try:
             box = found.mask and masks.extent(found.mask, height, width)
-        except masks.MaskFault as fault:
+        except AnnotationError as fault:
             raise _Unusable(f"no box, and the mask cannot be read: {fault}") from None
         if not box:
             raise _Unusable("neither a box nor a mask")
@@ -193,3 +205,42 @@ def _area_of(found, box, mask, tell, *, was_cut):
     if mask:
         return float(np.count_nonzero(mask.pixels))
     return min(float(found.area), of_box) if _is_area(found.area) else of_box
+
+
+def to_pixels(image, height, width):
+    """The objects of an `AnnotatedImage` with boxes, polygons and areas in pixels.
+
+    Args:
+        image: where it is not `normalized`, its objects are given back as they are.
+        height: of the image itself, in pixels.
+        width: of the image itself, in pixels.
+    """
+    if not image.normalized:
+        return image.objects
+    return tuple(_scaled(found, height, width) for found in image.objects)
+
+
+def _scaled(found, height, width):
+    box, area = found.box, found.area
+    if box is not None:
+        box = (box[0] * height, box[1] * width, box[2] * height, box[3] * width)
+    if area is not None:
+        area = area * height * width
+    return found._replace(box=box, mask=_scaled_mask(found.mask, height, width), area=area)
+
+
+def _scaled_mask(mask, height, width):
+    if isinstance(mask, Union):
+        return Union(tuple(_scaled_mask(piece, height, width) for piece in mask.masks))
+    if isinstance(mask, Stretched):
+        return mask._replace(height=height, width=width)
+    if not isinstance(mask, Polygons):
+        return mask
+    parts, holes = (
+        tuple(
+            tuple(value * (height if place % 2 else width) for place, value in enumerate(part))
+            for part in group
+        )
+        for group in mask
+    )
+    return Polygons(parts, holes)

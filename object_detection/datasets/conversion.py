@@ -1,18 +1,26 @@
-"""The way from annotated images to record files, the same for every format."""
+"""Converts annotated images of any format to record files.
 
+Also what concerns a data set as a whole: unique ids, a split, and digests of the inputs, by which a
+later run sees what changed.
+"""
+
+import hashlib
+import io
 import math
+import pickle
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
 from object_detection import __version__
-from object_detection.datasets import checking, inputs_digest, workers
-from object_detection.datasets.example_bytes import encode
-from object_detection.datasets.example_features import Outcome, features_of
-from object_detection.datasets.record import Finding
-from object_detection.datasets.report import SKIPPED_IMAGE, SKIPPED_OBJECT, Report
-from object_detection.datasets.tfrecord_frame import frame
+from object_detection.datasets import checking, workers
+from object_detection.datasets.annotations import Finding
+from object_detection.datasets.examples import Outcome, encode_example, features_of
+from object_detection.datasets.records import frame
+from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT, Report
 from object_detection.errors import AnnotationError
 
 SAMPLE = 48  # images of which the size of the records is foretold
@@ -36,11 +44,11 @@ def prepared(image, settings):
     """Makes the record of one `AnnotatedImage`; the work of a worker process."""
     try:
         outcome = features_of(image, settings)
-        record = None if outcome.features is None else frame(encode(outcome.features))
+        record = None if outcome.features is None else frame(encode_example(outcome.features))
     except Exception as error:  # what nobody thought of costs this image, not the others
         reason = f"it cannot be converted ({type(error).__name__}: {error})"
         outcome, record = Outcome(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),)), None
-    digest = inputs_digest.of_image(image)
+    digest = image_digest(image)
     classes = dict(Counter(outcome.classes))
     return Prepared(record, classes, outcome.crowds, outcome.findings, digest)
 
@@ -77,7 +85,7 @@ def convert(
     """
     if settings.include_masks:
         check_masks(images, title)
-    inputs = inputs_digest.of_settings(settings, records.num_shards, len(images), __version__)
+    inputs = describe_inputs(settings, records.num_shards, len(images), __version__)
     count = len(records.paths)
     shards = [range(index, len(images), count) for index in range(count)]
     if resume and _is_complete(images, records, inputs, shards):
@@ -187,7 +195,7 @@ def write_shard(file, places, found):
         written["images without objects"] += not one.classes
         written["crowds"] += one.crowds
         classes.update(one.classes)
-    digest = inputs_digest.of_shard(digests)
+    digest = shard_digest(digests)
     return {"digest": digest, "written": written, "classes": classes, "findings": findings}
 
 
@@ -220,7 +228,7 @@ def _kept(images, records, inputs, shards):
         changed = [
             f"the annotations or image files of shard {index}"
             for index, told in notes.items()
-            if told["digest"] != _digest(images, shards[index])
+            if told["digest"] != _digest_of(images, shards[index])
         ]
     if changed:
         raise AnnotationError(
@@ -236,12 +244,12 @@ def _is_complete(images, records, inputs, shards):
         return False
     before = Report.made_from(records.base)
     return before is not None and before == inputs | {
-        "shards": [_digest(images, places) for places in shards]
+        "shards": [_digest_of(images, places) for places in shards]
     }
 
 
-def _digest(images, places):
-    return inputs_digest.of_shard(inputs_digest.of_image(images[place]) for place in places)
+def _digest_of(images, places):
+    return shard_digest(image_digest(images[place]) for place in places)
 
 
 def num_shards_for(images, settings, megabytes):
@@ -266,3 +274,128 @@ def _bytes_of(image):
         return image.path.stat().st_size
     except OSError:
         return 0
+
+
+class _Pickler(pickle.Pickler):
+    """Bytes that depend on values alone; of a file, on its name, size and time."""
+
+    def reducer_override(self, value):
+        if not isinstance(value, Path):
+            return NotImplemented
+        try:
+            state = value.stat()
+        except (OSError, ValueError):  # not there, or a name that no file can have
+            return str, (str(value),)
+        return str, (f"{value} {state.st_size} {state.st_mtime_ns}",)
+
+
+def image_digest(image):
+    """The digest of an `AnnotatedImage` and of the files it names: 16 hexadecimal digits."""
+    buffer = io.BytesIO()
+    pickler = _Pickler(buffer, protocol=5)
+    pickler.fast = True  # no references to what came before: equal values give equal bytes
+    pickler.dump(tuple(image))
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()[:16]
+
+
+def shard_digest(digests):
+    """The digest of a shard, of those of its images in order."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+
+
+def describe_inputs(settings, num_shards, num_images, version):
+    """What holds for all shards, as plain values whose names say what changed.
+
+    Args:
+        settings: the `Settings` of `example_features`.
+        num_shards: as the user gave it.
+        num_images: of the whole set.
+        version: of this package.
+    """
+    labels = repr(sorted(settings.class_ids.items()))
+    return {
+        "version": version,
+        "include_masks": settings.include_masks,
+        "mask_storage": settings.mask_storage,
+        "bit_depth": settings.bit_depth,
+        "num_shards": num_shards,
+        "number of images": num_images,
+        "label map": hashlib.sha256(labels.encode()).hexdigest()[:16],
+    }
+
+
+def with_unique_ids(found):
+    """An `AnnotationSet` in which no two images have one `source_id`; each new one is a finding.
+
+    Evaluation tells images apart by it: of two with one id, one would be left out.
+    """
+    taken = {image.source_id for image in found.images}
+    if len(taken) == len(found.images):
+        return found
+    seen, images, findings = set(), [], []
+    reason = "another image has the same source_id: it was given a new one"
+    for image in found.images:
+        new, number = image.source_id, 2
+        if new in seen:
+            while new in taken:
+                new, number = f"{image.source_id}_{number}", number + 1
+            findings.append(Finding(NOTED, reason, f"{image.key}: {image.source_id} is now {new}"))
+            image = image._replace(source_id=new)
+        seen.add(new)
+        taken.add(new)
+        images.append(image)
+    return found._replace(images=tuple(images), findings=(*found.findings, *findings))
+
+
+def split_off(found, fraction, seed):
+    """Sets a share of the images aside.
+
+    Which ones depends on their `source_id` and the seed alone: not on their order, and hardly on
+    what other images there are.
+
+    Args:
+        found: the `AnnotationSet`, its ids unique.
+        fraction: of the images that are set aside, above 0 and below 1; at least one is, and at
+            least one stays.
+        seed: a whole number.
+
+    Returns:
+        The `AnnotationSet`s of those that stay (with the findings about the whole set) and of those
+        set aside, both in the order they had.
+
+    Raises:
+        AnnotationError: there are fewer than two images.
+    """
+    count = len(found.images)
+    if count < 2:
+        raise AnnotationError(f"{found.source}: {count} image cannot be split in two")
+    wanted = min(max(round(count * fraction), 1), count - 1)
+
+    def rank(place):
+        text = f"{seed}:{found.images[place].source_id}"
+        return hashlib.sha256(text.encode(errors="surrogateescape")).digest(), place
+
+    aside = set(sorted(range(count), key=rank)[:wanted])
+    stay = Subset(found.images, [place for place in range(count) if place not in aside])
+    away = Subset(found.images, sorted(aside))
+    return found._replace(images=stay), found._replace(images=away, findings=())
+
+
+class Subset(Sequence):
+    """Some of a sequence's items, not copied: a large set makes its images as they are asked for.
+
+    Args:
+        items: the sequence.
+        places: of the items in it.
+    """
+
+    def __init__(self, items, places):
+        self._items, self._places = items, places
+
+    def __len__(self):
+        return len(self._places)
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return Subset(self._items, self._places[place])
+        return self._items[self._places[place]]

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
-from object_detection.datasets.record import Finding
+from object_detection.datasets.annotations import Finding
 from object_detection.datasets.report import NOTED
 from object_detection.errors import AnnotationError
 

@@ -1,8 +1,10 @@
-"""Reads an image file as it is, and makes of it what every reader of records can decode.
+"""Prepares an image file for a record, so that every reader of records can decode it.
 
 A JPEG, and a PNG of 8 bits or fewer, goes into the record byte for byte. Anything else (BMP, GIF,
-TIFF, WebP, 16 bits, CMYK) is written anew as an 8-bit PNG: readers of records decode JPEG and PNG.
-What an EXIF tag wants turned is turned (`image_turning.py`).
+TIFF, WebP, 16 bits, CMYK) is encoded again as an 8-bit PNG: readers of records decode JPEG and PNG.
+
+Photographs with an EXIF orientation are turned upright and lose the tag: decoders of records do not
+know the tag, while most labeling tools show the photo upright.
 """
 
 import io
@@ -13,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageStat, UnidentifiedImageError
+from PIL import Image, ImageStat, JpegImagePlugin, UnidentifiedImageError
 
-from object_detection.datasets import image_turning
+from object_detection.errors import ImageError
 
 _JPEG = ("JPEG", "MPO")
 _PNG_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
@@ -33,10 +35,6 @@ MOST_PIXELS = 178_956_970
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 
 _TOO_LARGE = f"the file's header states more than {MOST_PIXELS / 1e6:.0f} million pixels"
-
-
-class ImageFault(ValueError):
-    """A file that is no usable image; the sentence says why."""
 
 
 class StoredImage(NamedTuple):
@@ -65,16 +63,16 @@ def prepare(encoded, drawn_on=None, *, bit_depth=16):
             whose range of values is unknown.
     """
     if not encoded:
-        raise ImageFault("the image is empty")
+        raise ImageError("the image is empty")
     try:
         with _opened(io.BytesIO(encoded)) as image:
             return _stored(image, encoded, drawn_on, bit_depth)
-    except ImageFault:
+    except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageFault("the file is not an image of a known format") from None
+        raise ImageError("the file is not an image of a known format") from None
     except _FAULTS as error:
-        raise ImageFault(f"the image cannot be decoded: {error}") from None
+        raise ImageError(f"the image cannot be decoded: {error}") from None
 
 
 def _opened(source):
@@ -85,10 +83,10 @@ def _opened(source):
         try:
             image = Image.open(source)
         except Image.DecompressionBombError:
-            raise ImageFault(f"{_TOO_LARGE}: cut the image up") from None
+            raise ImageError(f"{_TOO_LARGE}: cut the image up") from None
     if image.width * image.height > MOST_PIXELS:
         image.close()
-        raise ImageFault(f"{_TOO_LARGE}: cut the image up")
+        raise ImageError(f"{_TOO_LARGE}: cut the image up")
     return image
 
 
@@ -105,7 +103,7 @@ def sizes(source: Path | bytes) -> set[tuple[int, int]]:
     try:
         with _opened(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             lies = image.height, image.width
-            turned = image_turning.orientation(image) in image_turning.QUARTER_TURNS
+            turned = orientation(image) in QUARTER_TURNS
             return {lies, lies[::-1]} if turned else {lies}
     except _FAULTS:
         return set()
@@ -147,15 +145,15 @@ def _stored(image, encoded, drawn_on, bit_depth):
     kind, mode, (width, height) = image.format, image.mode, image.size
     number, change = _turn(image, drawn_on)
     if change and number == 1:
-        encoded = image_turning.without_tag(encoded)
+        encoded = without_tag(encoded)
     if kind in _JPEG and mode in ("L", "RGB"):
         if number == 1:
             # An eighth of the size: it reads every byte, and computes little.
             image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
             image.load()
         else:
-            encoded = image_turning.turned_jpeg(image, number)
-        if number in image_turning.QUARTER_TURNS:
+            encoded = turned_jpeg(image, number)
+        if number in QUARTER_TURNS:
             height, width = width, height
         return StoredImage(encoded, "jpeg", height, width, change, kind)
     image.load()
@@ -169,7 +167,7 @@ def _stored(image, encoded, drawn_on, bit_depth):
         mode = f"{mode}, {fault}" if fault else mode
         changes.insert(0, f"{kind} ({mode}) stored as 8-bit PNG{note}")
     if number != 1:
-        image = image.transpose(image_turning.TURNS[number])
+        image = image.transpose(TURNS[number])
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return StoredImage(
@@ -179,11 +177,11 @@ def _stored(image, encoded, drawn_on, bit_depth):
 
 def _turn(image, drawn_on):
     """The EXIF orientation to follow, 1 if there is none, and what the report says of it."""
-    number, (width, height) = image_turning.orientation(image), image.size
+    number, (width, height) = orientation(image), image.size
     if number == 1:
         return 1, None
-    if number in image_turning.QUARTER_TURNS and drawn_on:
-        if image_turning.drawn_as_it_lies(number, (height, width), drawn_on()):
+    if number in QUARTER_TURNS and drawn_on:
+        if drawn_as_it_lies(number, (height, width), drawn_on()):
             return 1, AS_IT_LIES
     return number, f"turned upright, as its EXIF orientation ({number}) says"
 
@@ -214,7 +212,7 @@ def _eight_bit(image, had_16_bits, bit_depth):
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
-            raise ImageFault(
+            raise ImageError(
                 f"values from {values.min()} to {values.max()}: neither 8 nor 16 bits; "
                 "scale them to 0..255 first"
             )
@@ -226,7 +224,7 @@ def _eight_bit(image, had_16_bits, bit_depth):
             warning = f"the image has values of more than --bit_depth={bit_depth} bits: made white"
         return Image.fromarray(to_eight_bits(values, bit_depth)), note, warning
     if image.mode == "F":
-        raise ImageFault("floating-point pixels without a known range; scale them to 0..255 first")
+        raise ImageError("floating-point pixels without a known range; scale them to 0..255 first")
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     return image, first, _dark_color(image) if had_16_bits else None
@@ -242,3 +240,98 @@ def _dark_color(image):
         f"the 16-bit color image has no value of {1 << bits} or more, as if its values had {bits} "
         "bits: as 8 bits it is nearly black. Scale it to 8 bits with an image tool"
     )
+
+
+ORIENTATION = 0x0112
+# EXIF's number -> what brings the pixels upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+QUARTER_TURNS = (5, 6, 7, 8)  # these exchange height and width
+_TEXT_CHUNKS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # where a PNG may hold the tag
+
+
+def orientation(image):
+    """EXIF's orientation of an open Pillow image, 1 to 8; 1 where it says none or nonsense."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns these itself as it reads them
+    try:
+        number = image.getexif().get(ORIENTATION)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
+        return 1  # a broken tag is no reason to lose the image
+    return number if number in TURNS else 1
+
+
+def drawn_as_it_lies(number, size, drawn_on):
+    """Whether the annotations belong to the pixels as they lie in the file.
+
+    Only the size that the annotations state can tell, and only of a quarter turn.
+
+    Args:
+        number: the orientation.
+        size: (height, width) of the pixels as they lie.
+        drawn_on: (height, width) the annotations were made for, or None.
+    """
+    if number not in QUARTER_TURNS or drawn_on is None or size[0] == size[1]:
+        return False
+    return tuple(drawn_on) == tuple(size)
+
+
+def turned_jpeg(image, number):
+    """The bytes of a JPEG turned upright, as good as it was: its own tables compress it again.
+
+    Args:
+        image: an open JPEG of grey or RGB.
+        number: its orientation, 2 to 8.
+    """
+    image.load()
+    tables, sampling = image.quantization, JpegImagePlugin.get_sampling(image)
+    if number in QUARTER_TURNS:
+        tables = {
+            key: np.reshape(table, (8, 8)).T.ravel().tolist() for key, table in tables.items()
+        }
+        sampling = sampling if sampling == 2 else 0  # halved in width alone has no turned form
+    options = {"icc_profile": image.info["icc_profile"]} if "icc_profile" in image.info else {}
+    buffer = io.BytesIO()
+    upright = image.transpose(TURNS[number])
+    upright.save(buffer, "JPEG", qtables=tables, subsampling=max(sampling, 0), **options)
+    return buffer.getvalue()
+
+
+def without_tag(encoded):
+    """A JPEG or PNG without the parts that may hold the tag; its pixels are not touched."""
+    return _jpeg_without(encoded) if encoded.startswith(b"\xff\xd8") else _png_without(encoded)
+
+
+def _jpeg_without(encoded):
+    """A JPEG without its Exif and XMP segments (APP1) and its index of further pictures (MPF)."""
+    kept, place = [encoded[:2]], 2
+    while place + 4 <= len(encoded) and encoded[place] == 0xFF:
+        marker = encoded[place + 1]
+        if marker == 0xFF:  # filling
+            place += 1
+            continue
+        if marker == 0xDA:  # the pixels begin
+            break
+        end = place + 2 + int.from_bytes(encoded[place + 2 : place + 4], "big")
+        is_index = marker == 0xE2 and encoded[place + 4 : place + 8] == b"MPF\0"
+        if marker != 0xE1 and not is_index:
+            kept.append(encoded[place:end])
+        place = end
+    return b"".join([*kept, encoded[place:]])
+
+
+def _png_without(encoded):
+    kept, place = [encoded[:8]], 8
+    while place + 8 <= len(encoded):
+        end = place + 12 + int.from_bytes(encoded[place : place + 4], "big")
+        if encoded[place + 4 : place + 8] not in _TEXT_CHUNKS:
+            kept.append(encoded[place:end])
+        place = end
+    return b"".join(kept)

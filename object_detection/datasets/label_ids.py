@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from google.protobuf import text_encoding
 
-from object_detection.datasets.record import AnnotationSet
+from object_detection.datasets.annotations import AnnotationSet
 from object_detection.errors import AnnotationError, LabelMapError
 from object_detection.utils import label_map_util
 

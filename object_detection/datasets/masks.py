@@ -1,14 +1,20 @@
-"""Masks of every form to pixels, exactly as COCO's own tools rasterize them."""
+"""Decodes masks of every form to pixels, exactly as COCO's own tools rasterize them.
+
+Masks in image files (id images, color masks, silhouettes) are decoded when they are needed, which
+is in a worker process. The last few files stay decoded: one id image usually holds all objects of
+its photograph.
+"""
 
 import io
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco_mask
 
 from object_detection.client import run_lengths
-from object_detection.datasets import mask_files
-from object_detection.datasets.record import (
+from object_detection.datasets.annotations import (
     Bitmap,
     EncodedBitmap,
     MaskFile,
@@ -17,11 +23,8 @@ from object_detection.datasets.record import (
     Stretched,
     Union,
 )
+from object_detection.errors import AnnotationError
 from object_detection.ops import coco_json
-
-
-class MaskFault(ValueError):
-    """A mask that cannot be read; the sentence says why."""
 
 
 def rasterize(mask, height, width):
@@ -153,12 +156,12 @@ def _checked_counts(runs, height=None, width=None):
     try:
         return run_lengths.check(runs.height, runs.width, runs.counts, height, width).counts
     except run_lengths.RunLengthError as fault:
-        raise MaskFault(str(fault)) from None
+        raise AnnotationError(str(fault)) from None
 
 
 def _pieces(union):
     if not union.masks:
-        raise MaskFault("a mask of no pieces")
+        raise AnnotationError("a mask of no pieces")
     return union.masks
 
 
@@ -180,9 +183,9 @@ def _as_bitmap(mask, height=None, width=None):
         return Bitmap(_decode(mask.encoded), mask.top, mask.left)
     if isinstance(mask, MaskFile):
         try:
-            return Bitmap(mask_files.pixels(mask), mask.top, mask.left)
-        except mask_files.MaskFileFault as fault:
-            raise MaskFault(str(fault)) from None
+            return Bitmap(file_pixels(mask), mask.top, mask.left)
+        except AnnotationError as fault:
+            raise AnnotationError(str(fault)) from None
     return mask
 
 
@@ -203,7 +206,7 @@ def _decode(encoded):
                 return np.asarray(image.convert("RGBA"))[..., 3] > 0
             pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise MaskFault(f"the image that holds the mask cannot be decoded: {error}") from None
+        raise AnnotationError(f"the image that holds the mask cannot be decoded: {error}") from None
     return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
 
 
@@ -224,7 +227,7 @@ def _polygon_runs(parts, height, width):
 
 def _needed(parts):
     if not parts:
-        raise MaskFault("no polygon of three points or more")
+        raise AnnotationError("no polygon of three points or more")
     return parts
 
 
@@ -233,7 +236,7 @@ def _usable(parts):
     try:
         return coco_json.usable_polygons(parts)
     except coco_json.SegmentationError as fault:
-        raise MaskFault(str(fault)) from None
+        raise AnnotationError(str(fault)) from None
 
 
 def _placed(bitmap, height, width):
@@ -250,3 +253,115 @@ def _placed(bitmap, height, width):
             != 0
         )
     return canvas
+
+
+KEPT = 2  # decoded files a process keeps
+LOSSY = ("JPEG", "MPO")  # their black is not quite black
+HALF = 128
+
+
+class _MaskImage(NamedTuple):
+    """The pixels of a file in the forms they are asked for; each [h, w]."""
+
+    values: np.ndarray | None  # grey values, palette indices or ids; None: there are only colours
+    colours: np.ndarray | None  # red + 256 green + 65536 blue, uint32; None: wider than 8 bits
+    drawn: np.ndarray  # bool: what counts where no values are named
+
+
+def file_pixels(mask):
+    """The pixels of a mask that lies in a file.
+
+    Args:
+        mask: a `MaskFile`. Its ints are compared with grey values, palette indices or ids (in a
+            file of colours: with its greys), its triples with colours (in a palette: with the
+            colours it stands for). Transparency does not count then. Of a file of one bit, 1 and
+            255 both mean its white.
+
+    Returns:
+        [h, w] bool.
+
+    Raises:
+        MaskFileFault: no such file, or it cannot be decoded.
+    """
+    try:
+        state = mask.path.stat()
+        decoded = _decode_file(mask.path, state.st_mtime_ns, state.st_size)
+    except FileNotFoundError:
+        raise AnnotationError(f"there is no mask file {mask.path}") from None
+    except UnidentifiedImageError:
+        raise AnnotationError(f"{mask.path} is not an image of a known format") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise AnnotationError(f"{mask.path} cannot be decoded: {error}") from None
+    if mask.values is None:
+        return decoded.drawn
+    numbers = [value for value in mask.values if np.ndim(value) == 0]
+    codes = [_code(value) for value in mask.values if np.ndim(value)]
+    if decoded.values is None:
+        codes += [_code((value,) * 3) for value in numbers if 0 <= value <= 255]
+        numbers = []
+    found = np.zeros(decoded.drawn.shape, bool)
+    if numbers and decoded.values.dtype == bool:  # white is 1 to some tools and 255 to others
+        numbers = [value in (1, 255) for value in numbers if value in (0, 1, 255)]
+    if numbers:
+        found |= _any_of(decoded.values, numbers)
+    if codes and decoded.colours is not None:
+        found |= _any_of(decoded.colours, codes)
+    return found
+
+
+def file_size(mask):
+    """(height, width) of the file of a `MaskFile`; raises `MaskFileFault`."""
+    return file_pixels(mask._replace(values=None)).shape
+
+
+def _code(colour):
+    """A colour triple as the one number that stands for it in `_Decoded.colours`."""
+    red, green, blue = (int(part) for part in colour)
+    return red + (green << 8) + (blue << 16)
+
+
+def _any_of(array, numbers):
+    if len(numbers) == 1:
+        return array == numbers[0]
+    return np.isin(array, numbers)
+
+
+@lru_cache(KEPT)
+def _decode_file(path, changed_at, length):
+    """The file decoded; when it was changed and how long it is tell a new file from an old one."""
+    with Image.open(path) as image:
+        image.load()
+        drawn = _drawn(image)
+        if image.mode in ("1", "L", "P"):
+            return _MaskImage(np.array(image), _packed(image), drawn)
+        if image.mode in ("LA", "PA"):
+            return _MaskImage(np.array(image.getchannel(0)), _packed(image), drawn)
+        if image.mode == "F" or image.mode.startswith("I"):
+            return _MaskImage(np.array(image), None, drawn)
+        return _MaskImage(None, _packed(image), drawn)
+
+
+def _packed(image):
+    """Colours as one number a pixel, [h, w] uint32."""
+    red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")), -1, 0).astype(np.uint32)
+    return red + (green << 8) + (blue << 16)
+
+
+def _drawn(image):
+    """What counts as the object where no values are named, [h, w] bool.
+
+    The alpha channel decides where it says anything. Else it is what is not black; of a palette
+    that shows everything black, what is not its first entry.
+    """
+    if image.has_transparency_data:
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+        if alpha.min() != alpha.max():
+            return alpha > 0
+    if image.mode == "F" or image.mode.startswith("I"):
+        return np.asarray(image) != 0
+    if image.format in LOSSY:
+        return np.asarray(image.convert("L")) >= HALF
+    drawn = _packed(image) != 0
+    if image.mode == "P" and not drawn.any():
+        return np.asarray(image) != 0
+    return drawn

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from object_detection.datasets.record import Finding
-from object_detection.datasets.record_writer import read_json, write_json, write_text
+from object_detection.datasets.annotations import Finding
+from object_detection.datasets.records import read_json, write_json, write_text
 from object_detection.utils.messages import shorten
 
 SKIPPED_IMAGE, SKIPPED_OBJECT = "skipped images", "skipped objects"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from object_detection.datasets import coco, csv_table
+from object_detection.datasets.formats import coco, csv_table
 from object_detection.errors import ImageError
 from object_detection.prediction import image_files, modes, pixels, results, video, writers
 from object_detection.prediction.predictor import Predictor

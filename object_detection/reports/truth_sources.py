@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from object_detection.data.example import IGNORE
-from object_detection.datasets import checking, coco
-from object_detection.datasets.record import Bitmap, Finding
+from object_detection.datasets import checking
+from object_detection.datasets.annotations import Bitmap, Finding
+from object_detection.datasets.formats import coco
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.metrics.images import ImageTruth
 from object_detection.ops import paste

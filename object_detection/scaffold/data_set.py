@@ -9,19 +9,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from object_detection.datasets import (
-    checking,
+from object_detection.datasets import checking, files, label_ids
+from object_detection.datasets.annotations import IGNORE_CLASS, AnnotationSet, Finding, MaskFile
+from object_detection.datasets.formats import (
     cityscapes,
     coco,
     csv_table,
     cvat,
-    files,
     instance_folders,
     kitti,
-    label_ids,
     labelme,
     lvis,
-    normalized,
     pets,
     supervisely,
     via,
@@ -29,7 +27,6 @@ from object_detection.datasets import (
     voc_masks,
     yolo,
 )
-from object_detection.datasets.record import IGNORE_CLASS, AnnotationSet, Finding, MaskFile
 from object_detection.datasets.report import SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.errors import AnnotationError
 from object_detection.scaffold import formats
@@ -494,7 +491,7 @@ def _side_of(found, image, size, findings):
         if isinstance(found.mask, MaskFile) and image.normalized:
             return None
         if image.normalized:
-            (found,) = normalized.in_pixels(image._replace(objects=(found,)), height, width)
+            (found,) = checking.to_pixels(image._replace(objects=(found,)), height, width)
         fitted, notes = checking.checked(found, height, width, with_mask=True)
         if fitted is None:
             findings += notes

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.config import pipeline_file
-from object_detection.datasets.record import IGNORE_CLASS
+from object_detection.datasets.annotations import IGNORE_CLASS
 from object_detection.errors import AnnotationError
 from object_detection.modeling.extractor_names import EXTRACTORS
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from object_detection.datasets import files
-from object_detection.datasets.voc import MASK_SUFFIXES
-from object_detection.datasets.yolo_layout import NAMES, NAMES_BELOW, YAMLS
+from object_detection.datasets.formats.voc import MASK_SUFFIXES
+from object_detection.datasets.formats.yolo import NAMES, NAMES_BELOW, YAMLS
 from object_detection.errors import AnnotationError
 
 RECORDS = "records"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import coco
-from object_detection.datasets.record import AnnotatedImage, AnnotationSet, Category
+from object_detection.datasets.annotations import AnnotatedImage, AnnotationSet, Category
+from object_detection.datasets.formats import coco
 from object_detection.errors import AnnotationError
 from object_detection.utils import label_map_util
 

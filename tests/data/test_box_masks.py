@@ -11,8 +11,8 @@ from object_detection.data import report
 from object_detection.data.decoder import BadRecord, Decoder, DecoderOptions
 from object_detection.data.mask_decoder import decode_box_masks
 from object_detection.data.rescue import rescue
-from object_detection.datasets import stored_masks
-from object_detection.datasets.record import Bitmap
+from object_detection.datasets import examples
+from object_detection.datasets.annotations import Bitmap
 
 SIZE = (23, 31)
 BOXES = [(0, 0, 0.5, 0.5), (0.25, 0.2, 1.0, 1.0), (0.9, 0.9, 1.0, 1.0)]
@@ -36,7 +36,7 @@ def cut(mask):
 
 def stored(masks, storage="box"):
     """Changes for `made_records.record`: what the writer of records writes."""
-    found = stored_masks.features([cut(mask) for mask in masks], *SIZE, storage)
+    found = examples.mask_features([cut(mask) for mask in masks], *SIZE, storage)
     return {key.removeprefix("image/"): list(values) for key, values in found.items()}
 
 

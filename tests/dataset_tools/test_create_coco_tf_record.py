@@ -16,7 +16,7 @@ from reference import REFERENCE, needs_reference
 
 from object_detection.dataset_tools.conversion_command import Options, Split, convert
 from object_detection.dataset_tools.create_coco_tf_record import persons_only
-from object_detection.datasets import coco
+from object_detection.datasets.formats import coco
 from object_detection.errors import AnnotationError
 
 ROOT = Path(__file__).parents[2]

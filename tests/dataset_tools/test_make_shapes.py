@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 
 from object_detection.dataset_tools import make_shapes, shape_scenes
 from object_detection.dataset_tools.shape_scenes import Shape
-from object_detection.datasets import coco
+from object_detection.datasets.formats import coco
 
 SCENES = [shape_scenes.draw(seed, size=96) for seed in range(40)]
 

@@ -7,10 +7,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from object_detection.data.decoder import Decoder, DecoderOptions
-from object_detection.datasets.conversion import convert
-from object_detection.datasets.example_features import Settings
-from object_detection.datasets.masks import rasterize
-from object_detection.datasets.record import (
+from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     Bitmap,
@@ -18,7 +15,10 @@ from object_detection.datasets.record import (
     Polygons,
     RunLengths,
 )
-from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.datasets.conversion import convert
+from object_detection.datasets.examples import Settings
+from object_detection.datasets.masks import rasterize
+from object_detection.datasets.records import ShardedRecords
 
 HEIGHT, WIDTH = 61, 83
 

@@ -5,16 +5,16 @@ import io
 import numpy as np
 from PIL import Image
 
-from object_detection.datasets import image_labels
-from object_detection.datasets.example_features import Settings, features_of
-from object_detection.datasets.masks import rasterize
-from object_detection.datasets.record import (
+from object_detection.datasets import examples
+from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     Bitmap,
     ImageLabel,
     Stretched,
 )
+from object_detection.datasets.examples import Settings, features_of
+from object_detection.datasets.masks import rasterize
 
 IDS = {"cat": 3, "dog": 7}
 
@@ -26,7 +26,7 @@ def _image(**fields):
 def test_labels_are_written_with_their_numbers_and_confidences():
     labels = (ImageLabel("dog"), ImageLabel("cow"), ImageLabel("cat", 0.0))
 
-    features = image_labels.features_of(_image(labels=labels), IDS)
+    features = examples.label_features(_image(labels=labels), IDS)
 
     assert features["image/class/text"] == [b"dog", b"cat"]  # no cow in the label map
     assert features["image/class/label"].tolist() == [7, 3]
@@ -37,7 +37,7 @@ def test_labels_are_written_with_their_numbers_and_confidences():
 def test_classes_that_are_absent_or_partly_annotated_are_numbers_of_the_label_map():
     image = _image(negative_classes=("dog", "cow"), not_exhaustive_classes=("cat",))
 
-    features = image_labels.features_of(image, IDS)
+    features = examples.label_features(image, IDS)
 
     assert features["image/neg_category_ids"].tolist() == [7]
     assert features["image/not_exhaustive_category_ids"].tolist() == [3]
@@ -45,7 +45,7 @@ def test_classes_that_are_absent_or_partly_annotated_are_numbers_of_the_label_ma
 
 
 def test_an_image_of_which_nothing_is_said_has_no_such_features():
-    assert image_labels.features_of(_image(), IDS) == {}
+    assert examples.label_features(_image(), IDS) == {}
 
 
 def _png(height, width):

@@ -7,20 +7,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from object_detection.datasets.masks import (
-    MaskFault,
-    cropped,
-    decode_runs,
-    extent,
-    rasterize,
-)
-from object_detection.datasets.record import (
-    Bitmap,
-    EncodedBitmap,
-    Polygons,
-    RunLengths,
-    Union,
-)
+from object_detection.datasets.annotations import Bitmap, EncodedBitmap, Polygons, RunLengths, Union
+from object_detection.datasets.masks import cropped, decode_runs, extent, rasterize
+from object_detection.errors import AnnotationError
 
 RECTANGLE = (1.0, 1.0, 4.0, 1.0, 4.0, 3.0, 1.0, 3.0)  # x 1..4, y 1..3
 
@@ -63,7 +52,7 @@ def test_parts_without_area_are_left_out():
     ],
 )
 def test_a_polygon_that_is_none_is_a_fault(part):
-    with pytest.raises(MaskFault, match="polygon"):
+    with pytest.raises(AnnotationError, match="polygon"):
         rasterize(Polygons((part,)), 4, 5)
 
 
@@ -94,7 +83,7 @@ def test_compressed_run_lengths_are_those_of_pycocotools(seed):
     ],
 )
 def test_wrong_run_lengths_are_a_fault_and_no_crash(counts, why):
-    with pytest.raises(MaskFault, match=why):
+    with pytest.raises(AnnotationError, match=why):
         rasterize(RunLengths(2, 3, counts), 2, 3)
 
 
@@ -110,12 +99,12 @@ def test_wrong_run_lengths_are_a_fault_and_no_crash(counts, why):
 )
 @pytest.mark.parametrize("use", [rasterize, cropped, extent, decode_runs])
 def test_run_lengths_of_another_image_size_are_a_fault(mask, why, use):
-    with pytest.raises(MaskFault, match=why):
+    with pytest.raises(AnnotationError, match=why):
         use(mask, 3, 5)
 
 
 def test_run_lengths_too_large_for_any_image_are_a_fault():
-    with pytest.raises(MaskFault, match="at most 178956970"):
+    with pytest.raises(AnnotationError, match="at most 178956970"):
         extent(RunLengths(60000, 60000, (3_600_000_000,)))
 
 
@@ -123,7 +112,7 @@ def test_outlines_that_no_object_has_are_a_fault():
     # Each edge crosses two million pixels: pycocotools would take 100 bytes for each of them.
     part = (-1e6, -1e6, 1e6, 1e6) * 500
 
-    with pytest.raises(MaskFault, match="outline"):
+    with pytest.raises(AnnotationError, match="outline"):
         rasterize(Polygons((part,)), 4, 5)
 
 
@@ -143,7 +132,7 @@ def test_a_bitmap_lies_where_it_says_and_is_cut():
     ],
 )
 def test_run_lengths_beyond_all_measure(counts, why):
-    with pytest.raises(MaskFault, match=why):
+    with pytest.raises(AnnotationError, match=why):
         rasterize(RunLengths(2, 3, counts), 2, 3)
 
 
@@ -176,7 +165,7 @@ def test_a_union_holds_pieces_of_any_kind():
     assert rasterize(pieces, 4, 6).sum() == 7
     assert extent(pieces) == (0.0, 1.0, 3.0, 6.0)
     assert extent(Union((Bitmap(np.zeros((2, 2))),))) is None
-    with pytest.raises(MaskFault, match="no pieces"):
+    with pytest.raises(AnnotationError, match="no pieces"):
         rasterize(Union(()), 4, 6)
 
 
@@ -201,7 +190,7 @@ def test_an_encoded_bitmap_is_what_is_not_transparent_else_not_black(mode):
 
 
 def test_an_encoded_bitmap_that_is_no_image_is_a_fault():
-    with pytest.raises(MaskFault, match="cannot be decoded"):
+    with pytest.raises(AnnotationError, match="cannot be decoded"):
         rasterize(EncodedBitmap(b"no image"), 2, 2)
 
 

@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 
 from object_detection.datasets import conversion
-from object_detection.datasets.example_features import Settings
-from object_detection.datasets.record import (
+from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     Finding,
     MaskFile,
     Polygons,
 )
-from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.datasets.examples import Settings
+from object_detection.datasets.records import ShardedRecords
 from object_detection.datasets.report import NOTED
 from object_detection.errors import AnnotationError
 

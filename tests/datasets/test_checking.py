@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from object_detection.datasets.annotations import AnnotatedObject, Bitmap, Polygons, RunLengths
 from object_detection.datasets.checking import checked
-from object_detection.datasets.record import AnnotatedObject, Bitmap, Polygons, RunLengths
 from object_detection.datasets.report import CLIPPED, DERIVED, NOTED, SKIPPED_OBJECT
 
 HEIGHT, WIDTH = 10, 20

@@ -10,16 +10,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection.datasets.conversion import NoMasks, convert
-from object_detection.datasets.example_features import Settings, features_of
-from object_detection.datasets.record import (
+from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     Bitmap,
     Finding,
     Polygons,
 )
-from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.datasets.conversion import NoMasks, convert
+from object_detection.datasets.examples import Settings, features_of
+from object_detection.datasets.records import ShardedRecords
 from object_detection.datasets.report import SKIPPED_OBJECT, Report
 
 CLASSES = {"cat": 1, "dog": 2}

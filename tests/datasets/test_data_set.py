@@ -2,8 +2,8 @@
 
 import pytest
 
-from object_detection.datasets.data_set import split_off, with_unique_ids
-from object_detection.datasets.record import AnnotatedImage, AnnotationSet, Finding
+from object_detection.datasets.annotations import AnnotatedImage, AnnotationSet, Finding
+from object_detection.datasets.conversion import split_off, with_unique_ids
 from object_detection.datasets.report import NOTED
 from object_detection.errors import AnnotationError
 

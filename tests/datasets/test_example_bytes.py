@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.datasets.example_bytes import encode
+from object_detection.datasets.examples import encode_example
 
 
 def example(features):
@@ -28,7 +28,7 @@ def test_the_bytes_of_one_number_by_hand():
     entry = b"\x0a\x01n" + b"\x12" + bytes([len(feature)]) + feature
     features = b"\x0a" + bytes([len(entry)]) + entry
 
-    assert encode({"n": np.array([5])}) == b"\x0a" + bytes([len(features)]) + features
+    assert encode_example({"n": np.array([5])}) == b"\x0a" + bytes([len(features)]) + features
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,13 @@ def test_the_bytes_of_one_number_by_hand():
 def test_any_value_comes_back(value):
     features = {"image/ünder": value, "other": [b"1"]}
 
-    back = tf.train.Example.FromString(encode(features))
+    back = tf.train.Example.FromString(encode_example(features))
 
     assert back == example(features)
     assert back.features.feature["image/ünder"].WhichOneof("kind")
 
 
 def test_no_features():
-    assert tf.train.Example.FromString(encode({})) == tf.train.Example(features=tf.train.Features())
+    assert tf.train.Example.FromString(encode_example({})) == tf.train.Example(
+        features=tf.train.Features()
+    )

@@ -10,7 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection.datasets import image_file
-from object_detection.datasets.image_file import ImageFault, prepare
+from object_detection.datasets.image_file import prepare
+from object_detection.errors import ImageError
 
 
 def _picture(mode="RGB", size=(40, 30)):
@@ -141,7 +142,7 @@ def test_a_header_of_more_pixels_than_memory_is_a_fault_before_anything_is_decod
     sound[16:24] = struct.pack(">II", 60000, 60000)  # width, height
     sound[29:33] = struct.pack(">I", zlib.crc32(sound[12:29]))
 
-    with pytest.raises(ImageFault, match="states more than 179 million pixels"):
+    with pytest.raises(ImageError, match="states more than 179 million pixels"):
         prepare(bytes(sound))
     assert image_file.sizes(bytes(sound)) == set()
 
@@ -188,5 +189,5 @@ def test_of_several_frames_the_first_is_kept_and_told():
     ],
 )
 def test_what_is_no_image_is_a_fault_with_its_reason(encoded, why):
-    with pytest.raises(ImageFault, match=why):
+    with pytest.raises(ImageError, match=why):
         prepare(encoded)

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from object_detection.datasets.example_features import Settings, features_of
+from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, RunLengths
+from object_detection.datasets.examples import Settings, features_of
 from object_detection.datasets.image_file import prepare
-from object_detection.datasets.record import AnnotatedImage, AnnotatedObject, RunLengths
 
 ORIENTATION = 0x0112
 HEIGHT, WIDTH = 32, 48  # whole blocks of a JPEG

@@ -4,8 +4,8 @@ from array import array
 
 import numpy as np
 
-from object_detection.datasets.inputs_digest import of_image
-from object_detection.datasets.record import AnnotatedImage, AnnotatedObject, Bitmap, Polygons
+from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Bitmap, Polygons
+from object_detection.datasets.conversion import image_digest
 
 
 def _image(name, mask):
@@ -20,7 +20,7 @@ def test_equal_values_have_one_digest_whether_they_are_one_thing_or_two():
     first, second = again.objects
     apart = again._replace(objects=(first, second._replace(class_name="".join(list(name)))))
 
-    assert of_image(shared) == of_image(again) == of_image(apart)
+    assert image_digest(shared) == image_digest(again) == image_digest(apart)
 
 
 def test_every_value_counts():
@@ -34,4 +34,4 @@ def test_every_value_counts():
         image._replace(objects=image.objects[:1]),
     ]
 
-    assert len({of_image(each) for each in (image, *others)}) == 7
+    assert len({image_digest(each) for each in (image, *others)}) == 7

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from voc_sets import HEIGHT, WIDTH, box_around, colour_png, disc, palette_png
 
-from object_detection.datasets import instance_matching, mask_regions
+from object_detection.datasets import mask_images
+from object_detection.errors import AnnotationError
 
 CAT, DOG, COW = disc(20, 20, 12), disc(35, 55, 15), disc(50, 12, 6)
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 230)
@@ -24,8 +25,8 @@ def _boxes(*masks):
 
 
 def _by_colour(path, masks, classes):
-    regions = mask_regions.read(path, numbered=False)
-    return instance_matching.by_colour(regions, _boxes(*masks), classes)
+    regions = mask_images.read_regions(path, numbered=False)
+    return mask_images.match_by_color(regions, _boxes(*masks), classes)
 
 
 def _same(match, *masks):
@@ -44,11 +45,11 @@ def test_numbers_are_read_in_every_dress(tmp_path, kind):
         Image.fromarray(pixels.astype(np.uint8)).save(path)
     else:
         colours = [
-            mask_regions.palette_colour(n) if "palette" in kind else (n,) * 3 for n in (0, 1, 2)
+            mask_images.palette_colour(n) if "palette" in kind else (n,) * 3 for n in (0, 1, 2)
         ]
         colour_png(path, pixels, colours)
 
-    regions = mask_regions.read(path, numbered=True)
+    regions = mask_images.read_regions(path, numbered=True)
 
     np.testing.assert_array_equal(regions.values[regions.labels], pixels)
     assert not regions.of_colours
@@ -59,7 +60,7 @@ def test_a_palette_that_was_put_in_another_order_counts_by_its_colours(tmp_path)
     image.putpalette([128, 0, 0] + [9, 9, 9] * 4 + [0, 0, 0])  # an editor put black last
     image.save(tmp_path / "a.png")
 
-    regions = mask_regions.read(tmp_path / "a.png", numbered=True)
+    regions = mask_images.read_regions(tmp_path / "a.png", numbered=True)
 
     np.testing.assert_array_equal(regions.values[regions.labels], CAT.astype(int))
 
@@ -69,7 +70,7 @@ def test_a_palette_of_its_own_counts_by_its_entries(tmp_path):
     image.putpalette([0, 0, 0, 250, 240, 10, 20, 30, 240])
     image.save(tmp_path / "a.png")
 
-    regions = mask_regions.read(tmp_path / "a.png", numbered=True)
+    regions = mask_images.read_regions(tmp_path / "a.png", numbered=True)
 
     np.testing.assert_array_equal(regions.values[regions.labels], _numbers(CAT, DOG))
 
@@ -77,16 +78,16 @@ def test_a_palette_of_its_own_counts_by_its_entries(tmp_path):
 def test_a_file_that_is_no_image_says_so(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
 
-    with pytest.raises(mask_regions.FileFault, match="not an image of a known format"):
-        mask_regions.read(tmp_path / "a.png", numbered=True)
-    with pytest.raises(mask_regions.FileFault, match="there is no such mask file"):
-        mask_regions.read(tmp_path / "b.png", numbered=True)
+    with pytest.raises(AnnotationError, match="not an image of a known format"):
+        mask_images.read_regions(tmp_path / "a.png", numbered=True)
+    with pytest.raises(AnnotationError, match="there is no such mask file"):
+        mask_images.read_regions(tmp_path / "b.png", numbered=True)
 
 
 def _by_number(tmp_path, pixels, masks, places=None):
-    regions = mask_regions.read(palette_png(tmp_path / "a.png", pixels), numbered=True)
+    regions = mask_images.read_regions(palette_png(tmp_path / "a.png", pixels), numbered=True)
     places = places or tuple(range(1, len(masks) + 1))
-    return regions, instance_matching.by_number(regions, _boxes(*masks), places)
+    return regions, mask_images.match_by_number(regions, _boxes(*masks), places)
 
 
 def test_numbers_are_places_and_void_is_nobodys(tmp_path):
@@ -195,10 +196,10 @@ def test_a_small_object_in_the_box_of_a_large_one(tmp_path):
 
 def test_pixels_a_little_outside_a_careless_box_stay(tmp_path):
     path = colour_png(tmp_path / "a.png", _numbers(CAT, DOG), [(0, 0, 0), RED, BLUE])
-    regions = mask_regions.read(path, numbered=False)
+    regions = mask_images.read_regions(path, numbered=False)
     boxes = _boxes(CAT, DOG) + [3, 3, -3, -3]
 
-    _same(instance_matching.by_colour(regions, boxes, ["a", "b"]), CAT, DOG)
+    _same(mask_images.match_by_color(regions, boxes, ["a", "b"]), CAT, DOG)
 
 
 def test_another_ground_than_black(tmp_path):
@@ -219,9 +220,9 @@ def test_an_object_that_fills_the_image(tmp_path):
 
 def test_what_fits_nothing_is_left_and_an_object_without_colour_has_no_mask(tmp_path):
     path = colour_png(tmp_path / "a.png", _numbers(CAT, COW), [(0, 0, 0), RED, GREEN])
-    regions = mask_regions.read(path, numbered=False)
+    regions = mask_images.read_regions(path, numbered=False)
 
-    match = instance_matching.by_colour(regions, _boxes(CAT, DOG), ["a", "b"])
+    match = mask_images.match_by_color(regions, _boxes(CAT, DOG), ["a", "b"])
 
     assert set(match.masks) == {0}
     assert [regions.name(value) for value in match.left] == ["#00ff00"]
@@ -229,10 +230,10 @@ def test_what_fits_nothing_is_left_and_an_object_without_colour_has_no_mask(tmp_
 
 def test_an_object_without_a_box_gets_none(tmp_path):
     path = colour_png(tmp_path / "a.png", _numbers(CAT), [(0, 0, 0), RED])
-    regions = mask_regions.read(path, numbered=False)
+    regions = mask_images.read_regions(path, numbered=False)
     boxes = np.concatenate([_boxes(CAT), np.full((1, 4), np.nan)])
 
-    assert set(instance_matching.by_colour(regions, boxes, ["a", "a"]).masks) == {0}
+    assert set(mask_images.match_by_color(regions, boxes, ["a", "a"]).masks) == {0}
 
 
 def test_transparent_pixels_are_ground(tmp_path):

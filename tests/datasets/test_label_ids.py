@@ -3,8 +3,8 @@
 import pytest
 
 from object_detection.datasets import label_ids
+from object_detection.datasets.annotations import AnnotationSet, Category
 from object_detection.datasets.label_ids import LabelIds, from_annotations, settle
-from object_detection.datasets.record import AnnotationSet, Category
 from object_detection.errors import AnnotationError
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from object_detection.datasets import mask_files, masks
-from object_detection.datasets.record import MaskFile
+from object_detection.datasets import masks
+from object_detection.datasets.annotations import MaskFile
+from object_detection.errors import AnnotationError
 
 # Two objects on an empty ground: 1 above, 2 below.
 IDS = np.array([[0, 1, 1, 0], [0, 0, 0, 0], [2, 2, 2, 0]], np.uint8)
@@ -105,14 +106,14 @@ def test_a_file_may_lie_anywhere_in_the_image(tmp_path):
 
 def test_many_objects_of_one_file_decode_it_once_and_a_new_file_anew(tmp_path):
     path = _save(tmp_path, Image.fromarray(IDS))
-    mask_files._decoded.cache_clear()
+    masks._decode_file.cache_clear()
 
     for value in (1, 2, 1, 2):
-        mask_files.pixels(MaskFile(path, (value,)))
-    assert mask_files._decoded.cache_info().misses == 1
+        masks.file_pixels(MaskFile(path, (value,)))
+    assert masks._decode_file.cache_info().misses == 1
 
     _save(tmp_path, Image.fromarray(np.ones((6, 6), np.uint8)))
-    assert mask_files.size(MaskFile(path)) == (6, 6)
+    assert masks.file_size(MaskFile(path)) == (6, 6)
 
 
 @pytest.mark.parametrize(("content", "why"), [(None, "no mask file"), (b"text", "known format")])
@@ -121,7 +122,7 @@ def test_what_cannot_be_read_is_a_fault_with_its_name(tmp_path, content, why):
     if content:
         path.write_bytes(content)
 
-    with pytest.raises(masks.MaskFault, match=f"{why}.*|mask.png.*{why}") as fault:
+    with pytest.raises(AnnotationError, match=f"{why}.*|mask.png.*{why}") as fault:
         masks.extent(MaskFile(path))
     assert "mask.png" in str(fault.value)
 
@@ -131,5 +132,5 @@ def test_a_cut_off_file_is_a_fault(tmp_path):
     path = _save(tmp_path, Image.fromarray(noise))
     path.write_bytes(path.read_bytes()[:900])
 
-    with pytest.raises(masks.MaskFault, match=r"mask\.png cannot be decoded"):
+    with pytest.raises(AnnotationError, match=r"mask\.png cannot be decoded"):
         masks.rasterize(MaskFile(path), 50, 50)

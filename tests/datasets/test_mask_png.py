@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection.datasets import mask_png
-from object_detection.datasets.record import Bitmap
+from object_detection.datasets.annotations import Bitmap
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (480, 641)])

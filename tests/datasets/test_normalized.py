@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from object_detection.datasets.normalized import in_pixels
-from object_detection.datasets.record import (
+from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     Bitmap,
     Polygons,
     Union,
 )
+from object_detection.datasets.checking import to_pixels
 
 POLYGON = Polygons(((0.1, 0.5, 0.2, 0.5, 0.2, 1.0),), ((0.0, 0.0, 0.5, 0.0, 0.5, 0.5),))
 # An image 10 high and 100 wide.
@@ -23,7 +23,7 @@ def _image(found, normalized=True):
 def test_boxes_polygons_holes_and_areas_are_scaled():
     found = AnnotatedObject("1", "cat", (0.1, 0.2, 0.5, 0.25), POLYGON, area=0.5)
 
-    (scaled,) = in_pixels(_image(found), 10, 100)
+    (scaled,) = to_pixels(_image(found), 10, 100)
 
     np.testing.assert_allclose(scaled.box, (1, 20, 5, 25))
     for got, want in zip(scaled.mask, IN_PIXELS, strict=True):
@@ -35,7 +35,7 @@ def test_pixels_stay_and_pieces_of_a_union_are_scaled_each():
     bitmap = Bitmap(np.ones((2, 2)))
     found = AnnotatedObject("1", "cat", mask=Union((bitmap, POLYGON)))
 
-    (scaled,) = in_pixels(_image(found), 10, 100)
+    (scaled,) = to_pixels(_image(found), 10, 100)
 
     assert scaled.mask.masks[0] is bitmap
     np.testing.assert_allclose(scaled.mask.masks[1].parts, IN_PIXELS.parts)
@@ -45,4 +45,4 @@ def test_pixels_stay_and_pieces_of_a_union_are_scaled_each():
 def test_an_image_in_pixels_is_left_alone():
     found = AnnotatedObject("1", "cat", (1, 2, 3, 4), POLYGON)
 
-    assert in_pixels(_image(found, normalized=False), 10, 100) == (found,)
+    assert to_pixels(_image(found, normalized=False), 10, 100) == (found,)

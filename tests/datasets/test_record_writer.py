@@ -3,8 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from object_detection.datasets.record_writer import ShardedRecords, read_json, write_json
-from object_detection.datasets.tfrecord_frame import frame
+from object_detection.datasets.records import ShardedRecords, frame, read_json, write_json
 
 
 def _names(folder):

@@ -9,10 +9,10 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection.datasets import conversion
+from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Bitmap, Finding
 from object_detection.datasets.conversion import convert, num_shards_for
-from object_detection.datasets.example_features import Settings
-from object_detection.datasets.record import AnnotatedImage, AnnotatedObject, Bitmap, Finding
-from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.datasets.examples import Settings
+from object_detection.datasets.records import ShardedRecords
 from object_detection.datasets.report import NOTED
 from object_detection.errors import AnnotationError
 

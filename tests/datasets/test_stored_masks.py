@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from object_detection.datasets import stored_masks
-from object_detection.datasets.record import Bitmap
+from object_detection.datasets import examples
+from object_detection.datasets.annotations import Bitmap
 
 # In an image of 4 x 6: two pixels of row 1 from column 2 on; a cross of 3 x 3 in the corner.
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
@@ -22,21 +22,21 @@ def _pixels(encoded):
 
 
 def test_png_is_the_whole_image():
-    stored = stored_masks.features(MASKS, 4, 6, "png")
+    stored = examples.mask_features(MASKS, 4, 6, "png")
 
     assert stored.keys() == {"image/object/mask"}
     assert np.array_equal([_pixels(one) for one in stored["image/object/mask"]], WHOLE)
 
 
 def test_numerical_is_a_float_a_pixel_object_after_object():
-    stored = stored_masks.features(MASKS, 4, 6, "numerical")
+    stored = examples.mask_features(MASKS, 4, 6, "numerical")
 
     assert stored["image/object/mask"].dtype == np.float32
     assert np.array_equal(stored["image/object/mask"], WHOLE.ravel())
 
 
 def test_a_box_holds_the_object_and_where_it_lies():
-    stored = stored_masks.features(MASKS, 4, 6, "box")
+    stored = examples.mask_features(MASKS, 4, 6, "box")
 
     assert [_pixels(one).shape for one in stored["image/object/mask/box_png"]] == [(1, 2), (3, 3)]
     assert stored["image/object/mask/box_top"].tolist() == [1, 1]
@@ -51,6 +51,6 @@ def test_a_box_holds_the_object_and_where_it_lies():
     assert np.array_equal(back, WHOLE)
 
 
-@pytest.mark.parametrize("storage", stored_masks.STORAGES)
+@pytest.mark.parametrize("storage", examples.STORAGES)
 def test_without_objects_the_lists_are_there_and_empty(storage):
-    assert not any(len(value) for value in stored_masks.features([], 4, 6, storage).values())
+    assert not any(len(value) for value in examples.mask_features([], 4, 6, storage).values())

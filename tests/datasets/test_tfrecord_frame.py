@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.datasets.tfrecord_frame import crc32c, frame
+from object_detection.datasets.records import crc32c, frame
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,15 @@ from drawn_sets import HEIGHT, WIDTH, blob, image, png, text
 from PIL import Image
 from voc_sets import colour_png, palette_png, sheet, thing
 
-from object_detection.datasets import (
+from object_detection.datasets import conversion, label_ids
+from object_detection.datasets.examples import Settings
+from object_detection.datasets.formats import (
     cityscapes,
     coco,
-    conversion,
     csv_table,
     cvat,
     instance_folders,
     kitti,
-    label_ids,
     labelme,
     lvis,
     open_images,
@@ -30,7 +30,6 @@ from object_detection.datasets import (
     voc_masks,
     yolo,
 )
-from object_detection.datasets.example_features import Settings
 from object_detection.datasets.report import Report
 from object_detection.scaffold import data_set
 

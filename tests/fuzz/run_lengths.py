@@ -10,7 +10,7 @@ from pycocotools import mask as rle_codec
 
 from object_detection import evaluate
 from object_detection.datasets import masks
-from object_detection.datasets.record import RunLengths
+from object_detection.datasets.annotations import RunLengths
 
 ERRORS = ("AnnotationError", "MaskFault", "ResultFileError")
 HEIGHT, WIDTH = 30, 40

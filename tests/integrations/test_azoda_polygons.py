@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
-from object_detection.datasets import segmentation_text
+from object_detection.datasets.formats import csv_table
 from object_detection.integrations.azoda import polygons_of, unmold_mask
 
 
@@ -52,7 +52,7 @@ def test_simpler_polygons_stay_near():
 def test_a_csvs_cell_reads_them():
     mask = np.eye(5, dtype=bool)
 
-    parts = segmentation_text.parse(str(polygons_of(mask))).parts
+    parts = csv_table.parse_segmentation(str(polygons_of(mask))).parts
 
     assert len(parts) == 5
 

@@ -7,14 +7,15 @@ import pytest
 from bright_segmenter import BrightSegmenter
 from PIL import Image
 
-from object_detection.datasets import masks, supervisely
-from object_detection.datasets.record import (
+from object_detection.datasets import masks
+from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     AnnotationSet,
     Category,
     Polygons,
 )
+from object_detection.datasets.formats import supervisely
 from object_detection.errors import AnnotationError, SettingsError
 from object_detection.integrations.supervisely import (
     conversion,

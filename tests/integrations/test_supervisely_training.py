@@ -13,7 +13,7 @@ from tiny_models import PYRAMID
 
 from object_detection.builders import dataset_builder
 from object_detection.config import pipeline_file
-from object_detection.datasets import coco, supervisely
+from object_detection.datasets.formats import coco, supervisely
 from object_detection.errors import SettingsError
 from object_detection.integrations.supervisely import (
     class_ids,

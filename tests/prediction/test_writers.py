@@ -11,7 +11,7 @@ from bright_segmenter import BrightSegmenter
 from PIL import Image
 from pycocotools import mask as rle_codec
 
-from object_detection.datasets import csv_table, labelme, supervisely
+from object_detection.datasets.formats import csv_table, labelme, supervisely
 from object_detection.datasets.masks import rasterize
 from object_detection.metrics import coco_results
 from object_detection.prediction import results, writers

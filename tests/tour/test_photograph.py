@@ -69,7 +69,7 @@ def test_the_tours_own_photograph_is_not_installed(monkeypatch):
 
 
 def test_the_tours_own_annotations_are_of_its_photograph():
-    from object_detection.datasets import coco
+    from object_detection.datasets.formats import coco
 
     found = coco.read(photograph.ANNOTATIONS, photograph.ANNOTATIONS.parent)
     (image,) = found.images

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from object_detection import atomic
 from object_detection.dataset_tools import conversion_command
-from object_detection.datasets import conversion, csv_columns, csv_table, label_ids
+from object_detection.datasets import conversion, label_ids
+from object_detection.datasets.formats import csv_table
 from object_detection.errors import AnnotationError
 
 LATEST = "latest"
@@ -81,7 +82,7 @@ def read(settings, paths, image_dir):
         raise AnnotationError(f"there is no folder of images {image_dir}")
     sets, names, have_masks = {}, [], False
     for split, path in paths.items():
-        table = csv_columns.read(path)
+        table = csv_table.read_table(path)
         have_masks = have_masks or (split == "train" and "segmentation" in table.columns)
         names += _class_names(table)
         sets[split] = csv_table.read(path, image_dir, coordinates=csv_table.PIXELS)

@@ -85,13 +85,14 @@ def _deploy():
 
 
 def _project():
-    from object_detection.datasets import coco, data_set
+    from object_detection.datasets.conversion import split_off
+    from object_detection.datasets.formats import coco
     from object_detection.integrations.supervisely import conversion
 
     found = coco.read(FLAGS.annotations_file, FLAGS.image_dir)
     splits = {"train": found}
     if FLAGS.val_fraction:
-        parts = data_set.split_off(found, FLAGS.val_fraction, FLAGS.split_seed)
+        parts = split_off(found, FLAGS.val_fraction, FLAGS.split_seed)
         splits = dict(zip(("train", "val"), parts, strict=True))
     findings, written = conversion.write(Path(FLAGS.output), splits)
     for finding in findings:

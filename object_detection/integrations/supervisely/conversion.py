@@ -8,10 +8,10 @@ import numpy as np
 
 from object_detection import atomic
 from object_detection.datasets import checking, conversion, image_file
-from object_detection.datasets.example_features import NO_MASKS
-from object_detection.datasets.record import Finding
+from object_detection.datasets.annotations import Finding
+from object_detection.datasets.examples import NO_MASKS
 from object_detection.datasets.report import SKIPPED_IMAGE
-from object_detection.errors import AnnotationError
+from object_detection.errors import AnnotationError, ImageError
 from object_detection.prediction.writers import bitmap_object
 from object_detection.utils import visualization_utils
 
@@ -75,7 +75,7 @@ def _annotation(image, tag):
     """The content of an image's JSON (None: the image is left out), and findings."""
     try:
         stored = image_file.prepare(image.path.read_bytes(), lambda: image.stated_size)
-    except (OSError, image_file.ImageFault) as fault:
+    except (OSError, ImageError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
         return None, [Finding(SKIPPED_IMAGE, reason, image.key)]
     findings, objects, lost = [], [], []

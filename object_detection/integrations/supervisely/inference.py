@@ -9,7 +9,8 @@ from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
-from object_detection.datasets import checking, supervisely
+from object_detection.datasets import checking
+from object_detection.datasets.formats import supervisely
 from object_detection.errors import AnnotationError
 from object_detection.integrations.supervisely import devices, infer_settings, project
 from object_detection.integrations.supervisely.annotator import Annotator

@@ -6,7 +6,8 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from object_detection.datasets import files, supervisely
+from object_detection.datasets import files
+from object_detection.datasets.formats import supervisely
 from object_detection.errors import AnnotationError
 
 

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from object_detection.datasets import conversion, label_ids, supervisely
-from object_detection.datasets.example_features import Settings
-from object_detection.datasets.record_writer import ShardedRecords
+from object_detection.datasets import conversion, label_ids
+from object_detection.datasets.examples import Settings
+from object_detection.datasets.formats import supervisely
+from object_detection.datasets.records import ShardedRecords
 from object_detection.errors import AnnotationError
 
 

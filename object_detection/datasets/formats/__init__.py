@@ -1,0 +1,1 @@
+"""One module for each labeling format: reads its files into an `AnnotationSet`."""
