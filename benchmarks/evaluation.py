@@ -101,14 +101,14 @@ def full_size(images):
 
     from object_detection.metrics.coco_evaluation import CocoEvaluation
     from object_detection.metrics.images import ImageDetections, ImageTruth
-    from object_detection.ops import paste
+    from object_detection.structures.masks import paste_mask
 
     def encode(masks):
         return [rle_codec.encode(np.asfortranarray(mask)) for mask in masks]
 
     def add(number, truth, found, scores, classes, crops):
         pasted = [
-            (paste.paste_mask(crop, box, HEIGHT, WIDTH) > 0.5).astype(np.uint8)
+            (paste_mask(crop, box, HEIGHT, WIDTH) > 0.5).astype(np.uint8)
             for crop, box in zip(crops, found, strict=True)
         ]
         detections = ImageDetections(found, scores, classes, encode(pasted))

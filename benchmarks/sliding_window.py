@@ -24,10 +24,10 @@ import numpy as np
 from pycocotools import mask as rle_codec
 
 from object_detection.metrics.coco_evaluation import CocoEvaluation, ImageDetections, ImageTruth
-from object_detection.ops.paste import MaskCrop, encode_crop
 from object_detection.prediction import pixels
 from object_detection.prediction.modes import SlidingWindow
 from object_detection.prediction.predictor import Predictor
+from object_detection.structures.masks import CroppedMask
 
 
 def read_set(annotations, folder):
@@ -86,7 +86,7 @@ def cut_back(prediction, size, rows, columns, least_part):
                     continue
                 shift = np.array([y, x, y, x])
                 inside = np.clip(box - shift, 0, [height, width] * 2)
-                mask = encode_crop(MaskCrop(part, low[0] - y, low[1] - x), height, width)
+                mask = CroppedMask(part, low[0] - y, low[1] - x).to_rle(height, width)
                 parts[row * columns + column].append((inside, k, mask))
     return [
         ImageDetections(

@@ -31,6 +31,10 @@ class AnnotationError(ObjectDetectionError):
     """An annotation file that cannot be used at all."""
 
 
+class MaskError(AnnotationError):
+    """Run lengths, polygons or another segmentation that is not a mask; the message says why."""
+
+
 class ResultFileError(ObjectDetectionError):
     """A file that contains no detections in COCO's format."""
 

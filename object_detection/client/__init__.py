@@ -10,9 +10,10 @@ Pillow, the gRPC protocol `grpcio`; both are imported where they are used.
 """
 
 from object_detection.client.detections import Detection
-from object_detection.client.masks import decode_rle, paste_mask, unmold_mask
 from object_detection.client.rest import Client
 from object_detection.errors import ServerError
+from object_detection.structures.masks import paste_mask, unmold_mask
+from object_detection.structures.run_lengths import decode as decode_rle
 
 __all__ = [
     "Client",

@@ -6,7 +6,8 @@ import io
 
 import numpy as np
 
-from object_detection.client.masks import decode_rle, paste_mask
+from object_detection.structures.masks import paste_mask
+from object_detection.structures.run_lengths import decode as decode_rle
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

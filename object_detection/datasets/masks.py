@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco_mask
 
-from object_detection.client import run_lengths
 from object_detection.datasets.annotations import (
     Bitmap,
     EncodedBitmap,
@@ -24,7 +23,7 @@ from object_detection.datasets.annotations import (
     Union,
 )
 from object_detection.errors import AnnotationError
-from object_detection.ops import coco_json
+from object_detection.structures import polygons, run_lengths
 
 
 def rasterize(mask, height, width):
@@ -153,10 +152,7 @@ def decode_runs(runs, height=None, width=None):
 
 def _checked_counts(runs, height=None, width=None):
     """The lengths of the runs, one int64 each; they add up to the size of the image."""
-    try:
-        return run_lengths.check(runs.height, runs.width, runs.counts, height, width).counts
-    except run_lengths.RunLengthError as fault:
-        raise AnnotationError(str(fault)) from None
+    return run_lengths.check(runs.height, runs.width, runs.counts, height, width).counts
 
 
 def _pieces(union):
@@ -210,8 +206,8 @@ def _decode(encoded):
     return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
 
 
-def _fill(polygons, height, width):
-    parts, holes = _needed(_usable(polygons.parts)), _usable(polygons.holes)
+def _fill(mask, height, width):
+    parts, holes = _needed(_usable(mask.parts)), _usable(mask.holes)
     filled = _filled(parts, height, width)
     return filled & (1 - _filled(holes, height, width)) if holes else filled
 
@@ -222,7 +218,7 @@ def _filled(parts, height, width):
 
 def _polygon_runs(parts, height, width):
     """The union of polygons as pycocotools' run lengths."""
-    return coco_json.polygons_to_rle(parts, height, width)
+    return polygons.to_rle(parts, height, width)
 
 
 def _needed(parts):
@@ -233,10 +229,7 @@ def _needed(parts):
 
 def _usable(parts):
     """The parts of three points or more; smaller ones hold no area."""
-    try:
-        return coco_json.usable_polygons(parts)
-    except coco_json.SegmentationError as fault:
-        raise AnnotationError(str(fault)) from None
+    return polygons.usable_polygons(parts)
 
 
 def _placed(bitmap, height, width):

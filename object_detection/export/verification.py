@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 import object_detection
-from object_detection.client import run_lengths
 from object_detection.errors import ExportError
 from object_detection.export import fresh_run, serving
 from object_detection.metrics import overlaps
-from object_detection.ops import paste
+from object_detection.structures import run_lengths
+from object_detection.structures.masks import paste_mask
 
 # Rounding chooses between detections whose scores all but tie, and whether a box that ends on the
 # image's border reads the last row of the features or zeros (TFOD): so many may differ.
@@ -318,7 +318,7 @@ def _differences_of_masks(got, default):
     faults = []
     for k in range(count):
         box = default["detection_boxes"][0, k] * [height, width, height, width]
-        wanted = paste.paste_mask(default["detection_masks"][0, k], box, height, width) > 0.5
+        wanted = paste_mask(default["detection_masks"][0, k], box, height, width) > 0.5
         if serving.RLE_MASKS in got:
             code = {"size": [height, width], "counts": bytes(got[serving.RLE_MASKS][0, k])}
             mask = run_lengths.decode(code)

@@ -14,10 +14,10 @@ import numpy as np
 from pycocotools import mask as rle_codec
 
 from object_detection import atomic
-from object_detection.client.run_lengths import whole_number
 from object_detection.errors import ResultFileError
 from object_detection.metrics.images import ImageDetections
-from object_detection.ops import coco_json
+from object_detection.structures import coco_json
+from object_detection.structures.run_lengths import whole_number
 
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
 LEAST_SIDE = -1e-3  # pixels; a box of less is none, and not one that rounding made so

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from object_detection.client.run_lengths import RunLengthError
+from object_detection.errors import MaskError
 from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
-from object_detection.ops import coco_json
+from object_detection.structures import run_lengths
 
 _DETECTION = "image/detection/"
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
@@ -170,7 +170,7 @@ def _found_masks(feature, count, height, width, image_id):
     for place, counts in enumerate(feature[_MASK].bytes_list.value):
         try:
             rle = {"size": [height, width], "counts": counts}
-            masks.append(coco_json.checked_rle(rle))
-        except RunLengthError as fault:
+            masks.append(run_lengths.normalize(rle))
+        except MaskError as fault:
             raise ValueError(f"Image {image_id!r}: mask {place} of {_MASK}: {fault}.") from None
     return masks

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.client import run_lengths
-from object_detection.ops import paste
+from object_detection.errors import MaskError
+from object_detection.structures import run_lengths
+from object_detection.structures.masks import Masks, paste_mask
 
 
 class ImageLabels(NamedTuple):
@@ -45,7 +46,7 @@ class ImageTruth(NamedTuple):
         """The same with masks as a list of COCO RLEs."""
         if self.masks is None or isinstance(self.masks, list):
             return self
-        return self._replace(masks=paste.encode_bitmaps(self.masks))
+        return self._replace(masks=Masks.from_dense(self.masks).to_rle())
 
     def select(self, kept):
         """Those objects that `kept` marks ([g] bool) or numbers ([k] int)."""
@@ -79,16 +80,14 @@ class ImageDetections(NamedTuple):
             return None
         if isinstance(self.masks[index], dict):
             return run_lengths.decode(self.masks[index])
-        return paste.paste_mask(self.masks[index], self.boxes[index], height, width) > 0.5
+        return paste_mask(self.masks[index], self.boxes[index], height, width) > 0.5
 
     def encoded(self, height, width):
         """The same with masks as a list of COCO RLEs; empty ones where a box is not finite."""
         if self.masks is None or isinstance(self.masks, list):
             return self
-        finite = np.isfinite(np.asarray(self.boxes, np.float64)).all(axis=1)
-        boxes = np.where(finite[:, None], self.boxes, 0)
-        masks = np.where(finite[:, None, None], self.masks, 0)
-        return self._replace(masks=paste.encode_masks(masks, boxes, height, width))
+        masks = Masks.from_box_masks(self.masks, self.boxes, height, width)
+        return self._replace(masks=masks.to_rle())
 
     def finite(self):
         """[d] bool: whether box and score of a detection are numbers."""
@@ -213,7 +212,7 @@ def _check_codes(image_id, label, masks, height, width):
         try:
             if isinstance(mask, dict):
                 run_lengths.parse(mask, height, width)
-        except run_lengths.RunLengthError as fault:
+        except MaskError as fault:
             raise ValueError(f"Image {image_id!r}: {label} mask {place}: {fault}.") from None
 
 

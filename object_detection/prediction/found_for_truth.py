@@ -5,8 +5,8 @@ import numpy as np
 from object_detection.errors import ResultFileError
 from object_detection.metrics import coco_results
 from object_detection.metrics.images import ImageDetections
-from object_detection.ops import coco_json
 from object_detection.prediction.predictor import Predictor
+from object_detection.structures import coco_json
 
 _SHOWN = 5
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.ops.paste import MaskCrop
+from object_detection.structures.masks import CroppedMask
 
 AGREEMENT = 0.5  # least overlap (IoU) of two findings within what both windows see
 INSIDE = 0.7  # share of a cut piece that lies in another finding, to be a part of it
@@ -25,7 +25,7 @@ class Finding(NamedTuple):
     box: np.ndarray  # [4] (ymin, xmin, ymax, xmax) pixels of the image
     score: float
     kind: int  # class id
-    mask: MaskCrop | None  # None: the model gives boxes only
+    mask: CroppedMask | None  # None: the model gives boxes only
     window: int  # place of the window it was found in
 
 
@@ -55,7 +55,7 @@ class _Piece:
     """A finding with what merging asks of it.
 
     Attributes:
-        mask: a tight `MaskCrop`; of a model without masks the whole box.
+        mask: a tight `CroppedMask`; of a model without masks the whole box.
         near: pixels from a border of the window that count as at it, (rows, columns).
         cuts: of each side of the window, whether the image goes on behind it.
         is_cut: whether the object may go on there.
@@ -102,7 +102,7 @@ class _Piece:
 def _filled(box, size):
     """A box as a mask, for models without masks."""
     top, left, bottom, right = np.clip(np.rint(box), 0, [*size, *size]).astype(int).tolist()
-    return MaskCrop(np.ones((max(0, bottom - top), max(0, right - left)), bool), top, left)
+    return CroppedMask(np.ones((max(0, bottom - top), max(0, right - left)), bool), top, left)
 
 
 def _pairs(pieces, of_window, windows):
@@ -212,7 +212,7 @@ def _one_of(group):
     top, left = (min(getattr(piece.mask, side) for piece in group) for side in ("top", "left"))
     ends = [piece.mask.window for piece in group]
     bottom, right = max(rows.stop for rows, _ in ends), max(columns.stop for _, columns in ends)
-    mask = MaskCrop(_laid_together(group, (top, left, bottom, right)), top, left).tight()
+    mask = CroppedMask(_laid_together(group, (top, left, bottom, right)), top, left).tight()
     whole = [piece for piece in group if not piece.is_cut]
     if whole:
         chosen = max(whole, key=lambda piece: piece.finding.score)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from object_detection.ops import paste
 from object_detection.prediction.prediction import Prediction
+from object_detection.structures.masks import CroppedMask
 
 
 def prediction_of(outputs, place, size, seen, *, threshold, classes, name_of):
@@ -53,10 +53,10 @@ def _masks(outputs, place, kept, size, seen):
         return outputs["detection_masks"][place][kept], None
     if "detection_masks_reframed" in outputs:
         whole = outputs["detection_masks_reframed"][place]
-        masks = [paste.MaskCrop(whole[k] > 0, 0, 0) for k in kept]
+        masks = [CroppedMask(whole[k] > 0, 0, 0) for k in kept]
     elif "detection_masks_rle" in outputs:
         codes = outputs["detection_masks_rle"][place]
-        masks = [paste.decode_crop({"size": list(seen), "counts": codes[k]}) for k in kept]
+        masks = [CroppedMask.from_rle({"size": list(seen), "counts": codes[k]}) for k in kept]
     else:
         return None, None
     if tuple(size) != tuple(seen):
@@ -64,5 +64,5 @@ def _masks(outputs, place, kept, size, seen):
             (np.arange(side) * 2 + 1) * before // (2 * side)
             for side, before in zip(size, seen, strict=True)
         )
-        masks = [paste.MaskCrop(m.full(*seen)[rows][:, columns], 0, 0) for m in masks]
+        masks = [CroppedMask(m.full(*seen)[rows][:, columns], 0, 0) for m in masks]
     return None, tuple(mask.tight() for mask in masks)

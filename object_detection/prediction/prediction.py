@@ -5,10 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from object_detection.ops import outlines, paste
-from object_detection.ops.paste import MaskCrop
+from object_detection.structures import polygons
+from object_detection.structures.masks import (
+    MASK_THRESHOLD,
+    CroppedMask,
+    crop_mask,
+    paste_mask,
+    unmold_mask,
+)
 
-MASK_THRESHOLD = 0.5
+__all__ = ["Prediction", "unmold_mask"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,7 +32,7 @@ class Prediction:
     height: int  # of the image, upright
     width: int
     box_masks: np.ndarray | None = None  # [d, M, M] probabilities inside each box
-    crops: Sequence[MaskCrop] | None = None  # d, instead of box_masks
+    crops: Sequence[CroppedMask] | None = None  # d, instead of box_masks
     regions: np.ndarray | None = None  # [d] int, which of several given boxes each was found in
 
     def __len__(self):
@@ -39,7 +45,7 @@ class Prediction:
         return self.box_masks is not None or self.crops is not None
 
     def crop(self, index, threshold=MASK_THRESHOLD):
-        """The mask of one object as a `MaskCrop` (no more than its box), None without masks.
+        """The mask of one object as a `CroppedMask` (no more than its box), None without masks.
 
         Args:
             index: which object.
@@ -51,13 +57,13 @@ class Prediction:
         if self.box_masks is None:
             return None
         box = self.boxes[index]
-        return paste.crop_mask(self.box_masks[index], box, self.height, self.width, threshold)
+        return crop_mask(self.box_masks[index], box, self.height, self.width, threshold)
 
     def full_mask(self, index, height=None, width=None):
         """The mask of one object as bool [height, width] (the image's), None without masks."""
         size = (height or self.height, width or self.width)
         if self.crops is None and self.box_masks is not None:
-            return paste.paste_mask(self.box_masks[index], self.boxes[index], *size) > 0.5
+            return paste_mask(self.box_masks[index], self.boxes[index], *size) > 0.5
         if self.crops is None:
             return None
         if size != (self.height, self.width):
@@ -84,23 +90,23 @@ class Prediction:
         """
         if self.box_masks is None:
             return None if self.crops is None else self.full_mask(index).astype(np.float32)
-        return paste.paste_mask(self.box_masks[index], self.boxes[index], self.height, self.width)
+        return paste_mask(self.box_masks[index], self.boxes[index], self.height, self.width)
 
     def rles(self):
         """All masks at the image's size as COCO RLEs (`counts` in bytes), None without masks."""
         if not self.has_masks:
             return None
-        return [paste.encode_crop(self.crop(k), self.height, self.width) for k in range(len(self))]
+        return [self.crop(k).to_rle(self.height, self.width) for k in range(len(self))]
 
     def outlines(self, index, tolerance=0.0):
-        """The parts of one mask with their holes, as `ops.outlines.trace` gives them.
+        """The parts of one mask with their holes, as `ops.polygons.trace` gives them.
 
         None without masks; an empty list for a mask of no pixel.
         """
         crop = self.crop(index)
         if crop is None:
             return None
-        return outlines.trace(crop.pixels, crop.top, crop.left, tolerance)
+        return polygons.trace(crop.pixels, crop.top, crop.left, tolerance)
 
     def polygons(self, tolerance=0.0):
         """All masks as COCO polygons, None without masks.
@@ -115,7 +121,7 @@ class Prediction:
         if not self.has_masks:
             return None
         return [
-            [outlines.flat(part.exterior) for part in self.outlines(k, tolerance)]
+            [polygons.flatten(part.exterior) for part in self.outlines(k, tolerance)]
             for k in range(len(self))
         ]
 
@@ -136,28 +142,3 @@ class Prediction:
             crops=None if self.crops is None else tuple(self.crops[k] for k in places),
             regions=chosen(self.regions),
         )
-
-
-def unmold_mask(mask, box, image_shape, threshold=MASK_THRESHOLD):
-    """A mask of a box as a mask of the image, as scoring services' clients need it.
-
-    Args:
-        mask: [M, M'] probabilities inside the box.
-        box: (ymin, xmin, ymax, xmax) in pixels; parts outside the image are cut off.
-        image_shape: (height, width) or (height, width, channels).
-        threshold: probability above which a pixel is object.
-
-    Returns:
-        bool [height, width].
-
-    Raises:
-        ValueError: no mask of two dimensions, a box that is not four finite numbers, or no size.
-    """
-    mask = np.asarray(mask, np.float32)
-    box = np.asarray(box, np.float64)
-    height, width = (int(side) for side in tuple(image_shape)[:2])
-    if mask.ndim != 2 or not mask.size:
-        raise ValueError(f"the mask of a box must be [M, M], got {list(mask.shape)}")
-    if box.shape != (4,) or not np.isfinite(box).all():
-        raise ValueError(f"a box must be (ymin, xmin, ymax, xmax) in pixels, got {box.tolist()}")
-    return paste.crop_mask(mask, box, height, width, threshold).full(height, width)

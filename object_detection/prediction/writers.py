@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from object_detection import atomic
-from object_detection.client.run_lengths import whole_number
-from object_detection.ops import coco_json
 from object_detection.prediction import heat_maps, results
+from object_detection.structures import coco_json
+from object_detection.structures.run_lengths import whole_number
 from object_detection.utils import visualization_utils
 
 

@@ -10,14 +10,14 @@ from PIL import Image, ImageOps
 
 from object_detection.data.example import IGNORE
 from object_detection.datasets import checking
-from object_detection.datasets.annotations import Bitmap, Finding
+from object_detection.datasets.annotations import Finding
 from object_detection.datasets.formats import coco
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.metrics.images import ImageTruth
-from object_detection.ops import paste
 from object_detection.reports import data_browser, ignore_regions, stored_view
 from object_detection.reports.facts import LOST
 from object_detection.reports.pictures import Objects
+from object_detection.structures.masks import CroppedMask
 
 SHOWN_NAMES = 10
 _BAD_RECORD = "record that cannot be decoded"
@@ -237,10 +237,8 @@ def _fitted(found, height, width):
 
 def _rle(bitmap, height, width):
     """A `Bitmap` inside an image, or the empty mask for None, as RLE."""
-    if bitmap is None:
-        bitmap = Bitmap(np.zeros((0, 0), bool))
-    crop = paste.MaskCrop(bitmap.pixels.astype(bool), bitmap.top, bitmap.left)
-    return paste.encode_crop(crop, height, width)
+    crop = CroppedMask(np.zeros((0, 0), bool)) if bitmap is None else CroppedMask(*bitmap)
+    return crop.to_rle(height, width)
 
 
 def _size_of(path):

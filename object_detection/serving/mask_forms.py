@@ -14,8 +14,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from object_detection.ops import paste
 from object_detection.serving.limits import Refusal
+from object_detection.structures.masks import Masks
 
 FORMS = ("box", "rle", "png", "none")
 _KEPT = ("detection_boxes", "detection_classes", "detection_scores", "detection_masks")
@@ -98,7 +98,7 @@ def coded(masks, boxes, form, size):
     pixels = np.asarray(boxes, np.float32) * np.array([height, width] * 2, np.float32)
     return [
         {"size": [height, width], "counts": code["counts"].decode("ascii")}
-        for code in paste.encode_masks(masks, pixels, height, width)
+        for code in Masks.from_box_masks(masks, pixels, height, width).to_rle()
     ]
 
 

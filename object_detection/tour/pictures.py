@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from object_detection.ops import paste
+from object_detection.structures.masks import paste_mask
 from object_detection.tour import drawing
 from object_detection.tour.drawing import Panel, sheet
 from object_detection.utils import visualization_utils
@@ -195,7 +195,7 @@ def mask_head(inside, names):
     found = inside.found
     sure = np.flatnonzero(found.scores >= SURE)
     height, width = inside.image.shape[:2]
-    whole = [paste.paste_mask(found.masks[k], found.boxes[k], height, width) > 0.5 for k in sure]
+    whole = [paste_mask(found.masks[k], found.boxes[k], height, width) > 0.5 for k in sure]
     drawn = visualization_utils.draw_objects(
         inside.image,
         found.boxes[sure],

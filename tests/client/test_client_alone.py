@@ -12,6 +12,7 @@ assert not heavy, heavy
 ours = {name for name in sys.modules if name.startswith("object_detection.")}
 allowed = ("object_detection.client", "object_detection.errors", "object_detection.structures")
 assert all(name.startswith(allowed) for name in ours), ours
+assert "object_detection.structures.batch" not in ours
 """
 
 

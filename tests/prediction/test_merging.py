@@ -5,10 +5,10 @@ import pytest
 from bright_segmenter import BrightSegmenter
 
 from object_detection.metrics import overlaps
-from object_detection.ops.paste import MaskCrop
 from object_detection.prediction import merging
 from object_detection.prediction.modes import Region, SlidingWindow
 from object_detection.prediction.predictor import Predictor
+from object_detection.structures.masks import CroppedMask
 
 WINDOW, OVERLAP = 256, 64
 LEFT, RIGHT = Region(0, 0, 50, 60), Region(0, 40, 50, 100)
@@ -25,7 +25,7 @@ def scene(seed, count=50, size=(1200, 1500), kinds=5):
         axis = int(generator.integers(2))
         border = int(generator.integers(1, size[axis] // step)) * step
         middle[axis] = border + int(generator.choice([0, OVERLAP]) + generator.integers(-8, 9))
-        shape = MaskCrop(_shape(generator, int(generator.integers(kinds)), y, x), 0, 0).tight()
+        shape = CroppedMask(_shape(generator, int(generator.integers(kinds)), y, x), 0, 0).tight()
         high, wide = shape.pixels.shape
         top, left = middle[0] - high // 2, middle[1] - wide // 2
         if top < 0 or left < 0 or top + high > size[0] or left + wide > size[1]:
@@ -110,7 +110,7 @@ def test_windows_that_only_meet():
 
 def finding(box, window, score=0.9, kind=1, mask=True):
     top, left, bottom, right = box
-    crop = MaskCrop(np.ones((bottom - top, right - left), bool), top, left) if mask else None
+    crop = CroppedMask(np.ones((bottom - top, right - left), bool), top, left) if mask else None
     return merging.Finding(np.array(box, np.float32), score, kind, crop, window)
 
 
@@ -165,7 +165,7 @@ def test_two_arms_of_what_the_other_sees_whole():
     arms = finding((5, 30, 10, 60), 0), finding((25, 30, 30, 60), 0)
     mask = np.zeros([25, 40], bool)
     mask[:5] = mask[20:] = mask[:, 30:] = True
-    arch = merging.Finding(np.float32([5, 40, 30, 80]), 0.5, 1, MaskCrop(mask, 5, 40), 1)
+    arch = merging.Finding(np.float32([5, 40, 30, 80]), 0.5, 1, CroppedMask(mask, 5, 40), 1)
 
     (one,) = merged(*arms, arch)
 

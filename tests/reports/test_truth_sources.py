@@ -8,9 +8,9 @@ import pytest
 from object_detection.errors import ResultFileError
 from object_detection.metrics import coco_results
 from object_detection.metrics.images import ImageDetections
-from object_detection.ops import coco_json
 from object_detection.prediction import found_for_truth
 from object_detection.reports import model_evaluation, truth_sources
+from object_detection.structures import run_lengths
 
 SQUARE = [10, 5, 20, 5, 20, 15, 10, 15]
 GOOD = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 5, 10, 10], "area": 100}
@@ -50,8 +50,8 @@ def objects(truth_set):
         SQUARE,
         [[SQUARE[k : k + 2] for k in range(0, 8, 2)]],
         RUNS,
-        {**RUNS, "counts": coco_json.checked_rle(RUNS)["counts"].decode()},
-        {**RUNS, "counts": str(coco_json.checked_rle(RUNS)["counts"])},
+        {**RUNS, "counts": run_lengths.normalize(RUNS)["counts"].decode()},
+        {**RUNS, "counts": str(run_lengths.normalize(RUNS)["counts"])},
         json.dumps([SQUARE]),
         str(RUNS),
     ],
@@ -60,7 +60,7 @@ def test_masks_of_every_form_are_the_same(tmp_path, segmentation):
     truth = truth_of(tmp_path, {**GOOD, "segmentation": segmentation})
 
     (mask,) = objects(truth).masks
-    assert mask == coco_json.checked_rle(RUNS)
+    assert mask == run_lengths.normalize(RUNS)
     assert truth.notes == []
 
 

@@ -13,7 +13,8 @@ LAYERS = (
     {"errors", "atomic"},
     {"addresses"},
     {"cli"},  # what all commands share
-    {"structures", "client"},
+    {"structures"},
+    {"client"},
     {"ops"},
     {"modeling"},
     {"compat"},

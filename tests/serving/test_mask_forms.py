@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from object_detection.client import decode_rle
-from object_detection.ops import paste
 from object_detection.serving import mask_forms
 from object_detection.serving.limits import Refusal
+from object_detection.structures.masks import paste_mask
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_forms_of_a_mask():
 
     codes = mask_forms.coded(masks, boxes, "rle", (50, 70))
     for mask, box, code in zip(masks, boxes, codes, strict=True):
-        whole = paste.paste_mask(mask, box * [50, 70, 50, 70], 50, 70) > 0.5
+        whole = paste_mask(mask, box * [50, 70, 50, 70], 50, 70) > 0.5
         np.testing.assert_array_equal(decode_rle(code), whole)
     for mask, code in zip(masks, mask_forms.coded(masks, boxes, "png", (50, 70)), strict=True):
         grey = np.asarray(Image.open(io.BytesIO(base64.b64decode(code["png"]))))

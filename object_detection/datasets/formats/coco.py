@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from object_detection.client.run_lengths import MAX_PIXELS, RunLengthError, whole_number
 from object_detection.datasets import files
 from object_detection.datasets.annotations import (
     AnnotatedImage,
@@ -23,8 +22,9 @@ from object_detection.datasets.files import shortened
 from object_detection.datasets.formats import shapes
 from object_detection.datasets.formats.cvat import TURNED
 from object_detection.datasets.report import DERIVED, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
-from object_detection.errors import AnnotationError
-from object_detection.ops import coco_json
+from object_detection.errors import AnnotationError, MaskError
+from object_detection.structures import coco_json
+from object_detection.structures.run_lengths import MAX_PIXELS, whole_number
 
 LARGEST_ID = 2**62  # of a category; NumPy holds no more
 
@@ -343,7 +343,7 @@ def _mask(segmentation):
     """A segmentation of any form, told by its shape and not by `iscrowd`; or why there is none."""
     try:
         found = coco_json.read_segmentation(segmentation)
-    except (coco_json.SegmentationError, RunLengthError) as fault:
+    except MaskError as fault:
         return None, str(fault)
     if found is None:
         return None, None

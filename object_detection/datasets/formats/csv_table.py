@@ -30,8 +30,8 @@ from object_detection.datasets.annotations import (
 )
 from object_detection.datasets.formats import shapes
 from object_detection.datasets.report import DERIVED, NOTED, SKIPPED_OBJECT
-from object_detection.errors import AnnotationError
-from object_detection.ops import coco_json
+from object_detection.errors import AnnotationError, MaskError
+from object_detection.structures import coco_json
 
 AUTO, PIXELS, NORMALIZED = "auto", "pixels", "normalized"
 # The largest number of a file whose numbers are taken for shares of the image: shares may lie a
@@ -431,7 +431,7 @@ def _literal(text):
             raise AnnotationError(f"the segmentation is {_short(text)}") from None
     try:
         return coco_json.parse_literal(text)
-    except coco_json.SegmentationError:
+    except MaskError:
         raise AnnotationError(f"the segmentation is {_short(text)}; it is to be {FORMS}") from None
 
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
-from object_detection.client import run_lengths
 from object_detection.datasets import files, mask_png
 from object_detection.datasets.annotations import (
     AnnotatedImage,
@@ -17,7 +16,8 @@ from object_detection.datasets.annotations import (
 )
 from object_detection.datasets.formats import shapes
 from object_detection.datasets.report import DERIVED, NOTED, SKIPPED_IMAGE
-from object_detection.errors import AnnotationError
+from object_detection.errors import AnnotationError, MaskError
+from object_detection.structures import run_lengths
 
 LONGEST_SUBSET = 100  # bytes
 LABELS_WITHOUT_AREA = ("skeleton", "points", "polyline", "tag", "cuboid")
@@ -245,7 +245,7 @@ def _mask(shape):
     stated = (shape.get("rle") or "").replace(",", " ").split()
     try:
         runs = run_lengths.check(height, width, stated)
-    except run_lengths.RunLengthError as fault:
+    except MaskError as fault:
         raise AnnotationError(f"the mask cannot be read: {fault}") from None
     pixels = run_lengths.unpack(runs.counts).reshape(height, width).view("uint8")
     return None, EncodedBitmap(mask_png.encode(pixels), top, left)

@@ -8,13 +8,13 @@ is unknown there.
 import re
 from pathlib import Path, PurePosixPath
 
-from object_detection.client.run_lengths import whole_number
 from object_detection.datasets import files
 from object_detection.datasets.annotations import Finding
 from object_detection.datasets.formats import coco
 from object_detection.datasets.report import NOTED
 from object_detection.errors import AnnotationError
-from object_detection.ops import coco_json
+from object_detection.structures import coco_json
+from object_detection.structures.run_lengths import whole_number
 
 FREQUENCIES = {"f": "FREQUENT", "c": "COMMON", "r": "RARE"}  # in images: over 100, over 10, fewer
 LARGEST_COUNT = 2**31  # of objects of a class; a label map holds no more

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from object_detection.ops import outlines
+from object_detection.structures import polygons
 
 
 def polygons_of(mask, tolerance=0.0):
@@ -18,8 +18,8 @@ def polygons_of(mask, tolerance=0.0):
     Returns:
         A list with one [x1, y1, x2, y2, ...] for each connected part.
     """
-    parts = outlines.trace(mask, tolerance=tolerance)
-    return [outlines.flat(_with_holes(part)) for part in parts]
+    parts = polygons.trace(mask, tolerance=tolerance)
+    return [polygons.flatten(_with_holes(part)) for part in parts]
 
 
 def _with_holes(part):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
-from object_detection.client import run_lengths
-from object_detection.client.run_lengths import RunLengthError
-from object_detection.ops import coco_json
+from object_detection.errors import MaskError
+from object_detection.structures import run_lengths
 
 
 def test_all_forms_of_one_mask():
@@ -17,7 +16,7 @@ def test_all_forms_of_one_mask():
     for counts in ([1, 3, 2], (1.0, "3", 2), np.array([1, 3, 2]), code, code.decode(), str(code)):
         rle = {"size": [2, 3], "counts": counts}
         assert run_lengths.decode(rle).tolist() == expected
-        assert coco_json.checked_rle(rle, 2, 3) == {"size": [2, 3], "counts": code}
+        assert run_lengths.normalize(rle, 2, 3) == {"size": [2, 3], "counts": code}
 
 
 def test_a_backslash_in_the_text_of_bytes():
@@ -57,23 +56,23 @@ def test_a_backslash_in_the_text_of_bytes():
     ],
 )
 def test_what_is_no_mask_of_the_image_is_refused(size, counts, why):
-    with pytest.raises(RunLengthError, match=why):
+    with pytest.raises(MaskError, match=why):
         run_lengths.parse({"size": size, "counts": counts})
 
 
 def test_the_size_has_to_be_the_images():
-    with pytest.raises(RunLengthError, match="is 3 x 2 .* image is 2 x 3: the two are exchanged"):
+    with pytest.raises(MaskError, match="is 3 x 2 .* image is 2 x 3: the two are exchanged"):
         run_lengths.parse({"size": [3, 2], "counts": [6]}, 2, 3)
-    with pytest.raises(RunLengthError, match="need 'size' and 'counts'"):
+    with pytest.raises(MaskError, match="need 'size' and 'counts'"):
         run_lengths.parse({"counts": [6]}, 2, 3)
 
 
 def test_empty_runs_are_merged_before_pycocotools_sees_them():
     rle = {"size": [2, 3], "counts": [0, 0, 1, 2, 0, 1, 2, 0]}  # one outside, three in, two out
 
-    code = coco_json.checked_rle(rle)
+    code = run_lengths.normalize(rle)
 
-    assert code == coco_json.checked_rle({"size": [2, 3], "counts": [1, 3, 2]})
+    assert code == run_lengths.normalize({"size": [2, 3], "counts": [1, 3, 2]})
     assert run_lengths.merge_empty(np.array([0, 3, 3])).tolist() == [0, 3, 3]
     assert run_lengths.merge_empty(np.array([0, 0, 6])).tolist() == [6]
 

@@ -1,6 +1,6 @@
-"""What COCO's json files of objects and of results have in common: ids, boxes, segmentations.
+"""Reader of the values that COCO's json files of annotations and of results share.
 
-Everything that comes from a file is checked here before pycocotools sees it.
+Reads ids, boxes and segmentations; checks everything before pycocotools sees it.
 """
 
 import ast
@@ -11,24 +11,16 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-from pycocotools import mask as rle_codec
+from object_detection.errors import MaskError
+from object_detection.structures import polygons, run_lengths
+from object_detection.structures.run_lengths import whole_number
 
-from object_detection.client import run_lengths
-from object_detection.client.run_lengths import RunLengthError, whole_number
-
-FARTHEST = 1e6  # pixels; a vertex farther out is a broken number
-LONGEST_OUTLINE = 4e6  # pixels; pycocotools takes about 200 bytes for each
 LONGEST_ID = 1000  # characters
 LONGEST_TEXT = 10_000_000  # characters of a segmentation that is written as text
 
 
-class SegmentationError(ValueError):
-    """A segmentation that is no mask; the sentence says why."""
-
-
 class Segmentation(NamedTuple):
-    """A segmentation as read: polygons, or run lengths that are still to be checked."""
+    """A segmentation as read: polygons, or run lengths that are not checked yet."""
 
     parts: tuple[Sequence[float], ...] | None  # each (x0, y0, x1, y1, ...)
     size: tuple[int, int] | None = None  # (height, width) that the run lengths state
@@ -36,7 +28,7 @@ class Segmentation(NamedTuple):
 
 
 def id_text(value: object) -> str | None:
-    """Return an id of an image or annotation as text: 1 and 1.0 are "1"; None where it is none."""
+    """Return an id of an image or annotation as text: 1 and 1.0 are "1"; None if it is invalid."""
     if isinstance(value, str):
         text = value.strip()
         fits = 0 < len(text) <= LONGEST_ID and text.isprintable()  # no half characters either
@@ -48,10 +40,10 @@ def id_text(value: object) -> str | None:
 
 
 class IdTable:
-    """Known ids, looked up by whatever names the same: "1", 1, 1.0 and "0001".
+    """Known ids, found under any equivalent spelling: "1", 1, 1.0 and "0001".
 
-    An id that is there letter for letter goes first; as a whole number it holds where only one
-    known id has that number.
+    An exact match takes precedence; otherwise an integer matches if exactly one known id has that
+    value.
 
     Args:
         ids: by `id_text`.
@@ -68,7 +60,7 @@ class IdTable:
                 self._by_number[number] = None if number in self._by_number else text
 
     def find(self, value: object) -> str | None:
-        """Return the known id that a value names, or None."""
+        """Return the known id that a value refers to, or None."""
         text = id_text(value)
         if text is None or text in self._known:
             return text
@@ -80,7 +72,7 @@ def read_box(bbox: object) -> tuple[float, float, float, float]:
     """Return COCO's (x, y, width, height) as (ymin, xmin, ymax, xmax) in pixels.
 
     Raises:
-        ValueError: not four numbers; they may be written as text, and need not be finite.
+        ValueError: Not four numbers. Numbers may be written as text, and need not be finite.
     """
     if not isinstance(bbox, list | tuple) or len(bbox) != 4:
         raise ValueError("bbox is not four numbers")
@@ -100,10 +92,10 @@ def read_segmentation(value: object) -> Segmentation | None:
             of Python or JSON.
 
     Returns:
-        The `Segmentation`; None where the value says that there is none (null, [], "").
+        The `Segmentation`; None if the value says that there is no mask (null, [], "").
 
     Raises:
-        SegmentationError: none of these. Whether polygons and runs make up a mask is checked later.
+        MaskError: None of these forms. Polygons and runs are checked later.
     """
     if type(value) is list and value and all(type(part) is array for part in value):
         if any(len(part) > 2 for part in value):  # polygons, and not points
@@ -117,82 +109,35 @@ def read_segmentation(value: object) -> Segmentation | None:
             return _runs(value)
         if isinstance(value, list | tuple):
             return Segmentation(_parts(value))
-    except (SegmentationError, RunLengthError):
+    except MaskError:
         raise
     except (TypeError, ValueError, KeyError, OverflowError, RecursionError):
         pass
-    raise SegmentationError("the segmentation is neither polygons nor run lengths")
+    raise MaskError("the segmentation is neither polygons nor run lengths")
 
 
 def to_rle(value: object, height: int, width: int) -> dict | None:
-    """Return a segmentation of any form as a COCO run-length code that pycocotools can take.
+    """Return a segmentation of any form as a COCO RLE that pycocotools can take.
 
     Args:
-        value: as `read_segmentation` takes it.
+        value: As for `read_segmentation`.
         height, width: of the image in pixels.
 
     Returns:
-        {"size": [height, width], "counts": bytes}, or None where there is no segmentation.
+        {"size": [height, width], "counts": bytes}, or None without a segmentation.
 
     Raises:
-        SegmentationError, RunLengthError: it makes up no mask of this image.
+        MaskError: It is not a mask of this image.
     """
     read = read_segmentation(value)
     if read is None:
         return None
     if read.parts is None:
-        return encode(run_lengths.check(*read.size, read.counts, height, width))
-    parts = usable_polygons(read.parts)
+        return run_lengths.encode(run_lengths.check(*read.size, read.counts, height, width))
+    parts = polygons.usable_polygons(read.parts)
     if not parts:
-        raise SegmentationError("no polygon of three points or more")
-    return polygons_to_rle(parts, height, width)
-
-
-def checked_rle(rle: dict, height: int | None = None, width: int | None = None) -> dict:
-    """Return a run-length code in the form that pycocotools can take without harm.
-
-    Args:
-        rle, height, width: as `run_lengths.parse` takes them; it says what it raises.
-    """
-    return encode(run_lengths.parse(rle, height, width))
-
-
-def encode(runs: run_lengths.Runs) -> dict:
-    """Return checked runs as {"size": [height, width], "counts": compressed bytes}."""
-    height, width = runs.height, runs.width
-    counts = run_lengths.merge_empty(runs.counts).tolist()
-    return rle_codec.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-
-
-def polygons_to_rle(parts: Sequence, height: int, width: int) -> dict:
-    """Return the union of polygons, checked by `usable_polygons`, as a run-length code."""
-    codes = rle_codec.frPyObjects([list(part) for part in parts], height, width)
-    return codes[0] if len(codes) == 1 else rle_codec.merge(codes)
-
-
-def usable_polygons(parts: Iterable[Sequence[float]]) -> list[Sequence[float]]:
-    """Return the polygons of three points or more; smaller ones hold no area.
-
-    Raises:
-        SegmentationError: x without y, a vertex that is no place in an image, or an outline that
-            no object has.
-    """
-    parts = [part for part in parts if len(part) >= 6]
-    length = 0.0
-    for part in parts:
-        if len(part) % 2:
-            raise SegmentationError(f"a polygon of {len(part)} numbers: x without y")
-        points = np.asarray(part, np.float64)
-        if not np.isfinite(points).all() or np.abs(points).max() > FARTHEST:
-            raise SegmentationError("a polygon with a vertex that is no place in an image")
-        points = points.reshape(-1, 2)
-        length += np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum()
-    if length > LONGEST_OUTLINE:
-        raise SegmentationError(
-            f"polygons whose outline is {length:.0f} pixels long; at most {LONGEST_OUTLINE:.0f} "
-            "are drawn"
-        )
-    return parts
+        raise MaskError("no polygon of three points or more")
+    return polygons.to_rle(parts, height, width)
 
 
 def _runs(value):
@@ -202,12 +147,12 @@ def _runs(value):
     elif not isinstance(counts, bytes):
         counts = tuple(whole_number(number) for number in counts)
         if None in counts:
-            raise SegmentationError("the 'counts' of the run lengths are not all whole numbers")
+            raise MaskError("the 'counts' of the run lengths are not all whole numbers")
     return Segmentation(None, run_lengths.read_size(value["size"]), counts)
 
 
 def _parts(value):
-    """The polygons of a list, flat; raises what converting numbers raises."""
+    """Return the polygons of a list, flat; raises whatever converting numbers raises."""
     if isinstance(value[0], int | float):
         return (_numbers(value),)  # one polygon without the outer list
     if all(map(_is_point, value)) and len(value) > 2:
@@ -238,12 +183,12 @@ def _is_point(point):
 
 
 def _from_text(text):
-    """The value that a text writes, in JSON or as Python's literals; nothing is executed."""
+    """Return the value of a text in JSON or of Python literals; nothing is executed."""
     text = text.strip()
     if not text or text.lower() in ("nan", "none", "null"):
         return None
     if len(text) > LONGEST_TEXT:
-        raise SegmentationError(f"the segmentation is a text of {len(text)} characters")
+        raise MaskError(f"the segmentation is a text of {len(text)} characters")
     return parse_literal(text)
 
 
@@ -251,7 +196,7 @@ def parse_literal(text: str) -> object:
     """Return the value of a text in the notation of JSON or of Python.
 
     Raises:
-        SegmentationError: the text is neither.
+        MaskError: the text is neither.
     """
     try:
         return json.loads(text)
@@ -262,4 +207,4 @@ def parse_literal(text: str) -> object:
             warnings.simplefilter("ignore", SyntaxWarning)
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise SegmentationError("the segmentation is neither polygons nor run lengths") from None
+        raise MaskError("the segmentation is neither polygons nor run lengths") from None
