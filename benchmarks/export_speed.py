@@ -22,7 +22,7 @@ from google.protobuf import text_format
 from train_step import RESNET50_C4_MASKS
 
 from object_detection.builders import model_builder
-from object_detection.export import batching, folding, serving
+from object_detection.export import batching, preparation, serving
 from object_detection.ops import image as resizers
 from object_detection.protos import model_pb2
 
@@ -34,10 +34,10 @@ def saved(form, model, folder):
     tf.keras.utils.set_random_seed(1)
     network = model_builder.build_network(model, is_training=False)
     if form != "plain":
-        folding.fold(network)
+        preparation.fold_norms(network)
     detector = batching.Detector(network)
-    mask_form = "rle" if form == "rle" else None
-    module = serving.FromImages(detector, resizers.Identity(), mask_form=mask_form)
+    mask_format = "rle" if form == "rle" else None
+    module = serving.FromImages(detector, resizers.Identity(), mask_format=mask_format)
     serving.save(module, folder)
     loaded = tf.saved_model.load(str(folder))
     name = serving.MASK_SIGNATURES["rle"] if form == "rle" else serving.SIGNATURE

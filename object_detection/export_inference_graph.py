@@ -15,49 +15,51 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
 
 from absl import flags, logging  # noqa: E402
 
-from object_detection.export import command_flags  # noqa: E402
+from object_detection.export import options
 from object_detection.training import commands  # noqa: E402
 
 FLAGS = flags.FLAGS
 
 
 def define_flags():
-    """TFOD's flags and ours."""
+    """Define TFOD's flags and ours."""
     flags.DEFINE_string(
         "input_type",
         "image_tensor",
-        "What the exported model takes: image_tensor, float_image_tensor, "
+        "Input of the exported model: image_tensor, float_image_tensor, "
         "encoded_image_string_tensor or tf_example.",
     )
-    flags.DEFINE_string("pipeline_config_path", None, "The model's pipeline.config.")
-    flags.DEFINE_string("trained_checkpoint_prefix", None, "The checkpoint, TF1's or TF2's.")
-    flags.DEFINE_string("output_directory", None, "Where the export goes.")
+    flags.DEFINE_string("pipeline_config_path", None, "Path of the model's pipeline.config.")
+    flags.DEFINE_string(
+        "trained_checkpoint_prefix", None, "Path prefix of the checkpoint, of TF1 or TF2."
+    )
+    flags.DEFINE_string("output_directory", None, "Folder to write the export to.")
     flags.DEFINE_list(
         "input_shape",
         [],
-        "Shape of the graph's input, such as 1,600,600,3; -1 where any size is taken. Default: "
-        "images of any size, any number of them.",
+        "Shape of the graph's input, such as 1,600,600,3; -1 for any size. Default: any number of "
+        "images of any size.",
     )
-    flags.DEFINE_string("config_override", "", "Text of the config's own format to be merged.")
+    flags.DEFINE_string("config_override", "", "Text in the config's own format to merge into it.")
     flags.DEFINE_boolean(
         "write_inference_graph", False, "Also write the graph with its variables, as text."
     )
     flags.DEFINE_list(
         "additional_output_tensor_names",
         [],
-        "Further tensors that the frozen graph gives: TFOD's internal ones by their names, such as "
+        "Additional outputs of the frozen graph: TFOD's internal tensors by name, such as "
         "proposal_boxes or rpn_box_encodings.",
     )
-    command_flags.define_side_inputs()
-    command_flags.define()
+    options.define_side_inputs()
+    options.define_flags()
     flags.mark_flags_as_required(
         ["pipeline_config_path", "trained_checkpoint_prefix", "output_directory"]
     )
 
 
-def door():
-    """Exports as the flags say; the exit code."""
-    refused = command_flags.side_inputs_of(FLAGS)
+def command():
+    """Export as the flags say; return the exit code."""
+    refused = options.side_inputs_in_flags(FLAGS)
     if refused:
         return commands.refuse(
             refused.removeprefix("--"),
@@ -75,7 +77,7 @@ def door():
         config,
         FLAGS.trained_checkpoint_prefix,
         FLAGS.output_directory,
-        command_flags.options_of(FLAGS, input_type=FLAGS.input_type),
+        options.options_from_flags(FLAGS, input_type=FLAGS.input_type),
         frozen_graph.GraphOptions(
             input_shape=_shape(FLAGS.input_shape),
             write_inference_graph=FLAGS.write_inference_graph,
@@ -83,7 +85,7 @@ def door():
         ),
     )
     if label_map is None:
-        logging.warning("No label map could be read, so none travels with the model.")
+        logging.warning("No label map could be read: the export contains no class names.")
     print(
         f"Exported to {folder}: frozen_inference_graph.pb, saved_model/, model.ckpt.* and "
         "pipeline.config"
@@ -100,7 +102,7 @@ def _shape(sides):
 
 def main():
     """The command."""
-    commands.run(door, define_flags)
+    commands.run(command, define_flags)
 
 
 if __name__ == "__main__":

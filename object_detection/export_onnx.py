@@ -15,28 +15,30 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-    """The flags."""
+    """Define the flags."""
     portable_command.define_flags("model.onnx", batch_size=0)
-    flags.DEFINE_integer("opset", 18, "Version of ONNX's operators.", lower_bound=16)
+    flags.DEFINE_integer("opset", 18, "Version of ONNX's operator set.", lower_bound=16)
     flags.DEFINE_string(
-        "label_map_path", "", "Label map whose names go into the file; default: the config's."
+        "label_map_path",
+        "",
+        "Label map with the class names to store in the file. Default: the config's.",
     )
 
 
-def door():
-    """Converts as the flags say; the exit code."""
+def command():
+    """Convert as the flags say; return the exit code."""
     from object_detection.exporter_main_v2 import load_config
 
     config = load_config(FLAGS.pipeline_config_path, FLAGS.config_override)
     commands.start_tensorflow()
-    from object_detection.export import onnx_model, portable_model
+    from object_detection.export import onnx_model, portable
 
-    form = portable_command.form_of_flags()
-    restored = portable_model.restore(config, FLAGS.trained_checkpoint_dir)
-    names = portable_model.label_names(config, FLAGS.label_map_path)
-    model = onnx_model.convert(restored, form, opset=FLAGS.opset, names=names)
-    portable_command.write_checked(
-        model.SerializeToString(), FLAGS.output, restored, form, onnx_model.session
+    spec = portable_command.input_spec_from_flags()
+    restored = portable.restore(config, FLAGS.trained_checkpoint_dir)
+    names = portable.class_names(config, FLAGS.label_map_path)
+    model = onnx_model.convert(restored, spec, opset=FLAGS.opset, names=names)
+    portable_command.write_verified(
+        model.SerializeToString(), FLAGS.output, restored, spec, onnx_model.onnx_session
     )
     size = os.path.getsize(FLAGS.output) / 2**20
     print(f"Wrote {FLAGS.output}: {size:.1f} MiB, opset {FLAGS.opset}")
@@ -44,8 +46,8 @@ def door():
 
 
 def main():
-    """The command."""
-    commands.run(door, define_flags)
+    """Run the command."""
+    commands.run(command, define_flags)
 
 
 if __name__ == "__main__":

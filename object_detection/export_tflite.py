@@ -15,31 +15,33 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-    """The flags."""
+    """Define the flags."""
     portable_command.define_flags("model.tflite", batch_size=1)
-    flags.DEFINE_enum("weights", "float32", ["float32", "float16"], "How the weights are stored.")
+    flags.DEFINE_enum(
+        "weights", "float32", ["float32", "float16"], "Storage format of the weights."
+    )
 
 
-def door():
-    """Converts as the flags say; the exit code."""
+def command():
+    """Convert as the flags say; return the exit code."""
     from object_detection.exporter_main_v2 import load_config
 
     config = load_config(FLAGS.pipeline_config_path, FLAGS.config_override)
     commands.start_tensorflow()
-    from object_detection.export import portable_model, tflite_model
+    from object_detection.export import portable, tflite_model
 
-    form = portable_command.form_of_flags()
-    restored = portable_model.restore(config, FLAGS.trained_checkpoint_dir)
-    model = tflite_model.convert(restored, form, weights=FLAGS.weights)
-    portable_command.write_checked(model, FLAGS.output, restored, form, tflite_model.interpreter)
+    spec = portable_command.input_spec_from_flags()
+    restored = portable.restore(config, FLAGS.trained_checkpoint_dir)
+    model = tflite_model.convert(restored, spec, weights=FLAGS.weights)
+    portable_command.write_verified(model, FLAGS.output, restored, spec, tflite_model.tflite_runner)
     size = os.path.getsize(FLAGS.output) / 2**20
     print(f"Wrote {FLAGS.output}: {size:.1f} MiB, built-in operations only")
     return 0
 
 
 def main():
-    """The command."""
-    commands.run(door, define_flags)
+    """Run the command."""
+    commands.run(command, define_flags)
 
 
 if __name__ == "__main__":

@@ -21,46 +21,46 @@ _INPUT_TYPES = (
 
 
 def define_flags():
-    """TFOD's flags and ours."""
-    from object_detection.export import command_flags
+    """Define TFOD's flags and ours."""
+    from object_detection.export import options
 
     flags.DEFINE_enum(
         "input_type",
         "image_tensor",
         _INPUT_TYPES,
-        "What the exported model takes: uint8 images, float images, encoded image files or "
+        "Input of the exported model: uint8 images, float images, encoded image files or "
         "serialized tf.Examples. (image_and_boxes_tensor is for models not supported here.)",
     )
-    flags.DEFINE_string("pipeline_config_path", None, "The model's pipeline.config.")
+    flags.DEFINE_string("pipeline_config_path", None, "Path of the model's pipeline.config.")
     flags.DEFINE_string(
         "trained_checkpoint_dir",
         None,
-        "Training folder whose last checkpoint is exported; or other weights, see "
-        "docs/checkpoints.md.",
+        "Training folder (its last checkpoint is exported), or other weights (see "
+        "docs/checkpoints.md).",
     )
-    flags.DEFINE_string("output_directory", None, "Where the export goes.")
+    flags.DEFINE_string("output_directory", None, "Folder to write the export to.")
     flags.DEFINE_multi_string(
         "config_override",
         [],
-        "Changes the config: either text of its own format to be merged, or a dotted field=value. "
-        "May be given more than once.",
+        "Change to the config: text in its own format to merge, or a dotted field=value. "
+        "Can be repeated.",
     )
-    command_flags.define_side_inputs()
-    flags.DEFINE_boolean("export_raw", False, "Also give out the internal tensors, as TFOD does.")
-    command_flags.define()
+    options.define_side_inputs()
+    flags.DEFINE_boolean("export_raw", False, "Export the internal tensors as well, as TFOD does.")
+    options.define_flags()
     flags.mark_flags_as_required(
         ["pipeline_config_path", "trained_checkpoint_dir", "output_directory"]
     )
 
 
 def main(arguments):
-    """Exports as the flags say; returns the exit code."""
+    """Export as the flags say; return the exit code."""
     del arguments
-    given = flags.FLAGS
-    from object_detection.export import command_flags
+    values = flags.FLAGS
+    from object_detection.export import options
     from object_detection.training import commands
 
-    refused = command_flags.side_inputs_of(given)
+    refused = options.side_inputs_in_flags(values)
     if refused:
         logging.error(
             "use_side_inputs is not supported: Faster and Mask R-CNN take images only (side "
@@ -68,34 +68,34 @@ def main(arguments):
             refused,
         )
         return 1
-    config = load_config(given.pipeline_config_path, given.config_override)
+    config = load_config(values.pipeline_config_path, values.config_override)
     commands.start_tensorflow()
     from object_detection.export import exporter
 
     folder, label_map = exporter.export(
         config,
-        given.trained_checkpoint_dir,
-        given.output_directory,
-        command_flags.options_of(given, input_type=given.input_type, raw=given.export_raw),
+        values.trained_checkpoint_dir,
+        values.output_directory,
+        options.options_from_flags(values, input_type=values.input_type, raw=values.export_raw),
     )
     if label_map is None:
         logging.warning(
-            "No label map could be read (label_map_path of the readers), so none travels with the "
-            "model: give --label_map to object_detection.predict."
+            "No label map could be read (label_map_path of the readers): the export contains no "
+            "class names. Pass --label_map to object_detection.predict."
         )
     print(f"Exported to {folder}: saved_model/, checkpoint/ckpt-0 and pipeline.config")
     return 0
 
 
 def load_config(path, changes):
-    """The config with its changes, checked as a whole.
+    """Load a config with its changes and check it as a whole.
 
     Args:
         path: of the pipeline.config.
-        changes: texts to be merged, or dotted field=value, in any mixture.
+        changes: texts to merge and dotted field=value, in any order.
 
     Raises:
-        ConfigError: it can't be read, or it has faults: all of them are in the message.
+        ConfigError: it cannot be read, or has errors: the message lists all of them.
     """
     from object_detection.config import pipeline_file, preflight
     from object_detection.errors import ConfigError

@@ -145,10 +145,10 @@ def flops(given):
     """Counts the arithmetic of convolutions and matrix products for one image."""
     from tensorflow.python.framework import convert_to_constants
 
-    from object_detection.export import batching, folding
+    from object_detection.export import batching, preparation
 
     network = network_of(config_of(given.model, given.proposals), is_training=False)
-    folding.fold(network)
+    preparation.fold_norms(network)
     frozen = convert_to_constants.convert_variables_to_constants_v2(
         batching.Detector(network).concrete, lower_control_flow=False
     )

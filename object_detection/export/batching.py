@@ -1,9 +1,9 @@
-"""From pixels or image files to a network's detections, in true batches.
+"""Batched detection of pixels or image files.
 
 Images of one size are resized by one operation and run as one batch. Image files may differ in
-size: those that the resizer brings to one size run together, the others in batches of their own,
-so that no answer hangs on what else came in the request (padding all to the largest would change
-the features at an image's border, and with a pyramid the levels that are read).
+size: files that the resizer brings to one size run together, others in batches of their own. The
+result for an image therefore does not depend on the other images of a request (padding all to the
+largest would change the features at an image's border, and with a pyramid the levels in use).
 """
 
 import functools
@@ -25,7 +25,7 @@ class Detector:
 
     Args:
         network: `FasterRCNN`, its weights restored.
-        raw: whether TFOD's internal tensors come out too.
+        raw: whether to output TFOD's internal tensors as well.
     """
 
     def __init__(self, network, *, raw=False):
@@ -33,12 +33,12 @@ class Detector:
         self._network = network
 
     def __call__(self, pixels, true_shape):
-        """{name: tensor} by the contract's names, of pixels [B, H, W, 3] and true_shape [B, 2]."""
+        """Return {name: tensor} by TFOD's names, for pixels [B, H, W, 3] and true_shape [B, 2]."""
         return self.concrete(pixels, true_shape)
 
     @functools.cached_property
     def concrete(self):
-        """The traced function."""
+        """Traced function."""
 
         def detect(pixels, true_shape):
             images = Images(pixels, true_shape)
@@ -52,31 +52,31 @@ class Detector:
 
     @property
     def variables(self):
-        """The variables that the function reads.
+        """Variables that the function reads.
 
-        They stay variables in a SavedModel: as constants of the graph, which TensorFlow copies
-        many times, they would make nothing faster and take several times the memory.
+        They stay variables in a SavedModel: TensorFlow copies constants of a graph many times,
+        which takes several times the memory and makes nothing faster.
         """
         read = {id(tensor) for tensor in self.concrete.captured_inputs}
         return [v for v in precision.stored_variables(self._network) if id(v.handle) in read]
 
     @property
     def specs(self):
-        """{name: TensorSpec} of the outputs."""
+        """Specs of the outputs by name."""
         return self.concrete.structured_outputs
 
     @property
-    def answers_by_image(self):
+    def has_rows_by_image(self):
         """Whether row b of every output belongs to image b, whatever the images' size."""
-        return not self._raw and self._network_has_boxes
+        return not self._raw and self._has_second_stage
 
     @property
-    def _network_has_boxes(self):
+    def _has_second_stage(self):
         return getattr(self._network, "number_of_stages", 2) > 1
 
 
 def detect_alike(detector, resize, pixels):
-    """Outputs for a batch of images of one size.
+    """Run the detector on a batch of images of one size.
 
     Args:
         detector: `Detector`.
@@ -94,7 +94,7 @@ def detect_alike(detector, resize, pixels):
 
 
 def detect_encoded(detector, resize, encoded):
-    """Outputs for a batch of image files, [B] strings of JPEG, PNG, BMP or GIF.
+    """Run the detector on a batch of image files, [B] strings of JPEG, PNG, BMP or GIF.
 
     Returns:
         {name: tensor}, and [B, 2] int32 (height, width) of the images.
@@ -116,7 +116,7 @@ def detect_encoded(detector, resize, encoded):
         sizes = sizes.write(k, tf.shape(resized)[:2])
         source_sizes = source_sizes.write(k, tf.shape(image)[:2])
     true_shapes, sizes = true_shapes.stack(), sizes.stack()
-    if detector.answers_by_image and None in resize.static_shape:
+    if detector.has_rows_by_image and None in resize.static_shape:
         outputs = _detect_by_size(detector, images, true_shapes, sizes)
     else:
         outputs = detector(_padded(images, sizes), true_shapes)
@@ -124,7 +124,7 @@ def detect_encoded(detector, resize, encoded):
 
 
 def _detect_by_size(detector, images, true_shapes, sizes):
-    """Outputs [B, ...] of images of several sizes, those of one size in one batch.
+    """Run the detector on images of several sizes, those of one size in one batch.
 
     Args:
         images: TensorArray of B images [H, W, 3].
@@ -154,7 +154,7 @@ def _detect_by_size(detector, images, true_shapes, sizes):
 
 
 def _padded(images, sizes):
-    """The images [H, W, 3] of a TensorArray as one batch, padded to the largest with zeros."""
+    """Stack the images [H, W, 3] of a TensorArray, padded to the largest with zeros."""
     largest = tf.reduce_max(sizes, axis=0)
 
     def pad(k):
@@ -165,6 +165,6 @@ def _padded(images, sizes):
 
 
 def _decode(encoded):
-    """uint8 [h, w, 3] of an image file; of an animation the first frame."""
+    """Decode an image file to uint8 [h, w, 3]; of an animation, the first frame."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return tf.ensure_shape(image, [None, None, 3])

@@ -1,4 +1,4 @@
-"""From a training folder to what others run: saved_model/, checkpoint/ and pipeline.config."""
+"""Export of a trained model: writes saved_model/, checkpoint/ and pipeline.config."""
 
 import contextlib
 import shutil
@@ -13,7 +13,7 @@ from object_detection.export.options import ExportOptions
 
 PARTS = ("saved_model", "checkpoint", "pipeline.config")
 FROZEN_GRAPH = "frozen_inference_graph.pb"
-# What an export of TFOD 1.x has beside these; the files of its checkpoint are `model.ckpt.*`.
+# Further parts of an export of TFOD 1.x; the files of its checkpoint are `model.ckpt.*`.
 GRAPH_PARTS = (
     FROZEN_GRAPH,
     "inference_graph.pbtxt",
@@ -26,25 +26,25 @@ label_map_of = preparation.label_map_of
 
 
 def export(config, checkpoint, output_directory, options=DEFAULTS):
-    """Writes saved_model/, checkpoint/ckpt-0 and pipeline.config, all or nothing.
+    """Write saved_model/, checkpoint/ckpt-0 and pipeline.config, all or nothing.
 
-    The label map that the config names, and a description of the model (model_info.json), travel in
-    saved_model/assets. Before the export takes its place it is loaded in a process of its own and
-    compared with the checkpoint's model, unless `options.verify` is off.
+    The label map of the config and a description of the model (model_info.json) are copied to
+    saved_model/assets. The export is loaded in a process of its own and compared with the
+    checkpoint's model before it is moved into place, unless `options.verify` is off.
 
     Args:
         config: TrainEvalPipelineConfig.
         checkpoint: a training folder, or whatever else `compat.checkpoint_reader` restores.
-        output_directory: made if need be; an earlier export in it is replaced, other files stay.
+        output_directory: created if missing; an earlier export is replaced, other files stay.
         options: `ExportOptions`.
 
     Returns:
-        The folder, and the label map that was put in (None where none could be read).
+        The folder, and the label map that was copied (None if none could be read).
 
     Raises:
-        ValueError: options or a model that are not supported, a folder that can't take the export,
-            or a checkpoint that does not fit.
-        ExportError: a ValueError: the written model answers otherwise than the checkpoint's.
+        ValueError: options or a model that are not supported, a folder that cannot hold the
+            export, or a checkpoint that does not fit.
+        ExportError: the written model differs from the checkpoint's model.
     """
     serving.module_for(options.input_type)
     check_target(output_directory)
@@ -61,7 +61,7 @@ def export(config, checkpoint, output_directory, options=DEFAULTS):
 
 
 def finish(model, served, partial, frozen_graph=None):
-    """Verifies what was written in `partial`, and notes in its description that it was.
+    """Verify the model in `partial` and add the result to its description.
 
     Args:
         model: `preparation.Export`.
@@ -71,11 +71,15 @@ def finish(model, served, partial, frozen_graph=None):
     """
     report = preparation.verify(model, served, partial / "saved_model", frozen_graph)
     path = partial / "saved_model" / "assets" / model_info.NAME
-    model_info.write(path, served.info | {"verification": report})
+    model_info.write(path, served.description | {"verification": report})
 
 
 def check_target(output_directory):
-    """Raises ValueError where this folder cannot become an export folder."""
+    """Check that a folder can become an export folder.
+
+    Raises:
+        ValueError: it is a file or a training folder.
+    """
     addresses.refuse(output_directory, "--output_directory")
     output = Path(output_directory)
     if output.exists() and not output.is_dir():
@@ -89,9 +93,9 @@ def check_target(output_directory):
 
 
 def _write_checkpoint(network, model_config, folder):
-    """Writes ckpt-0 and the state file that names it: in TFOD's form where it is TFOD 2.x's model.
+    """Write ckpt-0 and its state file, in TFOD's format for models of TFOD 2.x.
 
-    TFOD 1.x's extractors have no such form; theirs is ours, which is what our own extractors have.
+    TFOD 1.x's and our own extractors have no such format and are written in ours.
     """
     folder.mkdir()
     form = None
@@ -107,7 +111,7 @@ def _write_checkpoint(network, model_config, folder):
 
 @contextlib.contextmanager
 def partial_folder(output):
-    """A folder beside `output`, on the same disk, that is gone in the end whatever happens."""
+    """Create a temporary folder next to `output`, on the same disk; it is always removed."""
     output.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.partial-", dir=output.parent))
     try:
@@ -117,9 +121,9 @@ def partial_folder(output):
 
 
 def move_into_place(partial, output):
-    """Puts the finished parts into `output`; what stood there is put back if a move fails.
+    """Move the finished parts into `output`; restore the former ones if a move fails.
 
-    A pipeline.config of the user's stays, and the export's lies beside it under its other name.
+    A pipeline.config of the user's stays, and the export's is written under its other name.
     """
     output.mkdir(exist_ok=True)
     config = pipeline_file.name_to_write(output)
@@ -128,7 +132,7 @@ def move_into_place(partial, output):
     former.mkdir()
     names = (*PARTS, pipeline_file.RESOLVED, *GRAPH_PARTS)
     parts = [part for part in names if (partial / part).exists()]
-    # Of an earlier export nothing stays, of either kind.
+    # Nothing of an earlier export stays, of either kind.
     stale = []
     if (output / FROZEN_GRAPH).exists():
         stale = [part for part in GRAPH_PARTS if part not in parts]

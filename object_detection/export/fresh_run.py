@@ -1,4 +1,4 @@
-"""Runs an exported model on one batch, in a process of its own that knows nothing but the files.
+"""Runs an exported model on one batch, in a process that knows nothing but the exported files.
 
     fresh_run.py --saved_model=... [--frozen_graph=...] --batch=in.npz --outputs=out.npz
 
@@ -14,28 +14,28 @@ FROZEN = "frozen_graph"
 
 
 def main():
-    """Writes every output as `signature/name`."""
+    """Write every output as `signature/name`."""
     parser = argparse.ArgumentParser()
     for name in ("saved_model", "frozen_graph", "batch", "outputs"):
         parser.add_argument(f"--{name}")
-    given = parser.parse_args()
-    with np.load(given.batch) as arrays:
+    arguments = parser.parse_args()
+    with np.load(arguments.batch) as arrays:
         batch = arrays["pixels"] if "pixels" in arrays else _strings(arrays)
-    answers = {}
-    model = tf.saved_model.load(given.saved_model)
+    results = {}
+    model = tf.saved_model.load(arguments.saved_model)
     for signature, function in model.signatures.items():
         (name,) = function.structured_input_signature[1]
         outputs = function(**{name: tf.constant(batch)})
-        answers |= {f"{signature}/{k}": value.numpy() for k, value in outputs.items()}
-    if given.frozen_graph:
-        outputs = run_frozen(given.frozen_graph, batch)
-        answers |= {f"{FROZEN}/{k}": value for k, value in outputs.items()}
-    answers = {k: v.astype("S") if v.dtype == object else v for k, v in answers.items()}
-    np.savez(given.outputs, **answers)
+        results |= {f"{signature}/{k}": value.numpy() for k, value in outputs.items()}
+    if arguments.frozen_graph:
+        outputs = run_frozen(arguments.frozen_graph, batch)
+        results |= {f"{FROZEN}/{k}": value for k, value in outputs.items()}
+    results = {k: v.astype("S") if v.dtype == object else v for k, v in results.items()}
+    np.savez(arguments.outputs, **results)
 
 
 def run_frozen(path, batch):
-    """{name: array} of a frozen graph with TFOD's tensor names, run as its clients do."""
+    """Run a frozen graph with TFOD's tensor names as its clients do; return {name: array}."""
     graph_def = tf.compat.v1.GraphDef()
     with open(path, "rb") as file:
         graph_def.ParseFromString(file.read())
@@ -49,7 +49,7 @@ def run_frozen(path, batch):
 
 
 def _strings(arrays):
-    """[B] bytes of the arrays `files/0`, `files/1`, ..."""
+    """Return [B] bytes of the arrays `files/0`, `files/1`, ..."""
     count = sum(name.startswith("files/") for name in arrays)
     return np.array([arrays[f"files/{k}"].tobytes() for k in range(count)], object)
 

@@ -1,4 +1,4 @@
-"""A model as TFOD 1.x exports one: a frozen graph, a name-based checkpoint, a SavedModel.
+"""Export as TFOD 1.x writes it: a frozen graph, a name-based checkpoint, a SavedModel.
 
 Clients of these feed and fetch by name: `image_tensor:0`, `detection_boxes:0`, `num_detections:0`.
 """
@@ -24,40 +24,40 @@ tf1 = tf.compat.v1
 
 
 class GraphOptions(NamedTuple):
-    """What `export_inference_graph.py` takes besides."""
+    """Options of `export_inference_graph.py` only."""
 
-    input_shape: tuple = ()  # of the images; -1 or None where any size is taken; () for any
+    input_shape: tuple = ()  # of the images; -1 or None for any size; () for any shape
     write_inference_graph: bool = False  # the graph with its variables, as text
-    additional_outputs: tuple = ()  # names of further tensors that the frozen graph gives
+    additional_outputs: tuple = ()  # names of further outputs of the frozen graph
 
 
 class _Traced(NamedTuple):
     """A model as a function of its one input."""
 
     concrete: object  # ConcreteFunction
-    spec: tf.TensorSpec  # of the input: TFOD's name, the shape that was asked for
+    spec: tf.TensorSpec  # of the input: TFOD's name, the requested shape
     names: list  # of its outputs, in order
-    shown: list  # of those that are to be found in the graph
+    shown: list  # of the outputs in the graph
 
 
 DEFAULTS = GraphOptions()
 
 
 def export(config, checkpoint, output_directory, options, graph_options=DEFAULTS):
-    """Writes what TFOD's TF1 exporter writes, all or nothing.
+    """Write what TFOD's TF1 exporter writes, all or nothing.
 
     frozen_inference_graph.pb, model.ckpt.* with its `checkpoint`, pipeline.config, saved_model/
-    (frozen, its input `inputs`) and, where asked for, inference_graph.pbtxt.
+    (frozen, its input `inputs`) and, if requested, inference_graph.pbtxt.
 
     Args:
         config: TrainEvalPipelineConfig.
         checkpoint: see `exporter.export`.
-        output_directory: made if need be.
+        output_directory: created if missing.
         options: `ExportOptions`.
         graph_options: `GraphOptions`.
 
     Returns:
-        The folder, and the label map that was put in (None where none could be read).
+        The folder, and the label map that was copied (None if none could be read).
 
     Raises:
         ValueError: as `exporter.export`; a shape or a tensor's name that does not fit.
@@ -71,7 +71,7 @@ def export(config, checkpoint, output_directory, options, graph_options=DEFAULTS
     keys = checkpoint_keys(model.network)
     trained = {path: v.numpy() for path, v in variables_by_path(model.network).items()}
     with exporter.partial_folder(output) as partial:
-        fixed = [*spec.shape, None, None][:3]  # of strings the batch alone
+        fixed = [*spec.shape, None, None][:3]  # of strings only the batch
         served = preparation.served(model, partial, fixed)
         traced = _trace(served.module, spec, options, graph_options.additional_outputs)
         if options.optimize:  # what it reads are not the trained weights
@@ -88,7 +88,7 @@ def export(config, checkpoint, output_directory, options, graph_options=DEFAULTS
 
 
 def checkpoint_keys(network):
-    """{path of a variable: its key in model.ckpt}.
+    """Return {path of a variable: its key in model.ckpt}.
 
     The names of TFOD 1.x for its extractors; for others the keys of TFOD 2.x, or our own.
     """
@@ -102,18 +102,18 @@ def checkpoint_keys(network):
 
 
 def _input_spec(spec, name, shape):
-    """The spec of the graph's input.
+    """Return the spec of the graph's input.
 
     Raises:
-        ValueError: a shape that is none of images.
+        ValueError: the shape is not that of a batch of images.
     """
     sides = [None if side in (-1, None) else side for side in shape]
     if not sides:
         return tf.TensorSpec(spec.shape, spec.dtype, name)
     if len(sides) != 4 or sides[3] not in (3, None) or any(s == 0 for s in sides):
         raise ValueError(
-            f"input_shape is {','.join(map(str, shape))}; it takes batch, height, width and 3, "
-            "for example 1,600,600,3, with -1 where any is taken"
+            f"input_shape is {','.join(map(str, shape))}; give batch, height, width and 3, for "
+            "example 1,600,600,3, with -1 for any"
         )
     # Of files only the batch can be fixed.
     sides = [*sides[:3], 3] if spec.shape.rank == 4 else sides[:1]
@@ -121,46 +121,50 @@ def _input_spec(spec, name, shape):
 
 
 def _trace(module, spec, options, additional):
-    """The whole module as a `_Traced`.
+    """Trace the whole module.
 
     Raises:
-        ValueError: an additional output that is not there.
+        ValueError: an additional output that the graph does not have.
     """
-    form = options.masks if options.masks in serving.MASK_SIGNATURES else None
+    mask_format = options.masks if options.masks in serving.MASK_SIGNATURES else None
 
     def detect(input_tensor):
         outputs, sizes = module.detect(input_tensor)
-        return serving.compact_outputs(outputs, sizes, form) | outputs if form else outputs
+        return (
+            serving.compact_outputs(outputs, sizes, mask_format) | outputs
+            if mask_format
+            else outputs
+        )
 
     concrete = tf.function(detect, input_signature=[module.spec]).get_concrete_function()
     names = sorted(concrete.structured_outputs)
     default = list(module.default_names) if not options.raw else names
-    wanted = [name.removesuffix(":0") for name in additional]
-    unknown = [name for name in wanted if name not in names]
+    selected = [name.removesuffix(":0") for name in additional]
+    unknown = [name for name in selected if name not in names]
     if unknown:
         raise ValueError(
-            f"additional_output_tensor_names: {', '.join(unknown)} is not in the graph; there are "
+            f"additional_output_tensor_names: {', '.join(unknown)} is not in the graph; available: "
             f"{', '.join(name for name in names if name not in default)}"
         )
-    compact = [n for n in names if form and n in (*serving.MASK_OUTPUTS, serving.IMAGE_SIZE)]
-    return _Traced(concrete, spec, names, sorted({*default, *wanted, *compact}))
+    compact = [n for n in names if mask_format and n in (*serving.MASK_OUTPUTS, serving.IMAGE_SIZE)]
+    return _Traced(concrete, spec, names, sorted({*default, *selected, *compact}))
 
 
-def _place(graph_def, function, traced, captured=None):
-    """Puts a function's graph into the current one, its input and its outputs under their names.
+def _import_function(graph_def, function, traced, captured=None):
+    """Import a function's graph into the current one, with the names of its input and outputs.
 
     Args:
         graph_def: of the function.
         function: whose inputs and outputs are those of `traced`.
         traced: `_Traced`.
-        captured: {name of an inner tensor: tensor of this graph} that take its place.
+        captured: {name of an inner tensor: tensor of this graph} that replace it.
     """
     source = tf1.placeholder(traced.spec.dtype, traced.spec.shape, traced.spec.name)
-    places = dict(zip(traced.names, function.outputs, strict=True))
+    output_of = dict(zip(traced.names, function.outputs, strict=True))
     tensors = tf.import_graph_def(
         graph_def,
         input_map={function.inputs[0].name: source, **(captured or {})},
-        return_elements=[places[name].name for name in traced.shown],
+        return_elements=[output_of[name].name for name in traced.shown],
         name=_SCOPE,
     )
     for name, tensor in zip(traced.shown, tensors, strict=True):
@@ -168,9 +172,9 @@ def _place(graph_def, function, traced, captured=None):
 
 
 def _write_checkpoint(network, keys, trained, traced, folder):
-    """model.ckpt.*, its `checkpoint`, and inference_graph.pbtxt: the graph with its variables.
+    """Write model.ckpt.*, its `checkpoint`, and inference_graph.pbtxt: the graph with variables.
 
-    With `--optimize` the graph has constants instead; the checkpoint holds what was trained.
+    With `--optimize` the graph has constants instead; the checkpoint holds the trained weights.
     """
     variables = variables_by_path(network)
     handles = {id(v.value.handle): path for path, v in variables.items()}
@@ -190,7 +194,7 @@ def _write_checkpoint(network, keys, trained, traced, folder):
             for outer, inner in function.graph.captures
             if id(outer) in handles
         }
-        _place(function.graph.as_graph_def(), function, traced, captured)
+        _import_function(function.graph.as_graph_def(), function, traced, captured)
         tf.io.write_graph(tf1.get_default_graph(), str(folder), "inference_graph.pbtxt")
         for path, variable in stored.items():
             session.run(variable.initializer, {variable.initializer.inputs[1]: trained[path]})
@@ -201,17 +205,17 @@ def _write_checkpoint(network, keys, trained, traced, folder):
 
 
 def _write_frozen(traced, path):
-    """Writes the graph with its weights as constants; the GraphDef."""
+    """Write the graph with its weights as constants; return the GraphDef."""
     function = _with_constants(traced.concrete)
     with tf.Graph().as_default() as graph:
-        _place(function.graph.as_graph_def(), function, traced)
+        _import_function(function.graph.as_graph_def(), function, traced)
         graph_def = graph.as_graph_def()
     path.write_bytes(graph_def.SerializeToString())
     return graph_def
 
 
 def _with_constants(function):
-    """A concrete function with its weights as constants."""
+    """Return a concrete function with its weights as constants."""
     from tensorflow.python.framework import convert_to_constants
 
     return convert_to_constants.convert_variables_to_constants_v2(
@@ -219,8 +223,8 @@ def _with_constants(function):
     )
 
 
-def _write_saved_model(graph_def, traced, form, partial):
-    """saved_model/ of a frozen graph, the files in `partial` that are assets in its assets/."""
+def _write_saved_model(graph_def, traced, mask_format, partial):
+    """Write saved_model/ of a frozen graph, with the assets in `partial`."""
     builder = tf1.saved_model.Builder(str(partial / "saved_model"))
     with tf.Graph().as_default() as graph, tf1.Session() as session:
         tf.import_graph_def(graph_def, name="")
@@ -229,8 +233,8 @@ def _write_saved_model(graph_def, traced, form, partial):
         own = {serving.IMAGE_SIZE, *serving.MASK_OUTPUTS}
         default = {name: tensor for name, tensor in outputs.items() if name not in own}
         signatures = {serving.SIGNATURE: _signature(inputs, default)}
-        if form in serving.MASK_SIGNATURES:
-            name = serving.MASK_SIGNATURES[form]
+        if mask_format in serving.MASK_SIGNATURES:
+            name = serving.MASK_SIGNATURES[mask_format]
             compact = {k: outputs[k] for k in (*serving.COMPACT, *(own & set(outputs)))}
             with tf.name_scope(name):
                 compact |= {k: tf.cast(outputs[k], tf.int32) for k in _INT32}

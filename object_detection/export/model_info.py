@@ -1,4 +1,4 @@
-"""model_info.json: what an exported model is, for programs that serve it and people who find it."""
+"""model_info.json: the description of an exported model, for servers and people."""
 
 import datetime
 import hashlib
@@ -17,7 +17,7 @@ NAME = "model_info.json"
 
 
 def describe(config, options, *, network, resizer, module, label_map, ids):
-    """Everything worth knowing of an export, ready for json.
+    """Describe an export as values of json.
 
     Args:
         config: TrainEvalPipelineConfig.
@@ -26,7 +26,7 @@ def describe(config, options, *, network, resizer, module, label_map, ids):
         resizer: an `ops.image.Resizer`.
         module: the `serving.ServedModel`.
         label_map: path of the label map, or None.
-        ids: the chosen classes, or () for all.
+        ids: the selected classes, or () for all.
     """
     items = label_map_util.load_labelmap(str(label_map)).item if label_map else []
     rcnn = config.model.faster_rcnn
@@ -61,13 +61,13 @@ def describe(config, options, *, network, resizer, module, label_map, ids):
     }
 
 
-def write(path, info):
-    """Writes a description as json."""
-    path.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+def write(path, description):
+    """Write a description as json."""
+    path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
 def _shapes(function):
-    """{"inputs": {name: {"dtype", "shape"}}, "outputs": ...} of a `tf.function`; null: any size."""
+    """Return {"inputs": {name: {"dtype", "shape"}}, "outputs": ...}; null is any size."""
     concrete = function.get_concrete_function()
     inputs = {spec.name: spec for spec in concrete.structured_input_signature[0]}
     return {
@@ -82,7 +82,7 @@ def _resizer(resizer):
 
 
 def _thresholds(network):
-    """The limits that decide which detections come out."""
+    """Return the limits that select the detections."""
     stage = getattr(network, "roi_stage", None)
     if stage is not None:
         settings = stage.detection

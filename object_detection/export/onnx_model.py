@@ -1,7 +1,8 @@
 """A detector as an ONNX model, for onnxruntime, OpenVINO and others.
 
 Every operation is of ONNX's own set. Non-maximum suppression is ONNX's, one for all images and
-classes at once; its answer is brought into TensorFlow's order afterwards, since ONNX promises none.
+classes at once; its result is sorted into TensorFlow's order afterwards, because ONNX
+defines none.
 """
 
 import json
@@ -11,56 +12,56 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.errors import missing_extra
-from object_detection.export.portable_model import INPUT, PortableModel
+from object_detection.export.portable import INPUT, PortableModel
 
 OPSET = 18
 _DROPPED = -float("inf")
 _PLACEHOLDER = "PyFunc"  # the operation of tf.numpy_function
 
 
-def convert(restored, form, *, opset=OPSET, names=None):
-    """The ONNX model of a detector.
+def convert(restored, spec, *, opset=OPSET, names=None):
+    """Convert a detector to an ONNX model.
 
     Args:
-        restored: `portable_model.Restored`.
-        form: `portable_model.Form`.
+        restored: `portable.Restored`.
+        spec: `portable.InputSpec`.
         opset: version of ONNX's operators.
         names: {class id: name}, kept in the model's metadata as JSON under "label_map"; or None.
 
     Returns:
-        onnx.ModelProto; inputs and outputs bear the SavedModel's names.
+        onnx.ModelProto; inputs and outputs have the SavedModel's names.
 
     Raises:
         ValueError: tf2onnx is not installed, or the model can't be converted.
     """
     tf2onnx = _tf2onnx()
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)  # it tells of every node it folds
-    model = PortableModel(restored, suppress, form)
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)  # it logs every node it folds
+    model = PortableModel(restored, suppress, spec)
     graph, _ = tf2onnx.convert.from_function(
         model.detect,
         input_signature=list(model.detect.input_signature),
         opset=opset,
-        custom_op_handlers={_PLACEHOLDER: (_place_suppression, [])},
+        custom_op_handlers={_PLACEHOLDER: (_insert_suppression, [])},
     )
     left = {node.op_type for node in graph.graph.node if node.domain not in ("", "ai.onnx.ml")}
     if left or any(node.op_type == _PLACEHOLDER for node in graph.graph.node):
         raise ValueError(f"tf2onnx could not convert: {', '.join(sorted(left)) or _PLACEHOLDER}")
-    _state_padding(graph.graph)
+    _make_padding_explicit(graph.graph)
     _name_dimensions(graph.graph)
     _describe(graph, names)
     return graph
 
 
 def suppress(boxes, scores, *, max_output, iou_threshold, score_threshold, soft_sigma=0.0):
-    """`nms.suppression_by`'s function, with a placeholder where ONNX's operation will be.
+    """`nms.suppression_by`'s function, with a placeholder for ONNX's operation.
 
-    The rows it selects are put back among all rows, where a sort finds the best, of equal scores
-    the lower row first. TensorFlow can trace this but not run it.
+    The rows it selects are put back among all rows, where a sort selects the best; of equal scores
+    the lower row comes first. TensorFlow can trace this but not run it.
     """
     if soft_sigma > 0:
         raise ValueError("ONNX has no Soft-NMS")
     selected = tf.numpy_function(
-        _never_run,
+        _placeholder,
         [
             boxes,
             scores,
@@ -81,8 +82,8 @@ def suppress(boxes, scores, *, max_output, iou_threshold, score_threshold, soft_
     return tf.where(best > _DROPPED, rows, 0), best
 
 
-def session(path, threads=0):
-    """A function {name: array} of images [B, h, w, 3], by onnxruntime on the CPU.
+def onnx_session(path, threads=0):
+    """Return a function {name: array} of images [B, h, w, 3], run by onnxruntime on the CPU.
 
     Raises:
         ValueError: onnxruntime is not installed.
@@ -98,8 +99,8 @@ def session(path, threads=0):
     return lambda images: dict(zip(names, running.run(None, {INPUT: images}), strict=True))
 
 
-def _place_suppression(context, node, name, arguments):
-    """tf2onnx's handler: ONNX's NonMaxSuppression in the placeholder's stead.
+def _insert_suppression(context, node, name, arguments):
+    """Replace the placeholder by ONNX's NonMaxSuppression; a handler of tf2onnx.
 
     It takes scores of several classes, here of one, and gives (set, class, row).
     """
@@ -125,25 +126,25 @@ def _place_suppression(context, node, name, arguments):
     )
 
 
-def _never_run(*arguments):
-    raise AssertionError("stands for ONNX's NonMaxSuppression and is replaced by it")
+def _placeholder(*arguments):
+    raise AssertionError("placeholder of ONNX's NonMaxSuppression, which replaces it")
 
 
-def _state_padding(graph):
-    """ "SAME" padding as numbers where the image's size has no part in it.
+def _make_padding_explicit(graph):
+    """Write "SAME" padding as numbers if it does not depend on the image's size.
 
-    onnxruntime does not know SAME_UPPER beside dilation, which atrous models have.
+    onnxruntime does not support SAME_UPPER with dilation, which atrous models have.
     """
     from onnx import helper
 
     for node in graph.node:
-        given = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
-        kernel, strides = given.get("kernel_shape"), given.get("strides", [1, 1])
-        if node.op_type != "Conv" or given.get("auto_pad") != b"SAME_UPPER" or not kernel:
+        attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+        kernel, strides = attributes.get("kernel_shape"), attributes.get("strides", [1, 1])
+        if node.op_type != "Conv" or attributes.get("auto_pad") != b"SAME_UPPER" or not kernel:
             continue
         if any(stride != 1 and side != 1 for stride, side in zip(strides, kernel, strict=True)):
             continue
-        dilations = given.get("dilations", [1, 1])
+        dilations = attributes.get("dilations", [1, 1])
         total = [step * (side - 1) for step, side in zip(dilations, kernel, strict=True)]
         pads = [side // 2 for side in total] + [side - side // 2 for side in total]
         kept = [entry for entry in node.attribute if entry.name not in ("auto_pad", "pads")]
@@ -152,7 +153,7 @@ def _state_padding(graph):
 
 
 def _name_dimensions(graph):
-    """Names for the dimensions that are free, instead of the converter's numbers."""
+    """Name the free dimensions, instead of the converter's numbers."""
     for value in graph.input:
         for size, name in zip(
             value.type.tensor_type.shape.dim, ("batch", "height", "width"), strict=False
@@ -160,9 +161,9 @@ def _name_dimensions(graph):
             if not size.dim_value:
                 size.dim_param = name
     for value in graph.output:
-        for place, size in enumerate(value.type.tensor_type.shape.dim):
+        for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if not size.dim_value:
-                size.dim_param = f"{value.name}_{place}" if place else "batch"
+                size.dim_param = f"{value.name}_{axis}" if axis else "batch"
 
 
 def _describe(model, names):

@@ -1,25 +1,31 @@
 """A detector's graph in operations that other runtimes have too.
 
 Not all readers of ONNX, nor TensorFlow Lite's built-in operations, know TensorFlow's CropAndResize,
-its old resizing and its loops over images. What stands here computes the same numbers from reads of
-single cells, for a whole batch at once.
+its old resizing and its loops over images. The operations here compute the same numbers
+from reads of single cells, for a whole batch at once.
 """
 
 import contextlib
+from typing import NamedTuple
 
 import tensorflow as tf
 
+from object_detection.compat.outputs import serving_outputs
+from object_detection.export import preparation
+from object_detection.export.preparation import Restored
 from object_detection.modeling.roi_stage import RoiCropper
 from object_detection.ops import boxes as box_ops
 from object_detection.ops import image as image_ops
-from object_detection.ops import roi_align
+from object_detection.ops import nms, roi_align
+from object_detection.structures.batch import Images
+from object_detection.utils import label_map_util
 
 METHODS = (image_ops.BILINEAR, image_ops.NEAREST_NEIGHBOR)
 
 
 @contextlib.contextmanager
 def portable_crops(network):
-    """What is traced of a network within cuts its rois out portably."""
+    """Crop rois portably in everything that is traced of a network in this context."""
     stage = network.roi_stage
     if stage is None:
         yield
@@ -42,7 +48,7 @@ class PortableCropper(RoiCropper):
 
 
 def crop(maps, boxes, owner, levels, size, *, fading):
-    """Crops of boxes, each from its own map, all with the same reads.
+    """Crop boxes, each from its own map, all with the same reads.
 
     Args:
         maps: list of [B, h, w, C].
@@ -74,7 +80,7 @@ def crop(maps, boxes, owner, levels, size, *, fading):
 
 
 def resize_batch(resizer, pixels):
-    """What a resizer does, to a batch of images of one size.
+    """Resize a batch of images of one size as a resizer does.
 
     Args:
         resizer: one of the structures of `ops.image`.
@@ -100,7 +106,7 @@ def resize_batch(resizer, pixels):
 
 
 def _pad_batch(resizer, x, size):
-    """[B, H, W, 3] padded below and on the right as the resizer pads."""
+    """Pad [B, h, w, 3] at the bottom and on the right as the resizer does."""
     if isinstance(resizer, image_ops.PadToMultiple):
         step = resizer.multiple
         padded = tuple((side + step - 1) // step * step for side in size)
@@ -115,18 +121,18 @@ def _pad_batch(resizer, x, size):
 
 
 def _resize_axis(x, axis, target, method, align_corners):
-    """TensorFlow 1's resize of one axis of [B, h, w, 3] to `target` pixels."""
+    """Resize one axis of [B, h, w, 3] to `target` pixels as TensorFlow 1 does."""
     if method not in METHODS:
         raise ValueError(
             f"resize_method is {method}; other runtimes read {' and '.join(METHODS)} exactly: "
             "train with one of these, or resize outside and set identity_resizer"
         )
     length = tf.shape(x)[axis]
-    source, wanted = tf.cast(length, tf.float32), tf.cast(target, tf.float32)
-    scale = source / wanted
+    source, target = tf.cast(length, tf.float32), tf.cast(target, tf.float32)
+    scale = source / target
     if align_corners:
-        scale = tf.where(wanted > 1.0, (source - 1.0) / tf.maximum(wanted - 1.0, 1.0), scale)
-    position = tf.range(wanted) * scale
+        scale = tf.where(target > 1.0, (source - 1.0) / tf.maximum(target - 1.0, 1.0), scale)
+    position = tf.range(target) * scale
     if method == image_ops.NEAREST_NEIGHBOR:
         # TensorFlow rounds halves up here, not to even.
         position = tf.floor(position + 0.5) if align_corners else tf.floor(position)
@@ -137,3 +143,89 @@ def _resize_axis(x, axis, target, method, align_corners):
     after = tf.gather(x, tf.minimum(low + 1, length - 1), axis=axis)
     share = tf.reshape(position - below, [-1, 1, 1] if axis == 1 else [-1, 1])
     return before + (after - before) * share
+
+
+INPUT = "input_tensor"
+INPUT_TYPES = {"image_tensor": tf.uint8, "float_image_tensor": tf.float32}
+
+
+class InputSpec(NamedTuple):
+    """Input of a converted model."""
+
+    input_type: str = "image_tensor"  # a key of `INPUT_TYPES`
+    size: tuple[int, int] | None = None  # (height, width) of the images; None: any
+    batch: int | None = None  # images at a time; None: any number
+
+
+def restore(config, checkpoint) -> Restored:
+    """Restore the `Restored` detector of a config.
+
+    Args:
+        config: TrainEvalPipelineConfig.
+        checkpoint: a training folder, or whatever else `compat.checkpoint_reader` restores.
+
+    Raises:
+        ValueError: a model that is not supported, a checkpoint that does not fit, or Soft-NMS,
+            which neither ONNX nor TensorFlow Lite computes as TensorFlow does.
+    """
+    settings = config.model.faster_rcnn.second_stage_post_processing.batch_non_max_suppression
+    if settings.soft_nms_sigma > 0 and not settings.use_hard_nms:
+        raise ValueError(
+            f"soft_nms_sigma is {settings.soft_nms_sigma:g}: Soft-NMS exists in neither ONNX nor "
+            "TensorFlow Lite. Set use_hard_nms: true; scores then change"
+        )
+    return preparation.restore_network(config, checkpoint)
+
+
+class PortableModel(tf.Module):
+    """Detector with the outputs of `serving.FromImages`; `detect` is the function.
+
+    Args:
+        restored: `Restored`.
+        suppress: as for `nms.suppression_by`.
+        spec: `InputSpec`.
+    """
+
+    def __init__(self, restored, suppress, spec):
+        super().__init__(name="portable_model")
+        network = restored.network
+        self.weights = [variable.value for variable in network.variables]
+        shape = [spec.batch, *(spec.size or (None, None)), 3]
+        spec = tf.TensorSpec(shape, INPUT_TYPES[spec.input_type], INPUT)
+
+        @tf.function(input_signature=[spec], autograph=False)
+        def detect(input_tensor):
+            images = Images(*resize_batch(restored.resizer, input_tensor))
+            with portable_crops(network), nms.suppression_by(suppress):
+                return serving_outputs(network(images), images)
+
+        self.detect = detect
+
+
+def reference_outputs(restored, image):
+    """Return the outputs of TensorFlow's own graph for an image: {name: array [1, ...]}.
+
+    Args:
+        restored: `Restored`.
+        image: [h, w, 3] of any number type.
+    """
+    pixels, true_shape = restored.resizer(image)
+    images = Images(pixels[tf.newaxis], true_shape[tf.newaxis])
+    outputs = serving_outputs(restored.network(images), images)
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
+def class_names(config, path=""):
+    """Return {class id: name} of a label map, or None without a label map.
+
+    Args:
+        config: TrainEvalPipelineConfig, whose readers name the default.
+        path: of a label map; "" for the config's.
+    """
+    path = path or preparation.label_map_of(config)
+    if not path:
+        return None
+    return {
+        number: item["name"]
+        for number, item in label_map_util.create_category_index_from_labelmap(str(path)).items()
+    }

@@ -1,9 +1,9 @@
-"""A network as the SavedModel that TFOD's clients know how to call.
+"""A network as a SavedModel with the inputs and outputs that TFOD's clients expect.
 
-One module for each kind of input. Each resizes inside the graph, runs the network and gives its
-detections under the contract's names (`compat.outputs`), all float32. The single input is called
+One module for each kind of input. Each resizes inside the graph, runs the network and returns its
+detections under TFOD's names (`compat.outputs`), all float32. The single input is called
 `input_tensor`; a loaded model can be called itself or through its signature `serving_default`.
-Signatures of our own can stand beside that one: see `compact_outputs`.
+Further signatures of our own: see `compact_outputs`.
 """
 
 import functools
@@ -14,7 +14,7 @@ from object_detection.export import batching
 from object_detection.ops import image_masks
 
 SIGNATURE = "serving_default"
-# Further signatures: the masks in another form, and only what a client of these needs.
+# Further signatures: the masks in another format, and only what a client of these needs.
 MASK_SIGNATURES = {"image": "image_masks", "rle": "rle_masks"}
 IMAGE_MASKS = "detection_masks_reframed"
 RLE_MASKS = "detection_masks_rle"
@@ -25,37 +25,37 @@ COMPACT = ("num_detections", "detection_boxes", "detection_scores", "detection_c
 
 
 class ServedModel(tf.Module):
-    """What the four kinds of input share.
+    """Base class of the four kinds of input.
 
     Args:
         network: `FasterRCNN`, its weights restored; or a `batching.Detector` of it.
         resize: the config's resizer, an `ops.image.Resizer`.
-        raw: whether the internal tensors come out too, as in TFOD's Mask R-CNN exports.
-        label_map: path of a label map that travels in the SavedModel's `assets`, or None.
-        mask_form: a key of `MASK_SIGNATURES` for a further signature, or None.
+        raw: whether to output the internal tensors as well, as in TFOD's Mask R-CNN exports.
+        label_map: path of a label map to copy to the SavedModel's `assets`, or None.
+        mask_format: a key of `MASK_SIGNATURES` for a further signature, or None.
     """
 
     spec: tf.TensorSpec  # of the one input
 
-    def __init__(self, network, resize, *, raw=False, label_map=None, mask_form=None):
+    def __init__(self, network, resize, *, raw=False, label_map=None, mask_format=None):
         super().__init__(name="served_model")
         is_detector = isinstance(network, batching.Detector)
         self.detector = network if is_detector else batching.Detector(network, raw=raw)
-        # Exactly what a SavedModel must carry. The network itself stays out of the attributes
-        # (a `Detector` is none that TensorFlow follows): the loading process need not know Keras.
+        # Exactly what a SavedModel must hold. The network itself stays out of the attributes
+        # (TensorFlow does not track a `Detector`): the loading process need not know Keras.
         self.weights = self.detector.variables
         self.label_map = tf.saved_model.Asset(str(label_map)) if label_map else None
         self._resize = lambda image: resize(image)  # a function: nothing for the saver to follow
         self._resize.static_shape = getattr(resize, "static_shape", (None, None))
-        self._mask_form = mask_form
+        self._mask_format = mask_format
 
     def detect(self, input_tensor):
-        """{name: tensor} and the images' sizes [B, 2] int32; here of images of one size."""
+        """Return {name: tensor} and the sizes [B, 2] int32 of images, here of one size."""
         return batching.detect_alike(self.detector, self._resize, input_tensor)
 
     @property
     def default_names(self):
-        """The outputs that are there without TFOD's internal tensors."""
+        """Names of the outputs other than TFOD's internal tensors."""
         return [
             name
             for name in self.detector.specs
@@ -64,21 +64,21 @@ class ServedModel(tf.Module):
 
     @functools.cached_property
     def signatures(self):
-        """{name: function} of everything that is to be saved as a signature."""
+        """Functions to save as signatures, by name."""
         # The function, not a concrete one taken from it: then TensorFlow would trace it twice.
         functions = {SIGNATURE: self.__call__}
-        if self._mask_form is not None:
-            form = self._mask_form
+        if self._mask_format is not None:
+            mask_format = self._mask_format
 
             def compact(input_tensor):
-                return compact_outputs(*self.detect(input_tensor), form)
+                return compact_outputs(*self.detect(input_tensor), mask_format)
 
             function = tf.function(compact, input_signature=[self.spec])
-            functions[MASK_SIGNATURES[form]] = function
+            functions[MASK_SIGNATURES[mask_format]] = function
         return functions
 
     def add_asset(self, name, path):
-        """Lets another file travel in the SavedModel's `assets`."""
+        """Add a file to the SavedModel's `assets`."""
         setattr(self, name, tf.saved_model.Asset(str(path)))
 
 
@@ -90,7 +90,7 @@ _STRINGS = tf.TensorSpec([None], tf.string, "input_tensor")
 
 
 class FromImages(ServedModel):
-    """Takes a batch of images as uint8. TFOD's takes one only."""
+    """Detector of a batch of uint8 images. TFOD's accepts a single image only."""
 
     spec = _images_of(tf.uint8)
 
@@ -100,7 +100,7 @@ class FromImages(ServedModel):
 
 
 class FromFloatImages(ServedModel):
-    """Takes a batch of images as float32, values 0..255."""
+    """Detector of a batch of float32 images, values 0..255."""
 
     spec = _images_of(tf.float32)
 
@@ -110,7 +110,7 @@ class FromFloatImages(ServedModel):
 
 
 class FromEncodedImages(ServedModel):
-    """Takes a batch of JPEG, PNG, BMP or GIF files, which need not be of one size."""
+    """Detector of a batch of JPEG, PNG, BMP or GIF files, whose sizes may differ."""
 
     spec = _STRINGS
 
@@ -123,7 +123,7 @@ class FromEncodedImages(ServedModel):
 
 
 class FromExamples(ServedModel):
-    """Takes a batch of serialized tf.Examples; only their `image/encoded` is read."""
+    """Detector of a batch of serialized tf.Examples; reads only their `image/encoded`."""
 
     spec = _STRINGS
 
@@ -145,11 +145,11 @@ INPUT_TYPES = {
 }
 
 
-def module_for(input_type):
-    """The module class of an `--input_type`.
+def module_for(input_type: str) -> type[ServedModel]:
+    """Return the module class of an `--input_type`.
 
     Raises:
-        ValueError: a type that is not supported, by name.
+        ValueError: a type that is not supported.
     """
     if input_type in INPUT_TYPES:
         return INPUT_TYPES[input_type]
@@ -159,13 +159,13 @@ def module_for(input_type):
     raise ValueError(f"input_type is {input_type!r}; supported: {', '.join(INPUT_TYPES)}{remark}")
 
 
-def compact_outputs(outputs, sizes, form):
-    """What a client needs that wants masks of the whole image, and no more.
+def compact_outputs(outputs, sizes, mask_format):
+    """Return the outputs that a client of masks of the whole image needs.
 
     Args:
         outputs: of the default signature.
         sizes: [B, 2] int32 of the images.
-        form: `image` or `rle`.
+        mask_format: `image` or `rle`.
 
     Returns:
         num_detections [B] int32, detection_boxes [B, N, 4], detection_scores [B, N],
@@ -184,7 +184,7 @@ def compact_outputs(outputs, sizes, form):
         tf.gather_nd(outputs["detection_boxes"], rows),
         tf.gather(sizes, rows[:, 0]),
     )
-    if form == "rle":
+    if mask_format == "rle":
         codes = image_masks.encode_rows(*detected)
         compact[RLE_MASKS] = tf.tensor_scatter_nd_update(tf.fill(shape, ""), rows, codes)
     else:
@@ -196,10 +196,10 @@ def compact_outputs(outputs, sizes, form):
 
 
 def _missing(shape, whole):
-    """Padding of [n, h, w] to the last two of `whole`: a row may be of the largest image or not."""
+    """Return the padding of [n, h, w] to the last two of `whole`."""
     return [[0, 0], [0, whole[2] - shape[1]], [0, whole[3] - shape[2]]]
 
 
 def save(module, folder):
-    """Writes a served model as a SavedModel."""
+    """Write a served model as a SavedModel."""
     tf.saved_model.save(module, str(folder), signatures=module.signatures)

@@ -1,27 +1,27 @@
-"""A detector as a TensorFlow Lite model, of its built-in operations alone."""
+"""A detector as a TensorFlow Lite model, of its built-in operations only."""
 
 import tensorflow as tf
 
-from object_detection.export.portable_model import INPUT, PortableModel
+from object_detection.export.portable import INPUT, PortableModel
 
 WEIGHTS = ("float32", "float16")
 _DROPPED = -float("inf")
 
 
-def convert(restored, form, *, weights="float32"):
-    """The TensorFlow Lite model of a detector, as bytes.
+def convert(restored, spec, *, weights="float32"):
+    """Convert a detector to a TensorFlow Lite model, returned as bytes.
 
-    Its signature `serving_default` bears the SavedModel's names.
+    Its signature `serving_default` has the SavedModel's names.
 
     Args:
-        restored: `portable_model.Restored`.
-        form: `portable_model.Form`.
-        weights: how they are stored, one of `WEIGHTS`; computed is in float32.
+        restored: `portable.Restored`.
+        spec: `portable.InputSpec`.
+        weights: storage format, one of `WEIGHTS`; the computation is in float32.
 
     Raises:
-        ValueError: what the converter says where the model needs other operations.
+        ValueError: the converter fails, for example because the model needs other operations.
     """
-    model = PortableModel(restored, suppress, form)
+    model = PortableModel(restored, suppress, spec)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [model.detect.get_concrete_function()], model
     )
@@ -32,8 +32,8 @@ def convert(restored, form, *, weights="float32"):
     try:
         return converter.convert()
     except Exception as error:  # the converter's own class, which has no public name
-        advice = "" if form.size else " Models with a pyramid need --input_size."
-        raise ValueError(f"TensorFlow Lite can't convert this.{advice}\n{error}") from error
+        advice = "" if spec.size else " Models with a pyramid need --input_size."
+        raise ValueError(f"TensorFlow Lite cannot convert this model.{advice}\n{error}") from error
 
 
 def suppress(boxes, scores, *, max_output, iou_threshold, score_threshold, soft_sigma=0.0):
@@ -66,12 +66,12 @@ def suppress(boxes, scores, *, max_output, iou_threshold, score_threshold, soft_
     return rows, best
 
 
-def interpreter(path, threads=None):
-    """A function {name: array} of images [B, h, w, 3], by TensorFlow's own interpreter."""
+def tflite_runner(path, threads=None):
+    """Return a function {name: array} of images [B, h, w, 3], run by TensorFlow's interpreter."""
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the interpreter has moved to a package of its own
+        warnings.simplefilter("ignore")  # the interpreter has moved to a package of its own
         running = tf.lite.Interpreter(model_path=str(path), num_threads=threads)
     signature = running.get_signature_runner()  # sets the input's size before each run
     return lambda images: signature(**{INPUT: images})

@@ -38,16 +38,16 @@ def test_classes_that_are_not_there(label_map, chosen, message):
 
 
 def test_names_need_a_label_map():
-    with pytest.raises(ValueError, match="no label map, so only ids count"):
+    with pytest.raises(ValueError, match="none was found: use ids"):
         options.class_ids(("dog",), 3, None)
 
 
 @pytest.mark.parametrize(
     ("chosen", "stages", "message"),
     [
-        ({"masks": "polygon"}, 3, "allowed are box, image, rle, none"),
+        ({"masks": "polygon"}, 3, "allowed: box, image, rle, none"),
         ({"masks": "rle"}, 2, "the model has no masks"),
-        ({"classes": ("1",)}, 1, "a model of one stage knows none"),
+        ({"classes": ("1",)}, 1, "a model of one stage has no classes"),
         ({"score_threshold": 1.5}, 3, "score_threshold is 1.5"),
         ({"score_threshold": -0.1}, 3, "score_threshold is -0.1"),
         ({"max_detections": 0}, 3, "at least 1"),

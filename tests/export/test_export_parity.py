@@ -8,14 +8,7 @@ from reference_models import PARITY, checkpoint_of, export_of
 from undrawn import undrawn
 
 from object_detection.config import pipeline_file
-from object_detection.export import (
-    batching,
-    folding,
-    fresh_run,
-    frozen_graph,
-    preparation,
-    serving,
-)
+from object_detection.export import batching, fresh_run, frozen_graph, preparation, serving
 from object_detection.export.options import ExportOptions
 
 CASES = (
@@ -178,7 +171,7 @@ def test_every_kind_of_input_of_both_exporters_optimized(case, kinds, tmp_path, 
     checkpoint = checkpoint_of(case[0], tmp_path_factory)
     with undrawn():
         model = preparation.restore(config, checkpoint, ExportOptions())
-    assert folding.fold(model.network) > 50
+    assert preparation.fold_norms(model.network) > 50
     detector = batching.Detector(model.network)
     images = [_image(0), _image(1)]
     for input_type in kinds:

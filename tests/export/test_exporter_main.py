@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from absl import flags
+from object_detection.config.errors import ConfigError
 from test_export_models import CONFIG
 
 from object_detection import exporter_main_v2
 from object_detection.builders import model_builder
 from object_detection.compat import checkpoint_map
 from object_detection.config import pipeline_file
-from object_detection.errors import ConfigError
-from object_detection.export import command_flags
+from object_detection.export import options
 from object_detection.export.options import ExportOptions
 from object_detection.prediction.predictor import Predictor
 
@@ -82,10 +82,10 @@ def test_changes_of_the_config(tmp_path):
 
 def test_flags_become_options():
     values = flags.FlagValues()
-    command_flags.define(values)
+    options.define_flags(values)
     values(["export", "--masks=rle", "--classes=cat,3", "--score_threshold=.4", "--noverify"])
-    options = command_flags.options_of(values, input_type="tf_example", raw=True)
-    assert options == ExportOptions(
+    export_options = options.options_from_flags(values, input_type="tf_example", raw=True)
+    assert export_options == ExportOptions(
         "tf_example", True, masks="rle", classes=("cat", "3"), score_threshold=0.4, verify=False
     )
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.export import folding
+from object_detection.export import preparation
 from object_detection.modeling.conv_block import ConvBlock, Norm, SeparableConvBlock
 
 
@@ -32,11 +32,11 @@ def test_a_folded_convolution_gives_the_same(block):
     x = np.random.default_rng(1).normal(size=(2, 8, 9, 3)).astype(np.float32)
     before = block(x, training=False).numpy()
 
-    assert folding.fold(model) == 1
+    assert preparation.fold_norms(model) == 1
     after = block(x, training=False).numpy()
     np.testing.assert_allclose(after, before, rtol=2e-6, atol=2e-5)
     assert np.abs(before).max() > 1
-    assert folding.fold(model) == 0  # a second time there is nothing to do
+    assert preparation.fold_norms(model) == 0  # a second time there is nothing to do
     np.testing.assert_array_equal(block(x).numpy(), after)
 
 
@@ -47,7 +47,10 @@ def test_biases_of_zeros_stay_in_the_graph():
     blocks[0].moving_mean.assign(zeros)
     blocks[0].beta.assign(zeros)
     blocks[1].bias.assign(ones * [0, 0, 2, 0])
-    folding.fold(keras.Sequential(blocks[:1])), folding.fold(keras.Sequential(blocks[1:]))
+    (
+        preparation.fold_norms(keras.Sequential(blocks[:1])),
+        preparation.fold_norms(keras.Sequential(blocks[1:])),
+    )
 
     assert 0 < blocks[0].bias.numpy().max() < 1e-37
     np.testing.assert_array_equal(ones * 1e-30 + blocks[0].bias, ones * 1e-30)
@@ -58,5 +61,5 @@ def test_biases_of_zeros_stay_in_the_graph():
 
 def test_norms_that_hang_on_the_features_stay():
     block = _randomized(ConvBlock(32, 1, norm=Norm("group")))
-    assert folding.fold(keras.Sequential([block])) == 0
+    assert preparation.fold_norms(keras.Sequential([block])) == 0
     assert block.norm is not None

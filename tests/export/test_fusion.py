@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
-from object_detection.export import batching, folding, serving
+from object_detection.export import batching, preparation, serving
 from object_detection.modeling import precision
 from object_detection.ops import image
 
@@ -25,7 +25,7 @@ faster_rcnn {
 
 def saved(network, folder):
     """Saves a network as `--optimize` does."""
-    folding.fold(network)
+    preparation.fold_norms(network)
     precision.round_kernels(network)
     module = serving.FromImages(batching.Detector(network), image.Identity())
     serving.save(module, folder)
@@ -69,7 +69,7 @@ def test_no_convolution_is_left_unfused(name, overrides, tmp_path):
 def test_kernels_of_bfloat16_are_stored_so_and_give_the_same_numbers(tmp_path):
     network = tiny_models.network_of(is_training=False)
     precision.compute_in(network, precision.BFLOAT16)
-    folding.fold(network)
+    preparation.fold_norms(network)
     images = tiny_models.images_of_shapes([(64, 96)])
     pixels = tf.floor(images.pixels)
     wanted = batching.Detector(network)(pixels, images.true_shape)

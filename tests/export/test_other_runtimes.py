@@ -6,9 +6,8 @@ import tensorflow as tf
 from tiny_models import network_of
 
 from object_detection.export import onnx_model, tflite_model
-from object_detection.export.agreement import agreement
-from object_detection.export.portable_command import drawn_picture
-from object_detection.export.portable_model import Form, Restored, reference_outputs
+from object_detection.export.portable import InputSpec, Restored, reference_outputs
+from object_detection.export.verification import compare_runtimes, drawn_picture
 from object_detection.ops import image
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the converters
@@ -23,15 +22,17 @@ def _restored(overrides=""):
 
 def _check(restored, run, size, batch=1):
     pictures = np.stack([drawn_picture(*size)[:, :: 1 - 2 * k] for k in range(batch)])
-    found = run(pictures)
+    outputs = run(pictures)
     for k in range(batch):
-        wanted = reference_outputs(restored, tf.constant(pictures[k]))
-        assert set(found) == set(wanted)
-        assert all(found[name].shape[1:] == wanted[name].shape[1:] for name in wanted)
-        result = agreement(wanted, {name: value[k : k + 1] for name, value in found.items()})
-        assert result.wanted > 0
+        expected = reference_outputs(restored, tf.constant(pictures[k]))
+        assert set(outputs) == set(expected)
+        assert all(outputs[name].shape[1:] == expected[name].shape[1:] for name in expected)
+        result = compare_runtimes(
+            {name: value[k : k + 1] for name, value in outputs.items()}, expected
+        )
+        assert result.expected > 0
         # A proposal on the image's border may read its last row of features or not.
-        assert result.found == result.wanted <= result.paired + AT_THE_BORDER, str(result)
+        assert result.detected == result.expected <= result.paired + AT_THE_BORDER, str(result)
         assert result.masks is None or result.masks < 1e-3, str(result)
 
 
@@ -50,19 +51,19 @@ def test_onnx_gives_the_detections(tmp_path, overrides, resizer, size, batch):
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     restored = Restored(network_of(overrides, is_training=False), resizer)
     path = tmp_path / "model.onnx"
-    path.write_bytes(onnx_model.convert(restored, Form()).SerializeToString())
-    _check(restored, onnx_model.session(path), size, batch)
+    path.write_bytes(onnx_model.convert(restored, InputSpec()).SerializeToString())
+    _check(restored, onnx_model.onnx_session(path), size, batch)
 
 
 @pytest.mark.slow
 def test_tflite_has_built_in_operations_only(tmp_path):
     restored = _restored()
-    path, form = tmp_path / "model.tflite", Form(size=SIZE, batch=1)
-    whole = tflite_model.convert(restored, form)
+    path, spec = tmp_path / "model.tflite", InputSpec(size=SIZE, batch=1)
+    whole = tflite_model.convert(restored, spec)
     path.write_bytes(whole)
 
-    _check(restored, tflite_model.interpreter(path), SIZE)
-    assert len(tflite_model.convert(restored, form, weights="float16")) < 0.6 * len(whole)
+    _check(restored, tflite_model.tflite_runner(path), SIZE)
+    assert len(tflite_model.convert(restored, spec, weights="float16")) < 0.6 * len(whole)
 
 
 def test_soft_nms_is_refused():

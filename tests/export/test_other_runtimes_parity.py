@@ -7,8 +7,8 @@ from reference import needs_reference
 from reference_models import PARITY, export_of
 
 from object_detection.config import pipeline_file
-from object_detection.export import onnx_model, portable_model
-from object_detection.export.agreement import agreement
+from object_detection.export import onnx_model, portable
+from object_detection.export.verification import compare_runtimes
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the converters
 # As in test_export_parity.py: where a region ends on the border, the last bit decides on what is
@@ -23,8 +23,8 @@ def case(request, tmp_path_factory):
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     export = export_of(request.param, tmp_path_factory)
     config = pipeline_file.load(PARITY / request.param / "pipeline.config")
-    restored = portable_model.restore(config, export / "checkpoint")
-    model = onnx_model.convert(restored, portable_model.Form())
+    restored = portable.restore(config, export / "checkpoint")
+    model = onnx_model.convert(restored, portable.InputSpec())
     path = tmp_path_factory.mktemp("case") / "model.onnx"
     path.write_bytes(model.SerializeToString())
     with np.load(PARITY / "images.npz") as images:
@@ -35,13 +35,13 @@ def case(request, tmp_path_factory):
 
 def _check(saved_model, run, pictures):
     for picture in pictures:
-        wanted = {k: v.numpy() for k, v in saved_model(tf.constant(picture[np.newaxis])).items()}
-        found = run(picture[np.newaxis])
-        assert set(found) == set(wanted)
-        result = agreement(wanted, found)
-        assert result.wanted == 40
-        off = result.wanted - result.paired + result.masks_off_at_border
-        assert result.found == 40 and off <= AT_THE_BORDER, str(result)
+        expected = {k: v.numpy() for k, v in saved_model(tf.constant(picture[np.newaxis])).items()}
+        outputs = run(picture[np.newaxis])
+        assert set(outputs) == set(expected)
+        result = compare_runtimes(outputs, expected)
+        assert result.expected == 40
+        off = result.expected - result.paired + result.masks_off_at_border
+        assert result.detected == 40 and off <= AT_THE_BORDER, str(result)
         assert max(result.boxes, result.scores, result.masks) <= 1e-3, str(result)
 
 
@@ -49,7 +49,7 @@ def _check(saved_model, run, pictures):
 @pytest.mark.slow
 def test_onnxruntime_gives_the_detections_of_the_saved_model(case):
     saved_model, path, pictures = case
-    _check(saved_model, onnx_model.session(path), pictures)
+    _check(saved_model, onnx_model.onnx_session(path), pictures)
 
 
 @needs_reference

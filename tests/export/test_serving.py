@@ -185,7 +185,7 @@ def test_masks_of_whole_images_stand_beside_the_default_signature(input_type, fo
     images = [picture(), picture(box=(0, 0, 10, 15))]
     if input_type == "tf_example":
         images[1] = picture(30, 20, (6, 5, 21, 15))
-    module = module_of(input_type, mask_form=form)
+    module = module_of(input_type, mask_format=form)
     serving.save(module, tmp_path / "model")
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     assert set(loaded.signatures) == {"serving_default", serving.MASK_SIGNATURES[form]}

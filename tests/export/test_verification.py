@@ -24,7 +24,7 @@ def answer(scores=(0.9, 0.6, 0.3), **changes):
 
 
 def compared(got, wanted=None, **kwargs):
-    verification.compare(
+    verification.check_outputs(
         {"serving_default": got}, wanted or answer(), verification.FLOAT32, **kwargs
     )
 
@@ -38,7 +38,7 @@ def test_the_same_in_another_order_is_the_same():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"detection_scores": np.float32([[0.9, 0.61, 0.3]])}, "1 of 3 detections are not there"),
+        ({"detection_scores": np.float32([[0.9, 0.61, 0.3]])}, "1 of 3 detections are missing"),
         ({"detection_scores": np.float32([[0.9, 0.6, 0.4]])}, "1 of 3 detections"),
         ({"detection_classes": np.float32([[1, 1, 1]])}, "1 of 3 detections"),
         (
@@ -51,7 +51,7 @@ def test_the_same_in_another_order_is_the_same():
         ({"raw_detection_scores": np.zeros([1, 5, 3], np.float32)}, "5 proposals instead of 2"),
     ],
 )
-def test_differences_are_told(changes, message):
+def test_differences_are_reported(changes, message):
     with pytest.raises(ExportError, match=message):
         compared(answer(**changes))
 
@@ -59,7 +59,7 @@ def test_differences_are_told(changes, message):
 def test_an_output_that_is_not_there():
     got = answer()
     del got["detection_masks"]
-    with pytest.raises(ExportError, match="lacks detection_masks"):
+    with pytest.raises(ExportError, match="missing outputs: detection_masks"):
         compared(got)
 
 
@@ -76,23 +76,23 @@ def test_what_ties_with_the_last_may_be_another():
 def test_more_of_the_chosen_classes_are_right():
     with pytest.raises(ExportError, match="3 detections instead of 2"):
         compared(answer(), answer((0.9, 0.6)))
-    compared(answer(), answer((0.9, 0.6)), more_allowed=True)
+    compared(answer(), answer((0.9, 0.6)), allow_more=True)
 
 
 def test_what_options_leave_of_an_answer():
     chosen = ExportOptions(score_threshold=0.3, max_detections=2, masks="none")
-    left = verification.narrowed(answer((0.9, 0.6, 0.5, 0.3)), chosen, (2,))
+    left = verification.narrow_outputs(answer((0.9, 0.6, 0.5, 0.3)), chosen, (2,))
     assert left["num_detections"].tolist() == [1]
     np.testing.assert_allclose(left["detection_scores"], [[0.6]])
     assert "detection_masks" not in left
 
 
-def test_agreement_in_numbers():
+def test_precision_effect():
     got = answer((0.88, 0.6, 0.3))
     got["detection_boxes"] = got["detection_boxes"].copy()
     got["detection_boxes"][0, 1] += 0.1
-    found = verification.agreement(got, answer())
-    assert found == {
+    effect = verification.precision_effect(got, answer())
+    assert effect == {
         "detections": 3, "found_again": 2, "mean_box_iou": 1.0, "largest_score_change": 0.02
     }  # fmt: skip
 
