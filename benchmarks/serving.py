@@ -100,37 +100,39 @@ def load(server, given):
     body = file_of(image)
     forms = {"rle": "application/json; masks=rle", "box": "application/json"}
     rates, costs = ({kind: [] for kind in ("alone", *forms)} for _ in range(2))
-    waits = {form: [] for form in forms}
+    waits = {mask_format: [] for mask_format in forms}
     for turn in range(given.turns + 1):
         rates["alone"].append(alone())
-        for form, accept in forms.items():
+        for mask_format, accept in forms.items():
             jobs = [("POST", "/score?prob=0.0", body, accept)] * given.images
             start, cpu = time.perf_counter(), server.cpu()
             answers = asyncio.run(ask_all(server.port, jobs, clients=2 * given.batch))
-            rates[form].append(given.images / (time.perf_counter() - start))
-            costs[form].append((server.cpu() - cpu) / given.images)
+            rates[mask_format].append(given.images / (time.perf_counter() - start))
+            costs[mask_format].append((server.cpu() - cpu) / given.images)
             if any(status != 200 for status, _, _ in answers):
                 raise SystemExit(
                     f"refused: {[text for code, text, _ in answers if code != 200][0]}"
                 )
             if turn:
-                waits[form] += [seconds for _, _, seconds in answers]
+                waits[mask_format] += [seconds for _, _, seconds in answers]
     alone_rate = statistics.median(rates["alone"][1:])
     own = statistics.median(costs["alone"][1:])
     print(
         f"the model alone, batches of {given.batch}: {alone_rate:.2f} images a second, "
         f"{own:.4f} s of CPU an image"
     )
-    for form in forms:
-        shares = [mine / own for mine, own in zip(rates[form], rates["alone"], strict=True)][1:]
-        p50, p99 = np.percentile(waits[form], [50, 99])
+    for mask_format in forms:
+        shares = [mine / own for mine, own in zip(rates[mask_format], rates["alone"], strict=True)][
+            1:
+        ]
+        p50, p99 = np.percentile(waits[mask_format], [50, 99])
         print(
-            f"served to {2 * given.batch} clients, masks={form}: "
-            f"{statistics.median(rates[form][1:]):.2f} images a second, "
+            f"served to {2 * given.batch} clients, masks={mask_format}: "
+            f"{statistics.median(rates[mask_format][1:]):.2f} images a second, "
             f"{100 * statistics.median(shares):.1f} % of it (turns: "
             f"{', '.join(f'{100 * share:.1f}' for share in shares)}); "
             f"p50 {p50:.3f} s, p99 {p99:.3f} s; the server's CPU "
-            f"{statistics.median(costs[form][1:]):.4f} s an image"
+            f"{statistics.median(costs[mask_format][1:]):.4f} s an image"
         )
 
 
@@ -139,7 +141,7 @@ def mixed(server, given):
     good = file_of(picture(given))
     jpeg = file_of(picture(given), "JPEG")
     reference = asyncio.run(ask_all(server.port, [score(good)], clients=1))[0]
-    wanted = json.loads(reference[1])
+    selected = json.loads(reference[1])
     bad = [
         (score(b""), 400),
         (score(b"text"), 400),
@@ -170,7 +172,7 @@ def mixed(server, given):
     wrong = 0
     for (_, expected), (status, text, _) in zip(plan, told, strict=True):
         statuses[status] = statuses.get(status, 0) + 1
-        wrong += status != expected or (status == 200 and not same(json.loads(text), wanted))
+        wrong += status != expected or (status == 200 and not same(json.loads(text), selected))
     print(f"{len(plan)} mixed requests: {dict(sorted(statuses.items()))}, {wrong} wrong answers")
     print(f"memory: {before} MB before, then {', '.join(map(str, memory))} MB; lives: ", end="")
     print(server.process.poll() is None)
@@ -181,13 +183,13 @@ def score(body):
     return ("POST", "/score?prob=0.3", body, "application/json; masks=rle")
 
 
-def same(found, wanted):
+def same(found, selected):
     """Whether two answers tell of the same objects: classes, scores and boxes."""
-    return len(found) == len(wanted) and all(
+    return len(found) == len(selected) and all(
         mine["class"] == theirs["class"]
         and abs(mine["confidence"] - theirs["confidence"]) < 1e-4
         and np.allclose(mine["bounding_box"], theirs["bounding_box"], atol=1e-4)
-        for mine, theirs in zip(found, wanted, strict=True)
+        for mine, theirs in zip(found, selected, strict=True)
     )
 
 
@@ -230,8 +232,8 @@ async def read_answer(reader):
 
 def sizes():
     """Bytes of answers with 100 round objects in 640 x 480, as the server writes them."""
-    from object_detection.serving import predict_answers
-    from object_detection.serving.predict_requests import Item, Parsed
+    from object_detection.serving import responses
+    from object_detection.serving.requests import Item, Parsed
     from object_detection.serving.served_model import Signature
 
     generator = np.random.default_rng(0)
@@ -256,11 +258,14 @@ def sizes():
     outputs = {name: value.astype(np.float32) for name, value in outputs.items()}
     signature = Signature("x", None, "x", None, None, True, tuple(outputs))
     parsed = Parsed([Item(np.zeros([1, 480, 640, 3], np.uint8), (480, 640))], True, signature)
-    for form in ("box", "png", "rle", "none"):
-        rest = predict_answers.by_row_or_column(parsed, [outputs], form)
-        azoda = predict_answers.scored(parsed, [outputs], {}, 0.0, form)
-        of_rest, of_azoda = (len(predict_answers.as_json(value)) for value in (rest, azoda))
-        print(f"100 detections, masks={form}: predict {of_rest:,} bytes, score {of_azoda:,} bytes")
+    for mask_format in ("box", "png", "rle", "none"):
+        rest = responses.prediction_response(parsed, [outputs], mask_format)
+        azoda = responses.score_response(parsed, [outputs], {}, 0.0, mask_format)
+        of_rest, of_azoda = (len(responses.to_json(value)) for value in (rest, azoda))
+        print(
+            f"100 detections, masks={mask_format}: predict {of_rest:,} bytes, "
+            f"score {of_azoda:,} bytes"
+        )
 
 
 def picture(given):
@@ -273,12 +278,12 @@ def picture(given):
     return image
 
 
-def file_of(image, form="PNG"):
+def file_of(image, mask_format="PNG"):
     """The bytes of an image file."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(image).save(file, form)
+    Image.fromarray(image).save(file, mask_format)
     return file.getvalue()
 
 

@@ -2,9 +2,9 @@
 
 --model=exported                                            one export, version 1
 --model=models/shapes                                       the highest of models/shapes/1, 2, ...
---model_config_file=models.config                           several, as TensorFlow Serving has them
+--model_config_file=models.config                           several, as in TensorFlow Serving
 
-http://127.0.0.1:8501/ shows a page to try the model with. The addresses are TensorFlow Serving's
+http://127.0.0.1:8501/ shows a page to try the model. The URLs are TensorFlow Serving's
 (POST /v1/models/NAME:predict) and azoda's (POST /score?prob=0.5).
 """
 
@@ -27,44 +27,63 @@ _MEGA = 1 << 20
 
 
 def define_flags():
-    """The flags of this command."""
-    flags.DEFINE_string("model", None, "An export, a SavedModel, or a folder of numbered ones.")
-    flags.DEFINE_string("model_name", "model", "The name of --model in addresses.")
+    """Define the flags of this command."""
     flags.DEFINE_string(
-        "model_config_file", None, "Several models instead: TensorFlow Serving's config file."
+        "model", None, "Export, SavedModel, or folder with numbered ones, to serve."
+    )
+    flags.DEFINE_string("model_name", "model", "Name of --model in URLs.")
+    flags.DEFINE_string(
+        "model_config_file",
+        None,
+        "TensorFlow Serving's model config file, to serve several models; replaces --model.",
     )
     flags.DEFINE_string(
-        "host", "127.0.0.1", "Address to listen at; 0.0.0.0 lets other machines in."
+        "host", "127.0.0.1", "Address to listen on; 0.0.0.0 allows connections from other machines."
     )
-    flags.DEFINE_integer("port", 8501, "Of HTTP; 0: any that is free.", 0, 65535)
-    flags.DEFINE_integer("grpc_port", None, "Of gRPC, for example 8500; unset: none.", 0, 65535)
-    flags.DEFINE_bool("score_masks", True, "Whether POST /score answers masks.")
-    flags.DEFINE_integer("max_batch", 8, "Images that a model is given at once.", 1)
-    flags.DEFINE_float("max_delay_ms", 5.0, "How long an image waits for others.", 0.0)
-    flags.DEFINE_integer("max_queue", 64, "Images that wait; further ones are answered 503.", 1)
-    flags.DEFINE_float("max_body_mb", 32, "Of one request.", 0.001)
-    flags.DEFINE_float("max_held_mb", 512, "Of all requests and their pixels together.", 0.001)
-    flags.DEFINE_integer("max_pixels", 32_000_000, "Of one image.", 4)
-    flags.DEFINE_integer("max_side", 16_384, "Of one image, pixels.", 2)
-    flags.DEFINE_float("body_timeout", 30, "Seconds that a client has to send a request.", 0.01)
-    flags.DEFINE_float("request_timeout", 60, "Seconds from then to the answer.", 0.01)
-    flags.DEFINE_integer("max_connections", 512, "At the same time.", 1)
-    flags.DEFINE_float("poll_seconds", 2, "Between looks for new versions; 0: never.", 0.0)
-    flags.DEFINE_integer("grace_seconds", 30, "To finish requests in when told to end.", 0)
+    flags.DEFINE_integer("port", 8501, "HTTP port; 0 selects a free one.", 0, 65535)
+    flags.DEFINE_integer("grpc_port", None, "gRPC port, such as 8500. Default: no gRPC.", 0, 65535)
+    flags.DEFINE_bool("score_masks", True, "Return masks from POST /score.")
+    flags.DEFINE_integer("max_batch", 8, "Maximum number of images per call of the model.", 1)
+    flags.DEFINE_float(
+        "max_delay_ms", 5.0, "Milliseconds that an image waits for others to fill a batch.", 0.0
+    )
+    flags.DEFINE_integer(
+        "max_queue", 64, "Maximum number of waiting images; further ones are answered with 503.", 1
+    )
+    flags.DEFINE_float("max_body_mb", 32, "Maximum size of a request in MiB.", 0.001)
+    flags.DEFINE_float(
+        "max_held_mb", 512, "Maximum size of all requests and their pixels together in MiB.", 0.001
+    )
+    flags.DEFINE_integer("max_pixels", 32_000_000, "Maximum number of pixels of an image.", 4)
+    flags.DEFINE_integer("max_side", 16_384, "Maximum width and height of an image in pixels.", 2)
+    flags.DEFINE_float("body_timeout", 30, "Seconds for a client to send a request.", 0.01)
+    flags.DEFINE_float(
+        "request_timeout", 60, "Seconds from the received request to the response.", 0.01
+    )
+    flags.DEFINE_integer("max_connections", 512, "Maximum number of simultaneous connections.", 1)
+    flags.DEFINE_float(
+        "poll_seconds", 2, "Seconds between searches for new versions; 0 disables them.", 0.0
+    )
+    flags.DEFINE_integer("grace_seconds", 30, "Seconds for requests to finish at shutdown.", 0)
 
 
 def main(arguments, *, annotate=None):
-    """Serves until told to end; returns the exit code. `annotate` is as of `serving.app.build`."""
+    """Serve until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        arguments: those that are not flags.
+        annotate: as for `serving.app.build_app`.
+    """
     runner.refuse_arguments(arguments)
     if bool(FLAGS.model) == bool(FLAGS.model_config_file):
         raise app.UsageError("give one of --model and --model_config_file")
     check_packages()
     runner.before_slow_start()
-    model_configs()  # whatever is wrong with the flags is known before TensorFlow is started
+    model_configs()  # errors in the flags are reported before TensorFlow starts
     from object_detection.serving import http_server
     from object_detection.training import commands
 
-    # First, so that a port that is taken is known before TensorFlow is started.
+    # First, so that a port in use is reported before TensorFlow starts.
     with contextlib.closing(http_server.listen(FLAGS.host, FLAGS.port)) as listener:
         commands.start_tensorflow()
         return serve(listener, annotate)
@@ -80,24 +99,24 @@ def check_packages() -> None:
 
 
 def serve(listener, annotate=None):
-    """Loads the models, says where they are served, and serves them; returns the exit code."""
+    """Load the models, print their URL and serve them; return the exit code."""
     from object_detection.serving import app as application
-    from object_detection.serving import http_server, prometheus
+    from object_detection.serving import http_server, metrics
     from object_detection.serving.service import Service
     from object_detection.serving.versions import Registry
 
-    metrics = prometheus.Metrics()
-    registry = Registry(model_configs(), limits(), metrics.batch)
+    counters = metrics.Metrics()
+    registry = Registry(model_configs(), limits(), counters.batch)
     registry.update()
     for model in registry.models.values():
         check_served(model)
-    service = Service(registry, limits(), metrics)
+    service = Service(registry, limits(), counters)
     rpc = None
     if FLAGS.grpc_port is not None:
         from object_detection.serving.grpc_server import GrpcServer
 
         rpc = GrpcServer(service, address(FLAGS.host, FLAGS.grpc_port))
-    built = application.build(
+    built = application.build_app(
         service,
         poll_seconds=FLAGS.poll_seconds,
         grpc_server=rpc,
@@ -107,24 +126,24 @@ def serve(listener, annotate=None):
     server = http_server.Server(
         built, listener, grace=FLAGS.grace_seconds, max_connections=FLAGS.max_connections
     )
-    place = address(*listener.getsockname()[:2])
-    print(f"serving {', '.join(registry.models)} at http://{place}/", flush=True)
-    server.run_until_told()
+    location = address(*listener.getsockname()[:2])
+    print(f"serving {', '.join(registry.models)} at http://{location}/", flush=True)
+    server.serve_until_signal()
     return 0
 
 
 def model_configs():
-    """`ModelConfig`s of the flags; raises ValueError."""
+    """Return the `ModelConfig`s of the flags; raise ValueError."""
     from object_detection.serving import model_config
 
     if FLAGS.model_config_file:
-        return model_config.of_file(FLAGS.model_config_file)
+        return model_config.load_model_configs(FLAGS.model_config_file)
     model_config.check_name(FLAGS.model_name)
     return [model_config.ModelConfig(FLAGS.model_name, Path(FLAGS.model))]
 
 
 def limits():
-    """`Limits` of the flags."""
+    """Return the `Limits` of the flags."""
     from object_detection.serving.limits import Limits
 
     return Limits(
@@ -141,26 +160,26 @@ def limits():
 
 
 def check_served(model):
-    """Raises ValueError where no version of a `NamedModel` can be asked."""
+    """Raise ValueError if no version of a `NamedModel` is available."""
     if model.available():
         return
-    faults = [version.fault for version in model.versions() if version.fault]
+    errors = [version.error for version in model.versions() if version.error]
     base = model.config.base_path
     raise ValueError(
-        f"model {model.name}: {faults[0]}"
-        if faults
-        else f"model {model.name}: {base} holds no saved_model.pb, saved_model/ or numbered folder "
-        "with one"
+        f"model {model.name}: {errors[0]}"
+        if errors
+        else f"model {model.name}: {base} contains no saved_model.pb, saved_model/ or "
+        "numbered folder with one"
     )
 
 
 def address(host, port):
-    """host:port, with brackets where it takes them."""
+    """Return host:port, with brackets for IPv6."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def run():
-    """The command."""
+    """Run the command."""
     runner.run(main, define_flags)
 
 

@@ -72,11 +72,7 @@ def class_ids(classes, num_classes, label_map):
         label = ids.get(text, int(text) if text.isdigit() else None)
         if label is None:
             near = difflib.get_close_matches(text, ids, n=1)
-            where = (
-                f"the label map {label_map}"
-                if label_map
-                else "the label map (none was found, so only ids are allowed)"
-            )
+            where = f"the label map {label_map}" if label_map else "a label map (none: use ids)"
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(ids)}"
             raise ValueError(f"classes: {text!r} is not in {where}{hint if ids else ''}")
         if not 1 <= label <= num_classes:

@@ -1,7 +1,7 @@
-"""Requests put together: a bounded queue, and a thread that gives the model batches of it.
+"""Batching of requests: a bounded queue, and a thread that runs the model on batches of it.
 
-An image waits at most `max_delay` for company. Under load it waits for the batch before it
-anyway, and the next one is full when the model is free.
+An image waits at most `max_delay` for others. Under load it waits for the batch before it anyway,
+and the next batch is full when the model is free.
 """
 
 import collections
@@ -13,26 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from object_detection.serving.limits import Refusal
+from object_detection.serving.limits import RequestError
 
 
-class Closed(Exception):
-    """The queue takes no more: its model is being put away."""
+class QueueClosedError(Exception):
+    """The queue is closed: its model is being unloaded."""
 
 
 @dataclasses.dataclass(eq=False)
 class Job:
-    """Images of one request that the model is to see."""
+    """Images of one request for the model."""
 
-    key: Any  # only those with equal keys go into one batch
+    key: Any  # a batch holds jobs with equal keys only
     rows: np.ndarray  # [n, ...]
-    deadline: float  # of time.monotonic(); later nobody wants the answer
+    deadline: float  # of time.monotonic(); later nobody awaits the answer
     answer: concurrent.futures.Future = dataclasses.field(default_factory=concurrent.futures.Future)
     arrived: float = dataclasses.field(default_factory=time.monotonic)
 
 
 class Batcher:
-    """The queue in front of one model.
+    """Queue of one model.
 
     Args:
         run: function (key, rows [n, ...]) -> {name: array [n, ...]}; called in one thread.
@@ -55,29 +55,29 @@ class Batcher:
 
     @property
     def alive(self):
-        """Whether the thread that runs the model does."""
+        """Whether the thread that runs the model is alive."""
         return self._thread.is_alive()
 
     def submit(self, jobs):
-        """Puts the jobs of one request into the queue, all or none.
+        """Put the jobs of one request into the queue, all or none.
 
         Raises:
-            Refusal: 503, there is no room for them now; 413, there never will be.
-            Closed: the model is going.
+            RequestError: 503, the queue is full; 413, it is too small for the request.
+            QueueClosedError: the model is being unloaded.
         """
         count = sum(len(job.rows) for job in jobs)
         if count > self._limits.max_queue:
-            raise Refusal(
+            raise RequestError(
                 413,
                 f"{count} images in one request; at most {self._limits.max_queue} (--max_queue)",
             )
         with self._changed:
             if self._closing:
-                raise Closed
+                raise QueueClosedError
             if self._waiting + count > self._limits.max_queue:
-                raise Refusal(
+                raise RequestError(
                     503,
-                    f"{self._waiting} images are waiting already; come again",
+                    f"{self._waiting} images are waiting already; retry later",
                     retry_after=self._pace * self._waiting,
                 )
             self._jobs.extend(jobs)
@@ -85,7 +85,7 @@ class Batcher:
             self._changed.notify_all()
 
     def close(self, timeout=None):
-        """Finishes what is in the queue, then ends the thread; takes nothing new."""
+        """Finish the jobs in the queue, then end the thread; new jobs are rejected."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -96,25 +96,27 @@ class Batcher:
             jobs = self._next_batch()
             if jobs is None:
                 return
-            jobs = [job for job in jobs if _still_wanted(job)]
+            jobs = [job for job in jobs if _is_still_awaited(job)]
             if jobs:
                 self._answer(jobs)
 
     def _next_batch(self):
-        """Takes the oldest job, and those like it, out of the queue; None at the end."""
+        """Take the oldest job and those with its key out of the queue; None at the end."""
         with self._changed:
             while not self._jobs:
                 if self._closing:
                     return None
                 self._changed.wait()
             first = self._jobs[0]
-            while not self._closing and self._alike(first.key) < self._limits.max_batch:
+            while (
+                not self._closing and self._num_images_with_key(first.key) < self._limits.max_batch
+            ):
                 left = first.arrived + self._limits.max_delay - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     break
             return self._take(first.key)
 
-    def _alike(self, key):
+    def _num_images_with_key(self, key):
         return sum(len(job.rows) for job in self._jobs if job.key == key)
 
     def _take(self, key):
@@ -135,8 +137,8 @@ class Batcher:
         start = time.monotonic()
         try:
             outputs = self._run(jobs[0].key, rows)
-        except Exception as fault:  # whatever the model does must not end this thread
-            self._answer_apart(jobs, fault)
+        except Exception as error:  # no failure of the model may end this thread
+            self._answer_separately(jobs, error)
             return
         seconds = time.monotonic() - start
         self._pace = 0.8 * self._pace + 0.2 * seconds / len(rows)
@@ -150,19 +152,19 @@ class Batcher:
             job.answer.set_result({name: value[first:last] for name, value in outputs.items()})
             first = last
 
-    def _answer_apart(self, jobs, fault):
-        """Only the request whose image the model fails at is to hear of it."""
+    def _answer_separately(self, jobs, error):
+        """Run jobs one by one, so that only the request that fails receives the error."""
         if len(jobs) == 1:
-            jobs[0].answer.set_exception(fault)
+            jobs[0].answer.set_exception(error)
             return
         for job in jobs:
             self._answer([job])
 
 
-def _still_wanted(job):
+def _is_still_awaited(job):
     if not job.answer.set_running_or_notify_cancel():
         return False
     if time.monotonic() > job.deadline:
-        job.answer.set_exception(Refusal(504, "the answer would have come too late"))
+        job.answer.set_exception(RequestError(504, "the response would have been too late"))
         return False
     return True

@@ -7,8 +7,8 @@ import grpc
 import grpc.aio
 
 from object_detection.client import wire
-from object_detection.serving import predict_answers
-from object_detection.serving.limits import Refusal
+from object_detection.serving import responses
+from object_detection.serving.limits import RequestError
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -23,11 +23,11 @@ _LARGEST_ANSWER = 256 << 20  # bytes
 
 
 class GrpcServer:
-    """The services of a `Service`.
+    """gRPC server of a `Service`.
 
     Args:
-        service: what answers.
-        address: such as "127.0.0.1:8500"; port 0 takes a free one.
+        service: runs the requests.
+        address: such as "127.0.0.1:8500"; port 0 selects a free one.
     """
 
     def __init__(self, service, address):
@@ -35,7 +35,7 @@ class GrpcServer:
         self._server, self.port = None, None
 
     async def start(self):
-        """Listens; raises OSError where the address cannot be had."""
+        """Start to listen; raise OSError if the address is not available."""
         limits = self._service.limits
         self._server = grpc.aio.server(
             options=[
@@ -43,7 +43,7 @@ class GrpcServer:
                 ("grpc.max_send_message_length", _LARGEST_ANSWER),
                 ("grpc.so_reuseport", 0),
             ],
-            # A message is whole in memory before anyone is asked.
+            # gRPC holds a whole message in memory before it calls a handler.
             maximum_concurrent_rpcs=max(limits.max_held // limits.max_body, 2),
         )
         self._server.add_generic_rpc_handlers(
@@ -61,23 +61,23 @@ class GrpcServer:
         )
         try:
             self.port = self._server.add_insecure_port(self._address)
-        except RuntimeError as fault:
-            raise OSError(f"cannot listen at {self._address}: {fault}") from None
+        except RuntimeError as error:
+            raise OSError(f"cannot listen at {self._address}: {error}") from None
         await self._server.start()
 
     async def stop(self):
-        """Finishes what was begun."""
+        """Finish the running requests and stop."""
         await self._server.stop(self._service.limits.request_timeout)
 
     async def predict(self, request, context):
-        """PredictionService.Predict."""
+        """Answer PredictionService.Predict."""
         started, code = time.monotonic(), 200
         try:
             with self._service.budget.account() as take:
                 return await self._predict(request, take)
-        except Refusal as refusal:
-            code = refusal.status
-            await _refuse(context, refusal)
+        except RequestError as error:
+            code = error.status
+            await _abort(context, error)
         except asyncio.CancelledError:
             code = 499
             raise
@@ -88,59 +88,59 @@ class GrpcServer:
             self._service.metrics.request("grpc", code, started)
 
     async def metadata(self, request, context):
-        """PredictionService.GetModelMetadata."""
+        """Answer PredictionService.GetModelMetadata."""
         try:
-            version = self._service.registry.find(*_place(request.model_spec))
-        except Refusal as refusal:
-            await _refuse(context, refusal)
+            version = self._service.registry.find(*_model_spec(request.model_spec))
+        except RequestError as error:
+            await _abort(context, error)
         answer = wire.GetModelMetadataResponse()
         _specify(answer.model_spec, request.model_spec, version)
         definitions = wire.SignatureDefMap()
         for name, definition in version.model.definitions.items():
             definitions.signature_def[name] = definition.SerializeToString()
-        told = answer.metadata["signature_def"]
-        told.type_url, told.value = _SIGNATURES, definitions.SerializeToString()
+        packed = answer.metadata["signature_def"]
+        packed.type_url, packed.value = _SIGNATURES, definitions.SerializeToString()
         return answer
 
     async def status(self, request, context):
-        """ModelService.GetModelStatus."""
-        name, number, label = _place(request.model_spec)
+        """Answer ModelService.GetModelStatus."""
+        name, number, label = _model_spec(request.model_spec)
         answer = wire.GetModelStatusResponse()
         try:
             model = self._service.registry.model(name)
             number = model.find(label=label).number if label is not None else number
-        except Refusal as refusal:
-            await _refuse(context, refusal)
+        except RequestError as error:
+            await _abort(context, error)
         for version in model.versions():
             if number in (None, version.number):
                 row = answer.model_version_status.add(
                     version=version.number, state=_STATES[version.state]
                 )
-                row.status.error_code = 2 if version.fault else 0
-                row.status.error_message = version.fault
+                row.status.error_code = 2 if version.error else 0
+                row.status.error_message = version.error
         return answer
 
     async def _predict(self, request, take):
         take(sum(len(value.tensor_content) for value in request.inputs.values()))
-        place = _place(request.model_spec)
+        spec = _model_spec(request.model_spec)
 
         def read(reader):
             if len(request.inputs) != 1:
                 names = ", ".join(request.inputs) or "none"
-                raise Refusal(400, f"the model has one input; found: {names}")
+                raise RequestError(400, f"the model has one input; got: {names}")
             ((name, value),) = request.inputs.items()
             try:
                 array = wire.array_of(value, self._service.limits.max_body)
-            except ValueError as fault:
-                raise Refusal(400, f"{name}: {fault}") from None
-            parsed = reader.of_tensor(array, request.model_spec.signature_name)
+            except ValueError as error:
+                raise RequestError(400, f"{name}: {error}") from None
+            parsed = reader.from_tensor(array, request.model_spec.signature_name)
             if name != parsed.signature.input_name:
-                raise Refusal(
-                    400, f"the one input is {parsed.signature.input_name!r}; found: {name[:100]!r}"
+                raise RequestError(
+                    400, f"the only input is {parsed.signature.input_name!r}; got: {name[:100]!r}"
                 )
             return parsed
 
-        version, parsed, outputs = await self._service.detect(place, read, take)
+        version, parsed, outputs = await self._service.detect(spec, read, take)
         answer = await self._service.in_thread(_message, request, parsed, outputs)
         _specify(answer.model_spec, request.model_spec, version)
         answer.model_spec.signature_name = parsed.signature.name
@@ -148,29 +148,29 @@ class GrpcServer:
 
 
 def _message(request, parsed, outputs):
-    whole = predict_answers.joined(outputs)
-    wanted = list(request.output_filter) or list(whole)
-    strange = [name for name in wanted if name not in whole]
-    if strange:
-        raise Refusal(400, f"no output {strange[0][:100]!r}; there are: {', '.join(whole)}")
+    whole = responses.concatenate_items(outputs)
+    selected = list(request.output_filter) or list(whole)
+    unknown = [name for name in selected if name not in whole]
+    if unknown:
+        raise RequestError(400, f"no output {unknown[0][:100]!r}; available: {', '.join(whole)}")
     answer = wire.PredictResponse()
-    for name in wanted:
+    for name in selected:
         wire.put_array(answer.outputs[name], whole[name])
     return answer
 
 
-def _place(spec):
+def _model_spec(spec):
     number = spec.version.value if spec.HasField("version") else None
     return spec.name, number, spec.version_label or None
 
 
-def _specify(spec, asked, version):
-    spec.name, spec.version.value = asked.name, version.number
+def _specify(spec, requested, version):
+    spec.name, spec.version.value = requested.name, version.number
 
 
-async def _refuse(context, refusal):
-    code = _CODES.get(refusal.status, grpc.StatusCode.INTERNAL)
-    await context.abort(code, refusal.message)
+async def _abort(context, error):
+    code = _CODES.get(error.status, grpc.StatusCode.INTERNAL)
+    await context.abort(code, error.message)
 
 
 def _handlers(service, **methods):

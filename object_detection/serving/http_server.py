@@ -1,4 +1,4 @@
-"""The process: an HTTP server that listens, waits no longer than it should, and ends in order."""
+"""HTTP server with timeouts for slow clients and an orderly shutdown."""
 
 import asyncio
 import signal
@@ -11,22 +11,22 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from object_detection.errors import listen_error
 
 _HEAD_SECONDS = 10.0  # from the first byte of a request, or the connection, to the last header
-_KEEP_SECONDS = 20  # that a connection may be idle between two requests
+_KEEP_SECONDS = 20  # idle time of a connection between two requests
 
 
 class PatientProtocol(H11Protocol):
-    """Hangs up on who opens a connection, or begins a request, and does not go on."""
+    """Protocol that closes connections whose client does not send a whole request head."""
 
     head_seconds = _HEAD_SECONDS
     _alarm = None
 
     def connection_made(self, transport):
-        """Waits for a request from now on."""
+        """Start the timeout for a request."""
         super().connection_made(transport)
         self._wait_for_head()
 
     def data_received(self, data):
-        """Waits on while a request's head is not whole."""
+        """Keep the timeout until a request's head is complete."""
         if self._alarm is None and self.conn.their_state is h11.IDLE:
             self._wait_for_head()
         super().data_received(data)
@@ -34,12 +34,12 @@ class PatientProtocol(H11Protocol):
             self._stop_waiting()
 
     def on_response_complete(self):
-        """Between requests uvicorn's own clock runs."""
+        """Stop the timeout: between requests, uvicorn's own applies."""
         super().on_response_complete()
         self._stop_waiting()
 
     def connection_lost(self, exc):
-        """Waits for nothing any more."""
+        """Stop the timeout."""
         self._stop_waiting()
         super().connection_lost(exc)
 
@@ -59,13 +59,13 @@ class PatientProtocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which answers what it has accepted before it ends.
+    """uvicorn's server; it answers accepted requests before it stops.
 
     Args:
-        app: of `app.build`.
+        app: of `app.build_app`.
         listener: a bound socket.
-        grace: seconds that requests have to finish when the server is told to end.
-        max_connections: at the same time; more are answered 503.
+        grace: seconds for requests to finish at shutdown.
+        max_connections: maximum number of connections; further ones are answered 503.
     """
 
     def __init__(self, app, listener, *, grace=30, max_connections=1000):
@@ -85,15 +85,15 @@ class Server(uvicorn.Server):
             )
         )
 
-    def run_until_told(self):
-        """Serve until SIGTERM or SIGINT, then answer what was accepted.
+    def serve_until_signal(self):
+        """Serve until SIGTERM or SIGINT, then answer accepted requests.
 
         Returns after SIGTERM, which is how containers and service managers stop a server.
 
         Raises:
             KeyboardInterrupt: after SIGINT (Ctrl-C), as in every other command.
         """
-        # uvicorn raises the signal once more at its end, for whoever listened before it.
+        # uvicorn raises the signal once more at its end, for the handler before its own.
         signal.signal(signal.SIGTERM, lambda *_: None)
         self.run(sockets=[self._listener])
 

@@ -1,4 +1,4 @@
-"""What a server takes on, and how it says no."""
+"""Limits of a server, its memory budget, and the error of a rejected request."""
 
 import contextlib
 import dataclasses
@@ -8,26 +8,26 @@ import threading
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Bounds of memory and time. What goes beyond is refused, never tried."""
+    """Limits of memory and time. Requests beyond them are rejected at once."""
 
-    max_batch: int = 8  # images the model is given at once
+    max_batch: int = 8  # images per call of the model
     max_delay: float = 0.005  # seconds an image waits for others to fill a batch
-    max_queue: int = 64  # images that wait, at most
+    max_queue: int = 64  # waiting images
     max_body: int = 32 << 20  # bytes of one request
     max_held: int = 512 << 20  # bytes of all requests and their pixels together
     max_pixels: int = 32_000_000  # of one image
     max_side: int = 16_384  # pixels
-    body_timeout: float = 30.0  # seconds a client has to send its request
-    request_timeout: float = 60.0  # seconds from then to the answer
+    body_timeout: float = 30.0  # seconds for a client to send its request
+    request_timeout: float = 60.0  # seconds from then to the response
 
 
-class Refusal(Exception):
-    """A request that is not carried out.
+class RequestError(Exception):
+    """Error of a rejected request.
 
     Args:
-        status: of HTTP, 4xx where the client can change it, 503 or 504 where it may come again.
-        message: what was found and what is allowed, for whoever sent it.
-        retry_after: seconds after which to come again, or None.
+        status: of HTTP: 4xx if the client has to change the request, 503 or 504 if it can retry.
+        message: the value and what is allowed, for the client.
+        retry_after: seconds after which to retry, or None.
     """
 
     def __init__(self, status, message, *, retry_after=None):
@@ -38,7 +38,7 @@ class Refusal(Exception):
 
 
 class Budget:
-    """A number of bytes that requests share. Safe for threads."""
+    """Number of bytes that requests share. Thread-safe."""
 
     def __init__(self, size):
         self._left = self._size = size
@@ -46,24 +46,26 @@ class Budget:
 
     @property
     def held(self):
-        """Bytes that are taken now."""
+        """Bytes in use."""
         return self._size - self._left
 
     def take(self, count):
-        """Takes bytes; raises `Refusal` (503) where so many are not left."""
+        """Reserve bytes; raise `RequestError` (503) if fewer are left."""
         with self._lock:
             if count > self._left:
-                raise Refusal(503, "the server holds all the data that it may", retry_after=1)
+                raise RequestError(
+                    503, "the server's memory limit is reached (--max_held_mb)", retry_after=1
+                )
             self._left -= count
 
-    def give_back(self, count):
-        """Returns what was taken."""
+    def release(self, count):
+        """Release reserved bytes."""
         with self._lock:
             self._left += count
 
     @contextlib.contextmanager
     def account(self):
-        """A function that takes bytes; what it took is given back at the end."""
+        """Yield a function that reserves bytes; they are released at the end."""
         taken = 0
 
         def take(count):
@@ -74,4 +76,4 @@ class Budget:
         try:
             yield take
         finally:
-            self.give_back(taken)
+            self.release(taken)

@@ -1,4 +1,4 @@
-"""Which models are served: one by flags, several by TensorFlow Serving's model config file."""
+"""Models to serve: one by flags, several by TensorFlow Serving's model config file."""
 
 import dataclasses
 from pathlib import Path
@@ -34,42 +34,42 @@ _TYPES = {"string": _FIELD.TYPE_STRING, "uint32": _FIELD.TYPE_UINT32, "int64": _
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """A model that is served."""
+    """Model to serve."""
 
     name: str
     base_path: Path
-    latest: int | None = 1  # so many of the highest numbers; None: all
-    specific: tuple = ()  # these numbers and no others
+    latest: int | None = 1  # number of versions to serve, the highest; None: all
+    specific: tuple = ()  # only these version numbers
     labels: dict = dataclasses.field(default_factory=dict)  # {label: number}
 
-    def wanted(self, numbers):
-        """The numbers to serve of those that are there, the highest first."""
+    def selected(self, numbers):
+        """Return the version numbers to serve of the available ones, the highest first."""
         if self.specific:
             return sorted(set(self.specific) & set(numbers), reverse=True)
         return sorted(numbers, reverse=True)[: self.latest]
 
 
-def of_file(path):
-    """The models of a model config file.
+def load_model_configs(path):
+    """Load the models of a model config file.
 
     Raises:
-        ValueError: it is none, names no model, or one twice.
+        ValueError: it cannot be parsed, names no model, or has a duplicate name.
     """
     message = _message_class()()
     try:
         text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
-    except (text_format.ParseError, UnicodeDecodeError) as fault:
-        raise ValueError(f"--model_config_file {path}: {fault}") from None
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ValueError(f"--model_config_file {path}: {error}") from None
     configs = [_config(model, path) for model in message.model_config_list.config]
     names = [config.name for config in configs]
     if not names or len(set(names)) < len(names):
-        found = ", ".join(names) or "none"
-        raise ValueError(f"--model_config_file {path}: models need names of their own: {found}")
+        names = ", ".join(names) or "none"
+        raise ValueError(f"--model_config_file {path}: models need unique names: {names}")
     return configs
 
 
 def check_name(name):
-    """Raises ValueError for a name that cannot stand in an address as it is."""
+    """Raise ValueError for a name that cannot be used in a URL unchanged."""
     if not name or not name.isascii() or not all(c.isalnum() or c in "._-" for c in name):
         raise ValueError(f"model name {name!r}: use letters, digits, '.', '_' and '-'")
 
@@ -79,7 +79,7 @@ def _config(model, path):
     if model.model_platform not in ("", "tensorflow"):
         raise ValueError(
             f"--model_config_file {path}: model_platform of {model.name} is "
-            f"{model.model_platform!r}; 'tensorflow' is served"
+            f"{model.model_platform!r}; only 'tensorflow' is supported"
         )
     if not model.base_path:
         raise ValueError(f"--model_config_file {path}: model {model.name} has no base_path")

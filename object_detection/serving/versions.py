@@ -1,7 +1,8 @@
-"""Models by name, each with the numbered versions that its folder holds, as they come and go.
+"""Models by name, each with the numbered versions in its folder.
 
-The rules are TensorFlow Serving's: folders with numbers, the highest is served. A new version is
-loaded and tried beside the old one, takes over when it works, and the old one finishes its queue.
+The rules are TensorFlow Serving's: numbered folders, and the highest number is served. A new
+version is loaded and run once while the old one serves; then it takes over, and the old one
+finishes its queue.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import threading
 from pathlib import Path
 
 from object_detection.serving.batching import Batcher
-from object_detection.serving.limits import Refusal
+from object_detection.serving.limits import RequestError
 from object_detection.serving.model_config import ModelConfig
 from object_detection.serving.served_model import ServedModel, saved_model_in
 
@@ -19,21 +20,21 @@ _LOG = logging.getLogger(__name__)
 
 
 class Version:
-    """One version of a model, its state and, while it can be asked, its queue."""
+    """Version of a model with its state and, while it is available, its queue."""
 
     def __init__(self, number, folder):
         self.number, self.folder, self.stamp = number, folder, _stamp(folder)
-        self.state, self.fault = LOADING, ""
+        self.state, self.error = LOADING, ""
         self.model, self.batcher = None, None
 
     def status(self):
-        """Its row in TensorFlow Serving's status."""
-        told = {"error_code": "UNKNOWN" if self.fault else "OK", "error_message": self.fault}
-        return {"version": str(self.number), "state": self.state, "status": told}
+        """Return its row in TensorFlow Serving's status."""
+        status = {"error_code": "UNKNOWN" if self.error else "OK", "error_message": self.error}
+        return {"version": str(self.number), "state": self.state, "status": status}
 
 
 class NamedModel:
-    """A model and its versions.
+    """Model with its versions.
 
     Args:
         config: `ModelConfig`.
@@ -48,47 +49,47 @@ class NamedModel:
         self._versions, self._lock = {}, threading.Lock()
 
     def versions(self):
-        """All `Version`s that are known of, the newest first."""
+        """Return all known `Version`s, the newest first."""
         with self._lock:
             return sorted(self._versions.values(), key=lambda version: -version.number)
 
     def available(self):
-        """The `Version`s that can be asked, the newest first."""
+        """Return the available `Version`s, the newest first."""
         return [version for version in self.versions() if version.state == AVAILABLE]
 
     def find(self, number=None, label=None):
-        """The `Version` to ask; raises `Refusal` (404, or 503 while none is there yet)."""
+        """Return the `Version` to use; raise `RequestError` (404; 503 if none is available yet)."""
         available = self.available()
         if label is not None:
             if label not in self.config.labels:
                 known = ", ".join(self.config.labels) or "none"
-                raise Refusal(404, f"model {self.name} has no such label; it has: {known}")
+                raise RequestError(404, f"model {self.name} has no such label; it has: {known}")
             number = self.config.labels[label]
         if number is None:
             if not available:
-                raise Refusal(503, f"model {self.name} is not there yet", retry_after=1)
+                raise RequestError(503, f"model {self.name} is not loaded yet", retry_after=1)
             return available[0]
         for version in available:
             if version.number == number:
                 return version
         served = ", ".join(str(version.number) for version in available) or "none"
-        raise Refusal(404, f"model {self.name} has no version {number}; served: {served}")
+        raise RequestError(404, f"model {self.name} has no version {number}; served: {served}")
 
     def update(self):
-        """Loads versions that came, puts away those that are wanted no more.
+        """Load new versions and unload those no longer selected.
 
-        A version whose loading failed is tried again when its file changes.
+        A version that failed to load is loaded again when its file changes.
         """
-        folders = numbered(self.config.base_path)
-        wanted = self.config.wanted(folders)
-        for number in wanted:
+        folders = numbered_versions(self.config.base_path)
+        selected = self.config.selected(folders)
+        for number in selected:
             known = self._versions.get(number)
             if known is None or (known.state == END and known.stamp != _stamp(folders[number])):
                 self._load(number, folders[number])
         for version in self.available():
             # The old one stays until the new one works.
-            served = [other for other in self.available() if other.number in wanted]
-            if version.number not in wanted and served:
+            served = [other for other in self.available() if other.number in selected]
+            if version.number not in selected and served:
                 self._unload(version)
         with self._lock:
             for version in list(self._versions.values()):
@@ -96,7 +97,7 @@ class NamedModel:
                     del self._versions[version.number]
 
     def close(self):
-        """Finishes all queues."""
+        """Finish all queues."""
         for version in self.available():
             self._unload(version)
 
@@ -107,26 +108,26 @@ class NamedModel:
         _LOG.info("model %s: loading version %d from %s", self.name, number, folder)
         try:
             version.model = ServedModel(folder)
-        except Exception as fault:  # of whatever kind: a server outlives a broken export
-            version.state, version.fault = END, str(fault)[:500]
-            _LOG.error("model %s: version %d failed: %s", self.name, number, version.fault)
+        except Exception as error:  # of any kind: a broken export must not stop the server
+            version.state, version.error = END, str(error)[:500]
+            _LOG.error("model %s: version %d failed: %s", self.name, number, version.error)
             return
         fixed = [s.fixed_batch for s in version.model.signatures.values() if s.fixed_batch]
         limits = dataclasses.replace(self._limits, max_batch=min([self._limits.max_batch, *fixed]))
         run = version.model.run
         version.batcher = Batcher(lambda key, rows: run(key[0], rows), limits, self._observe)
         version.state = AVAILABLE
-        _LOG.info("model %s: version %d is served", self.name, number)
+        _LOG.info("model %s: version %d is available", self.name, number)
 
     def _unload(self, version):
         version.state = UNLOADING
         version.batcher.close()
         version.model, version.state = None, END
-        _LOG.info("model %s: version %d is gone", self.name, version.number)
+        _LOG.info("model %s: version %d is unloaded", self.name, version.number)
 
 
 class Registry:
-    """All models of a server, and the thread that looks for new versions.
+    """All models of a server, and the thread that searches for new versions.
 
     Args:
         configs: `ModelConfig`s.
@@ -140,33 +141,33 @@ class Registry:
         self._thread = None
 
     def find(self, name, number=None, label=None):
-        """A `Version`; raises `Refusal` (404, 503)."""
+        """Return a `Version`; raise `RequestError` (404, 503)."""
         return self.model(name).find(number, label)
 
     def model(self, name=None):
-        """A `NamedModel`, the first without a name; raises `Refusal` (404)."""
+        """Return a `NamedModel`, the first without a name; raise `RequestError` (404)."""
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise Refusal(404, f"no model {name[:100]!r}; served: {', '.join(self.models)}")
+            raise RequestError(404, f"no model {name[:100]!r}; served: {', '.join(self.models)}")
         return self.models[name]
 
     def ready(self):
-        """Whether every model can be asked and none is being put away."""
+        """Return whether every model is available and the server is not stopping."""
         return not self._stop.is_set() and all(model.available() for model in self.models.values())
 
     def alive(self):
-        """Whether the threads of all models that can be asked live."""
+        """Return whether the threads of all available models are alive."""
         versions = [v for model in self.models.values() for v in model.available()]
         return all(version.batcher.alive for version in versions)
 
     def update(self):
-        """Looks at all folders once."""
+        """Search all folders once."""
         for model in self.models.values():
             model.update()
 
     def watch(self, seconds):
-        """Looks at all folders every so many seconds, in a thread; 0: never."""
+        """Search all folders periodically in a thread; 0 seconds: never."""
         if seconds > 0:
             self._thread = threading.Thread(
                 target=self._watch, args=(seconds,), name="versions", daemon=True
@@ -174,7 +175,7 @@ class Registry:
             self._thread.start()
 
     def close(self):
-        """Stops looking and finishes all queues."""
+        """Stop the search and finish all queues."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -185,12 +186,12 @@ class Registry:
         while not self._stop.wait(seconds):
             try:
                 self.update()
-            except OSError as fault:  # a disk that is gone for a while
-                _LOG.error("cannot look for new versions: %s", fault)
+            except OSError as error:  # a disk may be unavailable for a while
+                _LOG.error("cannot search for new versions: %s", error)
 
 
-def numbered(base_path):
-    """{number: folder with saved_model.pb} of a model's folder.
+def numbered_versions(base_path):
+    """Return {number: folder with saved_model.pb} of a model's folder.
 
     A folder that is a SavedModel or an export itself is version 1.
     """
@@ -198,13 +199,13 @@ def numbered(base_path):
     own = saved_model_in(base)
     if own is not None:
         return {1: own}
-    found = {}
+    folders = {}
     for folder in base.iterdir() if base.is_dir() else ():
         if folder.name.isascii() and folder.name.isdigit() and len(folder.name) < 19:
-            place = saved_model_in(folder)
-            if place is not None:
-                found[int(folder.name)] = place
-    return found
+            saved_model = saved_model_in(folder)
+            if saved_model is not None:
+                folders[int(folder.name)] = saved_model
+    return folders
 
 
 def _stamp(folder):

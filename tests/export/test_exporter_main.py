@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from absl import flags
-from object_detection.config.errors import ConfigError
 from test_export_models import CONFIG
 
 from object_detection import exporter_main_v2
 from object_detection.builders import model_builder
 from object_detection.compat import checkpoint_map
 from object_detection.config import pipeline_file
+from object_detection.errors import ConfigError
 from object_detection.export import options
 from object_detection.export.options import ExportOptions
 from object_detection.prediction.predictor import Predictor

@@ -32,7 +32,7 @@ def post(server, path, body, headers=None):
     return status, json.loads(text)
 
 
-def refusal(server, path, body, headers=None):
+def error(server, path, body, headers=None):
     """(status, what the server says) of a request that it refuses."""
     status, told = post(server, path, body, headers)
     assert list(told) == ["error"]

@@ -47,7 +47,7 @@ def running(
         score_masks: whether /score answers masks.
         annotate: what answers /annotate.
     """
-    from object_detection.serving import app, http_server, prometheus
+    from object_detection.serving import app, http_server, metrics
     from object_detection.serving.grpc_server import GrpcServer
     from object_detection.serving.limits import Limits
     from object_detection.serving.model_config import ModelConfig
@@ -55,17 +55,17 @@ def running(
     from object_detection.serving.versions import Registry
 
     limits = limits or Limits()
-    metrics = prometheus.Metrics()
+    counters = metrics.Metrics()
     configs = [ModelConfig(name, Path(folder)) for name, folder in configs.items()]
-    registry = Registry(configs, limits, metrics.batch)
+    registry = Registry(configs, limits, counters.batch)
     registry.update()
     if run is not None:
         for model in registry.models.values():
             batcher = model.available()[0].batcher
             batcher._run = lambda key, rows, own=batcher._run: run(own, key, rows)
-    service = Service(registry, limits, metrics)
+    service = Service(registry, limits, counters)
     rpc = GrpcServer(service, "127.0.0.1:0") if grpc else None
-    built = app.build(
+    built = app.build_app(
         service,
         poll_seconds=poll_seconds,
         grpc_server=rpc,

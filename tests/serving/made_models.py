@@ -114,9 +114,9 @@ def picture(height=20, width=40, box=(5, 10, 15, 30)):
     return image
 
 
-def file_of(image, form="PNG", **options):
+def file_of(image, mask_format="PNG", **options):
     """The bytes of an image file of an array or a Pillow image."""
     file = io.BytesIO()
     image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
-    image.save(file, form, **options)
+    image.save(file, mask_format, **options)
     return file.getvalue()

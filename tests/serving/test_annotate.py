@@ -1,6 +1,6 @@
 """POST /annotate: the answer of a function that a door gives the server."""
 
-from asking import ask, post, refusal
+from asking import ask, error, post
 from made_models import file_of, picture
 
 
@@ -12,9 +12,9 @@ def test_it_is_given_the_pixels(start, models):
 
     with start({"pixels": models["pixels"]}, annotate=annotate) as server:
         assert post(server, "/annotate", file_of(picture())) == (200, {"size": [20, 40, 3]})
-        status, told = refusal(server, "/annotate", file_of(picture()[:, :30]))
+        status, told = error(server, "/annotate", file_of(picture()[:, :30]))
         assert status == 400 and "larger than the image" in told
-        assert refusal(server, "/annotate", b"no image")[0] == 400
+        assert error(server, "/annotate", b"no image")[0] == 400
 
 
 def test_without_one_there_is_no_such_address(server):

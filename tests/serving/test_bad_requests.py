@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from asking import ask, b64, post, raw, refusal
+from asking import ask, b64, error, post, raw
 from made_models import POISON, file_of, picture
 
 from object_detection.serving import http_server
@@ -60,7 +60,7 @@ def test_bad_images(server, model, name):
         (f"/score?prob=0.5&model={model}", encoded),
         (f"/v1/models/{model}:predict", {"instances": [b64(encoded)]}),
     ):
-        found, told = refusal(server, path, body)
+        found, told = error(server, path, body)
         assert found == status and what in told
 
 
@@ -70,14 +70,14 @@ BAD_JSON = {
     "deep": (b"[" * 100_000, "not JSON"),
     "NaN": (b'{"instances": [NaN]}', "not JSON"),
     "a list": ([], "an object"),
-    "neither": ({"images": []}, "found: 'images'"),
+    "neither": ({"images": []}, "got: 'images'"),
     "both": ({"instances": [], "inputs": []}, "one of"),
-    "no instance": ({"instances": []}, "one image at least"),
-    "no input": ({"inputs": []}, "one image at least"),
+    "no instance": ({"instances": []}, "at least one image"),
+    "no input": ({"inputs": []}, "at least one image"),
     "instances no list": ({"instances": {"input_tensor": 1}}, "must be a list"),
     "b64 alone": ({"inputs": b64(b"x")}, "list"),
     "other input": ({"instances": [{"image": [[[0]]]}]}, "'input_tensor'"),
-    "ragged": ({"instances": [[[[0, 0, 0]], [[0, 0]]]]}, "do not make an array"),
+    "ragged": ({"instances": [[[[0, 0, 0]], [[0, 0]]]]}, "do not form an array"),
     "fractions": ({"instances": [[[[0.5] * 3] * 2] * 2]}, "fractions"),
     "below": ({"instances": [[[[-1] * 3] * 2] * 2]}, "0 to 255"),
     "beyond": ({"instances": [[[[256] * 3] * 2] * 2]}, "0 to 255"),
@@ -92,8 +92,8 @@ BAD_JSON = {
     "one pixel": ({"instances": [[[[0, 0, 0]]]]}, "1 x 1"),
     "not base64": ({"instances": [{"b64": "***"}]}, "not base64"),
     "b64 and more": ({"instances": [{"b64": "", "c": 1}]}, "keys"),
-    "a text": ({"instances": ["photo.jpg"]}, "not texts"),
-    "signature": ({"instances": [[[[0] * 3]]], "signature_name": ["x"]}, "a text"),
+    "a string": ({"instances": ["photo.jpg"]}, "not strings"),
+    "signature": ({"instances": [[[[0] * 3]]], "signature_name": ["x"]}, "a string"),
 }
 
 
@@ -101,13 +101,13 @@ BAD_JSON = {
 def test_bad_json(server, name):
     body, what = BAD_JSON[name]
 
-    status, told = refusal(server, PREDICT, body)
+    status, told = error(server, PREDICT, body)
 
     assert status == 400 and what in told
 
 
 def test_numbers_for_a_model_of_files(server):
-    status, told = refusal(server, "/v1/models/files:predict", {"inputs": [picture().tolist()]})
+    status, told = error(server, "/v1/models/files:predict", {"inputs": [picture().tolist()]})
 
     assert status == 400 and "files" in told
 
@@ -147,7 +147,7 @@ def test_the_model_refuses_one_image_of_a_batch(start, models):
                 threads.map(lambda i: post(server, PREDICT, {"instances": [i.tolist()]}), images)
             )
     assert [status for status, _ in told] == [200, 400, 200, 400]
-    assert "the model refuses this" in told[1][1]["error"]
+    assert "the model rejects this input" in told[1][1]["error"]
 
 
 def test_a_body_that_is_too_large(start, models):
@@ -169,7 +169,7 @@ def test_slow_clients(start, models, monkeypatch):
     with start({"pixels": models["pixels"]}, Limits(body_timeout=0.3)) as server:
         head = b"POST /score?prob=0.5 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
         answer = raw(server, head, b"abc")
-        assert answer.startswith(b"HTTP/1.1 408") and b"bytes within 0.3 seconds" in answer
+        assert answer.startswith(b"HTTP/1.1 408") and b"after 0.3 seconds" in answer
         assert raw(server) == b""  # says nothing
         assert raw(server, b"POST /sco") == b""  # begins, and does not go on
         keep = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -203,7 +203,7 @@ def test_clients_that_hang_up(server):
 def test_more_images_than_the_queue_holds(start, models):
     with start({"pixels": models["pixels"]}, Limits(max_queue=4)) as server:
         body = {"instances": [picture().tolist()] * 5}
-        status, told = refusal(server, PREDICT, body)
+        status, told = error(server, PREDICT, body)
         assert status == 413 and "--max_queue" in told
 
 
@@ -219,7 +219,7 @@ def test_data_beyond_what_may_be_held(start, models):
 
 def test_json_that_is_no_base64_of_an_image(server):
     text = base64.b64encode(b"__import__('os')").decode()
-    status, told = refusal(server, PREDICT, {"instances": [{"b64": text}]})
+    status, told = error(server, PREDICT, {"instances": [{"b64": text}]})
 
     assert status == 400 and "not an image" in told
 

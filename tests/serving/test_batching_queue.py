@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from object_detection.serving.batching import Batcher, Closed, Job
-from object_detection.serving.limits import Budget, Limits, Refusal
+from object_detection.serving.batching import Batcher, Job, QueueClosedError
+from object_detection.serving.limits import Budget, Limits, RequestError
 
 
 def job(value, *, key="a", seconds=10.0, rows=1):
@@ -106,10 +106,10 @@ def test_a_full_queue_refuses_and_says_when_to_come_again(made):
     held(run, batcher)
     batcher.submit([job(1), job(2)])
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         batcher.submit([job(3)])
     assert refused.value.status == 503 and refused.value.retry_after >= 1
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         batcher.submit([job(3, rows=3)])
     assert refused.value.status == 413
     run.gate.set()
@@ -134,13 +134,13 @@ def test_what_nobody_waits_for_is_not_computed(made):
     run = Doubling()
     batcher = made(run, max_batch=1, max_delay=0.0)
     held(run, batcher)
-    late, gone, wanted = job(1, seconds=-1), job(2), job(3)
-    batcher.submit([late, gone, wanted])
+    late, gone, selected = job(1, seconds=-1), job(2), job(3)
+    batcher.submit([late, gone, selected])
     gone.answer.cancel()
     run.gate.set()
 
-    assert wanted.answer.result(5)["twice"].tolist() == [6]
-    with pytest.raises(Refusal) as refused:
+    assert selected.answer.result(5)["twice"].tolist() == [6]
+    with pytest.raises(RequestError) as refused:
         late.answer.result(5)
     assert refused.value.status == 504
     assert [rows for _, rows in run.batches] == [[0], [3]]
@@ -159,7 +159,7 @@ def test_closing_finishes_the_queue(made):
     assert [each.answer.result(5)["twice"].tolist() for each in jobs] == [[2], [4]]
     closing.join(5)
     assert not batcher.alive
-    with pytest.raises(Closed):
+    with pytest.raises(QueueClosedError):
         batcher.submit([job(3)])
 
 
@@ -169,7 +169,7 @@ def test_the_budget_of_bytes():
         take(60)
         take(40)
         assert budget.held == 100
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RequestError) as refused:
             take(1)
         assert refused.value.status == 503
     assert budget.held == 0

@@ -19,18 +19,18 @@ def client(server):
         yield opened
 
 
-@pytest.mark.parametrize("form", ["rle", "png", "box", "none"])
-def test_both_protocols_find_the_same(client, form, tmp_path):
+@pytest.mark.parametrize("mask_format", ["rle", "png", "box", "none"])
+def test_both_protocols_find_the_same(client, mask_format, tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(file_of(picture()))
-    found = [client.score(image, 0.5, masks=form) for image in (path, picture())]
-    found += client.detect([path, picture()], min_score=0.5, masks=form)
+    found = [client.score(image, 0.5, masks=mask_format) for image in (path, picture())]
+    found += client.detect([path, picture()], min_score=0.5, masks=mask_format)
 
     for (each,) in found:
         assert each.box == (0.25, 0.25, 0.75, 0.75) and each.score == 0.75
         assert each.label == "Bright one" and each.class_id == 2
         assert each.box_in(20, 40) == (5, 10, 15, 30)
-        if form == "none":
+        if mask_format == "none":
             assert each.mask(20, 40) is None
         else:
             mask = each.mask(20, 40)
@@ -58,9 +58,9 @@ def test_status_metadata_and_plain_requests(client):
 
 
 def test_refusals_are_told_at_once(client):
-    with pytest.raises(ServerError, match="not an image") as fault:
+    with pytest.raises(ServerError, match="not an image") as error:
         client.score(b"text")
-    assert fault.value.status == 400
+    assert error.value.status == 400
     with pytest.raises(ServerError, match="no version 9"):
         client.predict({}, version=9)
     with pytest.raises(ValueError, match="http://host:port"):
@@ -85,9 +85,9 @@ def test_a_server_that_comes_late_and_one_that_never_comes():
         port = taken.getsockname()[1]
     with Client(f"http://127.0.0.1:{port}", patience=0.3) as client:
         started = time.monotonic()
-        with pytest.raises(ServerError, match="refused") as fault:
+        with pytest.raises(ServerError, match="refused") as error:
             client.status()
-        assert fault.value.status == 0 and time.monotonic() - started < 2
+        assert error.value.status == 0 and time.monotonic() - started < 2
 
 
 def test_an_answer_of_503_is_asked_for_again():

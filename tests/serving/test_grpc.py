@@ -50,14 +50,14 @@ def test_status_and_versions(client):
         ({"inputs": np.zeros([0, 8, 8, 3], np.uint8)}, "INVALID_ARGUMENT", "empty"),
         ({"inputs": np.zeros([1, 1, 1, 3], np.uint8)}, "INVALID_ARGUMENT", "1 x 1"),
         ({"inputs": [b"x"]}, "INVALID_ARGUMENT", "not strings"),
-        ({"inputs": np.full([1, 4, 4, 3], POISON, np.uint8)}, "INVALID_ARGUMENT", "refuses"),
+        ({"inputs": np.full([1, 4, 4, 3], POISON, np.uint8)}, "INVALID_ARGUMENT", "rejects"),
         ({"inputs": np.zeros([1, 10, 20_000, 3], np.uint8)}, "RESOURCE_EXHAUSTED", "20000"),
     ],
 )
 def test_refusals(client, change, code, what):
-    with pytest.raises(ServerError, match=code) as fault:
+    with pytest.raises(ServerError, match=code) as error:
         client.predict(**{"inputs": picture()[np.newaxis], **change})
-    assert what in str(fault.value)
+    assert what in str(error.value)
 
 
 def test_unknown_models_and_inputs(server):
@@ -65,7 +65,7 @@ def test_unknown_models_and_inputs(server):
     with GrpcClient(address, "../x") as client, pytest.raises(ServerError, match="NOT_FOUND"):
         client.status()
     with GrpcClient(address, "pixels", input_name="x") as client:
-        with pytest.raises(ServerError, match="'input_tensor'; found: 'x'"):
+        with pytest.raises(ServerError, match="'input_tensor'; got: 'x'"):
             client.predict(picture()[np.newaxis])
 
 

@@ -26,7 +26,7 @@ model_config_list {
 def read(tmp_path, text):
     path = tmp_path / "models.config"
     path.write_text(text)
-    return model_config.of_file(path)
+    return model_config.load_model_configs(path)
 
 
 def test_every_field(tmp_path):
@@ -59,9 +59,9 @@ def test_every_field(tmp_path):
     ],
 )
 def test_faults(tmp_path, text, what):
-    with pytest.raises(ValueError, match="models.config|model name") as fault:
+    with pytest.raises(ValueError, match="models.config|model name") as error:
         read(tmp_path, text)
-    assert what in str(fault.value)
+    assert what in str(error.value)
 
 
 def test_it_is_what_tensorflow_serving_reads(tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from asking import ask, b64, get, post, refusal
+from asking import ask, b64, error, get, post
 from made_models import file_of, picture
 
 BOX = [0.25, 0.25, 0.75, 0.75]
@@ -51,14 +51,14 @@ def test_encoded_images_of_different_sizes(server, model):
 
 
 def test_examples(server):
-    from object_detection.serving.served_model import example_of
+    from object_detection.serving.served_model import serialize_example
 
-    example = example_of(file_of(picture()))
+    example = serialize_example(file_of(picture()))
     status, told = post(server, "/v1/models/examples:predict", {"instances": [b64(example)]})
 
     assert status == 200 and told["predictions"][0]["detection_boxes"][0] == BOX
     body = {"instances": [b64(file_of(picture()))]}
-    status, told = refusal(server, "/v1/models/examples:predict", body)
+    status, told = error(server, "/v1/models/examples:predict", body)
     assert status == 400 and "tf.Example" in told
 
 
@@ -69,7 +69,7 @@ def test_outputs_without_a_row_for_each_image(server):
     status, told = post(server, "/v1/models/raw:predict", {"inputs": batch})
     assert status == 200 and np.shape(told["outputs"]["anchors"]) == (5, 4)
     assert len(told["outputs"]["num_detections"]) == 3
-    status, told = refusal(server, "/v1/models/raw:predict", {"instances": batch})
+    status, told = error(server, "/v1/models/raw:predict", {"instances": batch})
     assert status == 400 and "inputs" in told
 
 
@@ -78,7 +78,7 @@ def test_signature_name(server):
     assert post(server, "/v1/models/pixels:predict", body)[0] == 200
 
     body["signature_name"] = "other"
-    assert refusal(server, "/v1/models/pixels:predict", body) == (
+    assert error(server, "/v1/models/pixels:predict", body) == (
         400,
         "signature_name 'other'; this model has: serving_default",
     )
@@ -107,17 +107,17 @@ def test_a_version_by_its_number(server):
 
     for path, what in (
         ("/v1/models/pixels/versions/2:predict", "no version 2; served: 1"),
-        ("/v1/models/pixels/versions/x:predict", "versions are numbers"),
+        ("/v1/models/pixels/versions/x:predict", "is not a number"),
         ("/v1/models/pixels/labels/stable:predict", "no such label"),
         ("/v1/models/nobody:predict", "no model 'nobody'; served: pixels, one, files"),
     ):
-        status, told = refusal(server, path, body)
+        status, told = error(server, path, body)
         assert status == 404 and what in told
     assert get(server, "/v1/models/pixels/versions/7")[0] == 404
 
 
 def test_other_verbs_and_methods(server):
-    status, told = refusal(server, "/v1/models/pixels:classify", {})
+    status, told = error(server, "/v1/models/pixels:classify", {})
     assert status == 400 and ":predict" in told
     assert ask(server, "GET", "/v1/models/pixels:predict")[0] in (404, 405)
     assert ask(server, "DELETE", "/v1/models/pixels")[0] == 405
@@ -143,8 +143,8 @@ def test_compact_masks_by_accept(server):
     assert status == 200 and headers["content-type"] == "application/json; masks=rle"
     assert headers["vary"] == "Accept"
 
-    for form, kind in (("rle", {"size", "counts"}), ("png", {"png"})):
-        accept = {"Accept": f"application/json; masks={form}"}
+    for mask_format, kind in (("rle", {"size", "counts"}), ("png", {"png"})):
+        accept = {"Accept": f"application/json; masks={mask_format}"}
         row = post(server, "/v1/models/pixels:predict", body, accept)[1]["predictions"][0]
         assert set(row) == {
             "num_detections",
@@ -159,5 +159,5 @@ def test_compact_masks_by_accept(server):
     row = post(server, "/v1/models/pixels:predict", body, accept)[1]["predictions"][0]
     assert "detection_masks" not in row
     for accept in ("text/html", "application/json; masks=svg"):
-        status, told = refusal(server, "/v1/models/pixels:predict", body, {"Accept": accept})
+        status, told = error(server, "/v1/models/pixels:predict", body, {"Accept": accept})
         assert status == 406 and "rle" in told

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from asking import ask, post, refusal
+from asking import ask, error, post
 from made_models import file_of, picture
 from PIL import Image
 
@@ -30,7 +30,7 @@ def test_only_what_scores_more_than_prob(server):
 
 @pytest.mark.parametrize("prob", ["", "?prob=", "?prob=x", "?prob=2", "?prob=nan", "?prob=-0.1"])
 def test_prob_is_required(server, prob):
-    status, told = refusal(server, f"/score{prob}", file_of(picture()))
+    status, told = error(server, f"/score{prob}", file_of(picture()))
 
     assert status == 400 and "/score?prob=0.5" in told
 
@@ -75,13 +75,13 @@ def test_photographs_are_answered_upright(server, model):
 
 @pytest.mark.parametrize("model", ["pixels", "files"])
 @pytest.mark.parametrize(
-    ("mode", "form"),
+    ("mode", "mask_format"),
     [("L", "PNG"), ("RGBA", "PNG"), ("P", "GIF"), ("CMYK", "JPEG"), ("RGB", "WEBP"), ("1", "TIFF")],
 )
-def test_kinds_of_images(server, model, mode, form):
+def test_kinds_of_images(server, model, mode, mask_format):
     image = Image.fromarray(picture()).convert(mode)
 
-    status, found = post(server, f"/score?prob=0.5&model={model}", file_of(image, form))
+    status, found = post(server, f"/score?prob=0.5&model={model}", file_of(image, mask_format))
 
     assert status == 200
     np.testing.assert_allclose(found[0]["bounding_box"], [0.25, 0.25, 0.75, 0.75], atol=0.06)
@@ -97,4 +97,4 @@ def test_sixteen_bits(server):
 
 
 def test_unknown_model(server):
-    assert refusal(server, "/score?prob=0.5&model=../etc", file_of(picture()))[0] == 404
+    assert error(server, "/score?prob=0.5&model=../etc", file_of(picture()))[0] == 404

@@ -58,29 +58,29 @@ def _until_refused(port, answers):
 @pytest.mark.slow
 def test_killed_and_restarted_in_the_midst_the_clients_recover(models):
     process, port = started(f"--model={models['pixels']}", "--port=0")
-    told, faults, end = [], [], threading.Event()
+    told, errors, end = [], [], threading.Event()
 
     def ask_on():
         try:
             with Client(f"http://127.0.0.1:{port}", patience=120) as client:
                 while not end.is_set():
                     told.append((time.monotonic(), client.score(FILE)[0].box))
-        except ServerError as fault:
-            faults.append(fault)
+        except ServerError as error:
+            errors.append(error)
 
     threads = [threading.Thread(target=ask_on) for _ in range(4)]
     try:
         for thread in threads:
             thread.start()
-        while len(told) < 50 and not faults:
+        while len(told) < 50 and not errors:
             time.sleep(0.05)
         assert ended(process, signal.SIGKILL) == -signal.SIGKILL
         killed = time.monotonic()
         process, _ = started(f"--model={models['pixels']}", f"--port={port}")
-        while told[-1][0] < killed + 0.5 and not faults:
+        while told[-1][0] < killed + 0.5 and not errors:
             time.sleep(0.05)
         before = len(told)
-        while len(told) < before + 50 and not faults:
+        while len(told) < before + 50 and not errors:
             time.sleep(0.05)
         answers = []
         plain = [threading.Thread(target=_until_refused, args=(port, answers)) for _ in range(3)]
@@ -95,7 +95,7 @@ def test_killed_and_restarted_in_the_midst_the_clients_recover(models):
         code = ended(process)
     for thread in plain:
         thread.join()
-    assert not faults and code == 0
+    assert not errors and code == 0
     assert set(answers) == {200}  # what was accepted before the end was answered
     assert {box for _, box in told} == {(0.25, 0.25, 0.75, 0.75)}
 
@@ -127,7 +127,7 @@ def test_a_model_that_is_not_there(tmp_path):
     model = NamedModel(ModelConfig("m", tmp_path), Limits(), lambda *_: None)
     model.update()
 
-    with pytest.raises(ValueError, match="model m: .* holds no saved_model.pb"):
+    with pytest.raises(ValueError, match="model m: .* contains no saved_model.pb"):
         serve.check_served(model)
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"broken")

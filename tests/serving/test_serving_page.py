@@ -16,18 +16,18 @@ IMAGE = picture(60, 80, (20, 30, 40, 60))
 def page(browser, server):
     """The page, opened; faults, and requests to others, fail the test."""
     context = browser.new_context(viewport={"width": 1100, "height": 750}, accept_downloads=True)
-    opened, faults, asked = context.new_page(), [], []
-    opened.on("console", lambda told: told.type == "error" and faults.append(told.text))
-    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened, errors, asked = context.new_page(), [], []
+    opened.on("console", lambda told: told.type == "error" and errors.append(told.text))
+    opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("request", lambda request: asked.append(request.url))
     # Playwright asks the browser for choosers when first listened for, and does not wait for it.
     opened.on("filechooser", lambda chooser: None)
-    opened.faults = faults
+    opened.errors = errors
     opened.goto(server.url)
     until(opened, "document.querySelectorAll('#model option').length > 1")
     yield opened
     context.close()
-    assert not faults
+    assert not errors
     assert all(url.startswith((server.url, "blob:", "data:")) for url in asked)
 
 
@@ -193,7 +193,7 @@ def test_what_is_no_image_and_what_the_server_refuses(page, server):
     page.get_by_text("full <i>").wait_for()
     assert page.locator("i, b").count() == 0
     page.unroute("**/score*")
-    page.faults.clear()  # the browser logs every 503
+    page.errors.clear()  # the browser logs every 503
     give(page)
     answered(page)
     assert not page.locator("#fault").is_visible()

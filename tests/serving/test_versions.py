@@ -10,9 +10,9 @@ import pytest
 from asking import ask, get, post
 from made_models import file_of, picture, save
 
-from object_detection.serving.limits import Limits, Refusal
+from object_detection.serving.limits import Limits, RequestError
 from object_detection.serving.model_config import ModelConfig
-from object_detection.serving.versions import AVAILABLE, END, NamedModel, numbered
+from object_detection.serving.versions import AVAILABLE, END, NamedModel, numbered_versions
 
 SCORE = "/score?prob=0.5"
 FILE = file_of(picture())
@@ -55,9 +55,13 @@ def test_what_counts_as_a_version(tmp_path, scores):
         put(tmp_path / name, scores[60])
     (tmp_path / "7").mkdir()  # not written yet
 
-    assert sorted(numbered(tmp_path)) == [1, 12]
-    assert list(numbered(tmp_path / "1")) == list(numbered(tmp_path / "00012")) == [1]
-    assert numbered(tmp_path / "nothing") == {}
+    assert sorted(numbered_versions(tmp_path)) == [1, 12]
+    assert (
+        list(numbered_versions(tmp_path / "1"))
+        == list(numbered_versions(tmp_path / "00012"))
+        == [1]
+    )
+    assert numbered_versions(tmp_path / "nothing") == {}
 
 
 def test_a_new_version_takes_over_and_a_broken_one_does_not(tmp_path, scores):
@@ -72,7 +76,7 @@ def test_a_new_version_takes_over_and_a_broken_one_does_not(tmp_path, scores):
     assert states(model) == {1: AVAILABLE, 2: END}
     assert model.versions()[0].status()["status"]["error_message"]
     assert model.find().number == 1
-    with pytest.raises(Refusal, match="no version 2; served: 1"):
+    with pytest.raises(RequestError, match="no version 2; served: 1"):
         model.find(2)
 
     shutil.rmtree(tmp_path / "2")
@@ -107,10 +111,10 @@ def test_policies_and_labels(tmp_path, scores):
         ({"specific": (1, 2, 9)}, {1, 2}),
     ):
         model = model_of(tmp_path, labels={"stable": 2}, **options)
-        assert set(model.config.wanted(numbered(tmp_path))) == served
+        assert set(model.config.selected(numbered_versions(tmp_path))) == served
     model.update()
     assert model.find(label="stable").number == 2 and model.find().number == 2
-    with pytest.raises(Refusal, match="it has: stable"):
+    with pytest.raises(RequestError, match="it has: stable"):
         model.find(label="canary")
     model.close()
 
@@ -165,4 +169,4 @@ def test_models_that_are_none(tmp_path):
     model = model_of(Path(tmp_path))
     model.update()
 
-    assert "does not give detection_boxes" in model.versions()[0].fault
+    assert "lacks the outputs detection_boxes" in model.versions()[0].error

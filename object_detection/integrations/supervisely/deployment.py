@@ -20,7 +20,7 @@ def run(given):
 
     settings = infer_settings.read(given.config)
     if settings.values["mode"]["name"] == infer_settings.BBOXES:
-        raise settings.fault(
+        raise settings.error(
             "mode.name",
             "is 'bboxes', which looks at the objects of a project: use infer; deploy takes images "
             "alone",

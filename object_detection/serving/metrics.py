@@ -1,4 +1,4 @@
-"""What a server counts, in Prometheus' text form."""
+"""Metrics of a server in Prometheus' text format."""
 
 import time
 
@@ -19,7 +19,7 @@ _IMAGES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The counters of one server."""
+    """Counters of one server."""
 
     def __init__(self):
         self._all = CollectorRegistry()
@@ -30,37 +30,37 @@ class Metrics:
             registry=self._all,
         )  # fmt: skip
         self._seconds = Histogram(
-            "detection_request_seconds", "From the first byte to the answer", ["protocol"],
+            "detection_request_seconds", "Seconds from first byte to response", ["protocol"],
             buckets=_SECONDS, registry=self._all,
         )  # fmt: skip
         self._batches = Histogram(
-            "detection_batch_images", "Images that a model was given at once", ["model"],
+            "detection_batch_images", "Images per model call", ["model"],
             buckets=_IMAGES, registry=self._all,
         )  # fmt: skip
         self._model_seconds = Histogram(
-            "detection_batch_seconds", "What a model took for a batch", ["model"],
+            "detection_batch_seconds", "Seconds per batch in the model", ["model"],
             buckets=_SECONDS, registry=self._all,
         )  # fmt: skip
         self._waiting = Gauge(
-            "detection_queue_images", "Images that wait for a model", ["model", "version"],
+            "detection_queue_images", "Images waiting for a model", ["model", "version"],
             registry=self._all,
         )  # fmt: skip
         self._held = Gauge(
-            "detection_held_bytes", "Of requests and their pixels", registry=self._all
+            "detection_held_bytes", "Bytes of requests and their pixels", registry=self._all
         )
 
     def batch(self, model, images, seconds):
-        """A batch was run."""
+        """Count a batch."""
         self._batches.labels(model).observe(images)
         self._model_seconds.labels(model).observe(seconds)
 
     def request(self, protocol, code, started):
-        """A request was answered; `started` of time.monotonic()."""
+        """Count a request; `started` is of time.monotonic()."""
         self._requests.labels(protocol, str(code)).inc()
         self._seconds.labels(protocol).observe(time.monotonic() - started)
 
     def text(self, registry, budget):
-        """Everything as bytes."""
+        """Return all metrics as bytes."""
         self._waiting.clear()
         for model in registry.models.values():
             for version in model.available():
