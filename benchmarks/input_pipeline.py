@@ -36,8 +36,8 @@ from PIL import Image
 
 from object_detection.builders import dataset_builder
 from object_detection.datasets import examples
-from object_detection.datasets.annotations import Bitmap
 from object_detection.protos import pipeline_pb2
+from object_detection.structures.masks import CroppedMask
 
 HEIGHT, WIDTH, OBJECTS = 480, 640, 7
 RESIZED = (800, 1067)
@@ -71,7 +71,7 @@ def photograph(rng):
 
 
 def blob(rng):
-    """A mask [HEIGHT, WIDTH] of one object, and its `Bitmap`."""
+    """A mask [HEIGHT, WIDTH] of one object, and its `CroppedMask`."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     cy, cx = rng.uniform(60, HEIGHT - 60), rng.uniform(60, WIDTH - 60)
     radius = np.exp(rng.uniform(3, 5))
@@ -79,7 +79,7 @@ def blob(rng):
     mask = (((y - cy) ** 2 + (x - cx) ** 2) < (radius * wobble) ** 2).astype(np.uint8)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return mask, Bitmap(part, int(rows[0]), int(columns[0]))
+    return mask, CroppedMask(part, int(rows[0]), int(columns[0]))
 
 
 def encode(pixels, kind, **options):

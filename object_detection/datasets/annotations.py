@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+from object_detection.structures.masks import CroppedMask
 
 # Class text of the ignore regions in records: neither learned from nor evaluated where the reader
 # of the records names it as its `ignore_class`. It is no entry of the label map.
@@ -30,14 +30,6 @@ class RunLengths(NamedTuple):
     counts: bytes | tuple[int, ...]  # compressed bytes, or the plain lengths of the runs
 
 
-class Bitmap(NamedTuple):
-    """A mask as pixels, nonzero = object, whose first pixel lies at (top, left) of the image."""
-
-    pixels: np.ndarray  # [h, w]
-    top: int = 0
-    left: int = 0
-
-
 class MaskFile(NamedTuple):
     """A mask that lies in an image file: its pixels of certain values. Read when it is needed.
 
@@ -45,7 +37,7 @@ class MaskFile(NamedTuple):
     or colours of 8 bits a channel (triples; a palette is asked for what it shows). None: the alpha
     channel where it says anything, else whatever is not black (of a JPEG: brighter than half).
     The file's first pixel lies at (top, left) of the image. Many objects may name one file: it is
-    decoded once a process (`mask_files.py`).
+    decoded once a process (`masks.py`).
     """
 
     path: Path
@@ -83,7 +75,7 @@ class Union(NamedTuple):
     masks: tuple  # of the kinds above
 
 
-Mask = Polygons | RunLengths | Bitmap | MaskFile | EncodedBitmap | Stretched | Union
+Mask = Polygons | RunLengths | CroppedMask | MaskFile | EncodedBitmap | Stretched | Union
 
 
 class AnnotatedObject(NamedTuple):

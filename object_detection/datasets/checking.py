@@ -1,21 +1,23 @@
-"""The truth about an object: its box and mask against the image they belong to.
+"""Checks annotated objects against the image they belong to, by one set of rules for all formats.
 
-One place for every format. A box is cut at the border, never thrown away for touching it; what
-cannot be used is dropped with a reason; what is missing is taken from the mask.
-
-Formats that state coordinates as fractions of the image's sides are scaled to pixels first
-(`to_pixels`).
+The converters, `evaluate` and `init` share these rules. A box that crosses the border is clipped,
+never dropped for it; what cannot be used is dropped with a reason; what is missing is derived from
+the mask. Formats that state coordinates as fractions of the image's sides are scaled to pixels
+first (`to_pixels`).
 """
 
 import math
+from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from object_detection.datasets import masks
 from object_detection.datasets.annotations import (
-    Bitmap,
+    AnnotatedImage,
+    AnnotatedObject,
     Finding,
+    Mask,
     MaskFile,
     Polygons,
     RunLengths,
@@ -23,163 +25,205 @@ from object_detection.datasets.annotations import (
     Union,
 )
 from object_detection.datasets.report import CLIPPED, DERIVED, NOTED, SKIPPED_OBJECT
-from object_detection.errors import AnnotationError
+from object_detection.errors import AnnotationError, MaskError
+from object_detection.structures.masks import CroppedMask
 
-ROUNDING = 1e-3  # pixels over the border that are rounding in the annotation and not worth a word
-# A box and a mask of one object: below this overlap (IoU of the box and the box around the mask)
-# they are of two objects by PASCAL's measure. Of small objects a drawing that is a pixel off on
-# both sides has less too: so many pixels a side may be off without a word.
+ROUNDING = 1e-3  # pixels beyond the border that are rounding in the annotation: not reported
+# Box and mask of one object: below this IoU (of the box and the box around the mask) they belong to
+# two objects by PASCAL's measure. A small object drawn one pixel off on both sides has less, too:
+# a side may be off by SLACK pixels without a finding.
 LEAST_OVERLAP, SLACK = 0.5, 2.0
 LARGEST_AREA = 1e30  # pixels; records hold float32
 NO_MASK = "the object has no mask"
 NO_PIXEL = "the mask covers no pixel of the image"
+NO_MASKS = "no object of the image has a mask: without its objects the image would teach background"
+
+# Which masks `check_objects` reads.
+NO, REQUIRED, STATED = "no", "required", "stated"
 
 
-class CheckedObject(NamedTuple):
-    """An object fit for a record."""
+class CheckedObjects(NamedTuple):
+    """The usable objects of an image."""
 
-    class_name: str
-    box: tuple[float, float, float, float]  # ymin, xmin, ymax, xmax in pixels, inside the image
-    area: float  # pixels
-    crowd: bool
-    difficult: bool
-    truncated: bool | float
-    group_of: bool
-    mask: Bitmap | None  # uint8 of 0 and 1, cut at its pixels' extent, inside the image
-    view: str | None = None
-    attributes: tuple[tuple[str, int | float], ...] = ()
+    kept: list[AnnotatedObject]  # as from `check_object`
+    places: list[int]  # of the kept objects in the list that was checked
+    findings: list[Finding]
+    # Every object was dropped, at least one for want of a mask that can be read. What the image
+    # shows is unknown then; it is not an image without objects.
+    masks_unknown: bool
 
 
-class _Unusable(Exception):
-    """Why an object is left out."""
-
-
-def checked(found, height, width, *, with_mask):
-    """Fits one object to its image.
+def check_objects(
+    objects: Iterable[AnnotatedObject],
+    height: int,
+    width: int,
+    *,
+    with_masks: str = NO,
+    classes: Container[str] | None = None,
+) -> CheckedObjects:
+    """Check all objects of an image.
 
     Args:
-        found: the `AnnotatedObject`.
-        height: of the image itself, in pixels.
-        width: of the image itself, in pixels.
-        with_mask: whether the mask is wanted; then an object without one is left out, for a record
-            needs as many masks as boxes.
+        objects: In pixels of the image.
+        height, width: Size of the image, in pixels.
+        with_masks: `NO`: masks are not read. `REQUIRED`: an object without a mask is dropped, as a
+            record needs as many masks as boxes. `STATED`: an object that states no mask is kept
+            without one, and so is one whose outline is thinner than a pixel, as in COCO's
+            evaluation; one whose mask cannot be read is dropped.
+        classes: Names of the classes to keep. None: all.
+    """
+    kept, places, lost, findings = [], [], [], []
+    for place, annotated in enumerate(objects):
+        if classes is not None and annotated.class_name not in classes:
+            reason = f"the label map has no class '{annotated.class_name}'"
+            findings.append(Finding(SKIPPED_OBJECT, reason, annotated.key))
+            continue
+        has_mask = annotated.mask is not None or annotated.mask_fault is not None
+        needed = with_masks == REQUIRED or (with_masks == STATED and has_mask)
+        checked, reasons = check_object(annotated, height, width, with_mask=needed)
+        if checked is None and with_masks == STATED and reasons[-1].reason == NO_PIXEL:
+            if annotated.box is not None:
+                checked, reasons = check_object(annotated, height, width, with_mask=False)
+                empty = CroppedMask(np.zeros((0, 0), np.uint8))
+                checked = checked and checked._replace(mask=empty)
+        findings += reasons
+        if checked is None:
+            lost.append((annotated, needed))
+        else:
+            kept.append(checked)
+            places.append(place)
+    masks_unknown = not kept and any(
+        needed and not has_readable_mask(annotated, height, width) for annotated, needed in lost
+    )
+    if masks_unknown:  # said once, of the image
+        findings = [each for each in findings if each.reason != NO_MASK]
+    return CheckedObjects(kept, places, findings, masks_unknown)
+
+
+def check_object(
+    annotated: AnnotatedObject, height: int, width: int, *, with_mask: bool
+) -> tuple[AnnotatedObject | None, list[Finding]]:
+    """Check one object against its image.
+
+    Args:
+        annotated: In pixels of the image.
+        height, width: Size of the image, in pixels.
+        with_mask: Whether the mask is needed; an object without one is dropped then.
 
     Returns:
-        The `CheckedObject`, or None where it cannot be used, and the findings about it.
+        The object with a box inside the image, an area, and the mask as a `CroppedMask` of uint8 0
+        and 1, cut at the extent of its pixels (None unless `with_mask`); or None if it cannot be
+        used. And the findings about it.
     """
     findings = []
 
-    def tell(group, reason):
-        findings.append(Finding(group, reason, found.key))
+    def report(group, reason):
+        findings.append(Finding(group, reason, annotated.key))
 
     try:
-        mask = _mask_of(found, height, width, tell, needed=with_mask)
-        stated = _box_of(found, height, width, tell)
-        box = _cut(stated, height, width)
-        was_cut = max(abs(a - b) for a, b in zip(stated, box, strict=True)) > ROUNDING
-        if was_cut:
-            tell(CLIPPED, "the box crosses the border of the image")
+        mask = _read_mask(annotated, height, width, report, needed=with_mask)
+        stated = _read_box(annotated, height, width, report)
+        box = _clip(stated, height, width)
+        was_clipped = max(abs(a - b) for a, b in zip(stated, box, strict=True)) > ROUNDING
+        if was_clipped:
+            report(CLIPPED, "the box crosses the border of the image")
         if mask and not _fit_together(box, mask):
-            tell(NOTED, "the box and the mask lie apart: they may belong to two objects")
-        area = _area_of(found, box, mask, tell, was_cut=was_cut)
-    except _Unusable as reason:
-        return None, [Finding(SKIPPED_OBJECT, str(reason), found.key)]
-    flags = (found.crowd, found.difficult, found.truncated, found.group_of)
-    kept = mask if with_mask else None
-    more = (found.view, found.attributes)
-    return CheckedObject(found.class_name, box, area, *flags, kept, *more), findings
+            report(NOTED, "the box and the mask lie apart: they may belong to two objects")
+        area = _read_area(annotated, box, mask, report, was_clipped=was_clipped)
+    except AnnotationError as error:
+        return None, [Finding(SKIPPED_OBJECT, str(error), annotated.key)]
+    return annotated._replace(box=box, area=area, mask=mask if with_mask else None), findings
 
 
-def _mask_of(found, height, width, tell, *, needed):
-    """The object's mask as a `Bitmap` inside the image; None where there is none, none needed."""
-    derives = found.box is None or not _is_area(found.area)
-    if found.mask is None:
+def _read_mask(annotated, height, width, report, *, needed):
+    """Return the mask as a `CroppedMask`; None if there is none, or nothing depends on it."""
+    derives = annotated.box is None or not _is_area(annotated.area)
+    if annotated.mask is None:
         if needed:
-            raise _Unusable(found.mask_fault or NO_MASK)
+            raise MaskError(annotated.mask_fault or NO_MASK)
         return None
     if not (needed or derives):
         return None
     try:
-        mask = masks.cropped(found.mask, height, width)
-    except AnnotationError as fault:
+        mask = masks.cropped(annotated.mask, height, width)
+    except MaskError as error:
         if needed:
-            raise _Unusable(f"the mask cannot be read: {fault}") from None
+            raise MaskError(f"the mask cannot be read: {error}") from None
         return None
-    size = own_size(found.mask)
+    size = mask_size(annotated.mask)
     if size and size != (height, width):
-        tell(
+        report(
             NOTED, "the mask is of another size than the image: cut or filled up from the top left"
         )
     if needed and mask is None:
-        raise _Unusable(NO_PIXEL)
+        raise MaskError(NO_PIXEL)
     return mask
 
 
-def lacks_mask(found, height, width):
-    """Return whether an object has no mask, or one that cannot be read.
+def has_readable_mask(annotated: AnnotatedObject, height: int, width: int) -> bool:
+    """Return whether an object has a mask that can be read.
 
-    A mask that can be read and covers no pixel of the image counts as one: the object is not there.
+    A mask that covers no pixel of the image counts as one: the object is not in the image.
 
     Args:
-        found: the `AnnotatedObject`.
-        height: of the image itself, in pixels.
-        width: of the image itself, in pixels.
+        annotated: In pixels of the image.
+        height, width: Size of the image, in pixels.
     """
-    if found.mask is None:
-        return True
+    if annotated.mask is None:
+        return False
     try:
-        masks.cropped(found.mask, height, width)
-    except AnnotationError:
-        return True
-    return False
+        masks.cropped(annotated.mask, height, width)
+    except MaskError:
+        return False
+    return True
 
 
-def own_size(mask):
-    """(height, width) of the image a mask was made for, where the mask itself says it."""
+def mask_size(mask: Mask | None) -> tuple[int, int] | None:
+    """Return (height, width) of the image that a mask was made for; None if it does not tell."""
     if isinstance(mask, RunLengths):
         return mask.height, mask.width
     if isinstance(mask, MaskFile) and (mask.top, mask.left) == (0, 0):
         try:
             return masks.file_size(mask)
-        except AnnotationError:
+        except MaskError:
             return None
-    if isinstance(mask, Bitmap) and (mask.top, mask.left) == (0, 0):
+    if isinstance(mask, CroppedMask) and (mask.top, mask.left) == (0, 0):
         return mask.pixels.shape
     return None
 
 
-def _box_of(found, height, width, tell):
-    """The box as stated, else the one around the mask; before any cut."""
-    box = found.box
+def _read_box(annotated: AnnotatedObject, height: int, width: int, report: Callable):
+    """Return the box as stated, else the one around the mask; not clipped yet."""
+    box = annotated.box
     if box is None:
         try:
-            box = found.mask and masks.extent(found.mask, height, width)
-        except AnnotationError as fault:
-            raise _Unusable(f"no box, and the mask cannot be read: {fault}") from None
+            box = annotated.mask and masks.extent(annotated.mask, height, width)
+        except MaskError as error:
+            raise AnnotationError(f"no box, and the mask cannot be read: {error}") from None
         if not box:
-            raise _Unusable("neither a box nor a mask")
-        tell(DERIVED, "box taken from the mask")
+            raise AnnotationError("neither a box nor a mask")
+        report(DERIVED, "box taken from the mask")
     if not all(math.isfinite(side) for side in box):
-        raise _Unusable("the box holds a number that is none (NaN or infinite)")
+        raise AnnotationError("the box contains a NaN or infinite coordinate")
     ymin, xmin, ymax, xmax = box
     if ymax <= ymin or xmax <= xmin:
-        raise _Unusable("the box has no height or no width")
+        raise AnnotationError("the box has no height or no width")
     return box
 
 
-def _cut(box, height, width):
-    """The part of a box inside the image."""
+def _clip(box, height, width):
+    """Return the part of a box inside the image."""
     ymin, ymax = (min(max(side, 0.0), float(height)) for side in (box[0], box[2]))
     xmin, xmax = (min(max(side, 0.0), float(width)) for side in (box[1], box[3]))
-    # Compared as the record will hold it: in float32, as a share of the image.
+    # Compared as the record will hold it: in float32, as a fraction of the image.
     rows, columns = np.float32([ymin, ymax]) / height, np.float32([xmin, xmax]) / width
     if rows[0] >= rows[1] or columns[0] >= columns[1]:
-        raise _Unusable("the box lies outside the image")
+        raise AnnotationError("the box lies outside the image")
     return ymin, xmin, ymax, xmax
 
 
 def _fit_together(box, mask):
-    """Whether a box and a mask can be of one object."""
+    """Return whether a box and a mask can belong to one object."""
     rows, columns = mask.pixels.shape
     around = (mask.top, mask.left, mask.top + rows, mask.left + columns)
     if max(abs(a - b) for a, b in zip(box, around, strict=True)) <= SLACK:
@@ -192,41 +236,40 @@ def _fit_together(box, mask):
 
 
 def _is_area(area):
-    return area is not None and 0 < area < LARGEST_AREA  # which NaN is not
+    return area is not None and 0 < area < LARGEST_AREA  # False for NaN
 
 
-def _area_of(found, box, mask, tell, *, was_cut):
-    """The stated area, where it can still be true; else that of the mask, else of the box."""
-    if _is_area(found.area) and not was_cut:
-        return float(found.area)
+def _read_area(annotated, box, mask, report, *, was_clipped):
+    """Return the stated area if it can still be true; else that of the mask, else of the box."""
+    if _is_area(annotated.area) and not was_clipped:
+        return float(annotated.area)
     of_box = (box[2] - box[0]) * (box[3] - box[1])
-    if not _is_area(found.area):
-        tell(DERIVED, f"area taken from the {'mask' if mask else 'box'}")
+    if not _is_area(annotated.area):
+        report(DERIVED, f"area taken from the {'mask' if mask else 'box'}")
     if mask:
         return float(np.count_nonzero(mask.pixels))
-    return min(float(found.area), of_box) if _is_area(found.area) else of_box
+    return min(float(annotated.area), of_box) if _is_area(annotated.area) else of_box
 
 
-def to_pixels(image, height, width):
-    """The objects of an `AnnotatedImage` with boxes, polygons and areas in pixels.
+def to_pixels(image: AnnotatedImage, height: int, width: int) -> tuple[AnnotatedObject, ...]:
+    """Return the objects of an image with boxes, polygons and areas in pixels.
 
     Args:
-        image: where it is not `normalized`, its objects are given back as they are.
-        height: of the image itself, in pixels.
-        width: of the image itself, in pixels.
+        image: If it is not `normalized`, its objects are returned unchanged.
+        height, width: Size of the image, in pixels.
     """
     if not image.normalized:
         return image.objects
-    return tuple(_scaled(found, height, width) for found in image.objects)
+    return tuple(_scaled(annotated, height, width) for annotated in image.objects)
 
 
-def _scaled(found, height, width):
-    box, area = found.box, found.area
+def _scaled(annotated, height, width):
+    box, area = annotated.box, annotated.area
     if box is not None:
         box = (box[0] * height, box[1] * width, box[2] * height, box[3] * width)
     if area is not None:
         area = area * height * width
-    return found._replace(box=box, mask=_scaled_mask(found.mask, height, width), area=area)
+    return annotated._replace(box=box, mask=_scaled_mask(annotated.mask, height, width), area=area)
 
 
 def _scaled_mask(mask, height, width):

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from object_detection import __version__
 from object_detection.datasets import checking, workers
 from object_detection.datasets.annotations import Finding
-from object_detection.datasets.examples import Outcome, encode_example, features_of
+from object_detection.datasets.examples import ImageFeatures, encode_example, features_of
 from object_detection.datasets.records import frame
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT, Report
 from object_detection.errors import AnnotationError
@@ -43,14 +43,15 @@ class Prepared(NamedTuple):
 def prepared(image, settings):
     """Makes the record of one `AnnotatedImage`; the work of a worker process."""
     try:
-        outcome = features_of(image, settings)
-        record = None if outcome.features is None else frame(encode_example(outcome.features))
+        made = features_of(image, settings)
+        record = None if made.features is None else frame(encode_example(made.features))
     except Exception as error:  # what nobody thought of costs this image, not the others
         reason = f"it cannot be converted ({type(error).__name__}: {error})"
-        outcome, record = Outcome(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),)), None
+        made = ImageFeatures(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),))
+        record = None
     digest = image_digest(image)
-    classes = dict(Counter(outcome.classes))
-    return Prepared(record, classes, outcome.crowds, outcome.findings, digest)
+    classes = dict(Counter(made.classes))
+    return Prepared(record, classes, made.crowds, made.findings, digest)
 
 
 def convert(

@@ -22,9 +22,8 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.datasets import checking, image_file, mask_png
-from object_detection.datasets.annotations import Finding
-from object_detection.datasets.checking import to_pixels
-from object_detection.datasets.report import NOTED, RE_ENCODED, SKIPPED_IMAGE, SKIPPED_OBJECT
+from object_detection.datasets.annotations import AnnotatedImage, Finding
+from object_detection.datasets.report import NOTED, RE_ENCODED, SKIPPED_IMAGE
 from object_detection.errors import ImageError
 
 # What a file's name promises: Pillow's names of formats.
@@ -37,20 +36,18 @@ KINDS_OF_SUFFIX = {
     ".webp": ("WEBP",),
 }
 
-NO_MASKS = "no object of the image has a mask: without its objects the image would teach background"
-
 
 class Settings(NamedTuple):
     """What to write, for a whole conversion."""
 
     class_ids: dict[str, int]
     include_masks: bool = False
-    mask_storage: str = "png"  # one of `stored_masks.STORAGES`
-    bit_depth: int = 16  # of the values of 16-bit grey images, of `image_file.BIT_DEPTHS`
+    mask_storage: str = "png"  # one of `STORAGES`
+    bit_depth: int = 16  # of the values of 16-bit gray images, of `image_file.BIT_DEPTHS`
 
 
-class Outcome(NamedTuple):
-    """What became of one image."""
+class ImageFeatures(NamedTuple):
+    """The features of one image, and what the report says of it."""
 
     features: dict | None  # key -> list of bytes, or array of int64 or float32; None: skipped
     classes: tuple[str, ...]  # of the objects written
@@ -58,67 +55,44 @@ class Outcome(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def features_of(image, settings):
-    """Reads an image and fits its objects to it.
+def features_of(image: AnnotatedImage, settings: Settings) -> ImageFeatures:
+    """Read an image and check its objects against it.
 
-    Args:
-        image: the `AnnotatedImage`.
-        settings: the `Settings`.
-
-    Returns:
-        The `Outcome`; an image that cannot be read is skipped with a reason, never an error.
+    An image that cannot be read is skipped with a reason, never an error.
     """
     try:
         encoded = image.path.read_bytes() if image.encoded is None else image.encoded
         stored = image_file.prepare(
-            encoded, partial(_drawn_on, image), bit_depth=settings.bit_depth
+            encoded, partial(_annotated_size, image), bit_depth=settings.bit_depth
         )
     except FileNotFoundError:
         finding = Finding(SKIPPED_IMAGE, f"no such file in {image.path.parent}", image.key)
-        return Outcome(None, (), 0, (finding,))
-    except (OSError, ImageError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
-        return Outcome(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),))
+        return ImageFeatures(None, (), 0, (finding,))
+    except (OSError, ImageError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return ImageFeatures(None, (), 0, (Finding(SKIPPED_IMAGE, reason, image.key),))
     findings = _about_image(image, stored)
     if image.complete:
         image, about_objects = image.complete(image)
         findings += about_objects
     if image is None:
-        return Outcome(None, (), 0, tuple(findings))
-    objects, lost, about_objects = _fitted(image, stored, settings)
-    findings += about_objects
-    if settings.include_masks and not objects and _lack_masks(lost, stored):
-        # Their places would be taught as background.
-        findings = [each for each in findings if each.reason != checking.NO_MASK]
-        return Outcome(None, (), 0, (*findings, Finding(SKIPPED_IMAGE, NO_MASKS, image.key)))
+        return ImageFeatures(None, (), 0, tuple(findings))
+    checked = checking.check_objects(
+        checking.to_pixels(image, stored.height, stored.width),
+        stored.height,
+        stored.width,
+        with_masks=checking.REQUIRED if settings.include_masks else checking.NO,
+        classes=settings.class_ids,
+    )
+    findings += checked.findings
+    if checked.masks_unknown:
+        finding = Finding(SKIPPED_IMAGE, checking.NO_MASKS, image.key)
+        return ImageFeatures(None, (), 0, (*findings, finding))
+    objects = checked.kept
     features = _of_image(image, stored) | label_features(image, settings.class_ids)
     features |= _of_objects(objects, stored, settings)
     classes = tuple(each.class_name for each in objects)
-    return Outcome(features, classes, sum(each.crowd for each in objects), tuple(findings))
-
-
-def _fitted(image, stored, settings):
-    """The objects of an image that can be written, those that cannot, and findings about both."""
-    objects, lost, findings = [], [], []
-    for found in to_pixels(image, stored.height, stored.width):
-        if found.class_name not in settings.class_ids:
-            reason = f"the label map has no class '{found.class_name}'"
-            findings.append(Finding(SKIPPED_OBJECT, reason, found.key))
-            continue
-        fitted, about = checking.checked(
-            found, stored.height, stored.width, with_mask=settings.include_masks
-        )
-        findings += about
-        if fitted:
-            objects.append(fitted)
-        else:
-            lost.append(found)
-    return objects, lost, findings
-
-
-def _lack_masks(objects, stored):
-    """Whether an object has no mask that can be read."""
-    return any(checking.lacks_mask(found, stored.height, stored.width) for found in objects)
+    return ImageFeatures(features, classes, sum(each.crowd for each in objects), tuple(findings))
 
 
 def _about_image(image, stored):
@@ -140,11 +114,11 @@ def _about_image(image, stored):
     return findings
 
 
-def _drawn_on(image):
-    """The (height, width) that an image's annotations were made for; None where nothing says it."""
+def _annotated_size(image):
+    """Return the (height, width) that an image was annotated in; None if it is not known."""
     if image.stated_size:
         return image.stated_size
-    sizes = (checking.own_size(found.mask) for found in image.objects)
+    sizes = (checking.mask_size(found.mask) for found in image.objects)
     return next(filter(None, sizes), None)
 
 
@@ -272,7 +246,7 @@ def mask_features(masks, height, width, storage):
     """The features of all masks of an image; pixels outside a mask's own are 0.
 
     Args:
-        masks: `Bitmap`s cut at their pixels' extent, inside the image.
+        masks: `CroppedMask`s cut at their pixels' extent, inside the image.
         height: of the image in pixels.
         width: of the image in pixels.
         storage: one of `STORAGES`.

@@ -26,7 +26,7 @@ def encode(mask):
 
 
 def encode_placed(bitmap, height, width):
-    """The PNG of a whole image that is 0 but for a `Bitmap` inside it: the form TFOD stores.
+    """The PNG of a whole image that is 0 but for a `CroppedMask` inside it: the form TFOD stores.
 
     The empty rows above and below are not compressed each time anew: their bytes are ready.
     """

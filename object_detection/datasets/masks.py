@@ -14,7 +14,6 @@ from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco_mask
 
 from object_detection.datasets.annotations import (
-    Bitmap,
     EncodedBitmap,
     MaskFile,
     Polygons,
@@ -22,15 +21,16 @@ from object_detection.datasets.annotations import (
     Stretched,
     Union,
 )
-from object_detection.errors import AnnotationError
+from object_detection.errors import MaskError
 from object_detection.structures import polygons, run_lengths
+from object_detection.structures.masks import CroppedMask
 
 
 def rasterize(mask, height, width):
     """The pixels of a mask, cut at the border of the image.
 
     Args:
-        mask: one of the kinds of mask in `record.py`.
+        mask: one of the kinds of mask in `annotations.py`.
         height: of the image in pixels.
         width: of the image in pixels.
 
@@ -38,14 +38,14 @@ def rasterize(mask, height, width):
         [height, width] uint8 of 0 and 1.
 
     Raises:
-        MaskFault: run lengths that do not add up, polygons without area, numbers that are none,
+        MaskError: run lengths that do not add up, polygons without area, numbers that are none,
             a file that cannot be read.
     """
     if isinstance(mask, Polygons):
         return _fill(mask, height, width)
     if isinstance(mask, Union):
         return np.maximum.reduce([rasterize(piece, height, width) for piece in _pieces(mask)])
-    return _placed(_as_bitmap(mask, height, width), height, width)
+    return _as_crop(mask, height, width).full(height, width).view(np.uint8)
 
 
 def cropped(mask, height, width):
@@ -54,25 +54,25 @@ def cropped(mask, height, width):
     The same pixels as `rasterize` gives, without the empty rest of the image.
 
     Args:
-        mask: one of the kinds of mask in `record.py`.
+        mask: one of the kinds of mask in `annotations.py`.
         height: of the image in pixels.
         width: of the image in pixels.
 
     Returns:
-        A `Bitmap` of uint8, 0 and 1; None where no pixel of the mask lies in the image.
+        A `CroppedMask` of uint8, 0 and 1; None where no pixel of the mask lies in the image.
 
     Raises:
-        MaskFault: as for `rasterize`.
+        MaskError: as for `rasterize`.
     """
     if isinstance(mask, Polygons) and not mask.holes:
-        runs = _polygon_runs(_needed(_usable(mask.parts)), height, width)
+        runs = polygons.to_rle(_needed(polygons.usable_polygons(mask.parts)), height, width)
         bitmap = _columns_of_runs(run_lengths.read_counts(runs["counts"]), height)
     elif isinstance(mask, RunLengths):
         bitmap = _columns_of_runs(_checked_counts(mask, height, width), height)
     elif isinstance(mask, Polygons | Union):
-        bitmap = Bitmap(rasterize(mask, height, width))
+        bitmap = CroppedMask(rasterize(mask, height, width))
     else:
-        bitmap = _as_bitmap(mask, height, width)
+        bitmap = _as_crop(mask, height, width)
     return _tight(bitmap, height, width)
 
 
@@ -81,7 +81,7 @@ def _columns_of_runs(counts, height):
     ends = np.cumsum(counts)
     filled = np.flatnonzero(counts[1::2])  # of the runs of ones
     if not filled.size:
-        return Bitmap(np.zeros((height, 0), np.uint8))
+        return CroppedMask(np.zeros((height, 0), np.uint8))
     start, end = 2 * filled[0], 2 * filled[-1] + 1  # the first zeros that count, the last ones
     first, last = int(ends[start]) // height, int(ends[end] - 1) // height
     kept = np.zeros(end - start + 2, np.int64)
@@ -91,7 +91,7 @@ def _columns_of_runs(counts, height):
     values = np.zeros(len(kept), np.uint8)
     values[1::2] = 1
     pixels = np.repeat(values, kept)
-    return Bitmap(pixels.reshape(-1, height).T, 0, first)
+    return CroppedMask(pixels.reshape(-1, height).T, 0, first)
 
 
 def _tight(bitmap, height, width):
@@ -106,7 +106,7 @@ def _tight(bitmap, height, width):
     if pixels.dtype != np.uint8 or pixels.max() > 1:
         pixels = pixels != 0
     pixels = np.ascontiguousarray(pixels).view(np.uint8)
-    return Bitmap(pixels, top + int(rows[0]), left + int(columns[0]))
+    return CroppedMask(pixels, top + int(rows[0]), left + int(columns[0]))
 
 
 def extent(mask, height=None, width=None):
@@ -115,20 +115,20 @@ def extent(mask, height=None, width=None):
     Of polygons it is that of the vertices (COCO's boxes are made so), else of the pixels.
 
     Args:
-        mask: one of the kinds of mask in `record.py`.
+        mask: one of the kinds of mask in `annotations.py`.
         height, width: of the image in pixels, where known: run lengths have to be of that size.
 
     Raises:
-        MaskFault: as for `rasterize`.
+        MaskError: as for `rasterize`.
     """
     if isinstance(mask, Polygons):
-        parts = _needed(_usable(mask.parts))
+        parts = _needed(polygons.usable_polygons(mask.parts))
         points = np.concatenate([np.reshape(part, (-1, 2)) for part in parts])
         (xmin, ymin), (xmax, ymax) = points.min(axis=0), points.max(axis=0)
         return float(ymin), float(xmin), float(ymax), float(xmax)
     if isinstance(mask, Union):
         return _around([extent(piece, height, width) for piece in _pieces(mask)])
-    mask = _as_bitmap(mask, height, width)
+    mask = _as_crop(mask, height, width)
     rows, columns = np.flatnonzero(mask.pixels.any(axis=1)), np.flatnonzero(mask.pixels.any(axis=0))
     if not rows.size:
         return None
@@ -144,7 +144,7 @@ def decode_runs(runs, height=None, width=None):
         height, width: of the image in pixels, where known: the runs have to be of that size.
 
     Raises:
-        MaskFault: runs that make up no such mask.
+        MaskError: runs that make up no such mask.
     """
     counts = _checked_counts(runs, height, width)
     return run_lengths.unpack(counts).reshape(runs.width, runs.height).T.view(np.uint8)
@@ -157,7 +157,7 @@ def _checked_counts(runs, height=None, width=None):
 
 def _pieces(union):
     if not union.masks:
-        raise AnnotationError("a mask of no pieces")
+        raise MaskError("a mask of no pieces")
     return union.masks
 
 
@@ -170,18 +170,15 @@ def _around(boxes):
     return min(ymin), min(xmin), max(ymax), max(xmax)
 
 
-def _as_bitmap(mask, height=None, width=None):
+def _as_crop(mask, height=None, width=None):
     if isinstance(mask, Stretched):
-        return Bitmap(_nearest(_as_bitmap(mask.mask).pixels, mask.height, mask.width))
+        return CroppedMask(_nearest(_as_crop(mask.mask).pixels, mask.height, mask.width))
     if isinstance(mask, RunLengths):
-        return Bitmap(decode_runs(mask, height, width))
+        return CroppedMask(decode_runs(mask, height, width))
     if isinstance(mask, EncodedBitmap):
-        return Bitmap(_decode(mask.encoded), mask.top, mask.left)
+        return CroppedMask(_decode(mask.encoded), mask.top, mask.left)
     if isinstance(mask, MaskFile):
-        try:
-            return Bitmap(file_pixels(mask), mask.top, mask.left)
-        except AnnotationError as fault:
-            raise AnnotationError(str(fault)) from None
+        return CroppedMask(file_pixels(mask), mask.top, mask.left)
     return mask
 
 
@@ -202,50 +199,27 @@ def _decode(encoded):
                 return np.asarray(image.convert("RGBA"))[..., 3] > 0
             pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise AnnotationError(f"the image that holds the mask cannot be decoded: {error}") from None
+        raise MaskError(f"the image that holds the mask cannot be decoded: {error}") from None
     return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
 
 
 def _fill(mask, height, width):
-    parts, holes = _needed(_usable(mask.parts)), _usable(mask.holes)
+    parts, holes = (
+        _needed(polygons.usable_polygons(mask.parts)),
+        polygons.usable_polygons(mask.holes),
+    )
     filled = _filled(parts, height, width)
     return filled & (1 - _filled(holes, height, width)) if holes else filled
 
 
 def _filled(parts, height, width):
-    return coco_mask.decode(_polygon_runs(parts, height, width))
-
-
-def _polygon_runs(parts, height, width):
-    """The union of polygons as pycocotools' run lengths."""
-    return polygons.to_rle(parts, height, width)
+    return coco_mask.decode(polygons.to_rle(parts, height, width))
 
 
 def _needed(parts):
     if not parts:
-        raise AnnotationError("no polygon of three points or more")
+        raise MaskError("no polygon of three points or more")
     return parts
-
-
-def _usable(parts):
-    """The parts of three points or more; smaller ones hold no area."""
-    return polygons.usable_polygons(parts)
-
-
-def _placed(bitmap, height, width):
-    """Pixels of a bitmap on an empty canvas of the image's size."""
-    canvas = np.zeros((height, width), np.uint8)
-    rows, columns = bitmap.pixels.shape
-    top, left = max(bitmap.top, 0), max(bitmap.left, 0)
-    bottom, right = min(bitmap.top + rows, height), min(bitmap.left + columns, width)
-    if top < bottom and left < right:
-        canvas[top:bottom, left:right] = (
-            bitmap.pixels[
-                top - bitmap.top : bottom - bitmap.top, left - bitmap.left : right - bitmap.left
-            ]
-            != 0
-        )
-    return canvas
 
 
 KEPT = 2  # decoded files a process keeps
@@ -274,17 +248,17 @@ def file_pixels(mask):
         [h, w] bool.
 
     Raises:
-        MaskFileFault: no such file, or it cannot be decoded.
+        MaskError: no such file, or it cannot be decoded.
     """
     try:
         state = mask.path.stat()
         decoded = _decode_file(mask.path, state.st_mtime_ns, state.st_size)
     except FileNotFoundError:
-        raise AnnotationError(f"there is no mask file {mask.path}") from None
+        raise MaskError(f"there is no mask file {mask.path}") from None
     except UnidentifiedImageError:
-        raise AnnotationError(f"{mask.path} is not an image of a known format") from None
+        raise MaskError(f"{mask.path} is not an image of a known format") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise AnnotationError(f"{mask.path} cannot be decoded: {error}") from None
+        raise MaskError(f"{mask.path} cannot be decoded: {error}") from None
     if mask.values is None:
         return decoded.drawn
     numbers = [value for value in mask.values if np.ndim(value) == 0]
@@ -303,7 +277,7 @@ def file_pixels(mask):
 
 
 def file_size(mask):
-    """(height, width) of the file of a `MaskFile`; raises `MaskFileFault`."""
+    """(height, width) of the file of a `MaskFile`; raises `MaskError`."""
     return file_pixels(mask._replace(values=None)).shape
 
 

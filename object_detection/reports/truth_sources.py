@@ -17,7 +17,6 @@ from object_detection.metrics.images import ImageTruth
 from object_detection.reports import data_browser, ignore_regions, stored_view
 from object_detection.reports.facts import LOST
 from object_detection.reports.pictures import Objects
-from object_detection.structures.masks import CroppedMask
 
 SHOWN_NAMES = 10
 _BAD_RECORD = "record that cannot be decoded"
@@ -189,14 +188,13 @@ def _of_coco(image, category_ids, notes, ignore):
         notes.add([Finding(SKIPPED_IMAGE, reason, image.filename)])
         return None
     height, width = size
-    kept, classes, masks = [], [], []
-    for found, category_id in zip(image.objects, category_ids, strict=True):
-        fitted, mask, findings = _fitted(found, height, width)
-        notes.add(findings)
-        if fitted is not None:
-            kept.append(fitted)
-            classes.append(category_id)
-            masks.append(mask)
+    checked = checking.check_objects(image.objects, height, width, with_masks=checking.STATED)
+    notes.add(checked.findings)
+    if checked.masks_unknown:
+        notes.add([Finding(SKIPPED_IMAGE, checking.NO_MASKS, image.filename)])
+        return None
+    kept, classes = checked.kept, [category_ids[place] for place in checked.places]
+    masks = [each.mask and each.mask.to_rle(height, width) for each in kept]
     if any(mask is None for mask in masks) and any(mask is not None for mask in masks):
         reason = "masks are not scored in this image: some of its objects have none"
         notes.add([Finding(NOTED, reason, image.filename)])
@@ -215,30 +213,6 @@ def _of_coco(image, category_ids, notes, ignore):
         return _pixels(image.path, size)
 
     return TruthImage(image.source_id, truth, height, width, pixels, image.filename, ignore=ground)
-
-
-def _fitted(found, height, width):
-    """An annotated object by the rules of the converters.
-
-    Returns:
-        The `CheckedObject` (None: it cannot be used), its mask as RLE (None: it has none), and
-        findings.
-    """
-    has_mask = found.mask is not None or found.mask_fault is not None
-    fitted, findings = checking.checked(found, height, width, with_mask=has_mask)
-    if fitted is None and findings[-1].reason == checking.NO_PIXEL and found.box is not None:
-        # A drawing thinner than a pixel: COCO's evaluation counts the object.
-        fitted, findings = checking.checked(found, height, width, with_mask=False)
-        return fitted, fitted and _rle(None, height, width), findings
-    if fitted is None or not has_mask:
-        return fitted, None, findings
-    return fitted, _rle(fitted.mask, height, width), findings
-
-
-def _rle(bitmap, height, width):
-    """A `Bitmap` inside an image, or the empty mask for None, as RLE."""
-    crop = CroppedMask(np.zeros((0, 0), bool)) if bitmap is None else CroppedMask(*bitmap)
-    return crop.to_rle(height, width)
 
 
 def _size_of(path):

@@ -482,28 +482,15 @@ def _size_of(image):
 
 def _side_of(found, image, size, findings):
     """Height and width of an object as shares of the image's shorter side, None if it has none."""
-    height, width = size
-    if found.box is not None:
-        ymin, xmin, ymax, xmax = found.box
-        if image.normalized:
-            ymin, xmin, ymax, xmax = ymin * height, xmin * width, ymax * height, xmax * width
-    else:
-        if isinstance(found.mask, MaskFile) and image.normalized:
-            return None
-        if image.normalized:
-            (found,) = checking.to_pixels(image._replace(objects=(found,)), height, width)
-        fitted, notes = checking.checked(found, height, width, with_mask=True)
-        if fitted is None:
-            findings += notes
-            return None
-        ymin, xmin, ymax, xmax = fitted.box
-    # As the converters cut it; beyond the border nothing is an object.
-    rows, columns = min(ymax, height) - max(ymin, 0), min(xmax, width) - max(xmin, 0)
-    if not (rows > 0 and columns > 0):
-        reason = "the box has no height or no width within the image"
-        findings.append(Finding(SKIPPED_OBJECT, reason, found.key))
+    if found.box is None and isinstance(found.mask, MaskFile) and image.normalized:
         return None
-    return rows / min(size), columns / min(size)
+    (found,) = checking.to_pixels(image._replace(objects=(found,)), *size)
+    checked, reasons = checking.check_object(found, *size, with_mask=found.box is None)
+    if checked is None:
+        findings += reasons
+        return None
+    ymin, xmin, ymax, xmax = checked.box
+    return (ymax - ymin) / min(size), (xmax - xmin) / min(size)
 
 
 def _absolute(path):

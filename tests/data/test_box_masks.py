@@ -12,7 +12,7 @@ from object_detection.data.decoder import BadRecord, Decoder, DecoderOptions
 from object_detection.data.mask_decoder import decode_box_masks
 from object_detection.data.rescue import rescue
 from object_detection.datasets import examples
-from object_detection.datasets.annotations import Bitmap
+from object_detection.structures.masks import CroppedMask
 
 SIZE = (23, 31)
 BOXES = [(0, 0, 0.5, 0.5), (0.25, 0.2, 1.0, 1.0), (0.9, 0.9, 1.0, 1.0)]
@@ -31,7 +31,7 @@ def random_masks(seed=0):
 def cut(mask):
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Bitmap(part, rows[0], columns[0])
+    return CroppedMask(part, rows[0], columns[0])
 
 
 def stored(masks, storage="box"):

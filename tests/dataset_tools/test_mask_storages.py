@@ -10,7 +10,6 @@ from object_detection.data.decoder import Decoder, DecoderOptions
 from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
-    Bitmap,
     MaskFile,
     Polygons,
     RunLengths,
@@ -19,6 +18,7 @@ from object_detection.datasets.conversion import convert
 from object_detection.datasets.examples import Settings
 from object_detection.datasets.masks import rasterize
 from object_detection.datasets.records import ShardedRecords
+from object_detection.structures.masks import CroppedMask
 
 HEIGHT, WIDTH = 61, 83
 
@@ -34,8 +34,8 @@ def _objects(random, folder):
     masks = [
         Polygons((tuple(corners),)),
         RunLengths(HEIGHT, WIDTH, coco_mask.encode(dense)["counts"]),
-        Bitmap(pixels, 50, -7),
-        Bitmap(np.ones((1, 1)), 60, 82),  # the last pixel
+        CroppedMask(pixels, 50, -7),
+        CroppedMask(np.ones((1, 1)), 60, 82),  # the last pixel
         MaskFile(path, (2,)),
     ]
     return [mask for mask in masks if rasterize(mask, HEIGHT, WIDTH).any()]

@@ -9,12 +9,12 @@ from object_detection.datasets import examples
 from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
-    Bitmap,
     ImageLabel,
     Stretched,
 )
 from object_detection.datasets.examples import Settings, features_of
 from object_detection.datasets.masks import rasterize
+from object_detection.structures.masks import CroppedMask
 
 IDS = {"cat": 3, "dog": 7}
 
@@ -77,7 +77,7 @@ def test_the_labels_of_an_image_reach_its_record():
 
 
 def test_a_stretched_mask_has_the_size_of_the_image():
-    small = Bitmap(np.array([[0, 1, 0], [0, 0, 1]], np.uint8))
+    small = CroppedMask(np.array([[0, 1, 0], [0, 0, 1]], np.uint8))
     found = AnnotatedObject("1", "cat", (0.0, 0.0, 1.0, 1.0), Stretched(small))
     image = _image(objects=(found,), encoded=_png(4, 6), normalized=True)
 
@@ -90,6 +90,6 @@ def test_a_stretched_mask_has_the_size_of_the_image():
 
 
 def test_of_a_finer_mask_the_pixel_at_the_centre_holds():
-    fine = Stretched(Bitmap(np.arange(6)[np.newaxis] % 3 == 1), height=1, width=2)
+    fine = Stretched(CroppedMask(np.arange(6)[np.newaxis] % 3 == 1), height=1, width=2)
 
     assert rasterize(fine, 1, 2).tolist() == [[1, 1]]  # columns 1 and 4 of 0 to 5

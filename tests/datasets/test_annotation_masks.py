@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from object_detection.datasets.annotations import Bitmap, EncodedBitmap, Polygons, RunLengths, Union
+from object_detection.datasets.annotations import EncodedBitmap, Polygons, RunLengths, Union
 from object_detection.datasets.masks import cropped, decode_runs, extent, rasterize
 from object_detection.errors import AnnotationError
+from object_detection.structures.masks import CroppedMask
 
 RECTANGLE = (1.0, 1.0, 4.0, 1.0, 4.0, 3.0, 1.0, 3.0)  # x 1..4, y 1..3
 
@@ -117,10 +118,10 @@ def test_outlines_that_no_object_has_are_a_fault():
 
 
 def test_a_bitmap_lies_where_it_says_and_is_cut():
-    corner = Bitmap(np.full((2, 2), 255), top=-1, left=2)
+    corner = CroppedMask(np.full((2, 2), 255), top=-1, left=2)
 
     assert rasterize(corner, 2, 3).tolist() == [[0, 0, 1], [0, 0, 0]]
-    assert rasterize(Bitmap(np.ones((2, 2)), top=5, left=5), 2, 3).sum() == 0
+    assert rasterize(CroppedMask(np.ones((2, 2)), top=5, left=5), 2, 3).sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -139,8 +140,8 @@ def test_run_lengths_beyond_all_measure(counts, why):
 def test_the_extent_is_of_vertices_or_of_pixels():
     assert extent(Polygons(((1.5, 2.0, 4.0, 2.0, 4.0, 7.25),))) == (2.0, 1.5, 7.25, 4.0)
     assert extent(RunLengths(2, 3, (2, 1, 3))) == (0, 1, 1, 2)  # only the pixel (0, 1)
-    assert extent(Bitmap(np.eye(2), top=10, left=20)) == (10, 20, 12, 22)
-    assert extent(Bitmap(np.zeros((2, 2)))) is None
+    assert extent(CroppedMask(np.eye(2), top=10, left=20)) == (10, 20, 12, 22)
+    assert extent(CroppedMask(np.zeros((2, 2)))) is None
 
 
 def _png(pixels, **options):
@@ -160,11 +161,11 @@ def test_a_hole_is_cut_out_of_all_parts():
 
 
 def test_a_union_holds_pieces_of_any_kind():
-    pieces = Union((Polygons((RECTANGLE,)), Bitmap(np.ones((1, 1)), top=0, left=5)))
+    pieces = Union((Polygons((RECTANGLE,)), CroppedMask(np.ones((1, 1)), top=0, left=5)))
 
     assert rasterize(pieces, 4, 6).sum() == 7
     assert extent(pieces) == (0.0, 1.0, 3.0, 6.0)
-    assert extent(Union((Bitmap(np.zeros((2, 2))),))) is None
+    assert extent(Union((CroppedMask(np.zeros((2, 2))),))) is None
     with pytest.raises(AnnotationError, match="no pieces"):
         rasterize(Union(()), 4, 6)
 
@@ -217,10 +218,10 @@ def _any_mask(random, height, width):
         Polygons((tuple(star),)),
         Polygons((tuple(star), inner)),
         Polygons((tuple(star),), (inner,)),
-        Bitmap(pixels, top, left),
-        Bitmap(pixels * np.int32(255), top, left),
+        CroppedMask(pixels, top, left),
+        CroppedMask(pixels * np.int32(255), top, left),
         RunLengths(height, width, runs),
-        Union((Polygons((tuple(star),)), Bitmap(pixels, top, left))),
+        Union((Polygons((tuple(star),)), CroppedMask(pixels, top, left))),
     ]
 
 
@@ -253,6 +254,6 @@ def test_runs_are_cut_to_their_columns(counts, columns):
 
 
 def test_a_bitmap_for_another_size_is_cut_at_the_image():
-    found = cropped(Bitmap(np.ones((4, 4), np.uint8)), 2, 3)
+    found = cropped(CroppedMask(np.ones((4, 4), np.uint8)), 2, 3)
 
     assert found.pixels.shape == (2, 3)

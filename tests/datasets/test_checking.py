@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from object_detection.datasets.annotations import AnnotatedObject, Bitmap, Polygons, RunLengths
-from object_detection.datasets.checking import checked
+from object_detection.datasets.annotations import AnnotatedObject, Polygons, RunLengths
+from object_detection.datasets.checking import check_object
 from object_detection.datasets.report import CLIPPED, DERIVED, NOTED, SKIPPED_OBJECT
+from object_detection.structures.masks import CroppedMask
 
 HEIGHT, WIDTH = 10, 20
 SQUARE = Polygons(((2.0, 2.0, 6.0, 2.0, 6.0, 6.0, 2.0, 6.0),))  # 16 pixels
@@ -16,7 +17,7 @@ def _object(**fields):
 
 
 def _check(found, *, with_mask=False):
-    return checked(found, HEIGHT, WIDTH, with_mask=with_mask)
+    return check_object(found, HEIGHT, WIDTH, with_mask=with_mask)
 
 
 def _reasons(findings):
@@ -116,7 +117,7 @@ def test_crowd_says_nothing_about_the_form_of_the_mask():
         ({}, "no mask"),
         ({"mask_fault": "the segmentation is a riddle"}, "a riddle"),
         ({"mask": RunLengths(HEIGHT, WIDTH, (1, 2))}, "add up to 3"),
-        ({"mask": Bitmap(np.zeros((HEIGHT, WIDTH)))}, "covers no pixel"),
+        ({"mask": CroppedMask(np.zeros((HEIGHT, WIDTH)))}, "covers no pixel"),
         ({"mask": Polygons(((30.0, 2.0, 36.0, 2.0, 36.0, 6.0),))}, "covers no pixel"),
     ],
 )
@@ -138,7 +139,7 @@ def test_neither_box_nor_mask_is_skipped():
 
 
 def test_a_mask_of_another_size_is_told():
-    mask = Bitmap(np.ones((2, 2), np.uint8))
+    mask = CroppedMask(np.ones((2, 2), np.uint8))
 
     fitted, findings = _check(
         _object(box=(0.0, 0.0, 2.0, 2.0), area=4.0, mask=mask), with_mask=True
@@ -163,7 +164,7 @@ def test_run_lengths_of_another_size_are_named_and_leave_the_box_out_of_it():
 
 
 def _square(top, left, side):
-    return Bitmap(np.ones((side, side), np.uint8), top, left)
+    return CroppedMask(np.ones((side, side), np.uint8), top, left)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +173,12 @@ def _square(top, left, side):
         ((1.0, 1.0, 5.0, 5.0), _square(1, 1, 4), True),
         # 3 x 3 within 7 x 7 shares 9 of 49, yet no side is off by more than 2: a coarse drawing.
         ((1.0, 1.0, 8.0, 8.0), _square(3, 3, 3), True),
-        ((0.0, 0.0, 8.0, 16.0), Bitmap(np.ones((8, 8), np.uint8)), True),  # half of it: 64 of 128
-        ((0.0, 0.0, 8.0, 16.5), Bitmap(np.ones((8, 8), np.uint8)), False),  # 64 of 132
+        (
+            (0.0, 0.0, 8.0, 16.0),
+            CroppedMask(np.ones((8, 8), np.uint8)),
+            True,
+        ),  # half of it: 64 of 128
+        ((0.0, 0.0, 8.0, 16.5), CroppedMask(np.ones((8, 8), np.uint8)), False),  # 64 of 132
         ((0.0, 12.0, 4.0, 16.0), _square(0, 0, 4), False),  # beside each other
     ],
 )

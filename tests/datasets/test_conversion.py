@@ -10,17 +10,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection.datasets.annotations import (
-    AnnotatedImage,
-    AnnotatedObject,
-    Bitmap,
-    Finding,
-    Polygons,
-)
+from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Finding, Polygons
 from object_detection.datasets.conversion import NoMasks, convert
 from object_detection.datasets.examples import Settings, features_of
 from object_detection.datasets.records import ShardedRecords
 from object_detection.datasets.report import SKIPPED_OBJECT, Report
+from object_detection.structures.masks import CroppedMask
 
 CLASSES = {"cat": 1, "dog": 2}
 SQUARE = Polygons(((2.0, 1.0, 6.0, 1.0, 6.0, 5.0, 2.0, 5.0),))  # x 2..6, y 1..5
@@ -103,7 +98,10 @@ def test_the_size_is_the_images_own_and_another_is_told():
         ([{"mask": Polygons(((1.0, 1.0),))}], None),  # one that cannot be read
         ([{"mask_fault": "the segmentation is 7"}], None),
         ([{}, {"mask": SQUARE}], 1),  # as of VOC: the object that has one is written
-        ([{"mask": Bitmap(np.ones((2, 2)), 90, 90)}], 0),  # outside: the image is without objects
+        (
+            [{"mask": CroppedMask(np.ones((2, 2)), 90, 90)}],
+            0,
+        ),  # outside: the image is without objects
         ([{"mask": SQUARE, "box": (1.0, 1.0, 1.0, 1.0)}], 0),
         ([], 0),
     ],
@@ -168,7 +166,7 @@ def test_a_class_that_the_label_map_lacks_is_a_skipped_object():
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_a_conversion_is_in_order_and_its_report_complete(tmp_path, num_workers):
     images = [
-        _image(_cat(mask=Bitmap(np.ones((2, 2)), 1, 2))),
+        _image(_cat(mask=CroppedMask(np.ones((2, 2)), 1, 2))),
         _image(_cat(mask=SQUARE, box=(1.0, -3.0, 5.0, 6.0))),
         _image(),
         _image(),

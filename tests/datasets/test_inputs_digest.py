@@ -4,8 +4,9 @@ from array import array
 
 import numpy as np
 
-from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Bitmap, Polygons
+from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Polygons
 from object_detection.datasets.conversion import image_digest
+from object_detection.structures.masks import CroppedMask
 
 
 def _image(name, mask):
@@ -24,11 +25,11 @@ def test_equal_values_have_one_digest_whether_they_are_one_thing_or_two():
 
 
 def test_every_value_counts():
-    image = _image("cat", Bitmap(np.eye(3), 1, 2))
+    image = _image("cat", CroppedMask(np.eye(3), 1, 2))
     others = [
-        _image("dog", Bitmap(np.eye(3), 1, 2)),
-        _image("cat", Bitmap(np.eye(3), 1, 3)),
-        _image("cat", Bitmap(1 - np.eye(3), 1, 2)),
+        _image("dog", CroppedMask(np.eye(3), 1, 2)),
+        _image("cat", CroppedMask(np.eye(3), 1, 3)),
+        _image("cat", CroppedMask(1 - np.eye(3), 1, 2)),
         image._replace(source_id="2"),
         image._replace(encoded=b"pixel"),
         image._replace(objects=image.objects[:1]),

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection.datasets import mask_png
-from object_detection.datasets.annotations import Bitmap
+from object_detection.structures.masks import CroppedMask
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (480, 641)])
@@ -48,7 +48,7 @@ def test_a_placed_mask_is_the_whole_image_for_every_decoder(height, width, top, 
     whole = np.zeros((height, width), np.uint8)
     whole[top : top + shape[0], left : left + shape[1]] = pixels
 
-    encoded = mask_png.encode_placed(Bitmap(pixels, top, left), height, width)
+    encoded = mask_png.encode_placed(CroppedMask(pixels, top, left), height, width)
 
     np.testing.assert_array_equal(tf.io.decode_png(encoded).numpy()[..., 0], whole)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encoded))), whole)

@@ -2,14 +2,9 @@
 
 import numpy as np
 
-from object_detection.datasets.annotations import (
-    AnnotatedImage,
-    AnnotatedObject,
-    Bitmap,
-    Polygons,
-    Union,
-)
+from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Polygons, Union
 from object_detection.datasets.checking import to_pixels
+from object_detection.structures.masks import CroppedMask
 
 POLYGON = Polygons(((0.1, 0.5, 0.2, 0.5, 0.2, 1.0),), ((0.0, 0.0, 0.5, 0.0, 0.5, 0.5),))
 # An image 10 high and 100 wide.
@@ -32,7 +27,7 @@ def test_boxes_polygons_holes_and_areas_are_scaled():
 
 
 def test_pixels_stay_and_pieces_of_a_union_are_scaled_each():
-    bitmap = Bitmap(np.ones((2, 2)))
+    bitmap = CroppedMask(np.ones((2, 2)))
     found = AnnotatedObject("1", "cat", mask=Union((bitmap, POLYGON)))
 
     (scaled,) = to_pixels(_image(found), 10, 100)

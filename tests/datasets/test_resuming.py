@@ -9,12 +9,13 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection.datasets import conversion
-from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Bitmap, Finding
+from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Finding
 from object_detection.datasets.conversion import convert, num_shards_for
 from object_detection.datasets.examples import Settings
 from object_detection.datasets.records import ShardedRecords
 from object_detection.datasets.report import NOTED
 from object_detection.errors import AnnotationError
+from object_detection.structures.masks import CroppedMask
 
 SETTINGS = Settings({"cat": 1}, include_masks=True)
 
@@ -27,7 +28,7 @@ def _images(folder, count=10):
         Image.new("RGB", (20, 10), (number, 0, 0)).save(path)
         right = 25.0 if number % 3 == 0 else 6.0
         found = AnnotatedObject(
-            f"object {number}", "cat", (1.0, 2.0, 5.0, right), Bitmap(np.ones((4, 4)), 1, 2)
+            f"object {number}", "cat", (1.0, 2.0, 5.0, right), CroppedMask(np.ones((4, 4)), 1, 2)
         )
         images.append(AnnotatedImage(path.name, str(number), path.name, (found,), path=path))
     return images

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from object_detection.datasets import examples
-from object_detection.datasets.annotations import Bitmap
+from object_detection.structures.masks import CroppedMask
 
 # In an image of 4 x 6: two pixels of row 1 from column 2 on; a cross of 3 x 3 in the corner.
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-MASKS = [Bitmap(np.ones((1, 2), np.uint8), 1, 2), Bitmap(CROSS, 1, 3)]
+MASKS = [CroppedMask(np.ones((1, 2), np.uint8), 1, 2), CroppedMask(CROSS, 1, 3)]
 WHOLE = np.zeros((2, 4, 6), np.uint8)
 WHOLE[0, 1, 2:4] = 1
 WHOLE[1, 1:4, 3:6] = CROSS

@@ -17,12 +17,12 @@ from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     AnnotationSet,
-    Bitmap,
     Category,
     Finding,
 )
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.errors import AnnotationError
+from object_detection.structures.masks import CroppedMask
 
 NAMES = (
     "unlabeled, ego vehicle, rectification border, out of roi, static, dynamic, ground, road, "
@@ -211,4 +211,4 @@ def _object(mask, key, name, *, crowd):
     area = float(np.count_nonzero(pixels))
     if (top, left) == (0, 0):
         pixels = mask  # a bitmap that begins there is taken for one of the whole image
-    return AnnotatedObject(key, name, box, Bitmap(pixels, top, left), area, crowd=crowd)
+    return AnnotatedObject(key, name, box, CroppedMask(pixels, top, left), area, crowd=crowd)

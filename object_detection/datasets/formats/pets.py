@@ -15,17 +15,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from object_detection.datasets import files, mask_images
-from object_detection.datasets.annotations import (
-    AnnotatedImage,
-    AnnotationSet,
-    Bitmap,
-    Category,
-    Finding,
-)
+from object_detection.datasets.annotations import AnnotatedImage, AnnotationSet, Category, Finding
 from object_detection.datasets.files import ImageFolder, read_text, relative_name
 from object_detection.datasets.formats import voc_xml
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE
 from object_detection.errors import AnnotationError
+from object_detection.structures.masks import CroppedMask
 
 CLASSES = (  # TFOD's pet_label_map numbers them so, from 1
     "Abyssinian american_bulldog american_pit_bull_terrier basset_hound beagle Bengal Birman "
@@ -148,7 +143,7 @@ def _whole_body(image, *, path):
     ymin, xmin, ymax, xmax = mask_images.extent_of(body)
     # From the first pixel to the last one, which TFOD leaves out of the box.
     box = (ymin, xmin, ymax - 1, xmax - 1)
-    mask = Bitmap(body)
+    mask = CroppedMask(body)
     return image._replace(
         objects=tuple(each._replace(box=box, mask=mask, mask_fault=None) for each in image.objects)
     ), ()

@@ -25,7 +25,6 @@ from object_detection.datasets.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     AnnotationSet,
-    Bitmap,
     Category,
     Finding,
 )
@@ -40,6 +39,7 @@ from object_detection.datasets.files import (
 from object_detection.datasets.formats import voc_layout, voc_xml
 from object_detection.datasets.report import LEFT_OUT, NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.errors import AnnotationError
+from object_detection.structures.masks import CroppedMask
 
 CLASSES = (  # TFOD's pascal_label_map numbers them so, from 1
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
@@ -355,7 +355,7 @@ def matched(image, path, regions, match):
     objects = tuple(
         each
         if each.mask
-        else each._replace(mask=Bitmap(match.masks[number]))
+        else each._replace(mask=CroppedMask(match.masks[number]))
         if number in match.masks
         else each._replace(mask_fault=nothing)
         for number, each in enumerate(image.objects)
@@ -499,5 +499,5 @@ def _instances(image, *, path, of_class, classes):
         if len(known) > 1:
             reason = "the instance has pixels of several classes: that of most is taken"
             findings.append(Finding(NOTED, reason, key))
-        objects.append(AnnotatedObject(key, names[known[0]], mask=Bitmap(mask)))
+        objects.append(AnnotatedObject(key, names[known[0]], mask=CroppedMask(mask)))
     return image._replace(objects=tuple(objects)), tuple(findings)

@@ -4,12 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
-
 from object_detection import atomic
 from object_detection.datasets import checking, conversion, image_file
 from object_detection.datasets.annotations import Finding
-from object_detection.datasets.examples import NO_MASKS
 from object_detection.datasets.report import SKIPPED_IMAGE
 from object_detection.errors import AnnotationError, ImageError
 from object_detection.prediction.writers import bitmap_object
@@ -78,19 +75,16 @@ def _annotation(image, tag):
     except (OSError, ImageError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
         return None, [Finding(SKIPPED_IMAGE, reason, image.key)]
-    findings, objects, lost = [], [], []
-    for found in image.objects:
-        fitted, about = checking.checked(found, stored.height, stored.width, with_mask=True)
-        findings += about
-        if fitted:
-            mask = fitted.mask
-            pixels = np.asarray(mask.pixels)
-            figure = bitmap_object(fitted.class_name, pixels, mask.top, mask.left)
-            objects.append({**figure, "tags": []})
-        else:
-            lost.append(found)
-    if not objects and any(checking.lacks_mask(each, stored.height, stored.width) for each in lost):
-        return None, [*findings, Finding(SKIPPED_IMAGE, NO_MASKS, image.key)]
+    checked = checking.check_objects(
+        image.objects, stored.height, stored.width, with_masks=checking.REQUIRED
+    )
+    findings = checked.findings
+    if checked.masks_unknown:
+        return None, [*findings, Finding(SKIPPED_IMAGE, checking.NO_MASKS, image.key)]
+    objects = []
+    for each in checked.kept:
+        pixels, top, left = each.mask
+        objects.append({**bitmap_object(each.class_name, pixels, top, left), "tags": []})
     size = {"height": stored.height, "width": stored.width}
     return {"description": "", "size": size, "tags": [{"name": tag}], "objects": objects}, findings
 

@@ -106,7 +106,7 @@ def boxes_of(annotation, size, titles):
     stated = [each for each in annotation.content["objects"] if each.get("classTitle") in titles]
     boxes = []
     for found in supervisely.objects_of(stated, annotation.path.name, None, []):
-        fitted, _ = checking.checked(found, *size, with_mask=False)
+        fitted, _ = checking.check_object(found, *size, with_mask=False)
         if fitted:
             boxes.append((fitted.class_name, fitted.box))
     return boxes

@@ -325,7 +325,7 @@ def test_a_turned_box_of_cvat_is_turned(tmp_path):
         tmp_path, bbox=[20, 35, 60, 10], area=600, segmentation=[], attributes=attributes
     )
 
-    fitted, findings = checking.checked(turned, 80, 96, with_mask=True)
+    fitted, findings = checking.check_object(turned, 80, 96, with_mask=True)
     assert fitted.box == pytest.approx((10, 45, 70, 55))
     assert fitted.mask.pixels.shape == (60, 10)
     assert not any(finding.group == SKIPPED_OBJECT for finding in findings)

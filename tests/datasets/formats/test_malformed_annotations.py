@@ -134,7 +134,7 @@ def _use(sets):
             assert photo.path is not None or photo.encoded is not None
             for each in checking.to_pixels(photo, HEIGHT, WIDTH):
                 assert each.class_name.encode()
-                checking.checked(each, HEIGHT, WIDTH, with_mask=True)
+                checking.check_object(each, HEIGHT, WIDTH, with_mask=True)
 
 
 def _json(content):

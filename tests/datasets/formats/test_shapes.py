@@ -5,9 +5,10 @@ import pytest
 from rasterization import even_odd, iou, star, where
 
 from object_detection.datasets import masks
-from object_detection.datasets.annotations import AnnotatedObject, Bitmap, Category, Polygons, Union
+from object_detection.datasets.annotations import AnnotatedObject, Category, Polygons, Union
 from object_detection.datasets.formats import shapes
 from object_detection.errors import AnnotationError
+from object_detection.structures.masks import CroppedMask
 
 
 def test_a_polygon_covers_what_it_encloses():
@@ -84,7 +85,7 @@ def test_objects_of_one_group_and_class_become_one():
 
 
 def test_masks_of_different_kinds_become_a_union_and_boxes_are_spanned():
-    bitmap = Bitmap(np.ones((2, 2)))
+    bitmap = CroppedMask(np.ones((2, 2)))
     one = _object("1", box=(1, 1, 3, 3), area=4.0)
     two = _object("2", box=(2, 0, 5, 2))._replace(mask=bitmap)
 
