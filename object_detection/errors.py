@@ -55,6 +55,10 @@ class BlankCheckpointError(CheckpointError):
     """A checkpoint without weights, like the one that TFOD writes at step 0."""
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint with files that are missing, cut off or unreadable."""
+
+
 class TrainingError(ObjectDetectionError):
     """A training or evaluation run that cannot start or continue."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from object_detection.compat.checkpoint_names import SUFFIX
+from object_detection.checkpoints.names import SUFFIX
 
 
 def values_of(shapes, *, seed=0):

@@ -18,7 +18,7 @@ from object_detection.builders import (
     optimizer_builder,
     preprocessor_builder,
 )
-from object_detection.compat import fine_tuning
+from object_detection.checkpoints import restore
 from object_detection.training import eval_loop, evaluators, jobs
 
 _PARTS = "FasterRCNN RegionProposalNetwork RoiStage MaskStage MaskHead BoxHead RoiCropper".split()
@@ -91,16 +91,17 @@ def runs(config):
 def _train(config, stack, stand_in):
     """With the rest of a run; of its functions, which hold the config, nothing is told."""
     keeper = Anything(directory="run", restore_newest=lambda state: None)
-    for name in ("_announce", "Optimizer", "Summaries", "run_state", "pipeline_file"):
+    for name in ("_announce", "Optimizer", "Summaries", "pipeline_file"):
         stack.enter_context(mock.patch.object(jobs, name, ANYTHING))
-    for name in ("optimizer_builder", "fine_tuning"):
+    for name in ("optimizer_builder", "restore"):
         stack.enter_context(mock.patch.object(jobs, name, ANYTHING))
     stack.enter_context(mock.patch.object(jobs, "distribution", _distribution()))
     network = SimpleNamespace(num_classes=2)
     stand_in(jobs.model_builder, "build_network", network)
     stand_in(jobs.trained_weights, "choose")
     stand_in(jobs.layer_groups, "hold_norms")
-    stand_in(jobs.checkpoints, "CheckpointDirectory", keeper)
+    stack.enter_context(mock.patch.object(jobs.manager, "fresh_state", ANYTHING))
+    stand_in(jobs.manager, "CheckpointDirectory", keeper)
     stand_in(jobs.train_step, "StepSettings")
     stand_in(jobs.train_step, "build_train_step")
     stand_in(jobs.train_loop, "LoopSettings", SimpleNamespace(batch_size=1))
@@ -129,7 +130,7 @@ def _evaluate(config, stack, stand_in, told):
 
     # The text of the whole config, which TensorBoard gets, says nothing of what is gone by.
     stack.enter_context(mock.patch.object(evaluators, "pipeline_file", ANYTHING, create=True))
-    stand_in(jobs.run_state, "read_weights", 0)
+    stand_in(jobs.manager, "read_weights", 0)
     stand_in(eval_loop, "evaluate_checkpoints", effect=evaluate_checkpoints, says=False)
     stand_in(eval_loop, "Evaluator", effect=evaluator, says=False)
     jobs.evaluate(config, jobs.EvalOptions("run", "run"))
@@ -137,10 +138,12 @@ def _evaluate(config, stack, stand_in, told):
 
 def _fine_tune(config, stand_in):
     """From a detection checkpoint of TF1."""
-    stored = SimpleNamespace(kind="tf1", path="weights")
-    stand_in(fine_tuning, "open_stored", effect=lambda path: contextlib.nullcontext(stored))
-    stand_in(fine_tuning.checkpoint_kinds, "is_classifier", False)
-    stand_in(fine_tuning, "_layers_of_classes", [])
-    stand_in(fine_tuning, "restore_stored")
-    stand_in(fine_tuning.logging, "warning")
-    fine_tuning.restore(None, config.train_config)
+    names = ["FirstStageBoxPredictor/ClassPredictor/biases"]
+    stored = SimpleNamespace(
+        path="weights", file_format="checkpoint", shapes=names, is_object_based=False
+    )
+    stand_in(restore, "open_checkpoint", effect=lambda path: contextlib.nullcontext(stored))
+    stand_in(restore, "_layers_of_classes", [])
+    stand_in(restore, "restore_opened")
+    stand_in(restore.logging, "warning")
+    restore.restore_for_fine_tuning(None, config.train_config)

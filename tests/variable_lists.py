@@ -5,7 +5,7 @@ from reference import REFERENCE
 from undrawn import undrawn
 
 from object_detection.builders import model_builder
-from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.protos import pipeline_pb2
 
 

@@ -56,14 +56,14 @@ def network_of(config, *, is_training, precision="float32"):
 def export(given):
     """Writes the model as a SavedModel and says how long that took."""
     from object_detection.builders import image_resizer_builder
-    from object_detection.compat import checkpoint_reader
+    from object_detection.checkpoints.restore import restore
     from object_detection.export import options, preparation, serving
 
     config = config_of(given.model, given.proposals)
     start = time.perf_counter()
     network = network_of(config, is_training=False)
     if given.checkpoint:
-        checkpoint_reader.restore(network, given.checkpoint)
+        restore(network, given.checkpoint)
     resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
     chosen = options.ExportOptions(optimize=True, precision=given.precision, verify=False)
     folder = Path(given.folder)

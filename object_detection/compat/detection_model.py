@@ -14,18 +14,18 @@ from types import SimpleNamespace
 
 import tensorflow as tf
 
+from object_detection.checkpoints import tfod_writer
+from object_detection.checkpoints.names.tfod_tf1 import FIRST_STAGE, SECOND_STAGE, tf1_names
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.compat import outputs as named
-from object_detection.compat import trackable_names
-from object_detection.compat.checkpoint_map import variables_by_path
 from object_detection.compat.groundtruth_lists import GroundTruthLists
-from object_detection.compat.tf1_names import FIRST_STAGE, SECOND_STAGE, tf1_names
 from object_detection.modeling.faster_rcnn import TrainingOutputs, as_detections, trim
 from object_detection.structures.batch import BoxOutput, Images, Proposals, Rois, RPNOutput
 
 CHECKPOINT_TYPES = ("classification", "detection", "full")
 
 
-class DetectionModel(trackable_names.Node):
+class DetectionModel(tfod_writer.Node):
     """What TFOD's users call on a built model; `.network` is the Keras model itself.
 
     It can stand in a `tf.train.Checkpoint(model=...)`: its variables are found under TFOD's names
@@ -44,7 +44,7 @@ class DetectionModel(trackable_names.Node):
     """
 
     def __init__(self, network, resizer, *, is_training):
-        super().__init__(*trackable_names.children_of(network))
+        super().__init__(*tfod_writer.children_of(network))
         self.network = network
         self._resizer = resizer
         self._is_training = is_training
@@ -74,7 +74,7 @@ class DetectionModel(trackable_names.Node):
     @property
     def feature_extractor(self):
         """Has `classification_backbone`, for checkpoints of classifiers."""
-        return SimpleNamespace(classification_backbone=trackable_names.backbone_of(self.network))
+        return SimpleNamespace(classification_backbone=tfod_writer.backbone_of(self.network))
 
     _feature_extractor = feature_extractor
 
@@ -267,8 +267,8 @@ class DetectionModel(trackable_names.Node):
         if fine_tune_checkpoint_type == "classification":
             return {"feature_extractor": self.feature_extractor.classification_backbone}
         if fine_tune_checkpoint_type == "detection":
-            parts = trackable_names.children_of(self.network, extractors_only=True)
-            return {"model": trackable_names.Node(*parts)}
+            parts = tfod_writer.children_of(self.network, extractors_only=True)
+            return {"model": tfod_writer.Node(*parts)}
         if fine_tune_checkpoint_type == "full":
             return {"model": self}
         raise ValueError(_type_fault(fine_tune_checkpoint_type))

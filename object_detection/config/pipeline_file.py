@@ -14,14 +14,14 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from object_detection import addresses
-from object_detection.compat import stored_config
+from object_detection.checkpoints import location
 from object_detection.config import overrides as dotted
 from object_detection.errors import ConfigError
 from object_detection.protos import pipeline_pb2
 from object_detection.utils import proto_file, text_proto
 from object_detection.utils.messages import shorten
 
-NAME, RESOLVED = stored_config.NAME, stored_config.RESOLVED
+NAME, RESOLVED = location.CONFIG, location.RESOLVED_CONFIG
 # The first line of a file that `save` wrote, and may replace as long as nobody edited it.
 _MARK = (
     "# Written by object_detection, which replaces this file unless it was edited "
@@ -50,7 +50,7 @@ def load(path, *, override_text="", overrides=()):
     """
     path = Path(path)
     if os.path.isdir(path):  # unlike Path.is_dir it also answers for names that no file can have
-        path = stored_config.in_folder(path) or path / NAME
+        path = location.config_in_folder(path) or path / NAME
     config = _read(path)
     if override_text:
         _merge(override_text, config, "config override")

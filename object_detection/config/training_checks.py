@@ -15,9 +15,9 @@ from object_detection.config.findings import (
 )
 from object_detection.utils.messages import shorten
 
-# As in compat/checkpoint_reader, with '' for what from_detection_checkpoint says.
+# As in checkpoints/restore, with '' for what from_detection_checkpoint says.
 CHECKPOINT_TYPES = ("full", "detection", "classification")
-# TFOD's words for other models; compat/fine_tuning says in a warning what it makes of them.
+# TFOD's words for other models; checkpoints/restore says in a warning what it makes of them.
 OTHER_CHECKPOINT_TYPES = ("fine_tune", "feature_extractor")
 
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from object_detection import addresses
-from object_detection.compat import checkpoint_map, checkpoint_writer
+from object_detection.checkpoints import tfod_writer, variables
 from object_detection.config import pipeline_file
 from object_detection.export import model_info, preparation, serving
 from object_detection.export.options import ExportOptions
@@ -34,7 +34,7 @@ def export(config, checkpoint, output_directory, options=DEFAULTS):
 
     Args:
         config: TrainEvalPipelineConfig.
-        checkpoint: a training folder, or whatever else `compat.checkpoint_reader` restores.
+        checkpoint: a training folder, or whatever else `checkpoints.restore` restores.
         output_directory: created if missing; an earlier export is replaced, other files stay.
         options: `ExportOptions`.
 
@@ -100,11 +100,11 @@ def _write_checkpoint(network, model_config, folder):
     folder.mkdir()
     form = None
     if model_config.faster_rcnn.feature_extractor.type.endswith("_keras"):
-        form = checkpoint_writer.form_of(network)
+        form = tfod_writer.layout_of(network)
     if form is None:
-        checkpoint_map.checkpoint_of(network).write(str(folder / "ckpt-0"))
+        variables.checkpoint_of(network).write(str(folder / "ckpt-0"))
     else:
-        checkpoint_writer.write(folder / "ckpt-0", network, form)
+        tfod_writer.write(folder / "ckpt-0", network, form)
     state = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
     (folder / "checkpoint").write_text(state)
 

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.compat import checkpoint_writer
-from object_detection.compat.checkpoint_map import variables_by_path
-from object_detection.compat.checkpoint_names import SUFFIX
-from object_detection.compat.variable_names import names_of
+from object_detection.checkpoints import tfod_writer
+from object_detection.checkpoints.names import SUFFIX
+from object_detection.checkpoints.variables import names_of, variables_by_path
 from object_detection.config import pipeline_file
 from object_detection.export import exporter, model_info, preparation, serving
 
@@ -95,7 +94,7 @@ def checkpoint_keys(network):
     names = names_of(network)
     if set(names.scopes) == set(names.paths):
         return names.scopes
-    form = checkpoint_writer.form_of(network)
+    form = tfod_writer.layout_of(network)
     if form is not None:
         return form.keys
     return {path: f"model/{path.replace('/', '..')}{SUFFIX}" for path in names.paths}

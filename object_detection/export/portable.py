@@ -162,7 +162,7 @@ def restore(config, checkpoint) -> Restored:
 
     Args:
         config: TrainEvalPipelineConfig.
-        checkpoint: a training folder, or whatever else `compat.checkpoint_reader` restores.
+        checkpoint: a training folder, or whatever else `checkpoints.restore` restores.
 
     Raises:
         ValueError: a model that is not supported, a checkpoint that does not fit, or Soft-NMS,

@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import logging
 
 from object_detection.builders import image_resizer_builder, model_builder
-from object_detection.compat import checkpoint_reader
+from object_detection.checkpoints.restore import restore as restore_weights
 from object_detection.export import batching, model_info, options, serving, verification
 from object_detection.modeling import precision
 from object_detection.modeling.conv_block import ConvBlock, DenseBlock, SeparableConvBlock
@@ -61,7 +61,7 @@ def restore(config, checkpoint, selected):
 
     Args:
         config: TrainEvalPipelineConfig.
-        checkpoint: a training folder, or whatever else `compat.checkpoint_reader` restores.
+        checkpoint: a training folder, or whatever else `checkpoints.restore` restores.
         selected: `ExportOptions`.
 
     Returns:
@@ -84,7 +84,7 @@ def restore(config, checkpoint, selected):
 def restore_network(config, checkpoint) -> Restored:
     """Build the network and the resizer of a config, with the weights of a checkpoint."""
     network = model_builder.build_network(config.model, is_training=False)
-    checkpoint_reader.restore(
+    restore_weights(
         network,
         str(checkpoint),
         # What is evaluated is what is exported, as in TFOD.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from object_detection.builders import image_resizer_builder
-from object_detection.compat import checkpoint_paths, stored_config
+from object_detection.checkpoints import location
 from object_detection.config import overrides, pipeline_file
 from object_detection.errors import CheckpointError
 from object_detection.prediction import built_model, loaded_model
@@ -147,7 +147,7 @@ def open_model(source, min_image_size=None) -> Opened:
         return Opened(predictor, config, config and config.model.faster_rcnn.num_classes)
     if config is None:
         raise ValueError(
-            f"{source.weights} are weights without their {stored_config.NAME}: put it into their "
+            f"{source.weights} are weights without their {location.CONFIG}: put it into their "
             "folder, or give its path as cfg and the weights as weight_loading"
         )
     _change(config, source, min_image_size)
@@ -175,7 +175,7 @@ def _of_path(path, weight_loading):
         return Source(os.fspath(weight_loading), path)
     folder = str(Path(path).parent)
     try:
-        checkpoint_paths.find(folder)
+        location.find(folder)
     except CheckpointError:
         raise ValueError(
             f"{path} is a config, and no weights lie beside it: give them as weight_loading, or "
@@ -275,7 +275,7 @@ def _check_ours(weights, key):
 def _config_of(source):
     if source.config is not None:
         return pipeline_file.load(source.config)
-    found = stored_config.find(source.weights)
+    found = location.find_config(source.weights)
     return None if found is None else pipeline_file.parse(found[1], source=found[0])
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.builders import image_resizer_builder, model_builder
-from object_detection.compat import checkpoint_reader, stored_config
+from object_detection.checkpoints import location
+from object_detection.checkpoints.restore import restore
 from object_detection.config import pipeline_file
 from object_detection.export import exporter, serving
 from object_detection.ops import image
@@ -25,7 +26,7 @@ def build(weights, pipeline_config=None, min_image_size=None) -> BuiltModel:
     """Builds the network of a config and gives it its weights.
 
     Args:
-        weights: see `compat.checkpoint_files.open_stored`.
+        weights: see `checkpoints.open.open_checkpoint`.
         pipeline_config: path of the config; None takes the one that lies with the weights.
         min_image_size: pixels of the shorter side of what the network sees, instead of what the
             config's resizer makes; None leaves that as it is.
@@ -34,19 +35,17 @@ def build(weights, pipeline_config=None, min_image_size=None) -> BuiltModel:
         ValueError: no weights or no config there, or they do not fit each other.
     """
     if pipeline_config is None:
-        found = stored_config.find(weights)
+        found = location.find_config(weights)
         if found is None:
             raise ValueError(
-                f"{weights} are weights without their {stored_config.NAME}: give it with "
+                f"{weights} are weights without their {location.CONFIG}: give it with "
                 "pipeline_config (--pipeline_config_path)."
             )
         config = pipeline_file.parse(found[1], source=found[0])
     else:
         config = pipeline_file.load(pipeline_config)
     network = model_builder.build_network(config.model, is_training=False)
-    checkpoint_reader.restore(
-        network, str(weights), moving_averages=config.eval_config.use_moving_averages
-    )
+    restore(network, str(weights), moving_averages=config.eval_config.use_moving_averages)
     resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
     if min_image_size is not None:
         resizer = with_shorter_side(resizer, min_image_size)

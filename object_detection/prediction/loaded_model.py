@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from object_detection.compat import stored_config
-from object_detection.compat.checkpoint_files import load_saved_model
+from object_detection.checkpoints import location
+from object_detection.checkpoints.open import load_saved_model
 from object_detection.config import pipeline_file
 from object_detection.prediction import built_model
 from object_detection.training import quiet
@@ -154,7 +154,7 @@ def _serving_function(model, folder):
 
 def _check_resizer(folder):
     """Raises ValueError where a SavedModel resizes every image, so that none can be enlarged."""
-    path = stored_config.in_folder(folder) or stored_config.in_folder(folder.parent)
+    path = location.config_in_folder(folder) or location.config_in_folder(folder.parent)
     if path is None:
         return
     config = pipeline_file.load(path)

@@ -29,7 +29,7 @@ class Predictor:
 
     Args:
         model: the folder with saved_model.pb, or an export with `saved_model/` in it. Else weights
-            as `compat.checkpoint_files.open_stored` takes them (a checkpoint, a frozen graph, a
+            as `checkpoints.open.open_checkpoint` takes them (a checkpoint, a frozen graph, a
             zoo archive), whose network is built from their config. Or what is called with uint8
             [B, h, w, 3] and gives outputs under TFOD's names, such as a model already loaded.
         confidence_threshold: detections that score less are left out, 0..1; 0.7 unless told.

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.core.example import example_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from object_detection.compat.checkpoint_files import load_saved_model
+from object_detection.checkpoints.open import load_saved_model
 from object_detection.serving.limits import RequestError
 from object_detection.utils import label_map_util
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from object_detection.builders import model_builder
-from object_detection.compat import checkpoint_reader, stored_config
+from object_detection.checkpoints import location
+from object_detection.checkpoints.restore import restore
 from object_detection.config import pipeline_file
 from object_detection.training import commands, jobs
 
@@ -23,7 +24,7 @@ def of_the_user(weights, pipeline_config="") -> Trained:
     """The network of a config with stored weights.
 
     Args:
-        weights: a model_dir, a checkpoint or an export: what `checkpoint_reader.restore` takes.
+        weights: a model_dir, a checkpoint or an export: what `checkpoints.restore.restore` takes.
         pipeline_config: path; "" takes the one that lies with the weights.
 
     Raises:
@@ -32,9 +33,9 @@ def of_the_user(weights, pipeline_config="") -> Trained:
     if pipeline_config:
         config = pipeline_file.load(pipeline_config)
     else:
-        found = stored_config.find(weights)
+        found = location.find_config(weights)
         if found is None:
-            raise ValueError(f"{weights} has no {stored_config.NAME}: give --pipeline_config_path")
+            raise ValueError(f"{weights} has no {location.CONFIG}: give --pipeline_config_path")
         config = pipeline_file.parse(found[1], source=found[0])
     return Trained(_restored(config, weights), config, f"those of {Path(weights).name}")
 
@@ -74,7 +75,5 @@ def on_the_photograph(
 
 def _restored(config, weights):
     network = model_builder.build_network(config.model, is_training=True)
-    checkpoint_reader.restore(
-        network, str(weights), moving_averages=config.eval_config.use_moving_averages
-    )
+    restore(network, str(weights), moving_averages=config.eval_config.use_moving_averages)
     return network

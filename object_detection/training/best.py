@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import logging
 
-from object_detection.compat import stored_config
+from object_detection.checkpoints import location
 from object_detection.errors import TrainingError
 
 _STATE = "best.json"
@@ -152,9 +152,9 @@ class BestCheckpoint:
             os.replace(draft, self.directory / path.name)
         lines = [f'{field}: "{prefix.name}"' for field in _LIST_FIELDS]
         self._write("checkpoint", "\n".join(lines) + "\n")
-        config = stored_config.in_folder(prefix.parent)
+        config = location.config_in_folder(prefix.parent)
         if config is not None:
-            self._write(stored_config.NAME, config.read_text())
+            self._write(location.CONFIG, config.read_text())
         for path in old:
             if not _is_part(path, prefix.name):
                 path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from object_detection.builders import (
     model_builder,
     optimizer_builder,
 )
-from object_detection.compat import fine_tuning
+from object_detection.checkpoints import manager, restore, run_lock
 from object_detection.config import pipeline_file
 from object_detection.data import record_files
 from object_detection.data.found_files import find_files
@@ -24,14 +24,11 @@ from object_detection.errors import RecordError, TrainingError
 from object_detection.modeling import recomputation
 from object_detection.modeling.precision import FLOAT32
 from object_detection.training import (
-    checkpoints,
     distribution,
     eval_loop,
     evaluators,
     input_pictures,
     layer_groups,
-    run_lock,
-    run_state,
     short_runs,
     train_loop,
     train_step,
@@ -124,8 +121,8 @@ def _train(config, options, strategy):
         optimizer = Optimizer(built(optimizer_builder.build, train_config.optimizer), weights)
     best = _best(options)
     evaluation = _evaluation_within(config, options, network, optimizer, best, strategy)
-    state = run_state.fresh_state(network, optimizer)
-    keeper = checkpoints.CheckpointDirectory(
+    state = manager.fresh_state(network, optimizer)
+    keeper = manager.CheckpointDirectory(
         options.model_dir,
         max_to_keep=options.checkpoint_max_to_keep,
         keep_every_n_hours=train_config.keep_checkpoint_every_n_hours,
@@ -171,7 +168,7 @@ def evaluate(config, options: EvalOptions) -> int:
     sets = evaluators.evaluators_of(
         config, network, options.model_dir, options, on_train_data=options.on_train_data
     )
-    directory = checkpoints.CheckpointDirectory(options.checkpoint_dir)
+    directory = manager.CheckpointDirectory(options.checkpoint_dir)
     best = _best(options)
     if best is not None:
         best.check(evaluators.names_of(sets))
@@ -181,7 +178,7 @@ def evaluate(config, options: EvalOptions) -> int:
 
     def evaluate_one(prefix):
         step = built(
-            run_state.read_weights,
+            manager.read_weights,
             prefix,
             network,
             averages=config.eval_config.use_moving_averages,
@@ -292,7 +289,7 @@ def _find_weights(config, keeper, network, state):
     if not source:
         logging.info("No checkpoint in %s: a new run from random weights.", keeper.directory)
         return
-    report = built(fine_tuning.restore, network, config.train_config)
+    report = built(restore.restore_for_fine_tuning, network, config.train_config)
     logging.info("A new run from fine_tune_checkpoint %s:\n%s", source, report.summary())
 
 

@@ -9,7 +9,7 @@ that a detector without a pyramid runs on each crop is stage 5.
 import re
 from collections.abc import Iterable
 
-from object_detection.compat.checkpoint_map import path_of
+from object_detection.checkpoints.variables import path_of
 
 GROUPS = ("heads", "5+", "4+", "3+", "all")
 

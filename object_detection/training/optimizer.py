@@ -163,6 +163,17 @@ class Optimizer:
             for path, value in kept.items():
                 self.weights[path].assign(value)
 
+    def tfod1_momentum_scale(self, step: int) -> float | None:
+        """Return the factor from TFOD 1.x's momentum to ours; None for rules other than momentum.
+
+        TFOD 2.x runs the same kernels on the same slots. TFOD 1.x's momentum is a sum of gradients,
+        which the rate multiplies at each update; ours, as Keras's, is the sum of the updates
+        themselves. With the rate of the next update between them that update is the same.
+        """
+        if not isinstance(self.plan.rule, Momentum):
+            return None
+        return -float(self.plan.learning_rate(tf.constant(step, tf.int64)))
+
     def _companions(self, path):
         slots = tuple(self.slots[slot, path] for slot in self._rule.slots)
         return slots, self.averages.get(path)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from object_detection.checkpoints.manager import CheckpointDirectory, RunState
 from object_detection.errors import (
     CheckpointError,
     NoExamplesError,
@@ -20,10 +21,8 @@ from object_detection.errors import (
 )
 from object_detection.structures.batch import Batch
 from object_detection.training import memory, train_step
-from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.interrupts import StopRequest
 from object_detection.training.progress import Progress
-from object_detection.training.run_state import RunState
 from object_detection.training.summaries import Summaries
 
 _FAILED_SAVES = 3  # so many in a row end the run

@@ -12,8 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import logging
 
-from object_detection.compat.checkpoint_map import path_of
-from object_detection.compat.variable_names import names_of
+from object_detection.checkpoints.variables import names_of, path_of
 from object_detection.training import layer_groups
 
 _SHOWN = 3  # names in a line of the log

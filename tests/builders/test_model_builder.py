@@ -6,7 +6,7 @@ import tensorflow as tf
 import tiny_models
 from tiny_models import images_of_shapes, truth_of
 
-from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.checkpoints.variables import variables_by_path
 
 SEED = tf.constant([1, 2])
 BOXES = [[[8.0, 8.0, 40.0, 48.0], [30.0, 20.0, 60.0, 70.0]]]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from object_detection import addresses
+from object_detection.checkpoints import location
 from object_detection.cli import path_flags
-from object_detection.compat import checkpoint_paths
 from object_detection.config import paths
 from object_detection.errors import AddressError, CheckpointError, PathError
 from object_detection.protos import eval_pb2, input_reader_pb2, pipeline_pb2, train_pb2
@@ -194,7 +194,7 @@ def test_fields_of_configs():
     evaluation = eval_pb2.EvalConfig(visualization_export_dir="gs://b/pictures")
     assert len(paths.check_evaluation(evaluation).faults) == 1
     with pytest.raises(CheckpointError, match="gs:// is not supported here"):
-        checkpoint_paths.find("gs://b/ckpt-0")
+        location.find("gs://b/ckpt-0")
 
 
 def test_the_name_of_a_command():

@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from made_records import box_mask, image_bytes, record, write
 from tiny_models import PYRAMID, network_of
 
-from object_detection.compat.checkpoint_map import checkpoint_of
+from object_detection.checkpoints.variables import checkpoint_of
 from object_detection.config import pipeline_file
 from object_detection.export import serving
 from object_detection.ops import image as resizers

@@ -15,11 +15,12 @@ from reference import REFERENCE, needs_reference
 from tiny_models import images_of_shapes, truth_of
 
 from object_detection.builders import image_resizer_builder, model_builder, optimizer_builder
+from object_detection.checkpoints import manager
 from object_detection.config import pipeline_file, preflight
 from object_detection.export import batching, exporter, serving
 from object_detection.modeling.backbones import BACKBONES
 from object_detection.structures.batch import Batch, Images
-from object_detection.training import run_state, train_step
+from object_detection.training import train_step
 from object_detection.training.optimizer import Optimizer
 
 pytestmark = [needs_reference, pytest.mark.slow]
@@ -158,7 +159,7 @@ def _trained(config):
     assert np.isfinite(result.gradient_norm) and result.gradient_norm > 0
     if result.learning_rate > 0:
         assert any((before[path] != weight.numpy()).any() for path, weight in weights.items())
-    return network, run_state.fresh_state(network, optimizer)
+    return network, manager.fresh_state(network, optimizer)
 
 
 def _check_answer(config, model):
@@ -185,7 +186,7 @@ def test_a_public_config_trains_and_answers(name, tmp_path):
         resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
         _check_answer(config, serving.FromImages(batching.Detector(network), resizer))
     if name in EXPORTED:
-        run_state.write(tmp_path / "ckpt-1", state)
+        manager.write(tmp_path / "ckpt-1", state)
         exporter.export(config, tmp_path / "ckpt-1", tmp_path / "export")
         loaded = tf.saved_model.load(str(tmp_path / "export" / "saved_model"))
         _check_answer(config, loaded.signatures["serving_default"])

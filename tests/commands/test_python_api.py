@@ -16,7 +16,7 @@ from tiny_models import PYRAMID
 
 from object_detection import exporter_lib_v2, model_lib_v2
 from object_detection.builders import model_builder
-from object_detection.compat import checkpoint_map
+from object_detection.checkpoints import variables
 from object_detection.errors import ConfigError
 from object_detection.protos import pipeline_pb2
 from object_detection.utils import config_util, label_map_util
@@ -123,7 +123,7 @@ def folder(tmp_path_factory):
         # With constant norms the residual blocks of random weights would double their input.
         if variable.path.endswith("conv2/gamma"):
             variable.assign(0.1 * tf.ones_like(variable))
-    checkpoint_map.checkpoint_of(network).write(str(folder / "start" / "ckpt-0"))
+    variables.checkpoint_of(network).write(str(folder / "start" / "ckpt-0"))
     exporter_lib_v2.export_inference_graph(
         input_type="image_tensor",
         pipeline_config=config,
@@ -217,7 +217,7 @@ def test_the_fine_tuning_notebook(folder):
     parts = detection_model.restore_from_objects(fine_tune_checkpoint_type="detection")
     ckpt = tf.compat.v2.train.Checkpoint(**parts)
     ckpt.restore(str(folder / "my_model/checkpoint/ckpt-0")).expect_partial()
-    restored = {checkpoint_map.path_of(v): v.numpy() for v in detection_model.variables}
+    restored = {variables.path_of(v): v.numpy() for v in detection_model.variables}
 
     # Run the model once, as the notebook does, so that its variables are there.
     image, shapes = detection_model.preprocess(tf.zeros([1, 64, 80, 3]))
@@ -259,9 +259,9 @@ def test_the_fine_tuning_notebook(folder):
         stored = names[f"model/{path.replace('/', '..')}"]
         if path.startswith("backbone/") or path.startswith("roi_stage/box_trunk/"):
             np.testing.assert_array_equal(value, start.get_tensor(stored), err_msg=path)
-    moved = {checkpoint_map.path_of(v) for v in to_fine_tune}
+    moved = {variables.path_of(v) for v in to_fine_tune}
     for variable in detection_model.variables:
-        path = checkpoint_map.path_of(variable)
+        path = variables.path_of(variable)
         if path not in moved:
             np.testing.assert_array_equal(variable, restored[path], err_msg=path)
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from object_detection.compat import stored_config
+from object_detection.checkpoints import location
 from object_detection.config import pipeline_file
 from object_detection.errors import ConfigError
 from object_detection.export import exporter
@@ -148,7 +148,7 @@ def test_a_config_of_the_user_is_never_touched(tmp_path):
         assert written == tmp_path / "pipeline.resolved.config"
         assert own.read_text() == OWN
         assert pipeline_file.load(tmp_path) == config_of(batch_size)  # it is read first
-        assert stored_config.in_folder(tmp_path) == written
+        assert location.config_in_folder(tmp_path) == written
     assert names(tmp_path) == ["pipeline.config", "pipeline.resolved.config"]
     own.unlink()
     assert pipeline_file.save(config_of(5), tmp_path) == own

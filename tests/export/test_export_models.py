@@ -9,7 +9,7 @@ import tiny_models
 from google.protobuf import text_format
 
 from object_detection.builders import image_resizer_builder, model_builder
-from object_detection.compat import checkpoint_map
+from object_detection.checkpoints import variables
 from object_detection.config import pipeline_file
 from object_detection.export import exporter, fresh_run, frozen_graph, preparation, serving
 from object_detection.export.options import ExportOptions
@@ -129,7 +129,7 @@ def _trained(folder):
     config = pipeline_pb2.TrainEvalPipelineConfig()
     text_format.Parse(tiny_models.PYRAMID, config.model)
     network = tiny_models.network_of(is_training=False)
-    checkpoint_map.checkpoint_of(network).write(str(folder / "ckpt-1"))
+    variables.checkpoint_of(network).write(str(folder / "ckpt-1"))
     (folder / "checkpoint").write_text('model_checkpoint_path: "ckpt-1"\n')
     return config, network
 

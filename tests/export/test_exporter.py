@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from fake_detector import bright_rectangle
 
-from object_detection.compat import checkpoint_map
+from object_detection.checkpoints import variables
 from object_detection.config import pipeline_file
 from object_detection.errors import ExportError
 from object_detection.export import exporter, frozen_graph, preparation
@@ -45,12 +45,12 @@ def trained(folder, score, averages=None):
     """A training folder with one checkpoint."""
     network = bright_rectangle()
     network.blocks[0].kernel.assign([[score]])
-    path = next(iter(checkpoint_map.variables_by_path(network))).replace("/", ".")
+    path = next(iter(variables.variables_by_path(network))).replace("/", ".")
     momentum = tf.train.Checkpoint(**{path: tf.Variable([[0.0]])})
     extra = {"step": tf.Variable(7), "optimizer": tf.train.Checkpoint(momentum=momentum)}
     if averages is not None:
         extra["average"] = tf.train.Checkpoint(**{path: tf.Variable([[averages]])})
-    checkpoint = checkpoint_map.checkpoint_of(network, **extra)
+    checkpoint = variables.checkpoint_of(network, **extra)
     folder.mkdir(exist_ok=True)
     checkpoint.write(str(folder / "ckpt-3"))
     (folder / "checkpoint").write_text('model_checkpoint_path: "ckpt-3"\n')
@@ -95,7 +95,7 @@ def test_the_checkpoint_of_an_export_holds_every_variable(fake_network, tmp_path
     export(config_with(), trained(tmp_path / "run", 0.25), tmp_path / "export")
 
     again = bright_rectangle()
-    preparation.checkpoint_reader.restore(again, str(tmp_path / "export"))
+    preparation.restore_weights(again, str(tmp_path / "export"))
     for ours, theirs in zip(again.variables, fake_network[0].variables, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
@@ -112,8 +112,8 @@ def test_the_checkpoint_has_tfods_form_where_there_is_one(
     fake_network, monkeypatch, tmp_path, extractor, form, tfods
 ):
     written = []
-    writer = exporter.checkpoint_writer
-    monkeypatch.setattr(writer, "form_of", lambda network: form)
+    writer = exporter.tfod_writer
+    monkeypatch.setattr(writer, "layout_of", lambda network: form)
     monkeypatch.setattr(writer, "write", lambda prefix, network, how: written.append(how))
     config = config_with()
     config.model.faster_rcnn.feature_extractor.type = extractor
@@ -264,7 +264,7 @@ def test_a_graph_of_tfods_names(fake_network, tmp_path):
     codes = loaded["rle_masks"](inputs=tf.constant(image))
     assert codes["num_detections"].dtype == tf.int32 and codes["detection_masks_rle"][0, 0] != b""
     again = bright_rectangle()
-    preparation.checkpoint_reader.restore(again, str(folder))
+    preparation.restore_weights(again, str(folder))
     assert again.blocks[0].kernel.numpy().tolist() == [[0.25]]
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         saver = tf.compat.v1.train.import_meta_graph(str(folder / "model.ckpt.meta"))

@@ -11,7 +11,7 @@ from test_export_models import CONFIG
 
 from object_detection import exporter_main_v2
 from object_detection.builders import model_builder
-from object_detection.compat import checkpoint_map
+from object_detection.checkpoints import variables
 from object_detection.config import pipeline_file
 from object_detection.errors import ConfigError
 from object_detection.export import options
@@ -95,7 +95,7 @@ def test_a_whole_export(tmp_path):
     (tmp_path / "labels.pbtxt").write_text("item { id: 1 name: 'cat' }")
     (tmp_path / "pipeline.config").write_text(CONFIG)
     network = model_builder.build_network(pipeline_file.parse(CONFIG).model, is_training=False)
-    checkpoint_map.checkpoint_of(network).write(str(tmp_path / "run" / "ckpt-1"))
+    variables.checkpoint_of(network).write(str(tmp_path / "run" / "ckpt-1"))
     (tmp_path / "run" / "checkpoint").write_text('model_checkpoint_path: "ckpt-1"\n')
 
     done = run(

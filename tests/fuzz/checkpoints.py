@@ -10,11 +10,12 @@ import made_weights
 import mutations
 import numpy as np
 
-from object_detection.compat import checkpoint_files, stored_config
-from object_detection.compat.checkpoint_names import SUFFIX
+from object_detection.checkpoints import location
+from object_detection.checkpoints.names import SUFFIX
+from object_detection.checkpoints.open import open_checkpoint
 from object_detection.config import pipeline_file
 
-ERRORS = ("CheckpointError", "ConfigError")
+ERRORS = ("CheckpointError", "ConfigError", "DamagedCheckpointError")
 SHAPES = {
     "FirstStageFeatureExtractor/resnet_v1_50/conv1/weights": [3, 3, 3, 4],
     "SecondStageBoxPredictor/ClassPredictor/biases": [6],
@@ -101,10 +102,10 @@ def _damage_inside(path, dice):
 
 
 def _read(path):
-    with checkpoint_files.open_stored(path) as stored:
+    with open_checkpoint(path) as stored:
         for name in stored.shapes:
             stored.read(name)
             stored.find(name)
-    found = stored_config.find(path)
+    found = location.find_config(path)
     if found is not None:
         pipeline_file.parse(found[1], source=found[0])

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from fake_detector import BrightRectangle, bright_rectangle
 
-from object_detection.compat.checkpoint_map import checkpoint_of
+from object_detection.checkpoints.variables import checkpoint_of
 from object_detection.config import pipeline_file
 from object_detection.integrations import COCODemo, demo_model
 from object_detection.prediction import built_model

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tiny_models import images_of_shapes, network_of, truth_of
 
-from object_detection.compat.checkpoint_map import checkpoint_of, variables_by_path
+from object_detection.checkpoints.variables import checkpoint_of, variables_by_path
 from object_detection.modeling.faster_rcnn import trim
 
 SEED = tf.constant([1, 2])

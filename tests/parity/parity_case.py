@@ -13,8 +13,8 @@ from reference_models import PARITY, checkpoint_of, make_weights
 from undrawn import undrawn
 
 from object_detection.builders import image_resizer_builder, model_builder
-from object_detection.compat import checkpoint_reader
-from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.checkpoints.restore import restore
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.compat.outputs import named_losses, serving_outputs
 from object_detection.modeling.faster_rcnn import fold, trim
 from object_detection.ops.boxes import to_normalized
@@ -46,7 +46,7 @@ class ParityCase:
     def _restored(self):
         with undrawn():
             network = model_builder.build_network(self.config.model, self.is_training)
-        return network, checkpoint_reader.restore(network, self.checkpoint)
+        return network, restore(network, self.checkpoint)
 
     @property
     def network(self):

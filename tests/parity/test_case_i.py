@@ -5,9 +5,9 @@ import pytest
 from parity_case import ParityCase, check_first_stage
 from reference import needs_reference
 
-from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.checkpoints.names.tfod_tf1 import tf1_names
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.compat.outputs import serving_outputs
-from object_detection.compat.tf1_names import tf1_names
 
 # The script that writes the reference's weights leaves its files for the collector to close.
 pytestmark = [

@@ -23,9 +23,9 @@ from parity_case import (
 )
 from reference import needs_reference
 
-from object_detection.compat.checkpoint_map import variables_by_path
-from object_detection.compat.checkpoint_names import tfod_keys
-from object_detection.compat.tf1_names import tf1_names
+from object_detection.checkpoints.names.tfod_tf1 import tf1_names
+from object_detection.checkpoints.names.tfod_tf2 import tfod_keys
+from object_detection.checkpoints.variables import variables_by_path
 
 # The script that writes the reference's weights leaves its files for the collector to close.
 pytestmark = [needs_reference, pytest.mark.filterwarnings("ignore::ResourceWarning")]

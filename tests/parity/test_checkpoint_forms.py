@@ -8,9 +8,9 @@ from reference import needs_reference
 from undrawn import undrawn
 
 from object_detection.builders import model_builder
-from object_detection.compat.checkpoint_map import variables_by_path
-from object_detection.compat.checkpoint_names import SUFFIX
-from object_detection.compat.checkpoint_reader import restore
+from object_detection.checkpoints.names import SUFFIX
+from object_detection.checkpoints.restore import restore
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.compat.outputs import serving_outputs
 
 # The script that writes the reference's weights leaves its files for the collector to close.

@@ -15,11 +15,11 @@ from make_goldens import FEATURES, FOLDER, scales_of
 from undrawn import undrawn
 
 from object_detection.builders import image_resizer_builder, model_builder
-from object_detection.compat import checkpoint_reader
-from object_detection.compat.checkpoint_map import variables_by_path
-from object_detection.compat.checkpoint_names import tfod_keys
+from object_detection.checkpoints.names.tfod_tf1 import tf1_names
+from object_detection.checkpoints.names.tfod_tf2 import tfod_keys
+from object_detection.checkpoints.restore import restore
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.compat.outputs import named_losses, serving_outputs
-from object_detection.compat.tf1_names import tf1_names
 from object_detection.config import pipeline_file
 from object_detection.modeling.faster_rcnn import FasterRCNN
 from object_detection.protos import pipeline_pb2
@@ -68,7 +68,7 @@ def golden(request, tmp_path_factory):
         shape_and_slices=[""] * len(tensors),
         tensors=[tf.constant(tensor) for tensor in tensors.values()],
     )
-    report = checkpoint_reader.restore(network, str(folder / "made"))
+    report = restore(network, str(folder / "made"))
     assert len(report.restored) == len(variables)
     shutil.rmtree(folder)
     keyed = {key: variables[path] for path, key in names.items()}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fake_detector import bright_rectangle
 
-from object_detection.compat.checkpoint_map import checkpoint_of
+from object_detection.checkpoints.variables import checkpoint_of
 from object_detection.config import pipeline_file
 from object_detection.ops import image
 from object_detection.prediction import built_model

@@ -10,15 +10,15 @@ from fake_detector import bright_rectangle
 
 from object_detection.builders import model_builder
 from object_detection.builders.optimizer_builder import Momentum, OptimizerPlan
-from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.checkpoints import manager
+from object_detection.checkpoints.manager import CheckpointDirectory
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.config import pipeline_file
 from object_detection.export import exporter
 from object_detection.export.options import ExportOptions
 from object_detection.ops import schedules
 from object_detection.prediction.predictor import Predictor
-from object_detection.training import run_state
 from object_detection.training.best import BestCheckpoint
-from object_detection.training.checkpoints import CheckpointDirectory
 from object_detection.training.optimizer import Optimizer
 
 CONFIG = """
@@ -37,7 +37,7 @@ def run(tmp_path, monkeypatch):
     weights = {path: variable.value for path, variable in variables_by_path(network).items()}
     plan = OptimizerPlan(Momentum(0.0), schedules.constant(0.5), average_decay=0.99)
     optimizer = Optimizer(plan, weights)
-    state = run_state.fresh_state(network, optimizer)
+    state = manager.fresh_state(network, optimizer)
     optimizer.apply([tf.ones_like(weight) for weight in weights.values()], state.step)
     state.step.assign_add(1)
     prefix = CheckpointDirectory(tmp_path).save(state)

@@ -17,6 +17,7 @@ LAYERS = (
     {"client"},
     {"ops"},
     {"modeling"},
+    {"checkpoints"},
     {"compat"},
     {"data", "metrics", "datasets"},
     {"config"},

@@ -51,7 +51,7 @@ def _parts(strategy, per_replica):
     import tiny_models
 
     from object_detection.builders.optimizer_builder import Momentum, OptimizerPlan
-    from object_detection.compat.checkpoint_map import path_of
+    from object_detection.checkpoints.variables import path_of
     from object_detection.structures.batch import Batch
     from object_detection.training.optimizer import Optimizer
 

@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
+from object_detection.checkpoints.manager import CheckpointDirectory
 from object_detection.training import distribution, rejoin
-from object_detection.training.checkpoints import CheckpointDirectory
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,13 +96,14 @@ from object_detection.training import distribution
 logging.set_verbosity(logging.INFO)
 strategy = distribution.choose_strategy(num_workers=2)
 import tiny_run
-from object_detection.training import checkpoints, failures, rejoin, train_loop, train_step
+from object_detection.training import failures, rejoin, train_loop, train_step
+from object_detection.checkpoints import manager
 from object_detection.training.summaries import Summaries
 
 folder, seed, num_steps, pause = sys.argv[1], *map(float, sys.argv[2:])
 # Seeds differ, to see that the chief's weights hold.
 made = tiny_run.parts(seed=int(seed), strategy=strategy)
-keeper = checkpoints.CheckpointDirectory(folder)
+keeper = manager.CheckpointDirectory(folder)
 keeper.restore_newest(made.state)
 start = int(made.state.step.numpy())
 distribution.check_same_step(strategy, start)

@@ -14,7 +14,7 @@ from google.protobuf import text_format
 from reference import needs_reference
 from reference_models import PARITY, make_weights
 
-from object_detection.compat.stored_run import name_of
+from object_detection.checkpoints.names.training_state import name_of
 from object_detection.protos import pipeline_pb2
 
 # The script that writes the reference's weights leaves its files for the collector to close.

@@ -9,12 +9,12 @@ import tensorflow as tf
 import tiny_run
 from google.protobuf import text_format
 
-from object_detection.compat import stored_run
+from object_detection.checkpoints.manager import CheckpointDirectory
+from object_detection.checkpoints.names import training_state
 from object_detection.data import report
 from object_detection.errors import CheckpointError, TrainingError
 from object_detection.protos import pipeline_pb2
 from object_detection.training import evaluators, jobs
-from object_detection.training.checkpoints import CheckpointDirectory
 
 CONFIG = """
 train_config {
@@ -137,7 +137,7 @@ def test_fine_tuning_asks_the_reader_once_and_not_on_resume(tmp_path, asked, mon
         calls.append((train_config.fine_tune_checkpoint, train_config.fine_tune_checkpoint_type))
         return Restored()
 
-    monkeypatch.setattr(jobs.fine_tuning, "restore", restore)
+    monkeypatch.setattr(jobs.restore, "restore_for_fine_tuning", restore)
     config = config_of()
     config.train_config.fine_tune_checkpoint = str(tmp_path / "elsewhere" / "ckpt-0")
     config.train_config.fine_tune_checkpoint_type = "detection"
@@ -240,10 +240,10 @@ def test_frozen_weights_stay(tmp_path, asked):
     config.train_config.freeze_variables.append("first")
     jobs.train(config, jobs.TrainOptions(str(tmp_path), seed=1))
     stored = [CheckpointDirectory(tmp_path).directory / f"ckpt-{n}" for n in (1, 2)]
-    key = stored_run.name_of("model/first.kernel")
+    key = training_state.name_of("model/first.kernel")
     before, after = (tf.train.load_checkpoint(str(prefix)).get_tensor(key) for prefix in stored)
     np.testing.assert_array_equal(before, after)
-    key = stored_run.name_of("model/norm.gamma")
+    key = training_state.name_of("model/norm.gamma")
     before, after = (tf.train.load_checkpoint(str(prefix)).get_tensor(key) for prefix in stored)
     assert (before != after).any()
 

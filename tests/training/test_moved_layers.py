@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection.builders.optimizer_builder import Momentum, OptimizerPlan
-from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.training import layer_groups, train_step, trained_weights
 from object_detection.training.optimizer import Optimizer
 

@@ -5,7 +5,7 @@ import pytest
 from google.protobuf import text_format
 from tiny_models import network_of
 
-from object_detection.compat import checkpoint_map, fine_tuning
+from object_detection.checkpoints import restore, variables
 from object_detection.protos import train_pb2
 
 HEADS = {
@@ -23,15 +23,15 @@ def test_only_the_layers_of_the_classes_start_anew(tmp_path, anew):
     stored = network_of()
     for variable in stored.variables:
         variable.assign(np.full(variable.shape, 0.25, np.float32))
-    prefix = checkpoint_map.checkpoint_of(stored).write(str(tmp_path / "ckpt-0"))
+    prefix = variables.checkpoint_of(stored).write(str(tmp_path / "ckpt-0"))
     network = network_of()
-    before = {path: v.numpy() for path, v in checkpoint_map.variables_by_path(network).items()}
+    before = {path: v.numpy() for path, v in variables.variables_by_path(network).items()}
     text = f"fine_tune_checkpoint_type: 'full' fine_tune_new_classes: {str(anew).lower()}"
     config = text_format.Parse(text, train_pb2.TrainConfig(fine_tune_checkpoint=prefix))
-    fine_tuning.restore(network, config)
+    restore.restore_for_fine_tuning(network, config)
     kept = {
         path
-        for path, v in checkpoint_map.variables_by_path(network).items()
+        for path, v in variables.variables_by_path(network).items()
         if (v.numpy() == before[path]).all()
     }
     assert kept == (HEADS if anew else set())

@@ -7,12 +7,13 @@ import tiny_models
 from google.protobuf import text_format
 
 from object_detection.builders import optimizer_builder
-from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.checkpoints import manager
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.config import preflight
 from object_detection.errors import TrainingError
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, compute_in
 from object_detection.protos import optimizer_pb2, pipeline_pb2
-from object_detection.training import jobs, run_state
+from object_detection.training import jobs
 from object_detection.training.optimizer import Optimizer
 
 OPTIMIZER = """
@@ -28,7 +29,7 @@ def _state_of(network):
         if variable.trainable
     }
     plan = optimizer_builder.build(text_format.Parse(OPTIMIZER, optimizer_pb2.Optimizer()))
-    return run_state.fresh_state(network, Optimizer(plan, weights))
+    return manager.fresh_state(network, Optimizer(plan, weights))
 
 
 def _config(text):
@@ -81,21 +82,21 @@ def test_a_checkpoint_of_one_precision_is_one_of_the_other(tmp_path):
         compute_in(network, precision)
         states[precision] = _state_of(network)
         generator = np.random.default_rng(number)
-        for key, variable in run_state.entries_of(states[precision]).items():
+        for key, variable in manager.entries_of(states[precision]).items():
             if key not in ("step", "bad_records"):
                 assert variable.dtype == tf.float32
                 # Numbers with more digits than bfloat16 has.
                 variable.assign(generator.normal(size=variable.shape))
-        run_state.write(tmp_path / precision, states[precision])
+        manager.write(tmp_path / precision, states[precision])
     written = {
-        precision: {key: v.numpy() for key, v in run_state.entries_of(state).items()}
+        precision: {key: v.numpy() for key, v in manager.entries_of(state).items()}
         for precision, state in states.items()
     }
     assert any(key.startswith("optimizer/momentum/") for key in written[FLOAT32])
 
-    run_state.read(tmp_path / FLOAT32, states[BFLOAT16])
-    run_state.read(tmp_path / BFLOAT16, states[FLOAT32])
+    manager.read(tmp_path / FLOAT32, states[BFLOAT16])
+    manager.read(tmp_path / BFLOAT16, states[FLOAT32])
 
     for precision, other in ((FLOAT32, BFLOAT16), (BFLOAT16, FLOAT32)):
-        for key, variable in run_state.entries_of(states[precision]).items():
+        for key, variable in manager.entries_of(states[precision]).items():
             np.testing.assert_array_equal(variable.numpy(), written[other][key], err_msg=key)

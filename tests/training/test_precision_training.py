@@ -7,7 +7,7 @@ import tiny_models
 from google.protobuf import text_format
 
 from object_detection.builders import optimizer_builder
-from object_detection.compat.checkpoint_map import variables_by_path
+from object_detection.checkpoints.variables import variables_by_path
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, compute_in
 from object_detection.protos import optimizer_pb2
 from object_detection.structures.batch import Batch

@@ -11,11 +11,12 @@ from reference import REFERENCE, needs_reference
 
 from object_detection.builders import model_builder, optimizer_builder
 from object_detection.builders.optimizer_builder import RMSProp
-from object_detection.compat.variable_names import VariableNames
+from object_detection.checkpoints import manager
+from object_detection.checkpoints.manager import CheckpointDirectory
+from object_detection.checkpoints.variables import VariableNames
 from object_detection.errors import CheckpointError
 from object_detection.protos import pipeline_pb2
-from object_detection.training import run_state, trained_weights
-from object_detection.training.checkpoints import CheckpointDirectory
+from object_detection.training import trained_weights
 from object_detection.training.optimizer import Optimizer
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -215,12 +216,12 @@ def test_weights_and_averages_are_evaluated(tmp_path, monkeypatch):
     tfod_1(tmp_path / "model.ckpt-3", made)
     asked = {}
     monkeypatch.setattr(
-        run_state.checkpoint_reader,
-        "restore",
-        lambda network, prefix, **how: asked.update(how, prefix=prefix),
+        manager,
+        "restore_opened",
+        lambda network, stored, family, **how: asked.update(how, prefix=stored.path),
     )
     prefix = tmp_path / "model.ckpt-3"
-    assert run_state.read_weights(prefix, tiny_run.parts().network, averages=True) == STEP
+    assert manager.read_weights(prefix, tiny_run.parts().network, averages=True) == STEP
     assert asked == {"moving_averages": True, "prefix": str(prefix)}
 
 
@@ -239,7 +240,7 @@ def test_the_references_training_checkpoint(tmp_path):
     network = model_builder.build_network(config.model, is_training=True)
     plan = optimizer_builder.build(config.train_config.optimizer)
     optimizer = Optimizer(plan, trained_weights.choose(network))
-    state = run_state.fresh_state(network, optimizer)
+    state = manager.fresh_state(network, optimizer)
 
     assert CheckpointDirectory(tmp_path).restore_newest(state).name == "ckpt-7"
 

@@ -14,14 +14,15 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
+from object_detection.checkpoints import manager
+from object_detection.checkpoints.manager import CheckpointDirectory
 from object_detection.errors import (
     CheckpointError,
     NoExamplesError,
     NonFiniteLossError,
     OutOfMemoryError,
 )
-from object_detection.training import run_state, train_loop
-from object_detection.training.checkpoints import CheckpointDirectory
+from object_detection.training import train_loop
 from object_detection.training.summaries import Summaries
 from object_detection.training.train_step import StepResult
 
@@ -96,7 +97,7 @@ def test_a_fresh_run_saves_at_step_zero_and_at_the_end(tmp_path):
     steps = []
     for prefix in reversed(CheckpointDirectory(tmp_path).newest_first()):
         state = tiny_run.parts().state
-        run_state.read(prefix, state)
+        manager.read(prefix, state)
         steps.append(int(state.step))
     assert steps == [0, 5, 7]
 

@@ -194,7 +194,8 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import tiny_run
-from object_detection.training import checkpoints, distribution, train_step
+from object_detection.training import distribution, train_step
+from object_detection.checkpoints import manager
 
 # Noise and norm statistics are each replica's own: without them two halves make one whole.
 tiny_run.TinyNetwork.call = lambda self, images, truth=None, training=False, seed=None: self.parts[
@@ -220,7 +221,7 @@ def train(strategy, folder, clipping, parts=1):
         result = step(iterator, tf.constant(number, tf.int64))
     assert result.image_ids.shape == (4,), result.image_ids
     assert result.shown.image_id.shape == (0,) and result.gradients.norms.shape == (4,)
-    keeper = checkpoints.CheckpointDirectory(folder)
+    keeper = manager.CheckpointDirectory(folder)
     keeper.save(made.state)
     keeper.restore_newest(made.state)
     return tiny_run.values(made), float(result.losses["Loss/total_loss"])

@@ -3,7 +3,7 @@
 import pytest
 import tiny_run
 
-from object_detection.compat.variable_names import VariableNames
+from object_detection.checkpoints.variables import VariableNames
 from object_detection.training import layer_groups, trained_weights
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import object_detection
-from object_detection.compat import checkpoint_paths, stored_config
+from object_detection.checkpoints import location
 from object_detection.config import overrides, pipeline_file
 from object_detection.datasets import label_ids
 from object_detection.errors import CheckpointError, ConfigError
@@ -58,7 +58,7 @@ def find_base_model(settings, data_dir):
     archives = [folder.with_name(f"{name}{end}") for end in (".tar.gz", ".tgz")]
     archive = next((path for path in archives if path.is_file()), None)
     sample = SAMPLES / f"{re.sub(r'_20[0-9]{2}_[0-9]{2}_[0-9]{2}$', '', name)}.config"
-    own = stored_config.in_folder(folder)
+    own = location.config_in_folder(folder)
     if own is not None:
         origin, weights = str(own), _weights_in(folder)
         config = pipeline_file.load(origin)
@@ -187,7 +187,7 @@ def _schedule(config, steps):
 
 def _weights_in(folder):
     try:
-        checkpoint_paths.find(folder)
+        location.find(folder)
     except CheckpointError:
         return ""
     return str(folder.resolve())
@@ -195,7 +195,7 @@ def _weights_in(folder):
 
 def _from_archive(settings, archive):
     try:
-        found = stored_config.find(archive)
+        found = location.find_config(archive)
     except CheckpointError as error:
         raise settings.fault(_KEY, str(error)) from None
     if found is None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from object_detection.compat import checkpoint_paths, stored_config
+from object_detection.checkpoints import location
 from object_detection.config import overrides, pipeline_file
 from object_detection.errors import CheckpointError, ConfigError, SettingsError
 from object_detection.integrations.supervisely.train_settings import CONTINUE
@@ -41,7 +41,7 @@ def base_of(model):
         folder, weights = path.parent, config.train_config.fine_tune_checkpoint
     else:
         places = [path, path / EXPORT]
-        found = next(filter(None, map(stored_config.in_folder, places)), None)
+        found = next(filter(None, map(location.config_in_folder, places)), None)
         if found is None:
             raise SettingsError(
                 f"--model={model}: give a result of this command, an export, a training folder or "
@@ -60,7 +60,7 @@ def base_of(model):
 def _weights_in(places):
     for place in places:
         try:
-            checkpoint_paths.find(place)
+            location.find(place)
         except CheckpointError:
             continue
         return str(place.resolve())
