@@ -88,7 +88,7 @@ class ExportError(ObjectDetectionError):
 
 
 class SettingsError(ObjectDetectionError):
-    """A JSON settings file that cannot be used; the message names the file and the key."""
+    """Settings of another system that cannot be used; the message names the file and the key."""
 
 
 class ServerError(ObjectDetectionError, RuntimeError):

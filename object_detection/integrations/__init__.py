@@ -1,12 +1,12 @@
-"""Floor 11: doors for the users of other systems; each translates to a config and our commands."""
+"""Integrations with other systems; each translates to a config and the commands of this project."""
 
 
 def __getattr__(name):
-    """Loads `front_doors.COCODemo` on first use, so that importing a door is cheap."""
+    """Load `COCODemo` on first use, so that importing the package is fast."""
     if name == "COCODemo":
         from object_detection.training import quiet
 
-        quiet.start_tensorflow()  # its import alone writes a dozen lines to standard error
+        quiet.start_tensorflow()  # importing TensorFlow writes a dozen lines to standard error
         from object_detection.integrations.coco_demo import COCODemo
 
         return COCODemo

@@ -1,4 +1,4 @@
-"""What users of maskrcnn-benchmark hand to COCODemo, as weights and a pipeline.config of ours."""
+"""Translation of maskrcnn-benchmark's cfg to weights and a pipeline.config of this project."""
 
 import ast
 import logging
@@ -12,13 +12,13 @@ from typing import NamedTuple
 from object_detection.builders import image_resizer_builder
 from object_detection.checkpoints import location
 from object_detection.config import overrides, pipeline_file
-from object_detection.errors import CheckpointError
+from object_detection.errors import CheckpointError, SettingsError
 from object_detection.prediction import built_model, loaded_model
 from object_detection.prediction.predictor import Predictor
 
 _RCNN = "model.faster_rcnn"
 _NMS = f"{_RCNN}.second_stage_post_processing.batch_non_max_suppression"
-_FRACTION, _COUNT = "a number from 0 to 1", "a whole number from 1 on"
+_FRACTION, _COUNT = "a number from 0 to 1", "a whole number >= 1"
 # Key of theirs (maskrcnn-benchmark's, then detectron2's name of the same) -> fields of ours.
 KEYS = {
     "MODEL.ROI_HEADS.SCORE_THRESH": (_FRACTION, f"{_NMS}.score_threshold"),
@@ -41,50 +41,50 @@ _log = logging.getLogger(__name__)
 
 
 class Source(NamedTuple):
-    """What a cfg says, before anything is opened."""
+    """Model source, as described by a cfg."""
 
     weights: str
-    config: str | None = None  # path of a pipeline.config; None: the one that lies with the weights
+    config: str | None = None  # path of a pipeline.config; None: the one next to the weights
     changes: tuple[tuple[str, str], ...] = ()  # key of the cfg, "dotted.path=value"
-    sizes: tuple[int, int] | None = None  # of the shorter side, and at most of the longer one
+    sizes: tuple[int, int] | None = None  # shorter side, maximum of the longer side
     with_masks: bool = True
     device: str | None = None
 
 
 class Opened(NamedTuple):
-    """A model to predict with."""
+    """Loaded model."""
 
     predictor: Predictor
-    config: object  # the pipeline.config it runs by; None for a SavedModel as it is
+    config: object  # its pipeline.config; None for a SavedModel without one
     num_classes: int | None
 
 
-def source_of(cfg, weight_loading=None) -> Source:
-    """What a cfg says.
+def read_cfg(cfg, weight_loading=None) -> Source:
+    """Return the `Source` that a cfg describes.
 
     Args:
-        cfg: see `COCODemo`; a `Source` is given back as it is.
-        weight_loading: weights in place of those of the cfg; None: the cfg's.
+        cfg: see `COCODemo`; a `Source` is returned unchanged.
+        weight_loading: weights that replace those of the cfg; None: the cfg's.
 
     Raises:
-        ValueError: nothing that could be a cfg, values of the wrong kind, or foreign weights.
+        SettingsError: not a cfg, values of the wrong kind, or unsupported weights.
     """
     if isinstance(cfg, Source):
         return cfg
     if weight_loading is not None:
         _check_ours(weight_loading, "weight_loading")
     if isinstance(cfg, (str, os.PathLike)):
-        return _of_path(os.fspath(cfg), weight_loading)
+        return _source_from_path(os.fspath(cfg), weight_loading)
     if _value(cfg, "MODEL") is not None and _value(cfg, "INPUT") is not None:
-        return _of_object(cfg, weight_loading)
-    raise ValueError(
+        return _source_from_object(cfg, weight_loading)
+    raise SettingsError(
         "cfg must be the path of a pipeline.config, the folder of an exported model, or an object "
-        f"with MODEL and INPUT as maskrcnn-benchmark has it; got {type(cfg).__name__}"
+        f"with MODEL and INPUT as in maskrcnn-benchmark; got {type(cfg).__name__}"
     )
 
 
 def with_options(source, options) -> Source:
-    """A source with further settings, as they trail maskrcnn-benchmark's commands.
+    """Return a source with the KEY VALUE options of maskrcnn-benchmark's commands.
 
     Args:
         source: a `Source`.
@@ -92,10 +92,10 @@ def with_options(source, options) -> Source:
             `MODEL.MASK_ON`, `SIZES` and `KEYS`), or dotted fields of a pipeline.config.
 
     Raises:
-        ValueError: a key without a value, an unknown key, or a value of the wrong kind.
+        SettingsError: a key without a value, an unknown key, or a value of the wrong kind.
     """
     if len(options) % 2:
-        raise ValueError(f"the options end with {options[-1]} and without its value: KEY VALUE ...")
+        raise SettingsError(f"{options[-1]} has no value; write options as KEY VALUE ...")
     known = {*KEYS, *SIZES, *WEIGHTS, "MODEL.DEVICE", "MODEL.MASK_ON"}
     theirs, ours = {"INPUT": {}, "MODEL": {}}, []
     for key, text in zip(options[::2], options[1::2], strict=True):
@@ -103,37 +103,37 @@ def with_options(source, options) -> Source:
             ours.append((key, f"{key}={text}"))
             continue
         if key not in known:
-            raise ValueError(
-                f"{key} has no meaning here; allowed: {', '.join(sorted(known))}, and fields of a "
+            raise SettingsError(
+                f"{key} is not supported; allowed: {', '.join(sorted(known))}, and fields of a "
                 "pipeline.config such as model.faster_rcnn.first_stage_max_proposals"
             )
         *groups, name = key.split(".")
-        place = theirs
+        branch = theirs
         for group in groups:
-            place = place.setdefault(group, {})
-        place[name] = _literal(text)
+            branch = branch.setdefault(group, {})
+        branch[name] = _literal(text)
     if not any(theirs["MODEL"].get(key.partition(".")[2]) for key in WEIGHTS):
         theirs["MODEL"]["WEIGHT"] = source.weights
-    said = _of_object(theirs, None)
+    parsed = _source_from_object(theirs, None)
     return source._replace(
-        weights=said.weights,
-        changes=(*source.changes, *said.changes, *ours),
-        sizes=said.sizes or source.sizes,
-        with_masks=said.with_masks,
-        device=said.device or source.device,
+        weights=parsed.weights,
+        changes=(*source.changes, *parsed.changes, *ours),
+        sizes=parsed.sizes or source.sizes,
+        with_masks=parsed.with_masks,
+        device=parsed.device or source.device,
     )
 
 
 def open_model(source, min_image_size=None) -> Opened:
-    """The model of a source.
+    """Load the model of a source.
 
     Args:
         source: `Source`.
-        min_image_size: pixels of the shorter side that the network sees, before the source's; None:
-            the source's, else the model's own.
+        min_image_size: shorter side in pixels of the network's input, which takes precedence over
+            the source's; None: the source's, else the model's.
 
     Raises:
-        ValueError: no such model, or values that its config does not take.
+        ObjectDetectionError: no such model, or values that its config does not allow.
     """
     if min_image_size is not None:
         _check(min_image_size, _COUNT, "min_image_size")
@@ -142,13 +142,13 @@ def open_model(source, min_image_size=None) -> Opened:
     is_changed = bool(source.changes or source.sizes or min_image_size)
     if folder is not None and source.config is None and (config is None or not is_changed):
         if config is None:
-            _tell_built_in(source, folder)
+            _warn_of_fixed_settings(source, folder)
         predictor = Predictor(folder, 0.0, None if config else min_image_size)
         return Opened(predictor, config, config and config.model.faster_rcnn.num_classes)
     if config is None:
-        raise ValueError(
-            f"{source.weights} are weights without their {location.CONFIG}: put it into their "
-            "folder, or give its path as cfg and the weights as weight_loading"
+        raise SettingsError(
+            f"there is no {location.CONFIG} with the weights {source.weights}: copy it to their "
+            "folder, or pass its path as cfg and the weights as weight_loading"
         )
     _change(config, source, min_image_size)
     label_map = None if folder is None else loaded_model.categories_of(None, folder) or None
@@ -158,16 +158,17 @@ def open_model(source, min_image_size=None) -> Opened:
     return Opened(predictor, config, config.model.faster_rcnn.num_classes)
 
 
-def _of_path(path, weight_loading):
+def _source_from_path(path, weight_loading):
     lower = path.lower()
     if lower.endswith((".yaml", ".yml")):
-        raise ValueError(
-            f"{path} is a YAML of maskrcnn-benchmark or detectron2, whose networks are not built "
-            "here. Give a pipeline.config or an exported model; to keep its sizes and thresholds "
-            "load the YAML with yacs, set MODEL.WEIGHT to an export of ours and give the object"
+        raise SettingsError(
+            f"{path} is a YAML of maskrcnn-benchmark or detectron2, whose networks are not "
+            "supported. Pass a pipeline.config or an exported model; to keep its sizes and "
+            "thresholds, load the YAML with yacs, set MODEL.WEIGHT to an export of this project "
+            "and pass the object"
         )
     if not Path(path).exists():
-        raise ValueError(f"cfg: there is no file or folder {path}")
+        raise SettingsError(f"cfg: there is no file or folder {path}")
     if not lower.endswith(_CONFIGS):
         _check_ours(path, "cfg")
         return Source(path if weight_loading is None else os.fspath(weight_loading))
@@ -177,27 +178,27 @@ def _of_path(path, weight_loading):
     try:
         location.find(folder)
     except CheckpointError:
-        raise ValueError(
-            f"{path} is a config, and no weights lie beside it: give them as weight_loading, or "
-            "give the folder of an export or of a training run as cfg"
+        raise SettingsError(
+            f"{path} is a config without weights next to it: pass them as weight_loading, or pass "
+            "the folder of an export or of a training run as cfg"
         ) from None
     return Source(folder, path)
 
 
-def _of_object(cfg, weight_loading):
+def _source_from_object(cfg, weight_loading):
     if _value(cfg, "MODEL.KEYPOINT_ON"):
-        raise ValueError("MODEL.KEYPOINT_ON is set: models of this project have no keypoints")
+        raise SettingsError("MODEL.KEYPOINT_ON is set: models of this project have no keypoints")
     weights, key = weight_loading, "weight_loading"
     for name in WEIGHTS:
         if weights is None and _value(cfg, name):
             weights, key = _value(cfg, name), name
     if weights is None:
-        raise ValueError(
-            "MODEL.WEIGHT is empty: set it to an exported model, or to a checkpoint that lies with "
-            "its pipeline.config"
+        raise SettingsError(
+            "MODEL.WEIGHT is empty: set it to an exported model, or to a checkpoint next to its "
+            "pipeline.config"
         )
     if not isinstance(weights, (str, os.PathLike)):
-        raise ValueError(f"{key} must be a path, got {weights!r}")
+        raise SettingsError(f"{key} must be a path, got {weights!r}")
     _check_ours(weights, key)
     return Source(
         os.fspath(weights),
@@ -209,7 +210,7 @@ def _of_object(cfg, weight_loading):
 
 
 def _literal(text):
-    """A number or a truth value that a text spells, else the text."""
+    """Return the number or boolean that a text spells, else the text."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -217,7 +218,7 @@ def _literal(text):
 
 
 def _value(cfg, dotted):
-    """The value at a dotted key of attributes or mappings, None where there is none."""
+    """Return the value at a dotted key of attributes or mappings; None if there is none."""
     for name in dotted.split("."):
         cfg = cfg.get(name) if isinstance(cfg, Mapping) else getattr(cfg, name, None)
     return cfg
@@ -239,7 +240,7 @@ def _sizes(cfg):
             _check(value, _COUNT, key)
     if shorter is None and longer is None:
         return None
-    # Where the longer side is the narrower bound it decides alone.
+    # If the longer side is the narrower bound, only it has an effect.
     return min(shorter or longer, longer or shorter), longer
 
 
@@ -250,7 +251,7 @@ def _check(value, kind, key):
     else:
         fits = is_number and 0 <= value <= 1
     if not fits:
-        raise ValueError(f"{key} must be {kind}, got {value!r}")
+        raise SettingsError(f"{key} must be {kind}, got {value!r}")
 
 
 def _device(name):
@@ -258,34 +259,34 @@ def _device(name):
         return None
     kind = str(name).partition(":")[0].lower()
     if kind not in ("cpu", "cuda"):
-        raise ValueError(f"MODEL.DEVICE is {name!r}; allowed: cpu, cuda")
+        raise SettingsError(f"MODEL.DEVICE is {name!r}; allowed: cpu, cuda")
     return kind
 
 
 def _check_ours(weights, key):
     path = os.fspath(weights)
     if path.startswith("catalog://") or path.lower().endswith(_FOREIGN):
-        raise ValueError(
-            f"{key}: {path} are weights of PyTorch or Caffe2, which TensorFlow cannot take. Give "
-            "an exported model, a checkpoint of a training here or of TFOD, or an archive of "
-            "TFOD's zoo; or train anew on the same data: docs/first_steps.md"
+        raise SettingsError(
+            f"{key}: {path} are weights of PyTorch or Caffe2, which TensorFlow cannot read. Pass "
+            "an exported model, a checkpoint of this project or of TFOD, or an archive of TFOD's "
+            "zoo; or train on the same data: docs/first_steps.md"
         )
 
 
 def _config_of(source):
     if source.config is not None:
         return pipeline_file.load(source.config)
-    found = location.find_config(source.weights)
-    return None if found is None else pipeline_file.parse(found[1], source=found[0])
+    stored = location.find_config(source.weights)
+    return None if stored is None else pipeline_file.parse(stored[1], source=stored[0])
 
 
 def _change(config, source, min_image_size):
-    """Writes what the source wants into the config."""
+    """Apply the settings of a source to the config."""
     for key, override in source.changes:
         try:
             overrides.apply(config, override)
-        except ValueError as fault:
-            raise ValueError(f"{key}: {fault}") from None
+        except ValueError as error:
+            raise SettingsError(f"{key}: {error}") from None
     shorter, longer = source.sizes or (None, None)
     if min_image_size is not None:
         shorter = min(min_image_size, longer or min_image_size)
@@ -298,12 +299,12 @@ def _change(config, source, min_image_size):
     kept.min_dimension, kept.max_dimension = shorter, longer
 
 
-def _tell_built_in(source, folder):
+def _warn_of_fixed_settings(source, folder):
     keys = [key for key, _ in source.changes] + [key for key in SIZES if source.sizes]
     if keys:
         _log.warning(
-            "%s holds its sizes and thresholds in its graph, and no pipeline.config lies with it: "
-            "%s have no effect.",
+            "%s has its sizes and thresholds in its graph and no pipeline.config: %s have no "
+            "effect.",
             folder,
             ", ".join(keys),
         )

@@ -1,10 +1,10 @@
 """COCODemo on a webcam or a video: `python -m object_detection.integrations.webcam --help`.
 
---config-file=exported                                      a window with what the first webcam sees
---config-file=exported --video=film.mp4 --output=drawn.mp4  a video drawn into another; no window
+--config-file=exported                                      a window with the first webcam
+--config-file=exported --video=film.mp4 --output=drawn.mp4  draws into a new video; no window
 --config-file=exported --min-image-size 300 MODEL.DEVICE cpu
 
-The flags are those of maskrcnn-benchmark's demo/webcam.py; KEY VALUE pairs may follow them.
+The flags are those of maskrcnn-benchmark's demo/webcam.py; KEY VALUE pairs can follow them.
 """
 
 import argparse
@@ -14,68 +14,84 @@ import time
 from pathlib import Path
 
 from object_detection.cli import path_flags, runner
+from object_detection.errors import PathError, SettingsError
 
 _ESCAPE = 27  # as `cv2.waitKey` gives it
 _WINDOW = "COCO detections"
 
 
 def parser():
-    """The command's flags."""
-    made = argparse.ArgumentParser(
+    """Return the parser of the command's flags."""
+    result = argparse.ArgumentParser(
         prog="python -m object_detection.integrations.webcam",
-        description="Draws what a model finds in the frames of a webcam or a video.",
+        description="Draw the detections of a model in the frames of a webcam or a video.",
     )
-    made.add_argument(
+    result.add_argument(
         "--config-file",
         required=True,
         metavar="PATH",
-        help="an exported model, or a pipeline.config beside its weights",
+        help="exported model, or pipeline.config next to its weights",
     )
-    made.add_argument("--weights", metavar="PATH", help="weights in place of those beside it")
-    made.add_argument(
+    result.add_argument(
+        "--weights", metavar="PATH", help="weights that replace those next to the config"
+    )
+    result.add_argument(
         "--confidence-threshold",
         type=float,
         default=0.7,
         metavar="SCORE",
-        help="draw what scores more, 0..1 (0.7)",
+        help="minimum score of drawn objects, from 0 to 1 (default: 0.7)",
     )
-    made.add_argument(
+    result.add_argument(
         "--min-image-size",
         type=int,
         metavar="PIXELS",
-        help="shorter side that the network sees; the smaller, the faster. Unset: the model's own",
+        help="shorter side of the network's input; smaller is faster (default: the model's)",
     )
-    made.add_argument(
-        "--show-mask-heatmaps", action="store_true", help="mask probabilities instead"
+    result.add_argument(
+        "--show-mask-heatmaps", action="store_true", help="draw mask probabilities instead"
     )
-    made.add_argument(
-        "--masks-per-dim", type=int, default=2, metavar="N", help="heat maps in a row (2)"
+    result.add_argument(
+        "--masks-per-dim",
+        type=int,
+        default=2,
+        metavar="N",
+        help="rows and columns of heat maps (default: 2)",
     )
-    made.add_argument(
-        "--video", default="0", metavar="SOURCE", help="a webcam's number (0), a file, an address"
+    result.add_argument(
+        "--video",
+        default="0",
+        metavar="SOURCE",
+        help="number of a webcam, a file or a URL (default: 0)",
     )
-    made.add_argument("--output", metavar="FILE", help="write an .mp4 instead of showing a window")
-    made.add_argument("--max-frames", type=int, metavar="N", help="end after so many frames")
-    made.add_argument(
-        "--write-config", metavar="FOLDER", help="write the pipeline.config that all this makes"
+    result.add_argument(
+        "--output", metavar="FILE", help="write an .mp4 file instead of showing a window"
     )
-    made.add_argument(
+    result.add_argument(
+        "--max-frames", type=int, metavar="N", help="maximum number of frames (default: all)"
+    )
+    result.add_argument(
+        "--write-config",
+        metavar="FOLDER",
+        help="write the resulting pipeline.config to this folder",
+    )
+    result.add_argument(
         "opts",
         nargs=argparse.REMAINDER,
         metavar="KEY VALUE",
-        help="such as INPUT.MIN_SIZE_TEST 600, or fields of a pipeline.config",
+        help="settings such as INPUT.MIN_SIZE_TEST 600, or fields of a pipeline.config",
     )
-    return made
+    return result
 
 
 def main(arguments=None):
-    """Runs the command; returns the exit code."""
-    given = parser().parse_args(arguments)
-    path_flags.check_value("--config-file", path_flags.WEIGHTS, given.config_file)
+    """Run the command; return the exit code."""
+    options = parser().parse_args(arguments)
+    path_flags.check_value("--config-file", path_flags.WEIGHTS, options.config_file)
     for name, kind, value in (
-        ("--weights", path_flags.WEIGHTS, given.weights),
-        ("--output", path_flags.NEW_FILE, given.output),
-        ("--write-config", path_flags.NEW_FOLDER, given.write_config),
+        ("--weights", path_flags.WEIGHTS, options.weights),
+        ("--output", path_flags.NEW_FILE, options.output),
+        ("--write-config", path_flags.NEW_FOLDER, options.write_config),
     ):
         if value:
             path_flags.check_value(name, kind, value)
@@ -83,41 +99,41 @@ def main(arguments=None):
     from object_detection.training import commands
 
     commands.start_tensorflow()
-    show(given)
+    show(options)
     return 0
 
 
-def show(given):
-    """Draws every frame, into a window or a video.
+def show(options):
+    """Draw every frame, in a window or a video.
 
     Raises:
-        ValueError: no such model, no such video, or neither a window nor an output to draw to.
+        ObjectDetectionError: no such model or video, or neither a window nor an output.
     """
     from object_detection.integrations import demo_model
     from object_detection.integrations.coco_demo import COCODemo
     from object_detection.prediction import video
 
     video.opencv()  # before the model, which takes longer
-    if given.max_frames is not None and given.max_frames < 1:
-        raise ValueError(f"--max-frames must be at least 1, got {given.max_frames}")
-    if not given.output:
+    if options.max_frames is not None and options.max_frames < 1:
+        raise SettingsError(f"--max-frames must be at least 1, got {options.max_frames}")
+    if not options.output:
         _check_window(video.opencv())
-    _check_output(given)
+    _check_output(options)
     source = demo_model.with_options(
-        demo_model.source_of(given.config_file, given.weights), given.opts
+        demo_model.read_cfg(options.config_file, options.weights), options.opts
     )
-    frames = video.frames(given.video, given.max_frames)
-    size = {} if given.min_image_size is None else {"min_image_size": given.min_image_size}
+    frames = video.frames(options.video, options.max_frames)
+    size = {} if options.min_image_size is None else {"min_image_size": options.min_image_size}
     demo = COCODemo(
         source,
-        confidence_threshold=given.confidence_threshold,
-        show_mask_heatmaps=given.show_mask_heatmaps,
-        masks_per_dim=given.masks_per_dim,
+        confidence_threshold=options.confidence_threshold,
+        show_mask_heatmaps=options.show_mask_heatmaps,
+        masks_per_dim=options.masks_per_dim,
         **size,
     )
-    if given.write_config:
-        print(f"{demo.write_config(given.write_config)} is written")
-    target = video.VideoFile(given.output, frames.rate) if given.output else None
+    if options.write_config:
+        print(f"Wrote {demo.write_config(options.write_config)}")
+    target = video.VideoFile(options.output, frames.rate) if options.output else None
     try:
         number = draw_frames(demo, frames, target)
     finally:
@@ -125,11 +141,11 @@ def show(given):
         if target:
             target.close()
     if target:
-        print(f"{number} frames in {given.output}")
+        print(f"{number} frames in {options.output}")
 
 
 def draw_frames(demo, frames, target):
-    """Draws frames until they end, Esc is pressed in the window, or Ctrl-C.
+    """Draw frames until they end, Esc is pressed in the window, or Ctrl-C.
 
     Args:
         demo: a `COCODemo`.
@@ -137,7 +153,7 @@ def draw_frames(demo, frames, target):
         target: a `video.VideoFile`; None: a window.
 
     Returns:
-        How many were drawn.
+        The number of drawn frames.
     """
     from object_detection.prediction import video
 
@@ -156,38 +172,38 @@ def draw_frames(demo, frames, target):
             if cv2.waitKey(1) == _ESCAPE:
                 break
     except KeyboardInterrupt:
-        pass  # the way to end a webcam that is written to a file
+        pass  # ends the recording of a webcam
     if not target:
         cv2.destroyAllWindows()
     return number
 
 
 def _check_window(cv2):
-    """Raises ValueError where no window can be had."""
-    where = "give --output=drawn.mp4 to write a video instead"
+    """Raise an error if no window can be shown."""
+    advice = "set --output=drawn.mp4 to write a video instead"
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
-        raise ValueError(f"there is no screen for a window (DISPLAY is not set): {where}")
+        raise SettingsError(f"there is no screen for a window (DISPLAY is not set): {advice}")
     try:
         cv2.namedWindow(_WINDOW)
     except cv2.error:
-        raise ValueError(
-            f"this OpenCV opens no windows (opencv-python-headless): {where}, or install "
+        raise SettingsError(
+            f"this OpenCV cannot open windows (opencv-python-headless): {advice}, or install "
             "opencv-python in its place"
         ) from None
 
 
-def _check_output(given):
-    if given.output is None:
+def _check_output(options):
+    if options.output is None:
         return
-    if Path(given.output).suffix.lower() != ".mp4":
-        raise ValueError(f"--output {given.output}: the video is an MP4; call it so (.mp4)")
-    if Path(given.output).resolve() == Path(given.video).resolve():
-        raise ValueError(f"--output {given.output} would overwrite the video itself")
-    Path(given.output).parent.mkdir(parents=True, exist_ok=True)
+    if Path(options.output).suffix.lower() != ".mp4":
+        raise PathError(f"--output {options.output}: the name must end in .mp4")
+    if Path(options.output).resolve() == Path(options.video).resolve():
+        raise PathError(f"--output {options.output} would overwrite the video itself")
+    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
 
 
 def run():
-    """The command."""
+    """Run the command."""
     runner.run(lambda arguments: main(arguments[1:]))
 
 

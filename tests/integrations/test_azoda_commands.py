@@ -21,7 +21,7 @@ from tiny_models import PYRAMID
 
 from object_detection.errors import SettingsError
 from object_detection.integrations.azoda import experiment as experiments
-from object_detection.integrations.azoda import polygons_of, settings, unmold_mask
+from object_detection.integrations.azoda import mask_to_polygons, settings, unmold_mask
 from object_detection.integrations.azoda.__main__ import run
 
 TRAINING = """
@@ -48,8 +48,8 @@ def test_without_a_command_the_two_are_told(capsys, arguments, told):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["train", "--exp_config={}"], "RUN_PARAMS.STEPS: is 'lots'; it has to be a whole number"),
-        (["score", "--deploy_config={}"], "DESCRIPTION: is not known"),
+        (["train", "--exp_config={}"], 'RUN_PARAMS.STEPS is "lots"; it must be a whole number'),
+        (["score", "--deploy_config={}"], "DESCRIPTION is not a known key"),
         (["score", "--deploy_config={}", "--model_name=other"], "IMAGE_TYPE of --deploy_config"),
         (["train", "--exp_config={}", "data"], "unknown arguments: data"),
     ],
@@ -72,13 +72,13 @@ def test_data_mount_is_the_folder_where_no_flag_says_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     read = settings.read_experiment(write_json(tmp_path / "e.json", azoda_files.EXPERIMENT))
 
-    with pytest.raises(SettingsError, match="line 8, DATA_MOUNT: is 'store', which is no"):
-        experiments.data_dir_of(read, "")
+    with pytest.raises(SettingsError, match="line 8: DATA_MOUNT is 'store', which is not"):
+        experiments.find_data_dir(read, "")
     (tmp_path / "store").mkdir()
 
-    assert experiments.data_dir_of(read, "") == Path("store")
+    assert experiments.find_data_dir(read, "") == Path("store")
     with pytest.raises(SettingsError, match="--data_dir: there is no folder nowhere"):
-        experiments.data_dir_of(read, "nowhere")
+        experiments.find_data_dir(read, "nowhere")
 
 
 def prepared(tmp_path, name, **options):
@@ -180,7 +180,7 @@ def _check_scoring(folder, model, image):
         expected = found.full_mask(k)
         assert row["label"] == found.names[k]
         assert _iou(mask, expected) >= 0.99
-        assert _iou(_filled(polygons_of(mask), *size), expected) >= 0.99
+        assert _iou(_filled(mask_to_polygons(mask), *size), expected) >= 0.99
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def tables():
         seen(4, [], []),  # TN
         seen(5, [2], [(2, 0.5, BOX)]),  # TP: the cut itself counts
     ]
-    return evaluation.tables_of(NAMES, pairs, 0.5, ("boxes", "masks"))
+    return evaluation.evaluate_pairs(NAMES, pairs, 0.5, ("boxes", "masks"))
 
 
 def test_the_table_of_images(tables):
@@ -91,7 +91,7 @@ def test_they_are_written_under_azodas_names(tables, tmp_path):
 
 
 def test_they_are_told_to_people(tables):
-    text = evaluation.as_text(tables, 0.5)
+    text = evaluation.to_text(tables, 0.5)
 
     assert "Precision 0.667, Recall 0.667, Accuracy 0.600" in text
     assert "Segmentation (masks)" in text
@@ -99,7 +99,7 @@ def test_they_are_told_to_people(tables):
 
 
 def test_nothing_found_at_all_divides_by_nothing():
-    tables = evaluation.tables_of(NAMES, [seen(1, [1], [])], 0.5, ("boxes", "masks"))
+    tables = evaluation.evaluate_pairs(NAMES, [seen(1, [1], [])], 0.5, ("boxes", "masks"))
 
     assert tables.binary["Precision"] is None
     assert tables.mean["masks"] == 0.0

@@ -104,7 +104,7 @@ def test_an_unknown_base_model_is_told_with_those_there_are(experiment, tmp_path
         pipelines.find_base_model(experiment("yours"), tmp_path)
 
     text = str(caught.value)
-    assert "e.json line 17, MODEL_PARAMS.BASE_MODEL: is 'yours'" in text
+    assert "e.json line 17: MODEL_PARAMS.BASE_MODEL is 'yours'" in text
     assert "mine" in text
     assert ZOO in text
 
@@ -112,14 +112,16 @@ def test_an_unknown_base_model_is_told_with_those_there_are(experiment, tmp_path
 def test_a_folder_without_a_config_is_told(experiment, tmp_path):
     (tmp_path / "models" / "mask_rcnn_tiny").mkdir(parents=True)
 
-    with pytest.raises(SettingsError, match=r"it has no pipeline\.config"):
+    with pytest.raises(SettingsError, match=r"has no pipeline\.config"):
         pipelines.find_base_model(experiment(), tmp_path)
 
 
 def test_models_of_another_kind_are_refused_by_name(experiment, tmp_path):
     put(tmp_path / "models" / "ssd", "model { ssd { num_classes: 3 } }")
 
-    with pytest.raises(ConfigError, match=r"BASE_MODEL: .* of kind ssd; Faster and Mask"):
+    with pytest.raises(
+        ConfigError, match=r"BASE_MODEL: .* of kind ssd; supported: Faster and Mask"
+    ):
         pipelines.find_base_model(experiment("ssd"), tmp_path)
 
 
@@ -163,7 +165,7 @@ def test_the_cosine_decay_ends_with_the_steps(experiment, records):
     curve = config.train_config.optimizer.momentum_optimizer.learning_rate
     assert curve.cosine_decay_learning_rate.total_steps == 1000
     assert curve.cosine_decay_learning_rate.warmup_steps == 25
-    assert "over the 1000 STEPS, 25 of them warm-up" in told
+    assert "1000 steps (STEPS), 25 of them warm-up" in told
 
 
 def test_first_stage_reaches_the_model_and_is_told(experiment, records):

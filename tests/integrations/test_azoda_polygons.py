@@ -5,7 +5,7 @@ import pytest
 from pycocotools import mask as rle_codec
 
 from object_detection.datasets.formats import csv_table
-from object_detection.integrations.azoda import polygons_of, unmold_mask
+from object_detection.integrations.azoda import mask_to_polygons, unmold_mask
 
 
 def filled(polygons, height, width):
@@ -19,7 +19,7 @@ def test_a_hole_is_cut_out_by_a_slit():
     mask[2:10, 2:10] = True
     mask[4:6, 4:7] = mask[7, 8] = False
 
-    polygons = polygons_of(mask)
+    polygons = mask_to_polygons(mask)
 
     assert len(polygons) == 1
     np.testing.assert_array_equal(filled(polygons, 12, 12), mask)
@@ -30,11 +30,11 @@ def test_any_mask_comes_back(seed):
     generator = np.random.default_rng(seed)
     mask = generator.random((30, 40)) < generator.choice([0.3, 0.6, 0.9])
 
-    np.testing.assert_array_equal(filled(polygons_of(mask), 30, 40), mask)
+    np.testing.assert_array_equal(filled(mask_to_polygons(mask), 30, 40), mask)
 
 
 def test_an_empty_mask_has_no_polygon():
-    assert polygons_of(np.zeros((4, 4), bool)) == []
+    assert mask_to_polygons(np.zeros((4, 4), bool)) == []
 
 
 def test_simpler_polygons_stay_near():
@@ -42,9 +42,9 @@ def test_simpler_polygons_stay_near():
     far = np.hypot(y - 50, x - 50)
     mask = (far < 40) & (far > 15)
 
-    polygons = polygons_of(mask, tolerance=1.0)
+    polygons = mask_to_polygons(mask, tolerance=1.0)
 
-    assert len(polygons[0]) < len(polygons_of(mask)[0]) / 2
+    assert len(polygons[0]) < len(mask_to_polygons(mask)[0]) / 2
     again = filled(polygons, 100, 100)
     assert (again & mask).sum() / (again | mask).sum() > 0.97
 
@@ -52,7 +52,7 @@ def test_simpler_polygons_stay_near():
 def test_a_csvs_cell_reads_them():
     mask = np.eye(5, dtype=bool)
 
-    parts = csv_table.parse_segmentation(str(polygons_of(mask))).parts
+    parts = csv_table.parse_segmentation(str(mask_to_polygons(mask))).parts
 
     assert len(parts) == 5
 

@@ -30,8 +30,8 @@ def store(tmp_path):
                 azoda_files.write_json(path, azoda_files.EXPERIMENT, **changes)
             )
 
-        def choose(self, **changes):
-            return tables.choose(self.experiment(**changes), self.root)
+        def select(self, **changes):
+            return tables.select(self.experiment(**changes), self.root)
 
         def csv(self, split, rows, **options):
             return write_csv(
@@ -40,7 +40,7 @@ def store(tmp_path):
 
         def read(self):
             return tables.read(
-                self.experiment(), self.choose(), self.root / "shapes_mask" / "images"
+                self.experiment(), self.select(), self.root / "shapes_mask" / "images"
             )
 
         def write(self, masks=True):
@@ -76,7 +76,7 @@ def test_latest_is_the_newest_stamp_that_both_have(store):
     ):
         (store.datasets / name).touch()
 
-    found = store.choose()
+    found = store.select()
 
     assert [path.name for path in found.values()] == [
         "train_shapes_mask_220101000000.csv",
@@ -87,7 +87,7 @@ def test_latest_is_the_newest_stamp_that_both_have(store):
 def test_csvs_by_name(store):
     write_csv(store.datasets / "mine.csv", store.rows["train"])
 
-    assert store.choose(TRAIN_CSV="mine.csv")["train"].name == "mine.csv"
+    assert store.select(TRAIN_CSV="mine.csv")["train"].name == "mine.csv"
 
 
 @pytest.mark.parametrize(
@@ -95,24 +95,24 @@ def test_csvs_by_name(store):
     [
         (
             {"TRAIN_CSV": "none.csv"},
-            r"exp_config.json line 10, TRAIN_CSV: is 'none.csv', and there",
+            r"exp_config.json line 10: TRAIN_CSV is 'none.csv', but there",
         ),
-        ({"TEST_CSV": ""}, r"line 11, TEST_CSV: is empty"),
-        ({"IMAGE_TYPE": "plates"}, r"line 9, IMAGE_TYPE: is 'plates', and there is no folder"),
+        ({"TEST_CSV": ""}, r"line 11: TEST_CSV is empty"),
+        ({"IMAGE_TYPE": "plates"}, r"line 9: IMAGE_TYPE is 'plates', but there is no folder"),
         ({"TEST_CSV": "train_shapes_mask_211121120000.csv"}, "which is also the TRAIN_CSV"),
     ],
 )
 def test_a_csv_that_is_not_there_is_told_by_key(store, changes, words):
     with pytest.raises(SettingsError, match=words):
-        store.choose(**changes)
+        store.select(**changes)
 
 
 def test_no_stamped_csv(store):
     for path in store.datasets.iterdir():
         path.unlink()
 
-    with pytest.raises(SettingsError, match='TRAIN_CSV: is "latest", but .* no CSV in it'):
-        store.choose()
+    with pytest.raises(SettingsError, match='TRAIN_CSV is "latest", but .* contains no CSV'):
+        store.select()
 
 
 def test_classes_count_in_order_of_appearance_over_train_then_test(store, tmp_path):
@@ -129,7 +129,7 @@ def test_classes_count_in_order_of_appearance_over_train_then_test(store, tmp_pa
     labels = [values["image/object/class/label"] for _, values in examples(records, "train")]
     assert labels == [[1, 3], [2]]  # of b.jpg, then of a.jpg
     assert list(tables.remarks(store.read())) == [
-        "class 'bee' is in test_shapes_mask_211121120000.csv only: it cannot be learnt"
+        "class 'bee' is in test_shapes_mask_211121120000.csv only: it cannot be learned"
     ]
 
 
@@ -213,8 +213,8 @@ def test_a_bad_row_is_told_with_file_and_line(store, row, words):
 @pytest.mark.parametrize(
     ("header", "rows", "words"),
     [
-        (HEADER, [("a.jpg", *[""] * 6)], "line 10, TRAIN_CSV: no row of .*train_shapes_mask"),
-        (HEADER, [row_of("a.jpg", (4, 4, 20, 20), "moon")], "no class in common: moon there, tile"),
+        (HEADER, [("a.jpg", *[""] * 6)], "line 10: TRAIN_CSV: no row of .*train_shapes_mask"),
+        (HEADER, [row_of("a.jpg", (4, 4, 20, 20), "moon")], "no class in common: moon and tile"),
         (HEADER[1:], [(4, 4, 20, 20, "[]", "a")], "train_shapes_mask_.*no column for image"),
         (("filename", "xmin", "class"), [("a.jpg", 4, "a")], "no column for ymin"),
         (
@@ -273,4 +273,4 @@ def test_an_image_that_is_missing_is_told_by_the_row_that_names_it(store):
 
 def test_the_folder_of_images_is_missing(store):
     with pytest.raises(AnnotationError, match="there is no folder of images .*nowhere"):
-        tables.read(store.experiment(), store.choose(), store.root / "nowhere")
+        tables.read(store.experiment(), store.select(), store.root / "nowhere")

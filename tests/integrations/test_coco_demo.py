@@ -21,7 +21,7 @@ def model(monkeypatch):
         predictor = Predictor(BrightSegmenter(**settings), 0.0, label_map=names, warm_up=False)
         opened = demo_model.Opened(predictor, None, num_classes)
         monkeypatch.setattr(demo_model, "open_model", lambda source, size: opened)
-        monkeypatch.setattr(demo_model, "source_of", lambda cfg, weights: demo_model.Source("x"))
+        monkeypatch.setattr(demo_model, "read_cfg", lambda cfg, weights: demo_model.Source("x"))
 
     return opens
 
@@ -47,7 +47,7 @@ def test_what_is_found_has_the_names_of_a_box_list(model):
     assert masks[0, 0, 12:28, 22:58].all() and masks[0].sum() <= 20 * 40
     assert found[1].bbox.tolist() == found.bbox[1:].tolist()
     assert len(found[:0].get_field("mask")) == 0
-    with pytest.raises(KeyError, match="no field 'keypoints'; there are labels, scores, mask"):
+    with pytest.raises(KeyError, match="no field 'keypoints'; available: labels, scores, mask"):
         found.get_field("keypoints")
 
 
@@ -95,7 +95,7 @@ def test_a_picture_is_drawn_into_a_copy(model):
 def test_boxes_alone_where_masks_are_off(model, monkeypatch):
     model()
     monkeypatch.setattr(
-        demo_model, "source_of", lambda cfg, weights: demo_model.Source("x", with_masks=False)
+        demo_model, "read_cfg", lambda cfg, weights: demo_model.Source("x", with_masks=False)
     )
     drawn = COCODemo("cfg", confidence_threshold=0.1).run_on_opencv_image(picture())
 
@@ -153,11 +153,11 @@ def test_names_are_the_label_maps_else_cocos_else_numbers(model):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (None, "the image is None: cv2.imread gives that"),
-        (np.zeros([4, 4]), r"what cv2.imread gives, .*; got float64 \[4, 4\]"),
+        (None, "the image is None: cv2.imread returns None"),
+        (np.zeros([4, 4]), r"a result of cv2.imread, .*; got float64 \[4, 4\]"),
         (np.zeros([4, 4, 4], np.uint8), r"got uint8 \[4, 4, 4\]"),
         ("photo.jpg", "got <class 'str'>"),
-        (np.zeros([0, 4, 3], np.uint8), r"has no pixel: \[0, 4, 3\]"),
+        (np.zeros([0, 4, 3], np.uint8), r"has no pixels: \[0, 4, 3\]"),
     ],
 )
 def test_what_is_no_image_of_opencv(model, image, message):
@@ -169,11 +169,11 @@ def test_what_is_no_image_of_opencv(model, image, message):
 def test_what_a_model_cannot_do_is_said(model):
     model(masks=False)
     demo = COCODemo("cfg", 0.1, show_mask_heatmaps=True)
-    with pytest.raises(ValueError, match="this model gives no masks"):
+    with pytest.raises(ValueError, match="this model has no masks"):
         demo.run_on_opencv_image(picture())
     demo.show_mask_heatmaps = False
     assert demo.run_on_opencv_image(picture()).shape == (100, 120, 3)
-    with pytest.raises(ValueError, match="no keypoints"):
+    with pytest.raises(ValueError, match="not keypoints"):
         demo.overlay_keypoints(picture(), None)
     with pytest.raises(ValueError, match="there is no pipeline.config with cfg"):
         demo.write_config("somewhere")
@@ -182,7 +182,7 @@ def test_what_a_model_cannot_do_is_said(model):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"confidence_threshold": 70}, "confidence_threshold must lie between 0 and 1, got 70"),
+        ({"confidence_threshold": 70}, "confidence_threshold must be between 0 and 1, got 70"),
         ({"masks_per_dim": 0}, "masks_per_dim must be at least 1, got 0"),
     ],
 )

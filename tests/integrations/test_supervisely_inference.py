@@ -17,15 +17,14 @@ from object_detection.datasets.annotations import (
 )
 from object_detection.datasets.formats import supervisely
 from object_detection.errors import AnnotationError, SettingsError
-from object_detection.integrations.supervisely import (
-    conversion,
-    infer_settings,
-    inference,
-    project,
+from object_detection.integrations.supervisely import inference, project
+from object_detection.integrations.supervisely.inference import (
+    Annotator,
+    annotation_function,
+    nms_survivors,
 )
-from object_detection.integrations.supervisely.annotator import Annotator, survivors
-from object_detection.integrations.supervisely.conversion import write_json
-from object_detection.integrations.supervisely.deployment import annotation_by
+from object_detection.integrations.supervisely.project import write_json
+from object_detection.integrations.supervisely.settings import read_infer_settings
 from object_detection.prediction.prediction import Prediction
 
 LABELS = {1: "red", 2: "green", 3: "blue"}
@@ -69,7 +68,7 @@ def folder(tmp_path):
 def settings_of(tmp_path, mode, **model):
     path = tmp_path / "inference.json"
     path.write_text(json.dumps({"model": {"gpu_device": 0, **model}, "mode": mode}))
-    return infer_settings.read(path)
+    return read_infer_settings(path)
 
 
 def inferred(tmp_path, folder, mode, **model):
@@ -77,11 +76,13 @@ def inferred(tmp_path, folder, mode, **model):
     settings = settings_of(tmp_path, mode, **model)
     annotator = Annotator(settings, BrightSegmenter(exact=False), label_map=LABELS)
     output = tmp_path / "result"
-    assert inference.write(settings, project.read(folder), annotator, output) == 0
+    assert (
+        inference.annotate_project(settings, project.read_project(folder), annotator, output) == 0
+    )
     content = json.loads((output / "ds/ann/a.png.json").read_text())
     assert content["description"] == "d" and content["tags"] == [{"name": "train"}]
     meta = json.loads((output / "meta.json").read_text())
-    project.read(output)  # valid by the door's own strict rules
+    project.read_project(output)  # valid by the door's own strict rules
     (read,) = supervisely.read(output).values()
     assert not [f for f in read.findings if "left out" in f.reason]
     return content["objects"], meta, read
@@ -173,7 +174,7 @@ def test_classes_tags_and_threshold_are_chosen(tmp_path, folder):
     without = {**mode, "model_tags": {"save_names": ["other"]}}
     settings = settings_of(tmp_path, without, min_confidence_threshold=0.99)
     annotator = Annotator(settings, BrightSegmenter(), label_map=LABELS)
-    assert annotator.tag is None and annotator.look_at(picture(), "a").objects == []
+    assert annotator.tag is None and annotator.annotate_image(picture(), "a").objects == []
 
 
 def test_probabilities_lie_beside_the_project(tmp_path, folder):
@@ -189,12 +190,12 @@ def test_suppression_is_transitive():
         boxes, np.float32([0.9, 0.8, 0.7, 0.6]), np.int32([1, 1, 1, 2]), "aaab", 20, 20
     )
     # The third meets the second alone, which is suppressed itself; the fourth is of another class.
-    assert survivors(found, 0.5).tolist() == [True, False, False, True]
+    assert nms_survivors(found, 0.5).tolist() == [True, False, False, True]
 
 
 def test_deployed_it_answers_an_annotation(tmp_path):
     annotator = Annotator(settings_of(tmp_path, FULL), BrightSegmenter(), label_map=LABELS)
-    answer = annotation_by(annotator)(picture())
+    answer = annotation_function(annotator)(picture())
     assert answer["size"] == {"height": HEIGHT, "width": WIDTH}
     assert [each["classTitle"] for each in answer["objects"]] == ["red_net", "green_net"]
 
@@ -202,7 +203,10 @@ def test_deployed_it_answers_an_annotation(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "told"),
     [
-        ({**FULL, "model_classes": {"save_classes": ["pink"]}}, "save_classes names 'pink', which"),
+        (
+            {**FULL, "model_classes": {"save_classes": ["pink"]}},
+            "save_classes contains 'pink', which",
+        ),
         ({"name": "sliding_window"}, "mode.window.height is 128, larger than the image"),
         (
             {"name": "roi", "bounds": {**SIDES, "left": "60%", "right": "50%"}},
@@ -210,7 +214,7 @@ def test_deployed_it_answers_an_annotation(tmp_path):
         ),
         (
             {"name": "bboxes", "from_classes": ["car"], "padding": SIDES},
-            "mode.from_classes names 'car', which matches nothing",
+            "mode.from_classes contains 'car', which matches nothing",
         ),
         (
             {**FULL, "model_classes": {"save_classes": []}},
@@ -233,25 +237,27 @@ def broken(folder, **changes):
 
 
 def test_projects_that_cannot_be_used(folder):
-    def fault():
+    def error():
         with pytest.raises(AnnotationError) as caught:
-            project.read(folder)
+            project.read_project(folder)
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
     broken(folder, classTitle="cat")
-    assert "a.png.json: objects[0].classTitle is 'cat', a class that meta.json lacks" in fault()
+    assert (
+        "a.png.json: objects[0].classTitle is 'cat', which is not a class of meta.json" in error()
+    )
     broken(folder, geometryType="bitmap", bitmap={"origin": [0, 0], "data": "eJx"})
-    assert "a.png.json: objects[0].bitmap.data does not inflate" in fault()
+    assert "a.png.json: objects[0].bitmap.data does not inflate" in error()
     broken(folder)
     (folder / "ds/img/a.png").unlink()
-    assert "a.png.json: its image" in fault()
+    assert "a.png.json: its image" in error()
     (folder / "meta.json").unlink()
-    assert "meta.json is missing" in fault()
+    assert "meta.json is missing" in error()
 
 
 def test_images_without_the_tags(folder):
-    found = project.read(folder)
+    found = project.read_project(folder)
     with pytest.raises(AnnotationError, match="dataset_tags.val is 'val', but no image of"):
         project.check_tags(found, {"t.json: dataset_tags.val": "val"})
     found.annotations[0].content["tags"] = []
@@ -269,11 +275,11 @@ def test_a_project_of_annotations_leaves_out_images_without_masks_and_broken_one
     (tmp_path / "c.png").write_bytes(b"cut off")
     found = AnnotationSet("coco", (Category("cat"),), tuple(images))
 
-    findings, written = conversion.write(tmp_path / "project", {"train": found})
+    findings, written = project.write_project(tmp_path / "project", {"train": found})
 
     assert written == {"train": 1}
     assert [each.key for each in findings if each.group == "skipped images"] == ["b.png", "c.png"]
     assert [path.name for path in (tmp_path / "project/ds0/img").iterdir()] == ["a.png"]
     for left, reason in (((images[1],), "none of its 1 objects"), ((images[2],), "known format")):
         with pytest.raises(AnnotationError, match=reason):
-            conversion.write(tmp_path / reason, {"train": found._replace(images=left)})
+            project.write_project(tmp_path / reason, {"train": found._replace(images=left)})

@@ -15,15 +15,8 @@ from object_detection.builders import dataset_builder
 from object_detection.config import pipeline_file
 from object_detection.datasets.formats import coco, supervisely
 from object_detection.errors import SettingsError
-from object_detection.integrations.supervisely import (
-    class_ids,
-    conversion,
-    pipelines,
-    project,
-    records,
-    train_settings,
-    training,
-)
+from object_detection.integrations.supervisely import project, training
+from object_detection.integrations.supervisely.settings import read_train_settings
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "supervisely"
 TRAIN = json.loads((SAMPLES / "train_config.json").read_text())
@@ -62,7 +55,7 @@ def made_project(folder, *, titles=("nut", "date"), images=5):
         "train": read._replace(images=read.images[:-1]),
         "val": read._replace(images=read.images[-1:]),
     }
-    assert conversion.write(folder / "project", splits) == ([], {"train": 4, "val": 1})
+    assert project.write_project(folder / "project", splits) == ([], {"train": 4, "val": 1})
     return folder / "project"
 
 
@@ -79,52 +72,54 @@ def model_folder(folder):
 
 def test_our_converter_makes_a_project_with_the_same_objects(tmp_path):
     folder = made_project(tmp_path)
-    found = project.read(folder)
+    found = project.read_project(folder)
     assert [sorted(each.tags) for each in found.annotations] == [["train"]] * 4 + [["val"]]
     sets = supervisely.read(folder, train_tags=("train",), val_tags=("val",))
     names = [each.class_name for image in sets["train"].images for each in image.objects]
     assert names == ["nut", "date"] * 4
-    with pytest.raises(ValueError, match="holds a project already"):
-        conversion.write(folder, {})
+    with pytest.raises(ValueError, match="contains a project already"):
+        project.write_project(folder, {})
 
 
 def test_class_ids_are_alphabetical_with_the_background_first():
-    found = class_ids.from_titles(["pear", "bg", "neutral", "apple"], "bg", "neutral")
+    found = training.class_ids_from_titles(["pear", "bg", "neutral", "apple"], "bg", "neutral")
     assert found.to_idx == {"bg": 0, "apple": 1, "pear": 2}
     assert found.foreground == {"apple": 1, "pear": 2}
 
 
 def test_continuing_needs_the_same_set_and_keeps_its_numbers(tmp_path):
-    stored = class_ids.ClassIds({"bg": 0, "pear": 1, "apple": 2}, "bg", None)
-    class_ids.write(tmp_path, stored, {}, TRAIN)
-    found = class_ids.from_titles(["apple", "pear"], "bg", None)
-    assert class_ids.of_stored(tmp_path, found).to_idx == {"bg": 0, "pear": 1, "apple": 2}
-    with pytest.raises(SettingsError, match="sets of classes of model and dataset do not match"):
-        class_ids.of_stored(tmp_path, class_ids.from_titles(["apple"], "bg", None))
+    stored = training.ClassIds({"bg": 0, "pear": 1, "apple": 2}, "bg", None)
+    training.write_result_config(tmp_path, stored, {}, TRAIN)
+    found = training.class_ids_from_titles(["apple", "pear"], "bg", None)
+    assert training.with_stored_ids(tmp_path, found).to_idx == {"bg": 0, "pear": 1, "apple": 2}
+    with pytest.raises(SettingsError, match="the classes of model and dataset do not match"):
+        training.with_stored_ids(tmp_path, training.class_ids_from_titles(["apple"], "bg", None))
     with pytest.raises(SettingsError, match="config.json is missing"):
-        class_ids.of_stored(tmp_path / "nowhere", found)
+        training.with_stored_ids(tmp_path / "nowhere", found)
 
 
 def test_epochs_become_steps():
     values = {"batch_size": {"train": 4}, "val_every": 0.5, "epochs": 3}
     # Of each GPU: 8 images a step of two, 5 steps in 42 images.
-    assert pipelines.plan_of(values, 42, 2) == pipelines.Plan(8, 5, 15, 2)
-    assert pipelines.plan_of(values, 2, 1) == pipelines.Plan(4, 1, 3, 1)
+    assert training.train_schedule(values, 42, 2) == training.TrainSchedule(8, 5, 15, 2)
+    assert training.train_schedule(values, 2, 1) == training.TrainSchedule(4, 1, 3, 1)
 
 
 def prepared(tmp_path, **changes):
     """The config that a training JSON makes of the tiny network, and the classes."""
     path = tmp_path / "train.json"
     path.write_text(json.dumps({**TRAIN, **changes}))
-    values = train_settings.read(path).values
+    values = read_train_settings(path).values
     folder = made_project(tmp_path / "data", titles=("nut", "ignore", "bg", "date"))
     special = values["special_classes"]
-    found = project.read(folder)
-    classes = class_ids.from_titles(found.titles, special["background"], special["neutral"])
-    written = records.write(found, values["dataset_tags"], classes, tmp_path / "records")
-    base = pipelines.base_of(model_folder(tmp_path / "model"))._replace(weights="weights")
-    plan = pipelines.plan_of(values, written.images["train"], 1)
-    pipelines.apply(base, values, classes, written, plan)
+    found = project.read_project(folder)
+    classes = training.class_ids_from_titles(
+        found.titles, special["background"], special["neutral"]
+    )
+    written = project.write_records(found, values["dataset_tags"], classes, tmp_path / "records")
+    base = training.find_base_model(model_folder(tmp_path / "model"))._replace(weights="weights")
+    plan = training.train_schedule(values, written.images["train"], 1)
+    training.apply_settings(base, values, classes, written, plan)
     return base.config, classes
 
 
@@ -159,7 +154,7 @@ def test_neutral_objects_reach_the_batches_as_ground(tmp_path, training):
     )
     truth = next(iter(pipeline)).truth
     assert sorted(truth.classes[truth.valid].numpy().tolist()) == [1, 2]
-    assert truth.neutral.area.numpy().sum() == 400
+    assert truth.ignore.area.numpy().sum() == 400
     assert not any(pipeline.report.counts().values())
 
 
@@ -177,21 +172,21 @@ def test_continuing_takes_all_weights_and_sizes_may_be_fixed(tmp_path):
 
 
 def test_results_are_numbered_and_an_unfinished_one_is_gone_on_with(tmp_path):
-    values = train_settings.read(SAMPLES / "train_config.json").values
-    first = training.next_folder(tmp_path, values)
+    values = read_train_settings(SAMPLES / "train_config.json").values
+    first = training.result_folder(tmp_path, values)
     assert first.name == "00000000"
-    classes = class_ids.ClassIds({"bg": 0, "a": 1}, "bg", None)
-    class_ids.write(first, classes, {}, values)
-    assert training.next_folder(tmp_path, values) == first
-    assert training.next_folder(tmp_path, {**values, "lr": 0.5}).name == "00000001"
+    classes = training.ClassIds({"bg": 0, "a": 1}, "bg", None)
+    training.write_result_config(first, classes, {}, values)
+    assert training.result_folder(tmp_path, values) == first
+    assert training.result_folder(tmp_path, {**values, "lr": 0.5}).name == "00000001"
     shutil.rmtree(tmp_path / "00000001")
     (first / "exported").mkdir()
-    assert training.next_folder(tmp_path, values).name == "00000001"
+    assert training.result_folder(tmp_path, values).name == "00000001"
 
 
 def test_what_is_no_model(tmp_path):
     with pytest.raises(SettingsError, match="there is no pipeline.config in it"):
-        pipelines.base_of(tmp_path)
+        training.find_base_model(tmp_path)
 
 
 @pytest.mark.slow
@@ -228,7 +223,7 @@ def test_both_samples_from_a_project_to_a_project(tmp_path):
     path.write_text(json.dumps(inference))
     output = tmp_path / "found"
     run("infer", f"--config={path}", f"--model={result}", f"--output={output}")
-    read = project.read(output)
+    read = project.read_project(output)
     assert {"nut_maskrcnn", "date_maskrcnn"} <= set(read.titles)
     (again,) = supervisely.read(output).values()
     stated = sum(len(each.content["objects"]) for each in read.annotations)

@@ -24,7 +24,7 @@ def film(tmp_path, monkeypatch):
     predictor = Predictor(BrightSegmenter(), 0.0, label_map={1: "red"}, warm_up=False)
     opened = demo_model.Opened(predictor, None, 3)
     monkeypatch.setattr(demo_model, "open_model", lambda source, size: opened)
-    monkeypatch.setattr(demo_model, "source_of", lambda c, w=None: demo_model.Source("x"))
+    monkeypatch.setattr(demo_model, "read_cfg", lambda c, w=None: demo_model.Source("x"))
     return tmp_path / "film.mp4"
 
 
@@ -60,7 +60,7 @@ def test_the_flags_are_those_of_maskrcnn_benchmark():
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--output", "drawn.avi"], "drawn.avi: the video is an MP4"),
+        (["--output", "drawn.avi"], "drawn.avi: the name must end in .mp4"),
         (["--video", "a.mp4", "--output", "a.mp4"], "would overwrite the video itself"),
         (["--max-frames", "0", "--output", "a.mp4"], "--max-frames must be at least 1, got 0"),
         (["--video", "none.mp4", "--output", "a.mp4"], "there is no video none.mp4"),

@@ -1,7 +1,7 @@
-"""azoda's evaluation of an exported model: its tables by image and by class, of masks too.
+"""azoda's evaluation of an exported model: tables by image and by class, also for masks.
 
-The average precisions are TFOD's of Pascal VOC at an IoU of 0.5, which azoda took. Its tables keep
-their names; those of masks, which it never had, are called after them.
+The average precisions are TFOD's Pascal VOC metrics at an IoU of 0.5, as in azoda. Its tables keep
+their names; the tables of masks, which azoda does not have, are named after them.
 """
 
 import csv
@@ -28,7 +28,7 @@ _CLASS_AVG = "class_avg"  # azoda's name of the row of all classes together
 
 
 class CategoryRow(NamedTuple):
-    """A row of the table by class; the precision is None where there is nothing to find."""
+    """Row of the table by class; the precision is None for a class without objects."""
 
     category: str
     average_precision: float | None
@@ -36,26 +36,26 @@ class CategoryRow(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What azoda logs of an evaluation."""
+    """Tables that azoda logs of an evaluation."""
 
     binary: dict  # TP, FP, FN, TN, Precision, Recall, Accuracy; None where undefined
-    categories: dict  # kind of KINDS -> list of `CategoryRow`, the last of all classes together
+    categories: dict  # kind of KINDS -> list of `CategoryRow`, the last for all classes together
     mean: dict  # kind -> mean average precision over classes with objects, or None
 
 
-def tables_of(categories, pairs, threshold, kinds=("boxes",)):
-    """The `Tables` of looked-at images.
+def evaluate_pairs(categories, pairs, threshold, kinds=("boxes",)):
+    """Evaluate detections as azoda does.
 
     Args:
         categories: {id: name}.
-        pairs: of `model_evaluation.look_at`: (`TruthImage`, `ImageDetections`).
+        pairs: of `model_evaluation`: (ground truth, detections) of each image.
         threshold: EVAL_CONF: an image with a detection of this score or more counts as positive.
-            Average precisions go over all scores.
-        kinds: what is compared, of KINDS.
+            Average precisions use all scores.
+        kinds: of KINDS.
     """
     counts = Counter(
-        _verdict(bool(len(image.truth.boxes)), bool((found.scores >= threshold).any()))
-        for image, found in pairs
+        _verdict(bool(len(image.truth.boxes)), bool((detections.scores >= threshold).any()))
+        for image, detections in pairs
     )
     rows, mean = {}, {}
     for kind in kinds:
@@ -63,8 +63,8 @@ def tables_of(categories, pairs, threshold, kinds=("boxes",)):
     return Tables(_binary(counts), rows, mean)
 
 
-def as_dict(tables):
-    """The tables under the names azoda logs them by, as plain Python."""
+def to_dict(tables):
+    """Return the tables under azoda's names, as plain Python."""
     tally = tables.binary
     named = {
         "Binary - Metric Table": tally,
@@ -86,21 +86,21 @@ def as_dict(tables):
 
 
 def write(tables, folder):
-    """Writes azoda_metrics.json and, for each table, a CSV."""
+    """Write azoda_metrics.json and, for each table, a CSV."""
     folder = Path(folder)
-    text = json.dumps(as_dict(tables), indent=1, ensure_ascii=False)
+    text = json.dumps(to_dict(tables), indent=1, ensure_ascii=False)
     atomic.write_text(folder / "azoda_metrics.json", text + "\n")
     _write_csv(folder / "image_metrics.csv", tables.binary, [tables.binary.values()])
     for kind, rows in tables.categories.items():
         _write_csv(folder / f"{kind}_by_category.csv", CategoryRow._fields, rows)
 
 
-def as_text(tables, threshold):
-    """The tables for people."""
+def to_text(tables, threshold):
+    """Return the tables as text."""
     tally = tables.binary
     lines = [
-        f"Images, by whether they hold anything and anything scores {threshold:g} or more:",
-        f"{'':22}{'found':>8}{'nothing':>9}",
+        f"Images with and without objects, with and without detections of score >= {threshold:g}:",
+        f"{'':22}{'detected':>8}{'nothing':>9}",
         f"{'  with objects':22}{tally['TP']:>8}{tally['FN']:>9}",
         f"{'  without objects':22}{tally['FP']:>8}{tally['TN']:>9}",
         "  "
@@ -116,32 +116,32 @@ def as_text(tables, threshold):
     return "\n".join(lines)
 
 
-def _verdict(holds_objects, found):
-    return ("TN", "FP")[found] if not holds_objects else ("FN", "TP")[found]
+def _verdict(has_objects, is_positive):
+    return ("FN", "TP")[is_positive] if has_objects else ("TN", "FP")[is_positive]
 
 
 def _binary(counts):
     tp, fp, fn, tn = (counts[name] for name in ("TP", "FP", "FN", "TN"))
     return {
         **{"TP": tp, "FP": fp, "FN": fn, "TN": tn},
-        "Precision": _share(tp, tp + fp),
-        "Recall": _share(tp, tp + fn),
-        "Accuracy": _share(tp + tn, tp + fp + fn + tn),
+        "Precision": _ratio(tp, tp + fp),
+        "Recall": _ratio(tp, tp + fn),
+        "Accuracy": _ratio(tp + tn, tp + fp + fn + tn),
     }
 
 
-def _share(part, whole):
+def _ratio(part, whole):
     return part / whole if whole else None
 
 
 def _by_class(categories, pairs, kind):
-    """The `CategoryRow`s of one kind, and the mean."""
+    """Return the `CategoryRow`s of one kind, and the mean."""
     each, pooled = (PascalEvaluation(categories, name) for name in _VARIANTS[kind])
-    for image, found in pairs:
-        if kind == "masks" and found.masks is None:
-            found = found._replace(masks=[])  # an image in which nothing was found
+    for image, detections in pairs:
+        if kind == "masks" and detections.masks is None:
+            detections = detections._replace(masks=[])  # an image without detections
         for evaluation in (each, pooled):
-            evaluation.add(image.id, image.truth, found, image.height, image.width)
+            evaluation.add(image.id, image.truth, detections, image.height, image.width)
     mean, *by_class = map(_finite, each.evaluate().values())
     rows = [
         CategoryRow(name, value, int(each.totals[number]))

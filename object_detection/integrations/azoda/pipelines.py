@@ -1,4 +1,4 @@
-"""From azoda's experiment to a pipeline.config: the base model's, changed as the JSON says."""
+"""pipeline.config of an azoda experiment: the base model's, changed as the JSON says."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ METRICS = {
 
 
 def samples_folder(package: Path) -> Path:
-    """Return the folder of the sample configs: within the package in a wheel, else beside it."""
+    """Return the folder of the sample configs: in the package (wheel), else next to it."""
     within = package / "samples" / "configs"
     return within if within.is_dir() else package.parent / "samples" / "configs"
 
@@ -35,22 +35,22 @@ SAMPLES = samples_folder(Path(object_detection.__path__[0]))
 
 
 class BaseModel(NamedTuple):
-    """What an experiment starts from."""
+    """Model to start an experiment from."""
 
-    origin: str  # of the config, for people
+    origin: str  # of the config, for messages
     config: object  # TrainEvalPipelineConfig
-    weights: str  # path for fine_tune_checkpoint; "": none, training starts at random
+    weights: str  # path for fine_tune_checkpoint; "": random weights
 
 
 def find_base_model(settings, data_dir):
-    """The `BaseModel` that BASE_MODEL names.
+    """Find the `BaseModel` of BASE_MODEL.
 
-    Looked for, in this order: the folder DATA_DIR/models/NAME as azoda has it, the zoo's archive
-    NAME.tar.gz there, and a sample config that comes with this project. That brings no weights;
-    some may lie in the folder all the same.
+    In this order: the folder DATA_DIR/models/NAME as in azoda, the zoo's archive NAME.tar.gz in
+    models/, and a sample config of this project. The sample has no weights, but the folder may
+    contain some.
 
     Raises:
-        SettingsError: there is none of that name.
+        SettingsError: there is no such model.
         ConfigError: its config cannot be read, or is of another kind of model.
     """
     name = settings.values[_KEY]
@@ -69,38 +69,38 @@ def find_base_model(settings, data_dir):
         origin, weights = str(sample), _weights_in(folder)
         config = pipeline_file.load(sample)
     else:
-        problem = "there is none" if not folder.is_dir() else f"it has no {pipeline_file.NAME}"
-        raise settings.fault(
+        problem = "does not exist" if not folder.is_dir() else f"has no {pipeline_file.NAME}"
+        raise settings.error(
             _KEY,
-            f"is {name!r}: of the folder {folder} {problem}, and no sample is called so. "
-            f"There are: {_names(folder.parent) or 'none'}; samples: {_samples()}",
+            f"is {name!r}: the folder {folder} {problem}, and there is no such sample config. "
+            f"Available: {_names(folder.parent) or 'none'}; samples: {_samples()}",
         )
     kind = config.model.WhichOneof("model")
     if kind != "faster_rcnn":
         raise ConfigError(
-            f"{settings.place(_KEY)}: {origin} is the config of a model of kind {kind or 'none'}; "
-            "Faster and Mask R-CNN (faster_rcnn) are built here"
+            f"{settings.file.location(_KEY)}: {origin} is the config of a model of kind "
+            f"{kind or 'none'}; supported: Faster and Mask R-CNN (faster_rcnn)"
         )
     return BaseModel(origin, config, weights)
 
 
 def has_masks(config):
-    """Whether a config's model gives masks."""
+    """Return whether a config's model has masks."""
     return config.model.faster_rcnn.number_of_stages == 3
 
 
 def prepare(base, settings, records, *, batch_size, masks):
-    """Changes the base model's config in place for an experiment.
+    """Change the base model's config in place for an experiment.
 
     Args:
         base: `BaseModel`.
         settings: `Settings` of the experiment.
         records: `tables.Records`.
-        batch_size: images a step.
+        batch_size: images per step.
         masks: whether the records have masks and the model learns them.
 
     Returns:
-        Sentences about what was changed beside paths and sizes.
+        Sentences about changes other than paths and sizes.
 
     Raises:
         ConfigError: a value that does not fit the config.
@@ -132,14 +132,14 @@ def prepare(base, settings, records, *, batch_size, masks):
         reader.ClearField("mask_type")
         if masks:
             overrides.set_value(reader, "mask_type", "PNG_MASKS")
-    for field in ("num_examples", "max_evals", "metrics_set"):  # of the data it was trained on
+    for field in ("num_examples", "max_evals", "metrics_set"):  # of the dataset of the base model
         config.eval_config.ClearField(field)
     config.eval_config.metrics_set.extend(METRICS[masks])
     return notes
 
 
 def _first_stage(model, settings):
-    """Sets what FIRST_STAGE says; yields a sentence for each value that is another now."""
+    """Apply FIRST_STAGE; yield a sentence for each changed value."""
     for key, field in _FIELDS.items():
         value = settings.values.get(f"{_STAGE}.{key}")
         if value is None:
@@ -148,7 +148,7 @@ def _first_stage(model, settings):
         setattr(model, field, value)
         after = getattr(model, field)
         if before != after:
-            yield f"{field} is {after:g} by {_STAGE}.{key}; the base model has {before:g}"
+            yield f"{field} is {after:g} by {_STAGE}.{key}; in the base model {before:g}"
     stride = settings.values.get(f"{_STAGE}.STRIDE")
     if stride is None:
         return
@@ -162,11 +162,14 @@ def _first_stage(model, settings):
         anchors.grid_anchor_generator.height_stride = stride
         anchors.grid_anchor_generator.width_stride = stride
     if before != stride:
-        yield f"first_stage_features_stride is {stride} by {_STAGE}.STRIDE, it was {before}"
+        yield (
+            f"first_stage_features_stride is {stride} by {_STAGE}.STRIDE; in the base model "
+            f"{before}"
+        )
 
 
 def _schedule(config, steps):
-    """Fits a cosine decay to the steps: it would end, or never begin to fall, at another."""
+    """Fit a cosine decay to the number of steps; yield a sentence if it changes."""
     optimizer = config.train_config.optimizer
     kind = optimizer.WhichOneof("optimizer")
     rate = getattr(optimizer, kind).learning_rate if kind else None
@@ -180,8 +183,8 @@ def _schedule(config, steps):
         curve.warmup_steps = max(1, round(curve.warmup_steps * steps / curve.total_steps))
     curve.total_steps = steps
     yield (
-        f"the cosine decay runs over the {steps} STEPS, {curve.warmup_steps} of them warm-up; the "
-        f"base model has {before[0]} and {before[1]}"
+        f"the cosine decay has {steps} steps (STEPS), {curve.warmup_steps} of them warm-up; in "
+        f"the base model {before[0]} and {before[1]}"
     )
 
 
@@ -195,20 +198,20 @@ def _weights_in(folder):
 
 def _from_archive(settings, archive):
     try:
-        found = location.find_config(archive)
+        stored = location.find_config(archive)
     except CheckpointError as error:
-        raise settings.fault(_KEY, str(error)) from None
-    if found is None:
-        raise settings.fault(_KEY, f"names {archive}, which holds no {pipeline_file.NAME}")
-    origin, text = found
+        raise settings.error(_KEY, str(error)) from None
+    if stored is None:
+        raise settings.error(_KEY, f"names {archive}, which contains no {pipeline_file.NAME}")
+    origin, text = stored
     return origin, pipeline_file.parse(text, origin)
 
 
 def _names(folder):
-    found = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else ()
-    return ", ".join(name for name in found if not name.startswith("."))
+    names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else ()
+    return ", ".join(name for name in names if not name.startswith("."))
 
 
 def _samples():
-    found = ", ".join(sorted(path.stem for path in SAMPLES.glob("*.config")))
-    return found or "none, they come with the repository"
+    names = ", ".join(sorted(path.stem for path in SAMPLES.glob("*.config")))
+    return names or "none (they are in the repository)"

@@ -1,19 +1,19 @@
-"""Masks as azoda's CSVs hold them: flat polygons whose union is the mask, holes and all."""
+"""Masks as in azoda's CSVs: flat polygons whose union is the mask, with holes."""
 
 import numpy as np
 
 from object_detection.structures import polygons
 
 
-def polygons_of(mask, tolerance=0.0):
-    """The polygons of a mask, such as `unmold_mask` gives.
+def mask_to_polygons(mask, tolerance=0.0):
+    """Return the polygons of a mask, such as that of `unmold_mask`.
 
-    Such polygons know no holes. One is cut out all the same by a slit without width, along which
-    the polygon runs to the hole, around it and back: pycocotools and OpenCV fill it rightly.
+    Flat polygons have no holes. A hole is cut out by a slit without width: the polygon runs along
+    it to the hole, around it and back, which pycocotools and OpenCV fill correctly.
 
     Args:
         mask: bool [h, w].
-        tolerance: pixels by which simpler polygons may miss the mask's border; 0 is exact.
+        tolerance: distance in pixels of simplified polygons to the mask's border; 0 is exact.
 
     Returns:
         A list with one [x1, y1, x2, y2, ...] for each connected part.
@@ -23,7 +23,7 @@ def polygons_of(mask, tolerance=0.0):
 
 
 def _with_holes(part):
-    """An `Outline` as one ring [n, 2]; each hole is reached from what lies to its left."""
+    """Return an `Outline` as one ring [n, 2]; each hole is connected to the ring on its left."""
     ring = part.exterior
     for hole in sorted(part.holes, key=lambda hole: hole[:, 0].min()):
         start = int(hole[:, 0].argmin())
@@ -35,7 +35,7 @@ def _with_holes(part):
 
 
 def _left_of(point, ring):
-    """(index of the edge of a ring that lies next to the left of a point, its x there)."""
+    """Return (index of the nearest edge of a ring to the left of a point, its x there)."""
     x, y = point
     begin, end = ring, np.roll(ring, -1, axis=0)
     height = end[:, 1] - begin[:, 1]

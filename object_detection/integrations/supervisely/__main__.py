@@ -1,15 +1,15 @@
-r"""Supervisely's projects and JSON configs, unchanged: trained, applied, served.
+r"""Supervisely's projects and JSON configs: training, inference and serving.
 
     python -m object_detection.integrations.supervisely train --config=train_config.json \
         --project=project --model=BASE --output=results
     python -m object_detection.integrations.supervisely infer --config=inference_config.json \
-        --project=project --model=results/00000000 --output=found
+        --project=project --model=results/00000000 --output=annotated
     python -m object_detection.integrations.supervisely deploy --config=inference_config.json \
         --model=results/00000000
     python -m object_detection.integrations.supervisely project --annotations_file=trainval.json \
         --image_dir=images --val_fraction=0.2 --output=project
 
-`project` makes a project of a COCO json. `train --help` and so on tell the flags.
+`project` converts a COCO json to a project. For the flags: `train --help` and so on.
 """
 
 from pathlib import Path
@@ -22,79 +22,83 @@ FLAGS = flags.FLAGS
 
 
 def define_train_flags():
-    """The flags of `train`."""
-    flags.DEFINE_string("config", None, "Supervisely's training JSON.")
-    flags.DEFINE_string("project", None, "The project: the folder of meta.json.")
+    """Define the flags of `train`."""
+    flags.DEFINE_string("config", None, "Path of Supervisely's training JSON.")
+    flags.DEFINE_string("project", None, "Folder of the project, with meta.json.")
     flags.DEFINE_string(
         "model",
         None,
-        "What the network and its weights begin with: a result of this command, an export or a "
-        "training folder of any Mask R-CNN, or a pipeline.config.",
+        "Model to start from: a result of this command, an export or a training folder of any "
+        "Mask R-CNN, or a pipeline.config.",
     )
-    flags.DEFINE_string("output", "results", "Results become its folders 00000000, 00000001, ...")
-    flags.DEFINE_integer("seed", 0, "Makes weights, sampling and data order repeatable.")
+    flags.DEFINE_string(
+        "output", "results", "Folder for results, written as 00000000, 00000001, ..."
+    )
+    flags.DEFINE_integer("seed", 0, "Random seed of weights, sampling and data order.")
     flags.mark_flags_as_required(["config", "project", "model"])
 
 
 def define_infer_flags():
-    """The flags of `infer`."""
-    flags.DEFINE_string("config", None, "Supervisely's inference JSON.")
-    flags.DEFINE_string("project", None, "The project whose images are looked at.")
-    flags.DEFINE_string("model", None, "A result of train, or any other export.")
-    flags.DEFINE_string("output", None, "Folder of the new project; it must not be there yet.")
+    """Define the flags of `infer`."""
+    flags.DEFINE_string("config", None, "Path of Supervisely's inference JSON.")
+    flags.DEFINE_string("project", None, "Folder of the project to annotate.")
+    flags.DEFINE_string("model", None, "Result of train, or any other export.")
+    flags.DEFINE_string("output", None, "Folder of the new project; it must be empty or missing.")
     flags.mark_flags_as_required(["config", "project", "model", "output"])
 
 
 def define_deploy_flags():
-    """The flags of `deploy`: those of `object_detection.serve`, and the JSON."""
+    """Define the flags of `deploy`: those of `object_detection.serve`, and the JSON."""
     from object_detection import serve
 
-    flags.DEFINE_string("config", None, "Supervisely's inference JSON.")
+    flags.DEFINE_string("config", None, "Path of Supervisely's inference JSON.")
     serve.define_flags()
     flags.mark_flags_as_required(["config", "model"])
 
 
 def define_project_flags():
-    """The flags of `project`."""
-    flags.DEFINE_string("annotations_file", None, "A COCO json.")
-    flags.DEFINE_string("image_dir", None, "The folder of its images.")
-    flags.DEFINE_string("output", None, "Folder of the project.")
-    flags.DEFINE_float("val_fraction", 0.2, "Share of the images with the tag val.", 0.0, 0.99)
-    flags.DEFINE_integer("split_seed", 0, "The same seed takes the same images for val.")
+    """Define the flags of `project`."""
+    flags.DEFINE_string("annotations_file", None, "Path of a COCO json.")
+    flags.DEFINE_string("image_dir", None, "Folder of its images.")
+    flags.DEFINE_string("output", None, "Folder to write the project to.")
+    flags.DEFINE_float(
+        "val_fraction", 0.2, "Fraction of the images with the tag val, from 0 to 0.99.", 0.0, 0.99
+    )
+    flags.DEFINE_integer("split_seed", 0, "Random seed of the split into train and val.")
     flags.mark_flags_as_required(["annotations_file", "image_dir", "output"])
 
 
 def _train():
     from object_detection.integrations.supervisely import training
 
-    names = training.Options._fields
-    return training.run(training.Options(**{name: FLAGS[name].value for name in names}))
+    names = training.TrainOptions._fields
+    return training.train(training.TrainOptions(**{name: FLAGS[name].value for name in names}))
 
 
 def _infer():
     from object_detection.integrations.supervisely import inference
 
-    names = inference.Options._fields
-    return inference.run(inference.Options(**{name: FLAGS[name].value for name in names}))
+    names = inference.InferOptions._fields
+    return inference.infer(inference.InferOptions(**{name: FLAGS[name].value for name in names}))
 
 
 def _deploy():
-    from object_detection.integrations.supervisely import deployment
+    from object_detection.integrations.supervisely import inference
 
-    return deployment.run(FLAGS)
+    return inference.deploy(FLAGS)
 
 
 def _project():
     from object_detection.datasets.conversion import split_off
     from object_detection.datasets.formats import coco
-    from object_detection.integrations.supervisely import conversion
+    from object_detection.integrations.supervisely import project
 
-    found = coco.read(FLAGS.annotations_file, FLAGS.image_dir)
-    splits = {"train": found}
+    annotations = coco.read(FLAGS.annotations_file, FLAGS.image_dir)
+    splits = {"train": annotations}
     if FLAGS.val_fraction:
-        parts = split_off(found, FLAGS.val_fraction, FLAGS.split_seed)
+        parts = split_off(annotations, FLAGS.val_fraction, FLAGS.split_seed)
         splits = dict(zip(("train", "val"), parts, strict=True))
-    findings, written = conversion.write(Path(FLAGS.output), splits)
+    findings, written = project.write_project(Path(FLAGS.output), splits)
     for finding in findings:
         print(f"{finding.key}: {finding.reason}")
     counts = ", ".join(f"{count} {tag}" for tag, count in written.items())
@@ -111,7 +115,7 @@ COMMANDS = {
 
 
 def run(arguments=None):
-    """The command."""
+    """Run the command."""
     runner.run_one_of(COMMANDS, __doc__, arguments)
 
 
