@@ -175,7 +175,7 @@ def test_what_a_model_cannot_do_is_said(model):
     assert demo.run_on_opencv_image(picture()).shape == (100, 120, 3)
     with pytest.raises(ValueError, match="not keypoints"):
         demo.overlay_keypoints(picture(), None)
-    with pytest.raises(ValueError, match="there is no pipeline.config with cfg"):
+    with pytest.raises(ValueError, match="cfg has no pipeline.config"):
         demo.write_config("somewhere")
 
 
