@@ -42,12 +42,8 @@ def parser():
         metavar="SCORE",
         help="minimum score of drawn objects, from 0 to 1 (default: 0.7)",
     )
-    result.add_argument(
-        "--min-image-size",
-        type=int,
-        metavar="PIXELS",
-        help="shorter side of the network's input; smaller is faster (default: the model's)",
-    )
+    size_help = "shorter side of the network's input; smaller is faster (default: the model's)"
+    result.add_argument("--min-image-size", type=int, metavar="PIXELS", help=size_help)
     result.add_argument(
         "--show-mask-heatmaps", action="store_true", help="draw mask probabilities instead"
     )
