@@ -12,7 +12,7 @@ from object_detection.checkpoints import location
 from object_detection.checkpoints.names import (
     SUFFIX,
     VariableSource,
-    keras_applications,
+    keras_networks,
     tfod_tf1,
     tfod_tf2,
 )
@@ -61,22 +61,33 @@ class Family(NamedTuple):
     version: int = 0  # TFOD's CheckpointVersion of such files; 0: it has none
 
 
+class Naming(NamedTuple):
+    """The family of a checkpoint, and where it has the values of a network's variables."""
+
+    family: Family
+    is_classifier: bool  # the file has only a classifier's network, without detection
+    sources: Sources  # of the paths that the family has a name for
+
+
 def identify(checkpoint: StoredCheckpoint) -> Family:
     """Return the family whose names a checkpoint has."""
     return next(family for family in FAMILIES if family.recognizes(checkpoint))
 
 
-def sources_for(
-    family: Family, checkpoint: StoredCheckpoint, network, paths: Collection[str]
-) -> Sources:
-    """Return {our path: where its value is}, for the paths that the family has a name for.
+def naming_of(checkpoint: StoredCheckpoint, network, paths: Collection[str]) -> Naming:
+    """Detect the family of a checkpoint and map the variables of a network to its names.
 
     Args:
-        family: from `identify`.
         checkpoint: an open one.
         network: `FasterRCNN`.
         paths: the paths of all of its variables.
     """
+    family = identify(checkpoint)
+    sources = _sources(family, checkpoint, network, paths)
+    return Naming(family, family.is_classifier(checkpoint), sources)
+
+
+def _sources(family, checkpoint, network, paths):
     if family.name != "ours":
         # A checkpoint of ours that only has variables of one part looks like another's.
         ours = _our_sources(checkpoint, network, paths)
@@ -135,10 +146,10 @@ def _tf2_sources(checkpoint, network, paths):
         start = _prefix(_classifier_root(checkpoint))
         names = {
             path: f"{start}layer_with_weights-{layer.number}/{layer.leaf}{SUFFIX}"
-            for path, layer in keras_applications.layers_of(keys).items()
+            for path, layer in keras_networks.layers_of(keys).items()
         }
         names = {path: checkpoint.find(name) or name for path, name in names.items()}
-        return keras_applications.adjusted(names, checkpoint.shapes)
+        return keras_networks.adjusted(names, checkpoint.shapes)
     root = _detector_root(checkpoint)
     start = _prefix("model" if root is None else root)
     names = {path: key.replace("model/", start, 1) for path, key in keys.items()}
@@ -146,9 +157,9 @@ def _tf2_sources(checkpoint, network, paths):
 
 
 def _keras_sources(checkpoint, network, paths):
-    layers = keras_applications.layers_of(tfod_tf2.keys_of(network, paths))
-    names = keras_applications.names_in(checkpoint.shapes, layers)
-    return keras_applications.adjusted(names, checkpoint.shapes)
+    layers = keras_networks.layers_of(tfod_tf2.keys_of(network, paths))
+    names = keras_networks.names_in(checkpoint.shapes, layers)
+    return keras_networks.adjusted(names, checkpoint.shapes)
 
 
 def _tf1_sources(checkpoint, network, paths):

@@ -35,7 +35,6 @@ import tensorflow as tf
 from absl import logging
 
 from object_detection import addresses
-from object_detection.checkpoints import formats
 from object_detection.checkpoints.names import SUFFIX, VariableSource, training_state
 from object_detection.checkpoints.open import StoredCheckpoint, first_line, open_checkpoint
 from object_detection.checkpoints.restore import assign, plan_restore, restore_opened, values_of
@@ -154,8 +153,7 @@ def read_weights(prefix: str | os.PathLike, network, *, averages: bool = False) 
             step = int(checkpoint.read(stored.step)) if has_step else 0
             if stored.writer == training_state.OURS:
                 _check_fits(checkpoint, variables_by_path(network), stored)
-            family = formats.identify(checkpoint)
-            restore_opened(network, checkpoint, family, moving_averages=averages)
+            restore_opened(network, checkpoint, moving_averages=averages)
     except DamagedCheckpointError as error:
         raise DamagedCheckpointError(
             f"{prefix} is damaged and cannot be evaluated: {first_line(error)}. Copy it again, or "

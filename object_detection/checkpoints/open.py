@@ -34,6 +34,7 @@ class StoredCheckpoint:
         path: what was opened, for messages.
         file_format: "checkpoint", "saved_model" or the name of a `location.FileFormat`.
         shapes: {name: list of int}.
+        is_object_based: whether the names are those of TensorFlow 2's object-based checkpoints.
     """
 
     def __init__(self, location: CheckpointLocation, reader, *, shown: str | None = None):
@@ -47,14 +48,10 @@ class StoredCheckpoint:
         self.path = shown or location.path
         self.file_format = location.file_format
         self.shapes = reader.shapes
+        self.is_object_based = any(name.endswith(SUFFIX) for name in self.shapes)
         self._reader = reader
         self._graph = getattr(reader, "graph", None)
         self._release = None
-
-    @property
-    def is_object_based(self) -> bool:
-        """Whether the names are those of TensorFlow 2's object-based checkpoints."""
-        return any(name.endswith(SUFFIX) for name in self.shapes)
 
     def read(self, name: str) -> np.ndarray:
         """Return the value of a weight.

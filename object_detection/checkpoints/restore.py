@@ -165,7 +165,6 @@ def restore(
         return restore_opened(
             network,
             checkpoint,
-            formats.identify(checkpoint),
             checkpoint_type=checkpoint_type,
             partial=partial,
             moving_averages=moving_averages,
@@ -175,22 +174,35 @@ def restore(
 def restore_opened(
     network,
     checkpoint: StoredCheckpoint,
-    family: formats.Family,
     *,
     checkpoint_type: str = "full",
     partial: bool = False,
     moving_averages: bool = False,
 ) -> RestoreReport:
-    """Restore as `restore` does, from a checkpoint that is open and of a known family."""
+    """Restore as `restore` does, from a checkpoint that is open."""
     variables = variables_by_path(network)
-    sources = formats.sources_for(family, checkpoint, network, list(variables))
-    plan, report = _plan_and_report(variables, sources, checkpoint, family, checkpoint_type)
+    naming = formats.naming_of(checkpoint, network, list(variables))
+    return _restore_named(
+        network,
+        variables,
+        checkpoint,
+        naming,
+        checkpoint_type=checkpoint_type,
+        partial=partial,
+        moving_averages=moving_averages,
+    )
+
+
+def _restore_named(
+    network, variables, checkpoint, naming, *, checkpoint_type, partial, moving_averages=False
+):
+    plan, report = _plan_and_report(variables, naming, checkpoint, checkpoint_type)
     if not report.restored or (not partial and (report.missing or report.mismatched)):
-        hint = _hint(checkpoint, family, variables)
+        hint = _hint(checkpoint, naming.family, variables)
         raise CheckpointError(
             f"{checkpoint.path} does not fit this model{hint}\n{report.summary()}"
         )
-    _check_backbone(checkpoint, family, variables, report)
+    _check_backbone(checkpoint, naming.family, variables, report)
     planned = plan.sources
     if moving_averages:
         averages = _averages(checkpoint, network)
@@ -224,14 +236,15 @@ def restore_for_fine_tuning(network, train_config) -> RestoreReport:
         CheckpointError: see `restore`.
     """
     with open_checkpoint(train_config.fine_tune_checkpoint) as checkpoint:
-        family = formats.identify(checkpoint)
-        checkpoint_type, corrections = choose_type(train_config, checkpoint, family)
+        variables = variables_by_path(network)
+        naming = formats.naming_of(checkpoint, network, list(variables))
+        checkpoint_type, corrections = choose_type(train_config, checkpoint.path, naming)
         if corrections:
             logging.warning("%s", "; ".join(corrections))
         new_layers = _layers_of_classes(network) if train_config.fine_tune_new_classes else []
         initial = [(v, v.numpy()) for layer in new_layers for v in layer.variables]
-        report = restore_opened(
-            network, checkpoint, family, checkpoint_type=checkpoint_type, partial=True
+        report = _restore_named(
+            network, variables, checkpoint, naming, checkpoint_type=checkpoint_type, partial=True
         )
         for variable, value in initial:
             variable.assign(value)
@@ -241,9 +254,7 @@ def restore_for_fine_tuning(network, train_config) -> RestoreReport:
         return report
 
 
-def choose_type(
-    train_config, checkpoint: StoredCheckpoint, family: formats.Family
-) -> tuple[str, tuple[str, ...]]:
+def choose_type(train_config, path: str, naming: formats.Naming) -> tuple[str, tuple[str, ...]]:
     """Return the checkpoint type to restore, and what was corrected for it.
 
     A correction reads "field is value, but ...: what is done".
@@ -252,27 +263,26 @@ def choose_type(
     corrections = []
     word = OTHER_WORDS.get(requested, requested)
     everything = train_config.load_all_detection_checkpoint_vars
-    if family.is_classifier(checkpoint):
+    if naming.is_classifier:
         selected = "classification"
         if word != selected:
             corrections.append(
-                f"{source}, but {checkpoint.path} holds a classifier only: its network is "
+                f"{source}, but {path} holds a classifier only: its network is "
                 "restored, as with 'classification', and the rest of the model starts anew"
             )
         elif word != requested:
             corrections.append(f"{source}, a word for other models: restored as '{word}'")
-        return selected, tuple(corrections + _version(train_config, checkpoint, family))
+        return selected, tuple(corrections + _version(train_config, path, naming.family))
     selected = "full" if everything and word != "full" else word
     if word == "classification" or word not in TYPES:
         selected = "full" if everything else "detection"
         what = "everything that fits" if everything else "its feature extractors"
         corrections.append(
-            f"{source}, but {checkpoint.path} is a detection checkpoint: {what} restored, as with "
-            f"'{selected}'"
+            f"{source}, but {path} is a detection checkpoint: {what} restored, as with '{selected}'"
         )
     elif word != requested:
         corrections.append(f"{source}, a word for other models: restored as '{selected}'")
-    return selected, tuple(corrections + _version(train_config, checkpoint, family))
+    return selected, tuple(corrections + _version(train_config, path, naming.family))
 
 
 def _requested_type(train_config):
@@ -287,7 +297,7 @@ def _requested_type(train_config):
     )
 
 
-def _version(train_config, checkpoint, family):
+def _version(train_config, path, family):
     """Only a version that was written down can contradict: V1 is the field's default."""
     if not family.version or not train_config.HasField("fine_tune_checkpoint_version"):
         return []
@@ -295,9 +305,7 @@ def _version(train_config, checkpoint, family):
     if version == family.version or version not in (1, 2):
         return []
     actual = "an object-based checkpoint (V2)" if family.version == 2 else "a name-based one (V1)"
-    return [
-        f"{_FIELD}_version is V{version}, but {checkpoint.path} is {actual}: read as what it is"
-    ]
+    return [f"{_FIELD}_version is V{version}, but {path} is {actual}: read as what it is"]
 
 
 def _layers_of_classes(network):
@@ -311,7 +319,8 @@ def _layers_of_classes(network):
     return layers
 
 
-def _plan_and_report(variables, sources, checkpoint, family, checkpoint_type):
+def _plan_and_report(variables, naming, checkpoint, checkpoint_type):
+    sources, family = naming.sources, naming.family
     requested = {p: v for p, v in variables.items() if _is_requested(p, checkpoint_type)}
     plan = plan_restore(requested, sources, checkpoint.shapes)
     mismatched = [

@@ -1,6 +1,6 @@
 """Numbers of Keras' layers, worked by hand. `test_checkpoint_writer` compares all of TFOD's."""
 
-from object_detection.checkpoints.names.inception_resnet_v2 import (
+from object_detection.checkpoints.names.keras_networks import (
     keras_names,
     keras_numbers,
     keras_places,

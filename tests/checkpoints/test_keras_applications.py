@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from tiny_models import PYRAMID
 
 from object_detection.builders import model_builder
-from object_detection.checkpoints.names.inception_resnet_v2 import keras_names
+from object_detection.checkpoints.names.keras_networks import keras_names
 from object_detection.checkpoints.restore import restore
 from object_detection.checkpoints.variables import variables_by_path
 from object_detection.protos import model_pb2

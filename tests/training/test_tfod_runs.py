@@ -218,7 +218,7 @@ def test_weights_and_averages_are_evaluated(tmp_path, monkeypatch):
     monkeypatch.setattr(
         manager,
         "restore_opened",
-        lambda network, stored, family, **how: asked.update(how, prefix=stored.path),
+        lambda network, stored, **how: asked.update(how, prefix=stored.path),
     )
     prefix = tmp_path / "model.ckpt-3"
     assert manager.read_weights(prefix, tiny_run.parts().network, averages=True) == STEP

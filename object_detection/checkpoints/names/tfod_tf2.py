@@ -7,7 +7,7 @@ them; `_layer_numbers` spells that order out.
 import re
 from collections.abc import Collection
 
-from object_detection.checkpoints.names import NORM_LEAVES, SUFFIX, inception_resnet_v2
+from object_detection.checkpoints.names import NORM_LEAVES, SUFFIX, keras_networks
 
 _MODEL = "model/"
 _PROPOSAL = "_feature_extractor_for_proposal_features"
@@ -133,7 +133,7 @@ def _upsamples(network):
 
 
 def _is_inception(paths):
-    return any(f"/{inception_resnet_v2.NETWORK}/" in path for path in paths)
+    return any(f"/{keras_networks.INCEPTION}/" in path for path in paths)
 
 
 def tfod_keys(paths: Collection[str], *, dropout=False, upsample=False) -> dict[str, str]:
@@ -151,7 +151,7 @@ def tfod_keys(paths: Collection[str], *, dropout=False, upsample=False) -> dict[
         (extractors and branches of our own).
     """
     layers = _layer_numbers(set(paths))
-    inception = inception_resnet_v2.keras_numbers(paths) if _is_inception(paths) else {}
+    inception = keras_networks.keras_numbers(paths) if _is_inception(paths) else {}
     levels = [int(m[1]) for m in (re.match(r"backbone/lateral(\d)/", p) for p in paths) if m]
     without_statistics = _group_norms(paths)
     keys = {}
@@ -296,7 +296,7 @@ def variable_names(paths, *, upsample=False, sync_trunk_norm=False) -> dict[str,
     lowest = min(levels, default=0)
     convs = sum(bool(re.fullmatch(r"masks/head/conv\d+/kernel", path)) for path in paths)
     last_conv = f"masks/head/conv{convs}" if upsample else ""
-    inception = inception_resnet_v2.keras_names(paths) if _is_inception(paths) else {}
+    inception = keras_networks.keras_names(paths) if _is_inception(paths) else {}
     names = {}
     for path in paths:
         layer, leaf = path.rsplit("/", 1)
@@ -357,7 +357,7 @@ def layer_positions(paths) -> dict[str, list[int]]:
     }
     networks = {"backbone": _MODEL + _PROPOSAL, "roi_stage": _MODEL + _CLASSIFIER}
     if _is_inception(paths):
-        by_root = inception_resnet_v2.keras_places(paths)
+        by_root = keras_networks.keras_places(paths)
         places |= {networks[root]: numbers for root, numbers in by_root.items()}
     return places
 
