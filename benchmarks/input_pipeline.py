@@ -243,7 +243,7 @@ def growth(pattern, fields, batch_size):
     for number, batch in enumerate(pipeline(pattern, fields, batch_size=batch_size)):
         peak = max(peak, process.memory_info().rss)
         if number == 40:
-            print((peak - idle) >> 20, batch.truth.masks.numpy().nbytes)
+            print((peak - idle) >> 20, batch.truth.masks.pixels.numpy().nbytes)
             return
 
 

@@ -25,7 +25,7 @@ from object_detection.builders import model_builder
 from object_detection.modeling import recomputation
 from object_detection.modeling.precision import PRECISIONS
 from object_detection.protos import model_pb2
-from object_detection.structures.batch import GroundTruth, Images
+from object_detection.structures.batch import CroppedMasks, GroundTruth, Images
 from object_detection.training import layer_groups, trained_weights
 
 RESNET50_C4_MASKS = """
@@ -82,8 +82,7 @@ def random_batch(batch, height, width, objects, classes, seed=0):
         crowd=tf.zeros([batch, objects], tf.bool),
         difficult=tf.zeros([batch, objects], tf.bool),
         area=tf.zeros([batch, objects]),
-        masks=tf.constant(masks),
-        mask_shape=tf.constant(shape),
+        masks=CroppedMasks(tf.constant(masks), tf.constant(shape)),
     )
     return Images(tf.constant(pixels), tf.constant(shape)), truth
 

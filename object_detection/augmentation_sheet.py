@@ -115,9 +115,10 @@ def drawn_examples():
     import numpy as np
     import tensorflow as tf
 
-    from object_detection.data import augment_visible
+    from object_detection.data.augment.geometry import boxes_of_masks
     from object_detection.data.example import Example
     from object_detection.dataset_tools import shape_scenes
+    from object_detection.structures.batch import CroppedMasks
 
     examples = []
     for number in (5, 9):  # of many shapes
@@ -130,13 +131,13 @@ def drawn_examples():
         example = Example(
             id=tf.constant(str(number)),
             image=tf.constant(scene.pixels[32:224]),
-            boxes_normalized=augment_visible.boxes_of(masks),
+            boxes_normalized=boxes_of_masks(masks),
             classes=tf.constant(ids, tf.int32),
             weights=tf.ones([count]),
             crowd=tf.zeros([count], tf.bool),
             difficult=tf.zeros([count], tf.bool),
             area=tf.zeros([count]),
-            masks=masks,
+            masks=CroppedMasks.from_whole(masks),
         )
         examples.append(example)
     return examples
@@ -176,15 +177,15 @@ def row_picture(title, steps, examples):
     """[h, w, 3] uint8: the title, an example, and what it becomes for each seed."""
     import tensorflow as tf
 
-    from object_detection.data.augment_copy_paste import CopyPaste
-    from object_detection.data.augment_geometry import settled
+    from object_detection.data.augment.objects import CopyPaste
 
     def changed(number):
         example, other = examples
         for place, step in enumerate(steps):
             seed = tf.stack([tf.constant(FLAGS.seed, tf.int64), number * len(steps) + place])
             paste = isinstance(step, CopyPaste)
-            example = settled(step(example, other, seed) if paste else step(example, seed))
+            example = step(example, other, seed) if paste else step(example, seed)
+            example = example.with_known_ranks()
         return example
 
     results = tf.data.Dataset.range(FLAGS.seeds).map(changed)
@@ -197,7 +198,7 @@ def _drawn(example, side):
     import tensorflow as tf
     from PIL import Image
 
-    from object_detection.data.augment_scale import shrunk
+    from object_detection.data.augment.scale import resize_masks
     from object_detection.utils import visualization_utils
 
     pixels = np.clip(np.asarray(example.image, np.float32), 0, 255).astype(np.uint8)
@@ -206,8 +207,8 @@ def _drawn(example, side):
     size = max(round(scale * height), 1), max(round(scale * width), 1)
     image = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
     masks = None
-    if example.masks is not None and len(example.masks):
-        masks = shrunk(example.masks, tf.constant(size)).numpy() > 0
+    if example.masks is not None and len(example.masks.pixels):
+        masks = resize_masks(example.masks.pixels, tf.constant(size)).numpy() > 0
     boxes = np.asarray(example.boxes_normalized) * [*size, *size]
     colors = [visualization_utils.color_of(int(one)) for one in example.classes]
     labels = [""] * len(colors)

@@ -6,7 +6,7 @@ from google.protobuf import text_format
 
 from object_detection.builders import model_builder
 from object_detection.protos import model_pb2
-from object_detection.structures.batch import GroundTruth, Images
+from object_detection.structures.batch import CroppedMasks, GroundTruth, Images
 
 PYRAMID = """
 faster_rcnn {
@@ -82,6 +82,8 @@ def truth_of(boxes, *, valid=None, mask_size=(32, 32)):
         crowd=tf.zeros([batch, count], tf.bool),
         difficult=tf.zeros([batch, count], tf.bool),
         area=tf.zeros([batch, count]),
-        masks=tf.ones([batch, count, *mask_size], tf.uint8),
-        mask_shape=tf.constant([mask_size] * batch, tf.int32),
+        masks=CroppedMasks(
+            tf.ones([batch, count, *mask_size], tf.uint8),
+            tf.constant([mask_size] * batch, tf.int32),
+        ),
     )

@@ -22,7 +22,14 @@ from object_detection.checkpoints.manager import (
 from object_detection.checkpoints.variables import path_of
 from object_detection.data.report import InputReport
 from object_detection.ops import schedules
-from object_detection.structures.batch import Batch, Detections, GroundTruth, Images, Losses
+from object_detection.structures.batch import (
+    Batch,
+    CroppedMasks,
+    Detections,
+    GroundTruth,
+    Images,
+    Losses,
+)
 from object_detection.training import train_loop, train_step
 from object_detection.training.optimizer import Optimizer
 from object_detection.training.summaries import Summaries
@@ -104,8 +111,7 @@ def batch_number(number, batch_size=2) -> Batch:
             crowd=np.zeros(objects, bool),
             difficult=np.zeros(objects, bool),
             area=np.zeros(objects, np.float32),
-            masks=masks,
-            mask_shape=np.array([[12, 16]] * batch_size, np.int32),
+            masks=CroppedMasks(masks, np.array([[12, 16]] * batch_size, np.int32)),
         ),
         np.array([f"image{number}_{k}".encode() for k in range(batch_size)]),
         np.array([[12, 16]] * batch_size, np.int32),

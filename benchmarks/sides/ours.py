@@ -95,7 +95,7 @@ def train(given):
     """Takes training steps on one batch, the ones that `model_main` takes."""
     from object_detection.builders import optimizer_builder
     from object_detection.modeling import recomputation
-    from object_detection.structures.batch import Batch, GroundTruth, Images
+    from object_detection.structures.batch import Batch, CroppedMasks, GroundTruth, Images
     from object_detection.training import train_step, trained_weights
     from object_detection.training.optimizer import Optimizer
 
@@ -118,8 +118,7 @@ def train(given):
         crowd=tf.zeros_like(zeros, tf.bool),
         difficult=tf.zeros_like(zeros, tf.bool),
         area=zeros,
-        masks=of_batch(masks, tf.uint8),
-        mask_shape=shape,
+        masks=CroppedMasks(of_batch(masks, tf.uint8), shape),
     )
     pixels = of_batch(models.image(given.height, given.width)[0], tf.float32)
     examples = Batch(Images(pixels, shape), truth, tf.constant(["0"] * batch), shape)

@@ -12,7 +12,7 @@ from object_detection.builders import (
     preprocessor_builder,
 )
 from object_detection.builders.pick import check_message
-from object_detection.data import batching, pipeline, reading, record_files
+from object_detection.data import pipeline, reading, record_files
 from object_detection.data.decoder import DecoderOptions
 from object_detection.data.report import InputReport
 from object_detection.errors import RecordError
@@ -102,7 +102,6 @@ def build(input_reader_config, *, model_config, train_config=None, eval_config=N
         known_bad=run.known_bad,
         crop_masks=input_reader_config.crop_masks,
         data_service=input_reader_config.data_service if run.training else "",
-        ignore=bool(input_reader_config.ignore_class),
     )
     return pipeline.build(
         reading.Sources(sources, weights, _read_options(input_reader_config, run, sources)),
@@ -140,15 +139,13 @@ def _read_options(config, run, sources):
 
 
 def _decoder_options(config, num_classes, run, eval_config):
-    extras = ()
-    if eval_config is not None and evaluator_builder.needs_image_labels(eval_config):
-        extras = tuple(batching.IMAGE_LABELS)
+    labels = eval_config is not None and evaluator_builder.needs_image_labels(eval_config)
     return DecoderOptions(
         num_classes=num_classes,
         class_ids=class_ids(config.label_map_path),
         load_masks=config.load_instance_masks,
         png_masks=config.mask_type == input_reader_pb2.PNG_MASKS,
-        extras=extras,
+        load_image_labels=labels,
         load_group_of=not run.training,
         ignore_texts=tuple(config.ignore_class),
     )

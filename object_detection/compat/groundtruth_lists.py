@@ -3,7 +3,7 @@
 import tensorflow as tf
 from absl import logging
 
-from object_detection.structures.batch import GroundTruth
+from object_detection.structures.batch import CroppedMasks, GroundTruth
 
 # Argument of provide_groundtruth -> the name under which groundtruth_lists gives it back; in the
 # order in which TFOD takes them by position.
@@ -141,17 +141,17 @@ class GroundTruthLists:
         weights = tf.cast(valid, tf.float32)
         if "weights" in self:
             weights = _padded(self["weights"])
-        masks = mask_shape = None
+        masks = None
         if "masks" in self:
-            given = self["masks"]
+            stored = self["masks"]
             if image_shape is not None:
-                shapes = tf.unstack(true_shape, len(given))
-                given = [
+                shapes = tf.unstack(true_shape, len(stored))
+                stored = [
                     _without_padding(*of_image, image_shape)
-                    for of_image in zip(given, shapes, strict=True)
+                    for of_image in zip(stored, shapes, strict=True)
                 ]
-            masks = tf.cast(_padded(given) > 0, tf.uint8)
-            mask_shape = tf.stack([tf.shape(m)[1:3] for m in given])
+            mask_shape = tf.stack([tf.shape(m)[1:3] for m in stored])
+            masks = CroppedMasks(tf.cast(_padded(stored) > 0, tf.uint8), mask_shape)
         return GroundTruth(
             boxes=_padded(boxes) * scale,
             classes=tf.where(valid, classes, 0),
@@ -161,7 +161,6 @@ class GroundTruthLists:
             difficult=tf.zeros(shape, tf.bool),
             area=tf.zeros(shape),
             masks=masks,
-            mask_shape=mask_shape,
             class_targets=class_targets,
         )
 

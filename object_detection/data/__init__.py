@@ -1,1 +1,1 @@
-"""Floor 4: records to batches."""
+"""Records to batches: the input pipeline."""

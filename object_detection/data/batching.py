@@ -4,16 +4,16 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.data import ignore_regions, native_resize, report
-from object_detection.data.mask_decoder import Cut, cut_masks
-from object_detection.structures.batch import Batch, GroundTruth, IgnoreRegions, ImageLabels, Images
+from object_detection.data.mask_decoder import crop_masks
+from object_detection.structures.batch import (
+    Batch,
+    CroppedMasks,
+    GroundTruth,
+    IgnoreRegions,
+    Images,
+)
 
 _PER_BOX = ("boxes", "classes", "valid", "weights", "crowd", "difficult", "area")
-# What becomes of the decoder's extras of these names.
-IMAGE_LABELS = {
-    "verified_classes": "verified",
-    "negative_classes": "negative",
-    "not_exhaustive_classes": "not_exhaustive",
-}
 
 
 def to_element(example, options):
@@ -29,11 +29,10 @@ def to_element(example, options):
         resized in training; in evaluation they get the size of the stored image, which they are
         compared in.
     """
-    of_ignored = {}
-    if options.ignore:
-        area = ignore_regions.area_of(example)
-        of_ignored = {"ignore": area, "ignore_shape": tf.shape(area)}
-        example = ignore_regions.without(example)
+    ignore = {}
+    if example.ignore is not None:
+        example, area = ignore_regions.split(example)
+        ignore = {"ignore": area, "ignore_shape": tf.shape(area)}
     if native_resize.can_replace(options.resizer, example.image.dtype):
         size = tf.unstack(tf.shape(example.image)[:2])
         pixels, true_shape = example.image, tf.stack(options.resizer.true_shape(*size))
@@ -59,29 +58,25 @@ def to_element(example, options):
             element[name] = _pad_boxes(element[name], count, options)
     element["image_id"] = example.id
     element["source_shape"] = tf.shape(example.image)[:2]
-    element |= _masks_of(example, options) | of_ignored
-    if not options.training and IMAGE_LABELS.keys() <= example.extras.keys():
-        for name, member in IMAGE_LABELS.items():
-            element[member] = tf.cast(example.extras[name], tf.int32)
+    element |= ignore
+    if example.masks is not None:
+        masks = _masks_to_batch(example, options)._asdict()
+        element["masks"] = {name: value for name, value in masks.items() if value is not None}
+    if not options.training and example.labels is not None:
+        element["labels"] = example.labels
     if options.keep_source_pixels:
         element["source_pixels"] = example.image
     return element
 
 
-def _masks_of(example, options):
-    """The members of an element about masks."""
+def _masks_to_batch(example, options):
+    """The example's masks in the form that the batch has them in."""
     masks = example.masks
-    if masks is None:
-        return {}
-    members = {} if example.has_mask is None else {"has_mask": example.has_mask}
     if not options.training:
-        masks = _at_size(masks, tf.shape(example.image)[:2])
-    elif options.crop_masks:
-        cut = Cut(masks, example.mask_origin, example.mask_shape)
-        cut = cut_masks(masks) if cut.origin is None else cut
-        cut = {"masks": cut.masks, "mask_origin": cut.origin, "mask_shape": cut.shape}
-        return members | cut
-    return members | {"masks": masks, "mask_shape": tf.shape(masks)[1:]}
+        return masks.with_whole(_at_size(masks.pixels, tf.shape(example.image)[:2]))
+    if options.crop_masks and masks.origin is None:
+        return crop_masks(masks.pixels)._replace(present=masks.present)
+    return masks
 
 
 def batch_examples(elements, options, input_report):
@@ -105,7 +100,7 @@ def batch_examples(elements, options, input_report):
 
     def to_batch(number, rows):
         if options.batch_size == 1:  # without a copy
-            rows = {name: value[tf.newaxis] for name, value in rows.items()}
+            rows = tf.nest.map_structure(lambda value: value[tf.newaxis], rows)
         if late:
             shapes = rows["source_shape"], rows["true_shape"]
             resized = native_resize.resize_batch(options.resizer, rows["pixels"], *shapes)
@@ -122,27 +117,21 @@ def batch_examples(elements, options, input_report):
 def _to_batch(rows):
     truth = GroundTruth(
         **{name: rows[name] for name in _PER_BOX},
-        masks=rows.get("masks"),
-        mask_shape=rows.get("mask_shape"),
+        masks=CroppedMasks(**rows["masks"]) if "masks" in rows else None,
         group_of=rows.get("group_of"),
-        mask_origin=rows.get("mask_origin"),
-        has_mask=rows.get("has_mask"),
         ignore=(
             IgnoreRegions(rows["ignore"], rows["ignore_shape"], rows["true_shape"])
             if "ignore" in rows
             else None
         ),
     )
-    labels = None
-    if set(ImageLabels._fields) <= rows.keys():
-        labels = ImageLabels(*(rows[name] for name in ImageLabels._fields))
     return Batch(
         images=Images(rows["pixels"], rows["true_shape"]),
         truth=truth,
         image_id=rows["image_id"],
         source_shape=rows["source_shape"],
         source_pixels=rows.get("source_pixels"),
-        labels=labels,
+        labels=rows.get("labels"),
     )
 
 
@@ -155,7 +144,7 @@ def _pad_boxes(values, count, options):
 
 
 def _at_size(masks, size):
-    """[g, h, w] masks at another size, by nearest neighbours as TFOD resizes them."""
+    """[g, h, w] masks at another size, by nearest neighbors as TFOD resizes them."""
 
     def resized():
         return tf.raw_ops.ResizeNearestNeighbor(images=masks[..., tf.newaxis], size=size)[..., 0]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from object_detection.data import ignore_regions, image_headers, mask_decoder, report
 from object_detection.data.example import Example
-from object_detection.data.extra_features import EXTRA_FEATURES, Parsing, features_of
+from object_detection.structures.batch import CroppedMasks, ImageLabels
 
 # Boxes may reach this far out of the image (in image sizes) and are clipped; beyond it they are
 # taken for pixels. (TFOD stops at 0.1.)
@@ -43,7 +43,13 @@ _FEATURES = {
     "image/object/difficult": _INTS,
     "image/object/weight": _FLOATS,
 }
-# Masks cut at their extent; a record that has them needs no others.
+_IMAGE_LABELS = {
+    "image/class/label": _INTS,
+    "image/class/text": _STRINGS,
+    "image/neg_category_ids": _INTS,
+    "image/not_exhaustive_category_ids": _INTS,
+}
+# Masks cropped to their objects; a record that has them needs no others.
 _BOX_MASKS = {
     "image/object/mask/box_png": _STRINGS,
     "image/object/mask/box_top": _INTS,
@@ -55,9 +61,9 @@ class DecoderOptions(NamedTuple):
     """What to decode.
 
     `class_ids` maps class texts (names and display names of the label map) to ids; without it
-    objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `extras` are keys of
-    `EXTRA_FEATURES`. `load_group_of` is for evaluation: Open Images' metrics go by it.
-    `mask_way` is how masks are decoded; objects with a text of `ignore_texts` are ignore regions.
+    objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `load_image_labels` and
+    `load_group_of` are for evaluation: LVIS' and Open Images' metrics need them.
+    Objects with a text of `ignore_texts` are ignore regions.
     """
 
     num_classes: int
@@ -65,10 +71,9 @@ class DecoderOptions(NamedTuple):
     load_masks: bool = False
     png_masks: bool = True
     max_boxes: int = 0
-    extras: tuple[str, ...] = ()
+    load_image_labels: bool = False
     load_group_of: bool = False
-    parsing: Parsing = Parsing()
-    mask_way: mask_decoder.Way = mask_decoder.Way()
+    mask_options: mask_decoder.MaskDecodeOptions = mask_decoder.MaskDecodeOptions()
     ignore_texts: tuple[str, ...] = ()
 
 
@@ -92,9 +97,6 @@ class Decoder:
     """Callable: serialized record (string scalar) -> `Decoded`."""
 
     def __init__(self, options):
-        unknown = [name for name in options.extras if name not in EXTRA_FEATURES]
-        if unknown:
-            raise ValueError(f"Unknown extras {unknown}; supported: {', '.join(EXTRA_FEATURES)}")
         self.options = options
         self.features = dict(_FEATURES)
         if options.load_masks:
@@ -102,8 +104,8 @@ class Decoder:
             self.features.update(_BOX_MASKS)
         if options.load_group_of:
             self.features["image/object/group_of"] = _INTS
-        for name in options.extras:
-            self.features.update(features_of(name))
+        if options.load_image_labels:
+            self.features.update(_IMAGE_LABELS)
         self._class_ids = _lookup_table(options.class_ids) if options.class_ids else None
 
     def __call__(self, serialized):
@@ -126,10 +128,12 @@ class Decoder:
             crowd=crowd != 0,
             difficult=difficult != 0,
             area=area,
-            extras=self._extras(parsed),
+            labels=self._image_labels(parsed) if self.options.load_image_labels else None,
         )
         if self.options.load_masks:
-            example = example._replace(**self._masks(parsed, count, image))
+            example = example._replace(masks=self._masks(parsed, count, image))
+        if self.options.ignore_texts:
+            example = self._with_ignore(example, parsed, count)
         ignored += lost_weights + lost_crowd + lost_difficult + lost_area
         if self.options.load_group_of:
             group_of, lost = _list_or(0, parsed["image/object/group_of"], count)
@@ -199,32 +203,29 @@ class Decoder:
         classes = tf.cast(tf.clip_by_value(labels, -1, tf.int32.max), tf.int32)
         if self._class_ids is not None:
             classes = tf.where(texts != "", self._class_ids.lookup(texts), classes)
-        if self.options.ignore_texts:
-            stored = _list_or("", parsed["image/object/class/text"], count)[0]
-            classes = ignore_regions.marked(classes, stored, self.options.ignore_texts)
         return classes, texts, ignored_labels + ignored_texts
 
-    def empty_extras(self):
-        """The extras of a record that has none of their keys."""
-        return self._extras({key: tf.zeros([0], f.dtype) for key, f in self.features.items()})
+    def _with_ignore(self, example, parsed, count):
+        """The example with its ignore regions marked."""
+        texts = _list_or("", parsed["image/object/class/text"], count)[0]
+        names = tf.constant(self.options.ignore_texts)
+        ignore = tf.reduce_any(texts[:, tf.newaxis] == names, axis=1)
+        return example._replace(ignore=ignore, classes=tf.where(ignore, 0, example.classes))
 
-    def _extras(self, parsed):
-        """{key of EXTRA_FEATURES: value}; verified classes go by their texts, as objects' do."""
-        extras = {
-            name: EXTRA_FEATURES[name].decode(parsed, self.options.parsing)
-            for name in self.options.extras
-        }
-        if "verified_classes" in extras and self._class_ids is not None:
-            texts, labels = parsed["image/class/text"], extras["verified_classes"]
-            extras["verified_classes"] = tf.cond(
+    def _image_labels(self, parsed):
+        """`ImageLabels`; verified classes go by their texts, as objects' do."""
+        texts, verified = parsed["image/class/text"], parsed["image/class/label"]
+        if self._class_ids is not None:
+            verified = tf.cond(
                 tf.size(texts) > 0,
-                lambda: tf.cast(self._class_ids.lookup(texts), labels.dtype),
-                lambda: labels,
+                lambda: tf.cast(self._class_ids.lookup(texts), verified.dtype),
+                lambda: verified,
             )
-        return extras
+        absent = parsed["image/neg_category_ids"], parsed["image/not_exhaustive_category_ids"]
+        return ImageLabels(*(tf.cast(ids, tf.int32) for ids in (verified, *absent)))
 
     def _masks(self, parsed, count, image):
-        """The example's members about masks."""
+        """`CroppedMasks` of the objects."""
         image_size = tf.unstack(tf.shape(image)[:2])
         whole = self._png_masks if self.options.png_masks else self._numerical_masks
         stored = tf.size(parsed["image/object/mask"])
@@ -236,21 +237,17 @@ class Decoder:
             lambda: tf.cond(
                 has_masks,
                 lambda: whole(parsed, count, image_size),
-                lambda: mask_decoder.no_masks(count, image_size, self.options.mask_way),
+                lambda: mask_decoder.empty_masks(count, image_size, self.options.mask_options),
             ),
         )
-        if self.options.mask_way.cut:
-            members = {"masks": masks.masks, "mask_origin": masks.origin, "mask_shape": masks.shape}
-        else:
-            members = {"masks": masks}
-        _require_same_shape(members.get("mask_shape", tf.shape(members["masks"])[1:]), image_size)
-        return members | {"has_mask": tf.fill([count], has_masks)}
+        _require_same_shape(masks.shape, image_size)
+        return masks._replace(present=tf.fill([count], has_masks))
 
     def _png_masks(self, parsed, count, image_size):
         stored = parsed["image/object/mask"]
         _require_masks(tf.size(stored), count)
         stored = _of_sane_size(stored, image_size)
-        return mask_decoder.decode_png_masks(stored, image_size, self.options.mask_way)
+        return mask_decoder.decode_png_masks(stored, image_size, self.options.mask_options)
 
     def _numerical_masks(self, parsed, count, image_size):
         stored = parsed["image/object/mask"]
@@ -269,7 +266,8 @@ class Decoder:
             *sizes,
         )
         masks = mask_decoder.decode_numerical_masks(stored, count, sizes, image_size)
-        return mask_decoder.cut_masks(masks) if self.options.mask_way.cut else masks
+        crop = self.options.mask_options.crop
+        return mask_decoder.crop_masks(masks) if crop else CroppedMasks.from_whole(masks)
 
     def _box_masks(self, parsed, count, image_size):
         """Masks that are stored cut."""
@@ -294,7 +292,9 @@ class Decoder:
             *image_size,
         )
         top, left = (tf.cast(tf.clip_by_value(axis, -1, tf.int32.max), tf.int32) for axis in corner)
-        return mask_decoder.decode_box_masks(encoded, top, left, image_size, self.options.mask_way)
+        return mask_decoder.decode_box_masks(
+            encoded, top, left, image_size, self.options.mask_options
+        )
 
     def _sort_out(self, example, texts, ignored):
         """Clips the boxes, drops the objects that cannot be used, and counts both."""
@@ -306,7 +306,7 @@ class Decoder:
         has_area = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
         swapped = tf.reduce_any(_is_swapped(example.boxes_normalized), axis=1)
         in_range = (example.classes >= 1) & (example.classes <= self.options.num_classes)
-        in_range |= example.classes == ignore_regions.IGNORE
+        in_range = example.ignore_or(in_range)
         unknown = (example.classes == -1) & (texts != "")
         usable = finite & has_area
         keep = usable & in_range
@@ -314,18 +314,18 @@ class Decoder:
         index = tf.where(keep)[:, 0]
         kept = tf.size(index)
         if self.options.max_boxes:
-            index = ignore_regions.first(index, example.classes, self.options.max_boxes)
+            index = ignore_regions.select_first(index, example.ignore, self.options.max_boxes)
         mask_scaled = without_mask = False
         if example.masks is not None:
-            without_mask = keep & ~example.has_mask
-            mask_size, image_size = example.whole_mask_shape, tf.shape(example.image)[:2]
-            mask_scaled = tf.reduce_any(mask_size != image_size) & (kept > 0)
+            without_mask = keep & ~example.masks.present
+            image_size = tf.shape(example.image)[:2]
+            mask_scaled = tf.reduce_any(example.masks.shape != image_size) & (kept > 0)
         counts = {
             report.BOX_NOT_FINITE: ~finite,
             report.BOX_WITHOUT_AREA: finite & ~has_area & ~swapped,
             report.BOX_SWAPPED: finite & ~has_area & swapped,
             report.UNKNOWN_CLASS_TEXT: usable & unknown,
-            report.CLASS_ZERO: usable & (example.classes == 0),
+            report.CLASS_ZERO: usable & ~in_range & (example.classes == 0),
             report.CLASS_OUT_OF_RANGE: usable & ~unknown & ~in_range & (example.classes != 0),
             report.LIST_IGNORED: ignored,
             report.BOX_CLIPPED: keep & outside,

@@ -1,44 +1,92 @@
 """The structure that passes between the steps of the input pipeline: one decoded record."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
-# The class of objects that are ignore regions; unknown ones have -1 until they are dropped.
-IGNORE = -2
+from object_detection.structures.batch import CroppedMasks, ImageLabels
+
+_PER_OBJECT = ("boxes_normalized", "classes", "weights", "crowd", "difficult", "area")
+_OPTIONAL_PER_OBJECT = ("group_of", "ignore")
 
 
 class Example(NamedTuple):
     """One image with its g objects, as stored in the record.
 
     Boxes are (ymin, xmin, ymax, xmax) in fractions of the image's height and width. Masks keep the
-    size they were stored in, which need not be the image's. With `mask_origin` they are cut to
-    what holds the objects, as in `structures.GroundTruth`; only steps that `keep_crops` see such.
+    size they were stored in, which need not be the image's. Only steps that `accept_cropped_masks`
+    get masks that are cropped.
     """
 
-    id: tf.Tensor  # string scalar: the record's source_id, else its filename, else where it lies
+    id: tf.Tensor  # string scalar: the record's source_id, else its filename, else its location
     image: tf.Tensor  # [h, w, 3] uint8, RGB
     boxes_normalized: tf.Tensor  # [g, 4] float32
-    classes: tf.Tensor  # [g] int32 ids of the label map, or IGNORE
+    classes: tf.Tensor  # [g] int32 ids of the label map; 0 for ignore regions
     weights: tf.Tensor  # [g] float32
     crowd: tf.Tensor  # [g] bool
     difficult: tf.Tensor  # [g] bool
     area: tf.Tensor  # [g] float32 in pixels of the stored image; 0 where the record has none
-    masks: tf.Tensor | None = None  # [g, mask height, mask width] uint8 of 0 and 1
-    extras: dict[str, tf.Tensor] = {}  # further keys, only those asked for
+    masks: CroppedMasks | None = None  # [g]; None: not loaded
+    labels: ImageLabels | None = None  # in evaluation, where the metrics need them
     group_of: tf.Tensor | None = None  # [g] bool, in evaluation: boxes of several objects
-    mask_origin: tf.Tensor | None = None  # [g, 2] int32 (row, column) in the whole mask
-    mask_shape: tf.Tensor | None = None  # [2] int32 of the whole masks, with `mask_origin`
-    has_mask: tf.Tensor | None = None  # [g] bool; False: not known, `masks` is 0. None: all have
+    # [g] bool: ignore regions. They pass through the augmentations in one list with the objects,
+    # so that both move with the image by the same code. None: there are none.
+    ignore: tf.Tensor | None = None
 
-    @property
-    def whole_mask_shape(self):
-        """[2] int32 (height, width) of the masks, as if none were cut."""
-        return tf.shape(self.masks)[1:] if self.mask_shape is None else self.mask_shape
+    def select(self, index: tf.Tensor) -> "Example":
+        """Return the example with only the objects `index` ([k] integers)."""
+        members = [*_PER_OBJECT, *_OPTIONAL_PER_OBJECT]
+        members = [name for name in members if getattr(self, name) is not None]
+        return self._replace(
+            **{name: tf.gather(getattr(self, name), index) for name in members},
+            masks=None if self.masks is None else self.masks.select(index),
+        )
 
-    def select(self, index):
-        """The example with the objects `index` ([k] integers) alone; `extras` stay as they are."""
-        per_object = ("boxes_normalized", "classes", "weights", "crowd", "difficult", "area")
-        maybe = ("group_of", "masks", "mask_origin", "has_mask")
-        per_object += tuple(k for k in maybe if getattr(self, k) is not None)
-        return self._replace(**{k: tf.gather(getattr(self, k), index) for k in per_object})
+    def ignore_or(self, condition: tf.Tensor) -> tf.Tensor:
+        """Return [g] bool: where `condition` ([g] bool) holds, and all ignore regions."""
+        return condition if self.ignore is None else condition | self.ignore
+
+    def with_known_ranks(self) -> "Example":
+        """Return the example with the ranks of its tensors set, which `tf.cond` may lose."""
+        shapes = {"image": [None, None, 3], "boxes_normalized": [None, 4]}
+        shapes |= dict.fromkeys((*_PER_OBJECT[1:], *_OPTIONAL_PER_OBJECT), [None])
+        known = {
+            name: tf.ensure_shape(getattr(self, name), shape)
+            for name, shape in shapes.items()
+            if getattr(self, name) is not None
+        }
+        if self.masks is not None:
+            shapes = CroppedMasks([None] * 3, [2], [None, 2], [None])
+            members = zip(self.masks, shapes, strict=True)
+            known["masks"] = CroppedMasks(
+                *(None if v is None else tf.ensure_shape(v, shape) for v, shape in members)
+            )
+        return self._replace(**known)
+
+
+def leave_out_none(spec) -> tuple[Callable, Callable]:
+    """Return functions between structures of a spec and tuples of their tensors.
+
+    For transformations of `tf.data` that do not accept the Nones of an example's optional members.
+
+    Args:
+        spec: element_spec of a dataset.
+
+    Returns:
+        (structure -> tuple of tensors, tensors -> structure).
+    """
+    leaves = tf.nest.flatten(spec)
+    places = [k for k, leaf in enumerate(leaves) if isinstance(leaf, tf.TensorSpec)]
+
+    def flatten(structure):
+        values = tf.nest.flatten(structure)
+        return tuple(values[place] for place in places)
+
+    def unflatten(*tensors):
+        values = [None] * len(leaves)
+        for place, tensor in zip(places, tensors, strict=True):
+            values[place] = tensor
+        return tf.nest.pack_sequence_as(spec, values)
+
+    return flatten, unflatten

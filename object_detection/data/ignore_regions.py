@@ -1,70 +1,68 @@
 """Ignore regions of an image: parts that are neither object nor background.
 
-They pass through the augmentations as objects of the class `IGNORE`, so that their boxes and masks
-move with the image, and are taken out of the list of objects behind the last step.
+They pass through the augmentations in one list with the objects, marked by `Example.ignore`, so
+that their boxes and masks move with the image. After the last step they become one area.
 """
 
 import tensorflow as tf
 
-from object_detection.data.augment_window import window
-from object_detection.data.example import IGNORE
+from object_detection.data.augment.geometry import crop_maps
+from object_detection.data.example import Example
 
 
-def marked(classes, texts, names):
-    """Classes [g] with `IGNORE` where the text [g] of an object is among `names`."""
-    among = tf.reduce_any(texts[:, tf.newaxis] == tf.constant(names), axis=1)
-    return tf.where(among, IGNORE, classes)
-
-
-def first(index, classes, most):
-    """Of objects `index` [k] the `most` first true ones, and all ignore regions.
+def select_first(index: tf.Tensor, ignore: tf.Tensor | None, most: int) -> tf.Tensor:
+    """Return the first `most` objects of `index` [k], and all ignore regions in it.
 
     Args:
-        classes: [g] of all objects.
+        index: [k] integers.
+        ignore: [g] bool, of all objects; None: there are no ignore regions.
+        most: number of objects.
     """
-    is_ignored = tf.gather(classes, index) == IGNORE
+    if ignore is None:
+        return index[:most]
+    is_ignored = tf.gather(ignore, index)
     rank = tf.cumsum(tf.cast(~is_ignored, tf.int32))
     return tf.boolean_mask(index, is_ignored | (rank <= most))
 
 
-def area_of(example):
-    """Return where ignore regions are: the masks of their objects, or their boxes without masks.
+def split(example: Example) -> tuple[Example, tf.Tensor]:
+    """Return the example without its ignore regions, and their area.
 
     Returns:
-        [h, w] uint8 of 0 and 1, as large as the whole masks, without masks as the image.
+        `Example`, and [h, w] uint8 of 0 and 1, as large as the whole masks, without masks as the
+        image: the masks of the ignore regions, or their boxes where they have no masks.
     """
-    index = tf.where(example.classes == IGNORE)[:, 0]
+    objects = example.select(tf.where(~example.ignore)[:, 0])._replace(ignore=None)
+    return objects, _area(example, tf.where(example.ignore)[:, 0])
+
+
+def _area(example, index):
     if example.masks is None:
-        return _filled(tf.gather(example.boxes_normalized, index), tf.shape(example.image)[:2])
-    area = _masked(example, index)
-    if example.has_mask is None:
+        return _fill_boxes(tf.gather(example.boxes_normalized, index), tf.shape(example.image)[:2])
+    masks = example.masks.select(index)
+    area = _union(masks)
+    if masks.present is None:
         return area
-    without = tf.boolean_mask(index, ~tf.gather(example.has_mask, index))
+    without = tf.boolean_mask(index, ~masks.present)
     boxes = tf.gather(example.boxes_normalized, without)
-    return tf.maximum(area, _filled(boxes, tf.shape(area)))
+    return tf.maximum(area, _fill_boxes(boxes, tf.shape(area)))
 
 
-def _masked(example, index):
-    """[h, w] uint8: the pixels of the masks of the objects `index` [k]."""
-    masks = tf.gather(example.masks, index)
-    if example.mask_origin is None:
-        return tf.reduce_max(masks, axis=0)
-    origin, shape = tf.gather(example.mask_origin, index), example.mask_shape
+def _union(masks):
+    """[h, w] uint8: the pixels of all masks."""
+    if masks.origin is None:
+        return tf.reduce_max(masks.pixels, axis=0)
 
-    def with_one_more(area, number):
-        whole = window(masks[number][tf.newaxis], -origin[number], shape)[0]
+    def add(area, number):
+        pixels, origin = masks.pixels[number], masks.origin[number]
+        whole = crop_maps(pixels[tf.newaxis], -origin, masks.shape)[0]
         return tf.ensure_shape(tf.maximum(area, whole), [None, None])
 
-    nothing = tf.ensure_shape(tf.zeros(shape, masks.dtype), [None, None])
-    return tf.foldl(with_one_more, tf.range(tf.size(index)), initializer=nothing)
+    nothing = tf.ensure_shape(tf.zeros(masks.shape, masks.pixels.dtype), [None, None])
+    return tf.foldl(add, tf.range(tf.shape(masks.pixels)[0]), initializer=nothing)
 
 
-def without(example):
-    """The example with its true objects alone."""
-    return example.select(tf.where(example.classes != IGNORE)[:, 0])
-
-
-def _filled(boxes, shape):
+def _fill_boxes(boxes, shape):
     """[h, w] uint8: the pixels whose middle is in one of the boxes [k, 4]."""
     ends = boxes * tf.cast(tf.tile(shape, [2]), tf.float32)
     rows, columns = (

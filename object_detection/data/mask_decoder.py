@@ -5,61 +5,57 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.data import native_masks
+from object_detection.structures.batch import CroppedMasks
 
 # Where a PNG file holds its bit depth (1 byte) and color type (1 byte: 0 is gray).
 _PNG_FORMAT_AT = 24
 _PNG_HEADER_BYTES = 33
 
 
-class Cut(NamedTuple):
-    """Masks of an image, each cut to a rectangle that holds its object."""
+class MaskDecodeOptions(NamedTuple):
+    """How masks are decoded; their content is the same with all options."""
 
-    masks: tf.Tensor  # [g, h, w] uint8, zeros where it ends before
-    origin: tf.Tensor  # [g, 2] int32 (row, column) of its first pixel in the whole mask
-    shape: tf.Tensor  # [2] int32 (height, width) of the whole masks
-
-
-class Way(NamedTuple):
-    """How PNG files are decoded: the masks are the same."""
-
-    native: bool = (
-        False  # whether `native_masks` may do it; such a graph runs in this process alone
-    )
-    cut: bool = False  # whether the result is a `Cut`
+    native: bool = False  # whether `native_masks` may decode; the graph is bound to this process
+    crop: bool = False  # whether masks are cropped to their objects, or left whole
 
 
-_BY_TENSORFLOW = Way()
+_DEFAULT = MaskDecodeOptions()
 
 
-def decode_png_masks(encoded, image_size, way=_BY_TENSORFLOW):
-    """Masks stored as one encoded image for each object; whatever is not black is the object.
+def decode_png_masks(
+    encoded: tf.Tensor, image_size: tuple, options: MaskDecodeOptions = _DEFAULT
+) -> CroppedMasks:
+    """Decode masks stored as one encoded image for each object; every pixel not black counts.
 
     Args:
-        encoded: [g] strings, usually PNG with one channel of 0/1 or 0/255. Colour, palette and
-            16-bit images are taken too; their alpha channel does not count.
-        image_size: (height, width) of the result where there is no object.
-        way: the `Way`.
-
-    Returns:
-        [g, h, w] uint8 of 0 and 1, or a `Cut`.
+        encoded: [g] strings, usually PNG with one channel of 0/1 or 0/255. Color, palette and
+            16-bit images are accepted too; their alpha channel is ignored.
+        image_size: (height, width) of the masks where there is no object.
+        options: how to decode.
 
     Raises:
         tf.errors.InvalidArgumentError: where a mask cannot be decoded, or their sizes differ.
     """
-    return _decode(encoded, encoded, lambda decode: decode, image_size, way, [encoded])
+    return _decode(encoded, encoded, lambda decode: decode, image_size, options, [encoded])
 
 
-def decode_box_masks(encoded, top, left, image_size, way=_BY_TENSORFLOW):
-    """Masks stored as the part of them that the object fills, and where in the image it lies.
+def decode_box_masks(
+    encoded: tf.Tensor,
+    top: tf.Tensor,
+    left: tf.Tensor,
+    image_size: tuple,
+    options: MaskDecodeOptions = _DEFAULT,
+) -> CroppedMasks:
+    """Decode masks stored as the part that the object fills, and its position in the image.
 
     Args:
         encoded: [g] strings, as in `decode_png_masks` but of any sizes.
-        top, left: [g] int32, the row and column of the image of each one's first pixel.
+        top, left: [g] int32, the row and column in the image of each one's first pixel.
         image_size: (height, width), int32 scalars.
-        way: the `Way`.
+        options: how to decode.
 
     Returns:
-        What `decode_png_masks` makes of the whole masks.
+        The same as `decode_png_masks` of the whole masks.
 
     Raises:
         tf.errors.InvalidArgumentError: where a mask cannot be decoded, or reaches out of the image.
@@ -76,11 +72,11 @@ def decode_box_masks(encoded, top, left, image_size, way=_BY_TENSORFLOW):
 
     corners = tf.cast(tf.stack([top, left], axis=1), tf.int64)
     natives = [encoded, corners, tf.stack(image_size)]
-    return _decode(encoded, (encoded, top, left), placed, image_size, way, natives)
+    return _decode(encoded, (encoded, top, left), placed, image_size, options, natives)
 
 
-def cut_masks(masks):
-    """Whole masks [g, h, w] uint8 of 0 and 1 as a `Cut`."""
+def crop_masks(masks: tf.Tensor) -> CroppedMasks:
+    """Crop whole masks [g, h, w] uint8 of 0 and 1 to their objects."""
     shape = tf.shape(masks)
     starts, sides = [], []
     for axis in (1, 2):
@@ -105,27 +101,25 @@ def cut_masks(masks):
         lambda: tf.map_fn(window, (masks, *starts), fn_output_signature=spec),
         lambda: tf.zeros([0, 1, 1], tf.uint8),
     )
-    return Cut(tf.ensure_shape(windows, [None] * 3), tf.stack(starts, axis=1), shape[1:])
+    windows = tf.ensure_shape(windows, [None] * 3)
+    return CroppedMasks(windows, shape[1:], tf.stack(starts, axis=1))
 
 
-def no_masks(count, image_size, way=_BY_TENSORFLOW):
-    """Return what stands for the masks of objects that have none: zeros.
+def empty_masks(
+    count: tf.Tensor | int, image_size: tuple, options: MaskDecodeOptions = _DEFAULT
+) -> CroppedMasks:
+    """Return masks of zeros, for objects without masks.
 
     Args:
         count: number of objects, int32 scalar.
         image_size: (height, width) of the image, int32 scalars.
-        way: the `Way`.
-
-    Returns:
-        [count, height, width] uint8, or a `Cut` whose parts have one pixel.
+        options: with `crop` the rectangles have one pixel.
     """
-    if not way.cut:
-        return tf.zeros([count, *image_size], tf.uint8)
-    return Cut(
-        masks=tf.zeros([count, 1, 1], tf.uint8),
-        origin=tf.zeros([count, 2], tf.int32),
-        shape=tf.stack(image_size),
-    )
+    shape = tf.stack(image_size)
+    if not options.crop:
+        return CroppedMasks(tf.zeros([count, *image_size], tf.uint8), shape)
+    pixels, origin = tf.zeros([count, 1, 1], tf.uint8), tf.zeros([count, 2], tf.int32)
+    return CroppedMasks(pixels, shape, origin)
 
 
 def is_product(values, count, size):
@@ -136,7 +130,7 @@ def is_product(values, count, size):
 
 
 def decode_numerical_masks(values, count, stored_size, image_size):
-    """Masks stored as one list of numbers, object by object and row by row.
+    """Decode masks stored as one list of numbers, object by object and row by row.
 
     Args:
         values: [count * h * w] float32; above 0 is the object.
@@ -154,26 +148,29 @@ def decode_numerical_masks(values, count, stored_size, image_size):
     return tf.reshape(masks, tf.concat([[count], size], axis=0))
 
 
-def _decode(encoded, elements, with_decoder, image_size, way, natives):
-    """What the library makes of the arguments `natives`, else what TensorFlow makes."""
+def _decode(encoded, elements, with_decoder, image_size, options, natives):
+    """`CroppedMasks` by the library from the arguments `natives`, else by TensorFlow."""
 
     def by_tensorflow():
         masks = _decode_any_number(encoded, elements, with_decoder, image_size)
-        return cut_masks(masks) if way.cut else masks
+        return crop_masks(masks) if options.crop else CroppedMasks.from_whole(masks)
 
-    if not way.native:
+    if not options.native:
         return by_tensorflow()
-    function, types = native_masks.decode, tf.uint8
-    if way.cut:
-        function, types = native_masks.decode_cut, [tf.uint8, tf.int32, tf.int32]
-    found = tf.numpy_function(function, natives, types, stateful=False)
-    if way.cut:
-        for tensor, shape in zip(found, ([None] * 3, [None, 2], [2]), strict=True):
-            tensor.set_shape(shape)
-        found = Cut(*found)
-        return tf.cond(tf.shape(found.masks)[0] > 0, lambda: found, by_tensorflow)
-    found.set_shape([None] * 3)
-    return tf.cond(tf.shape(found)[0] > 0, lambda: found, by_tensorflow)
+    if options.crop:
+        types = [tf.uint8, tf.int32, tf.int32]
+        pixels, origin, shape = tf.numpy_function(
+            native_masks.decode_cropped, natives, types, stateful=False
+        )
+        pixels.set_shape([None] * 3)
+        origin.set_shape([None, 2])
+        shape.set_shape([2])
+        decoded = CroppedMasks(pixels, shape, origin)
+    else:
+        pixels = tf.numpy_function(native_masks.decode, natives, tf.uint8, stateful=False)
+        pixels.set_shape([None] * 3)
+        decoded = CroppedMasks.from_whole(pixels)
+    return tf.cond(tf.shape(pixels)[0] > 0, lambda: decoded, by_tensorflow)
 
 
 def _are_plain(encoded):
@@ -224,5 +221,5 @@ def _decode_any(encoded):
     # 16 bits keep a 1 of 65535 above zero; images of 8 bits are only scaled up.
     pixels = tf.io.decode_image(encoded, channels=0, dtype=tf.uint16, expand_animations=False)
     channels = tf.shape(pixels)[-1]
-    colours = channels - tf.cast((channels == 2) | (channels == 4), tf.int32)
-    return tf.cast(tf.reduce_any(pixels[..., :colours] > 0, axis=-1), tf.uint8)
+    colors = channels - tf.cast((channels == 2) | (channels == 4), tf.int32)
+    return tf.cast(tf.reduce_any(pixels[..., :colors] > 0, axis=-1), tf.uint8)

@@ -31,7 +31,7 @@ def decode(encoded, corners=None, size=(0, 0)):
     return masks if good else nothing
 
 
-def decode_cut(encoded, corners=None, size=(0, 0)):
+def decode_cropped(encoded, corners=None, size=(0, 0)):
     """Masks as of `decode`, each cut to the least rectangle that holds its object.
 
     Returns:

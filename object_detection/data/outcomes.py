@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.data import record_files, report
+from object_detection.data import mask_decoder, record_files, report
 from object_detection.data.decoder import Decoded
 from object_detection.data.example import Example
 from object_detection.data.rescue import rescue
+from object_detection.structures.batch import ImageLabels
 
 _NOT_DECODED = "not decoded yet"  # stands where a fault stands
 
@@ -86,23 +87,22 @@ def _rescued(outcome, decoder):
 def no_example(decoder):
     """A `Decoded` without content, where a record is bad."""
     none = tf.zeros([0])
-    masks = {}
+    none_of_bool, no_ids, masks = tf.zeros([0], tf.bool), tf.zeros([0], tf.int32), None
     if decoder.options.load_masks:
-        masks = {"masks": tf.zeros([0, 0, 0], tf.uint8), "has_mask": tf.zeros([0], tf.bool)}
-        if decoder.options.mask_way.cut:
-            no_place = {"mask_origin": tf.zeros([0, 2], tf.int32)}
-            masks |= no_place | {"mask_shape": tf.zeros([2], tf.int32)}
+        masks = mask_decoder.empty_masks(0, (0, 0), decoder.options.mask_options)
+        masks = masks._replace(present=none_of_bool)
     example = Example(
         id=tf.constant(""),
         image=tf.zeros([0, 0, 3], tf.uint8),
         boxes_normalized=tf.zeros([0, 4]),
         classes=tf.zeros([0], tf.int32),
         weights=none,
-        crowd=tf.zeros([0], tf.bool),
-        difficult=tf.zeros([0], tf.bool),
+        crowd=none_of_bool,
+        difficult=none_of_bool,
         area=none,
-        **masks,
-        extras=decoder.empty_extras(),
-        group_of=tf.zeros([0], tf.bool) if decoder.options.load_group_of else None,
+        masks=masks,
+        labels=ImageLabels(no_ids, no_ids, no_ids) if decoder.options.load_image_labels else None,
+        group_of=none_of_bool if decoder.options.load_group_of else None,
+        ignore=none_of_bool if decoder.options.ignore_texts else None,
     )
     return Decoded(example, tf.zeros([len(report.OBJECT_REASONS)], tf.int32), tf.constant(""))

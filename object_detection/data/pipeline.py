@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from object_detection.data import outcomes, reading, record_files, report, service
-from object_detection.data.augment_copy_paste import augmented, number_before
-from object_detection.data.augment_geometry import Augmentation, keep_crops
+from object_detection.data.augment.geometry import Augmentation, accept_cropped_masks
+from object_detection.data.augment.objects import augment_stream, examples_ahead
 from object_detection.data.batching import batch_examples, to_element
 from object_detection.data.decoder import Decoder, DecoderOptions
-from object_detection.data.mask_decoder import Way
+from object_detection.data.mask_decoder import MaskDecodeOptions
 from object_detection.data.python_call import call
 from object_detection.data.report import InputReport
 from object_detection.data.rescue import name_of
@@ -46,7 +46,6 @@ class PipelineOptions:
     known_bad: Sequence[str] = ()
     crop_masks: bool = False
     data_service: str = ""
-    ignore: bool = False  # whether objects may be ignore regions
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def build(
     decoder = Decoder(
         decoder_options._replace(
             max_boxes=options.max_boxes if options.training else 0,
-            mask_way=Way(native=True, cut=_cuts_at_once(options)),
+            mask_options=MaskDecodeOptions(native=True, crop=_crops_at_once(options)),
         )
     )
     read_options = sources.options
@@ -95,7 +94,7 @@ def build(
         if options.known_bad:
             stream = stream.filter(_is_not_among(options.known_bad))
         skipped = options.skip_batches * options.batch_size
-        lead = min(number_before(options.augmentations), skipped)
+        lead = min(examples_ahead(options.augmentations), skipped)
         attempts = outcomes.attempted(stream.skip(skipped - lead), decoder)
     good = _leave_out_bad(outcomes.settled(attempts, decoder), decoder, input_report)
 
@@ -108,7 +107,7 @@ def build(
     def finish(example):
         return to_element(example, options)
 
-    elements = augmented(good, begin, options.augmentations, finish, lead=lead)
+    elements = augment_stream(good, begin, options.augmentations, finish, lead=lead)
     dataset = batch_examples(elements, options, input_report).prefetch(options.prefetch)
     return InputPipeline(
         _with_plain_errors(dataset.with_options(_tf_data_options()), input_report),
@@ -146,9 +145,9 @@ def _with_plain_errors(dataset, input_report):
     return dataset
 
 
-def _cuts_at_once(options):
-    """Whether masks are cut as soon as they are decoded, and not after the augmentations alone."""
-    return options.crop_masks and options.training and keep_crops(options.augmentations)
+def _crops_at_once(options):
+    """Whether masks are cropped as soon as they are decoded, and not after the augmentations."""
+    return options.crop_masks and options.training and accept_cropped_masks(options.augmentations)
 
 
 def bad_records(input_report):

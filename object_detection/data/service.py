@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from object_detection.data import record_files
 from object_detection.data.decoder import Decoder
+from object_detection.data.example import leave_out_none
 from object_detection.data.outcomes import attempted
 from object_detection.data.python_call import call
 from object_detection.data.reading import Numbered, Sources, shuffled_paths, shuffled_records
@@ -30,8 +31,8 @@ def outcomes(sources: Sources, decoder, address, input_report):
     Raises:
         RecordError: several data sets with weights, which cannot be shared out.
     """
-    way = decoder.options.mask_way._replace(native=False)
-    plain = Decoder(decoder.options._replace(mask_way=way))
+    mask_options = decoder.options.mask_options._replace(native=False)
+    plain = Decoder(decoder.options._replace(mask_options=mask_options))
 
     def without_bytes(outcome):
         """The bytes of a record that was decoded are not sent."""
@@ -43,7 +44,9 @@ def outcomes(sources: Sources, decoder, address, input_report):
     attempts = attempted(_read(sources), plain).map(without_bytes)
     policy = tf.data.experimental.service.ShardingPolicy.DYNAMIC
     distribute = tf.data.experimental.service.distribute(policy, address)
-    found = _without_nones(attempts, lambda dataset: dataset.apply(distribute))
+    flatten, unflatten = leave_out_none(attempts.element_spec)
+    # The service can't have None for what an example lacks.
+    found = attempts.map(lambda *members: flatten(members)).apply(distribute).map(unflatten)
     watch = _FileWatch(sources.paths, input_report)
 
     def is_record_or_told(outcome):
@@ -52,25 +55,6 @@ def outcomes(sources: Sources, decoder, address, input_report):
 
     numbered = found.filter(is_record_or_told).enumerate()  # each server counts for itself
     return numbered.map(lambda number, outcome: outcome._replace(number=number))
-
-
-def _without_nones(dataset, transform):
-    """The dataset after a transformation that can't have None for what an example lacks."""
-    spec = dataset.element_spec
-    leaves = tf.nest.flatten(spec)
-    places = [k for k, leaf in enumerate(leaves) if isinstance(leaf, tf.TensorSpec)]
-
-    def back(*tensors):
-        values = [None] * len(leaves)
-        for place, tensor in zip(places, tensors, strict=True):
-            values[place] = tensor
-        return tf.nest.pack_sequence_as(spec, values)
-
-    def flat(outcome):
-        values = tf.nest.flatten(outcome)
-        return tuple(values[place] for place in places)
-
-    return transform(dataset.map(lambda *members: flat(members))).map(back)
 
 
 def _read(sources):

@@ -56,7 +56,7 @@ def crop(maps, boxes, owner, levels, size, *, fading):
         owner: [n] int32, the image of each box.
         levels: [n] int32, the map of each box.
         size: int S.
-        fading: whether to compute `ops.roi_align.crop_matmul` instead of its `crop`.
+        fading: `matmul` of `ops.roi_align.crop_rows`.
 
     Returns:
         [n, S, S, C] in the maps' type.

@@ -74,8 +74,8 @@ class MaskStage(keras.layers.Layer):
     def loss_of(self, logits, rows, rois, truth, images):
         """Mean sigmoid cross-entropy over the pixels of the positive rois' masks (TFOD).
 
-        Rois whose ground truth has no mask (`has_mask`) carry no loss, nor do pixels of ignored
-        ground. The mean is that of the whole batch, however many replicas share it, so that the
+        Rois whose ground truth has no mask (`masks.present`) carry no loss, nor do pixels of ignore
+        regions. The mean is that of the whole batch, however many replicas share it, so that the
         same batch is the same training on any number of them; TFOD's, with
         `mask_loss_per_replica`, gives the replicas equal weight instead.
 
@@ -87,10 +87,11 @@ class MaskStage(keras.layers.Layer):
         image_shape = tf.shape(images.pixels)[1:3]
         size = self.head.mask_size
         gt_index = tf.gather_nd(rois.gt_index, rows)
-        has_mask = gt_index < tf.shape(truth.masks)[1]
-        if truth.has_mask is not None:
-            known = tf.pad(truth.has_mask, [[0, 0], [0, 1]])  # what is beyond the masks has none
-            at = tf.minimum(gt_index, tf.shape(truth.masks)[1])
+        number_of_masks = tf.shape(truth.masks.pixels)[1]
+        has_mask = gt_index < number_of_masks
+        if truth.masks.present is not None:
+            known = tf.pad(truth.masks.present, [[0, 0], [0, 1]])  # objects beyond have none
+            at = tf.minimum(gt_index, number_of_masks)
             has_mask = tf.gather_nd(known, tf.stack([tf.cast(rows[:, 0], at.dtype), at], axis=1))
         targets = self.targets_of(rows, rois, truth, images)
         is_object = tf.gather_nd(rois.has_object, rows)
@@ -113,12 +114,10 @@ class MaskStage(keras.layers.Layer):
 
     def targets_of(self, rows, rois, truth, images):
         """What the masks [n, M, M] of the rois at rows [n, (image, roi)] should be, 0..1."""
-        whole = truth.mask_origin is None
         stored = self.rewrites.stored_mask_targets
         target_rows = masks.mask_target_rows if stored else masks.resized_mask_target_rows
         return target_rows(
-            truth.masks if whole else masks.Crops(truth.masks, truth.mask_origin),
-            truth.mask_shape,
+            truth.masks,
             images.true_shape,
             tf.shape(images.pixels)[1:3],
             tf.gather_nd(rois.boxes, rows),

@@ -73,29 +73,6 @@ def change_frame(boxes, window):
     return (boxes - origin) / tf.concat([size, size], axis=-1)
 
 
-def flip_horizontal(boxes, width):
-    """Boxes of the image mirrored left to right; `width` is the image's, in the boxes' unit."""
-    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
-    return tf.stack([ymin, width - xmax, ymax, width - xmin], axis=-1)
-
-
-def flip_vertical(boxes, height):
-    """Boxes of the image mirrored top to bottom; `height` is the image's, in the boxes' unit."""
-    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
-    return tf.stack([height - ymax, xmin, height - ymin, xmax], axis=-1)
-
-
-def rotate90(boxes, width):
-    """Boxes of the image turned 90 degrees counter-clockwise, as `tf.image.rot90` turns it.
-
-    Args:
-        boxes: [..., 4].
-        width: of the image before turning, in the boxes' unit; it becomes the height.
-    """
-    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
-    return tf.stack([width - xmax, ymin, width - xmin, ymax], axis=-1)
-
-
 def _scale(height, width):
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     return tf.stack([height, width, height, width], axis=-1)

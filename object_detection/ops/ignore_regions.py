@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from object_detection.ops import boxes as box_ops
 from object_detection.ops import masks
+from object_detection.structures.batch import CroppedMasks
 
 FOUND_IOU = 0.5  # with a true object, for a detection to have found it
 MOSTLY = 0.5  # of a box: from more than this on it counts as ignored
@@ -68,10 +69,10 @@ def touched_points(ignore, image_shape, boxes, owner, size):
         ignore: `structures.IgnoreRegions`.
         image_shape, boxes, owner, size: as in `masks.mask_target_rows`.
     """
+    area = CroppedMasks(ignore.area[:, tf.newaxis], ignore.shape)
     first = tf.zeros_like(owner)
-    area = ignore.area[:, tf.newaxis]
     sampled = masks.mask_target_rows(
-        area, ignore.shape, ignore.true_shape, image_shape, boxes, owner, first, size
+        area, ignore.true_shape, image_shape, boxes, owner, first, size
     )
     return sampled > 0
 

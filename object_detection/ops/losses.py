@@ -66,22 +66,6 @@ def sigmoid_focal(logits, targets, gamma=2.0, alpha=None):
     return loss
 
 
-def bootstrapped_sigmoid(logits, targets, alpha, hard=False):
-    """Sigmoid cross-entropy against targets mixed with the prediction (Reed et al. 2014).
-
-    Args:
-        logits, targets: [...].
-        alpha: share of the given target, 1 - alpha that of the prediction.
-        hard: the prediction is taken as 0 or 1 and not as its probability.
-
-    Returns:
-        [...].
-    """
-    probability = tf.sigmoid(logits)
-    belief = tf.cast(probability > 0.5, logits.dtype) if hard else probability
-    return sigmoid_cross_entropy(logits, alpha * targets + (1.0 - alpha) * belief)
-
-
 class HardExampleMiner(NamedTuple):
     """Keeps the boxes with the highest losses (Shrivastava et al. 2016, OHEM).
 

@@ -1,74 +1,45 @@
 """Mask targets read straight from stored masks, and masks of boxes pasted into an image."""
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
 from object_detection.ops import boxes as box_ops
+from object_detection.structures.batch import CroppedMasks
 
 # Least height or width, as a fraction of the image, a box is pasted with (TFOD).
 _LEAST_EXTENT = 1e-4
 
 
-class Crops(NamedTuple):
-    """Masks of which only the part with the object is there; elsewhere they are 0.
-
-    Where masks are asked for below, this is taken too: the numbers are the same.
-    """
-
-    masks: tf.Tensor  # [B, K, h, w] uint8
-    origin: tf.Tensor  # [B, K, 2] int32 (row, column) of its first pixel in the whole mask
-
-
-def mask_targets(masks, mask_shape, true_shape, image_shape, boxes, gt_index, size):
-    """The part of its ground truth's mask inside each roi, at the size of the prediction.
+def mask_target_rows(
+    masks: CroppedMasks,
+    true_shape: tf.Tensor,
+    image_shape: tuple,
+    boxes: tf.Tensor,
+    owner: tf.Tensor,
+    gt_index: tf.Tensor,
+    size: tuple[int, int],
+) -> tf.Tensor:
+    """Return the part of its ground truth's mask inside each roi, at the size of the prediction.
 
     The numbers are TFOD's to the last bit. It resizes every mask to the true image by nearest
-    neighbours, pads that with zeros to the padded image and crops it bilinearly. Here the few
+    neighbors, pads that with zeros to the padded image and crops it bilinearly. Here the few
     points a crop reads are looked up in the stored mask through the same index map, and no mask
     is ever resized.
 
     Args:
-        masks: [B, K, h, w] uint8 of 0 and 1, as in `structures.GroundTruth`; or `Crops`.
-        mask_shape: [B, 2] int32 (height, width) of each image's whole masks.
+        masks: of the batch, [B, K].
         true_shape: [B, 2] int32 (height, width) of each resized image before padding.
         image_shape: (H, W) of the padded image.
-        boxes: [B, R, 4] pixels of the padded image.
-        gt_index: [B, R] int32.
+        boxes: [n, 4] rois, pixels of the padded image.
+        owner: [n] int32, the image of each.
+        gt_index: [n] int32, the object of each.
         size: (height, width) of a predicted mask.
 
     Returns:
-        [B, R, height, width] float32 in 0..1; 0 at points outside the image, and everywhere
-        where there is no mask (`gt_index` from K on, or an image without masks).
-    """
-    shape = tf.shape(gt_index)
-    targets = mask_target_rows(
-        masks,
-        mask_shape,
-        true_shape,
-        image_shape,
-        tf.reshape(boxes, [-1, 4]),
-        tf.repeat(tf.range(shape[0]), shape[1]),
-        tf.reshape(gt_index, [-1]),
-        size,
-    )
-    return tf.reshape(targets, [shape[0], shape[1], *size])
-
-
-def mask_target_rows(masks, mask_shape, true_shape, image_shape, boxes, owner, gt_index, size):
-    """`mask_targets` of rows.
-
-    Args:
-        masks, mask_shape, true_shape, image_shape, size: as in `mask_targets`.
-        boxes: [n, 4] pixels of the padded image.
-        owner: [n] int32, the image of each.
-        gt_index: [n] int32.
-
-    Returns:
-        [n, height, width] float32.
+        [n, height, width] float32 in 0..1; 0 at points outside the image, and everywhere where
+        there is no mask (`gt_index` from K on, or an image without masks).
     """
     normalized = box_ops.to_normalized(boxes, image_shape[0], image_shape[1])
-    own_mask, own_true = tf.gather(mask_shape, owner), tf.gather(true_shape, owner)
+    own_mask, own_true = tf.gather(masks.shape, owner), tf.gather(true_shape, owner)
     (rows, row_real, row_lerp, row_in), (columns, column_real, column_lerp, column_in) = (
         _readings(
             normalized[:, axis],
@@ -80,11 +51,11 @@ def mask_target_rows(masks, mask_shape, true_shape, image_shape, boxes, owner, g
         )
         for axis in (0, 1)
     )
-    pixels, origin = masks if isinstance(masks, Crops) else (masks, None)
+    pixels = masks.pixels
     has_mask = (gt_index < tf.shape(pixels)[1]) & tf.reduce_all(own_mask > 0, axis=1)
     gt_index = tf.where(has_mask, gt_index, 0)
-    if origin is not None:
-        own_origin = _of_rows(origin, owner, gt_index)
+    if masks.origin is not None:
+        own_origin = _of_rows(masks.origin, owner, gt_index)
         rows, row_held = _in_crop(rows, own_origin[:, 0], tf.shape(pixels)[2])
         columns, column_held = _in_crop(columns, own_origin[:, 1], tf.shape(pixels)[3])
         row_real, column_real = row_real & row_held, column_real & column_held
@@ -100,17 +71,22 @@ def mask_target_rows(masks, mask_shape, true_shape, image_shape, boxes, owner, g
 
 
 def resized_mask_target_rows(
-    masks, mask_shape, true_shape, image_shape, boxes, owner, gt_index, size
-):
-    """`mask_target_rows` in TFOD's way, for comparison: of masks as large as the padded image.
+    masks: CroppedMasks,
+    true_shape: tf.Tensor,
+    image_shape: tuple,
+    boxes: tf.Tensor,
+    owner: tf.Tensor,
+    gt_index: tf.Tensor,
+    size: tuple[int, int],
+) -> tf.Tensor:
+    """Return `mask_target_rows` computed in TFOD's way, from masks as large as the padded image.
 
     It takes four bytes for each pixel of each mask and again for each row.
     """
-    if isinstance(masks, Crops):
-        masks = whole_masks(masks.masks, mask_shape, masks.origin)
-    count = tf.shape(masks)[1]
+    masks = whole_masks(masks)
+    count = tf.shape(masks.pixels)[1]
     # A mask of zeros for rows without one, and a pixel to resize where there is none.
-    masks = tf.pad(masks, [[0, 0], [0, 1], [0, 1], [0, 1]])
+    pixels = tf.pad(masks.pixels, [[0, 0], [0, 1], [0, 1], [0, 1]])
     extent = tf.stack(image_shape)
 
     def resize(image):
@@ -122,7 +98,7 @@ def resized_mask_target_rows(
 
     shape = tf.TensorSpec([None, None, None, 1], tf.float32)
     resized = tf.map_fn(
-        resize, (masks, tf.unstack(mask_shape, axis=1), true_shape), fn_output_signature=shape
+        resize, (pixels, tf.unstack(masks.shape, axis=1), true_shape), fn_output_signature=shape
     )
     own = tf.gather_nd(resized, tf.stack([owner, tf.minimum(gt_index, count)], axis=1))
     normalized = box_ops.to_normalized(boxes, image_shape[0], image_shape[1])
@@ -157,7 +133,7 @@ def _readings(low, high, padded, true, stored, size):
     point = tf.where(inside, point, 0.0)
     pixel = tf.stack([tf.floor(point), tf.math.ceil(point)], axis=-1)
     real = pixel < tf.cast(true, tf.float32)[:, tf.newaxis, tf.newaxis]
-    # TensorFlow's nearest neighbour: the scale is rounded to float32 before it multiplies.
+    # TensorFlow's nearest neighbor: the scale is rounded to float32 before it multiplies.
     scale = _float32(stored, over=true)[:, tf.newaxis, tf.newaxis]
     index = tf.cast(tf.floor(pixel * scale), tf.int32)
     index = tf.clip_by_value(index, 0, tf.maximum(stored - 1, 0)[:, tf.newaxis, tf.newaxis])
@@ -181,37 +157,27 @@ def _in_crop(index, origin, length):
     return tf.where(held, index, 0), held
 
 
-def in_full(truth):
-    """A `structures.GroundTruth` with whole masks, whichever it had."""
-    if truth.mask_origin is None:
-        return truth
-    masks = whole_masks(truth.masks, truth.mask_shape, truth.mask_origin)
-    return truth._replace(masks=masks, mask_origin=None)
+def whole_masks(masks: CroppedMasks) -> CroppedMasks:
+    """Return the whole masks [B, K, height, width] of a batch, of the largest size in it.
 
-
-def whole_masks(masks, mask_shape, origin):
-    """Masks with what was left out of them: zeros.
-
-    Args:
-        masks, origin: as in `Crops`.
-        mask_shape: [B, 2] int32, as in `mask_targets`.
-
-    Returns:
-        [B, K, height, width] uint8, the largest of the batch; zeros beyond each image's own.
+    They are zero beyond each image's own shape.
     """
-    size, extent = tf.reduce_max(mask_shape, axis=0), tf.shape(masks)[2:]
+    if masks.origin is None:
+        return masks
+    size, extent = tf.reduce_max(masks.shape, axis=0), tf.shape(masks.pixels)[2:]
     axes = []
     for axis in (0, 1):
         place = tf.range(size[axis])
-        index = place - origin[..., axis, tf.newaxis]
-        own = place < mask_shape[:, axis, tf.newaxis]
+        index = place - masks.origin[..., axis, tf.newaxis]
+        own = place < masks.shape[:, axis, tf.newaxis]
         held = (index >= 0) & (index < extent[axis]) & own[:, tf.newaxis]
         axes.append((tf.where(held, index, 0), held))
     (rows, row_held), (columns, column_held) = axes
-    masks = tf.pad(masks, [[0, 0], [0, 0], [0, 1], [0, 1]])  # something to read where there is none
-    lines = tf.gather(masks, rows, axis=2, batch_dims=2)
+    padding = [[0, 0], [0, 0], [0, 1], [0, 1]]  # a pixel to read where there is none
+    lines = tf.gather(tf.pad(masks.pixels, padding), rows, axis=2, batch_dims=2)
     pixels = tf.gather(lines, columns, axis=3, batch_dims=2)
-    return tf.where(row_held[..., tf.newaxis] & column_held[:, :, tf.newaxis], pixels, 0)
+    pixels = tf.where(row_held[..., tf.newaxis] & column_held[:, :, tf.newaxis], pixels, 0)
+    return masks._replace(pixels=pixels, origin=None)
 
 
 def _float32(value, *, times=1, over=1):
@@ -244,8 +210,8 @@ def _read(masks, owner, gt_index, rows, columns):
 def paste(masks, boxes_normalized, height, width, method="bilinear"):
     """Masks of boxes as masks of the image, with TFOD's numbers.
 
-    Every image pixel reads the box's mask bilinearly; the centres of the mask's outermost pixels
-    lie on the box's border. Masks of an integer type are read by nearest neighbours.
+    Every image pixel reads the box's mask bilinearly; the centers of the mask's outermost pixels
+    lie on the box's border. Masks of an integer type are read by nearest neighbors.
 
     Args:
         masks: [D, M, M'].

@@ -15,60 +15,23 @@ import tensorflow as tf
 from object_detection.ops import boxes as box_ops
 
 
-def crop(features, boxes, image_shape, size):
-    """Crops boxes from one feature map; points outside it read 0.
+def crop_rows(features, boxes, owner, image_shape, size, *, matmul=False, exact_gradient=True):
+    """Crop boxes from one feature map; points outside it read 0.
 
     Args:
         features: [B, h, w, C].
-        boxes: [B, R, 4] pixels of the padded image.
+        boxes: [n, 4] pixels of the padded image.
+        owner: [n] int32.
         image_shape: (H, W) of the padded image.
         size: int S.
+        matmul: compute as TFOD's `use_matmul_crop_and_resize`: outside the feature map a reading
+            fades to 0 within one cell, instead of being 0 at once. (It is gathered here and not
+            multiplied: TFOD's matrices are nearly all zeros.)
+        exact_gradient: without it the gradient is TensorFlow's own, for graphs that are not
+            trained, where a gradient of ours would only be in the way (of a SavedModel, say).
 
     Returns:
-        [B, R, S, S, C] in the features' type.
-    """
-    return _by_image(boxes, lambda *rows: crop_rows(features, *rows, image_shape, size))
-
-
-def crop_matmul(features, boxes, image_shape, size):
-    """`crop` as TFOD's `use_matmul_crop_and_resize` computes it.
-
-    Outside the feature map a reading fades to 0 within one cell, instead of being 0 at once. (It
-    is gathered here and not multiplied: TFOD's matrices are nearly all zeros.)
-    """
-    return _by_image(
-        boxes, lambda *rows: crop_rows(features, *rows, image_shape, size, matmul=True)
-    )
-
-
-def crop_pyramid(features, boxes, levels, image_shape, size, matmul=False):
-    """Crops each box from its own level of a pyramid.
-
-    Equal to cropping every box from every level and keeping the right one, without the waste.
-
-    Args:
-        features: list of [B, h, w, C], one for each level.
-        boxes: [B, R, 4] pixels of the padded image.
-        levels: [B, R] int32, index into `features`.
-        image_shape: (H, W) of the padded image.
-        size: int S.
-        matmul: crop as `crop_matmul` does.
-
-    Returns:
-        [B, R, S, S, C] in the features' type.
-    """
-    levels = tf.reshape(levels, [-1])
-    return _by_image(
-        boxes,
-        lambda *rows: crop_pyramid_rows(features, *rows, levels, image_shape, size, matmul=matmul),
-    )
-
-
-def crop_rows(features, boxes, owner, image_shape, size, *, matmul=False, exact_gradient=True):
-    """`crop`, or `crop_matmul`, of rows: boxes [n, 4] and owner [n] -> [n, S, S, C].
-
-    Without `exact_gradient` the gradient of `crop` is TensorFlow's own: for graphs that are not
-    trained, where a gradient of ours would only be in the way (of a SavedModel, say).
+        [n, S, S, C] in the features' type.
     """
     boxes = tf.stop_gradient(box_ops.to_normalized(boxes, image_shape[0], image_shape[1]))
     # In float32 whatever the type of the features, as TensorFlow crops: in the gradient many crops
@@ -85,10 +48,21 @@ def crop_rows(features, boxes, owner, image_shape, size, *, matmul=False, exact_
 
 
 def crop_pyramid_rows(features, boxes, owner, levels, image_shape, size, **how):
-    """`crop_pyramid` of rows: boxes [n, 4], owner [n] and levels [n] -> [n, S, S, C].
+    """Crop each box from its own level of a pyramid.
+
+    Equal to cropping every box from every level and keeping the right one, without the waste.
 
     Args:
+        features: list of [B, h, w, C], one for each level.
+        boxes: [n, 4] pixels of the padded image.
+        owner: [n] int32.
+        levels: [n] int32, index into `features`.
+        image_shape: (H, W) of the padded image.
+        size: int S.
         how: `matmul` and `exact_gradient` of `crop_rows`.
+
+    Returns:
+        [n, S, S, C] in the features' type.
     """
     rows = tf.dynamic_partition(tf.range(tf.size(owner)), levels, len(features))
     crops = [
@@ -153,14 +127,6 @@ def max_pool(crops, kernel, stride):
 def _level_of(relative_size, level_of_one, lowest, highest):
     level = level_of_one + tf.floor(tf.math.log(relative_size) / math.log(2.0))
     return tf.cast(tf.clip_by_value(level, float(lowest), float(highest)), tf.int32)
-
-
-def _by_image(boxes, crop_flat):
-    """Runs a function on rows (boxes, owner) for boxes [B, R, 4]: [B, R, S, S, C]."""
-    shape = tf.shape(boxes)
-    owner = tf.repeat(tf.range(shape[0]), shape[1])
-    crops = crop_flat(tf.reshape(boxes, [-1, 4]), owner)
-    return tf.reshape(crops, [shape[0], shape[1], *crops.shape[1:]])
 
 
 @functools.lru_cache(maxsize=8)
@@ -273,7 +239,7 @@ def taps(low, high, length, size):
 
 
 def _crop_fading(features, boxes, owner, size):
-    """`crop_matmul` of rows, the boxes normalized: four readings a point, weighed and added."""
+    """`crop_rows` with `matmul` of normalized boxes: four readings a point, weighed and added."""
     shape = tf.shape(features)
     pixels = tf.reshape(features, [-1, features.shape[-1]])
     crops = 0.0

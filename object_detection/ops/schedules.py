@@ -78,32 +78,6 @@ def exponential_with_burnin(
     return rate_at
 
 
-def exponential_with_warmup(
-    base_rate: float,
-    *,
-    decay_steps: int,
-    decay_factor: float,
-    staircase: bool,
-    warmup_rate: float,
-    warmup_steps: int,
-    min_rate: float = 0.0,
-) -> Schedule:
-    """As `exponential_with_burnin`, but climbs in a straight line before it decays.
-
-    No field of the configuration schema asks for it; TFOD offers it to Python callers.
-    """
-    decayed = _exponential(base_rate, decay_steps, decay_factor, staircase)
-    warm = _line(warmup_rate, base_rate, warmup_steps)
-
-    def rate_at(step):
-        after = decayed(tf.cast(step, tf.float32) - warmup_steps)
-        return tf.maximum(
-            tf.where(tf.cast(step, tf.int64) < warmup_steps, warm(step), after), min_rate
-        )
-
-    return rate_at
-
-
 def cosine_with_warmup(
     base_rate: float,
     *,

@@ -186,7 +186,9 @@ def _draw_stored(stored, classes, chosen, settings):
     for path, index, example in stored.examples(facts_at.keys()):
         if example is not None:
             facts = facts_at[path, index]
-            objects = pictures.Objects(facts.boxes, facts.classes, example.masks)
+            objects = pictures.Objects(
+                facts.boxes, facts.classes, example.masks and example.masks.pixels
+            )
             drawn[path, index] = _drawn(example.image, objects, facts, classes, settings)
     return drawn
 

@@ -68,10 +68,11 @@ def _given(batch, row, number):
     size = tuple(int(side) for side in batch.images.true_shape[row])
     pixels = np.uint8(np.clip(np.rint(batch.images.pixels[row].numpy()), 0, 255))
     masks = None
-    has_masks = truth.has_mask is None or truth.has_mask[row].numpy()[: len(boxes)].all()
-    if truth.masks is not None and has_masks:
-        height, width = truth.mask_shape[row].numpy()
-        masks = mask_ops.in_full(truth).masks[row].numpy()[: len(boxes), :height, :width]
+    present = truth.masks and truth.masks.present
+    if truth.masks is not None and (present is None or present[row].numpy()[: len(boxes)].all()):
+        height, width = truth.masks.shape[row].numpy()
+        whole = mask_ops.whole_masks(truth.masks).pixels[row].numpy()
+        masks = whole[: len(boxes), :height, :width]
     of_masks = None if masks is None else object_checks.extents_in_image(masks, size)
     findings = object_checks.findings_of(size, boxes, classes, crowd, difficult, of_masks)
     if pixels.shape[:2] != size:

@@ -41,7 +41,7 @@ class StoredView:
         files: paths of the record files.
         classes: the `Classes` of the records.
         num_classes: ids above it are told as lost.
-        ignore_texts: objects with one of these texts have the class `IGNORE`.
+        ignore_texts: objects with one of these texts are ignore regions.
     """
 
     def __init__(self, files, classes, num_classes, ignore_texts=()):
@@ -125,9 +125,9 @@ class StoredView:
     def _facts(self, raw, example, findings):
         size = example.image.shape[:2]
         boxes = example.boxes_normalized * np.float32([*size, *size])
-        masks = (
-            None if example.masks is None else object_checks.extents_in_image(example.masks, size)
-        )
+        masks = None
+        if example.masks is not None:
+            masks = object_checks.extents_in_image(example.masks.pixels, size)
         findings += self._about_record(raw, size)
         findings += object_checks.findings_of(
             size, boxes, example.classes, example.crowd, example.difficult, masks

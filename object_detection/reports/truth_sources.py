@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from object_detection.data.example import IGNORE
 from object_detection.datasets import checking
 from object_detection.datasets.annotations import Finding
 from object_detection.datasets.formats import coco
@@ -147,7 +146,7 @@ def _recorded(source, notes, ignore_classes, lost):
         for finding in findings:
             lost[finding.reason] += finding.count if finding.severity == LOST else 0
         height, width = example.image.shape[:2]
-        masks = example.masks
+        masks = None if example.masks is None else example.masks.pixels
         if masks is not None and len(masks) and masks.shape[1:] != (height, width):
             objects = Objects(example.boxes_normalized, example.classes, masks)
             masks = np.stack([objects.full_mask(k, height, width) for k in range(len(masks))])
@@ -159,7 +158,7 @@ def _recorded(source, notes, ignore_classes, lost):
             area=example.area,
             masks=masks,
         ).encoded()
-        truth, ignore = ignore_regions.split(truth, truth.classes == IGNORE, height, width)
+        truth, ignore = ignore_regions.split(truth, example.ignore, height, width)
         identity, place = raw.id or raw.place, (raw.path, raw.index)
         yield TruthImage(
             *(identity, truth, height, width, _reread(stored, place), raw.place, example.image),

@@ -1,4 +1,4 @@
-"""The structures that pass between the rooms of the package, and the letters used for their sizes.
+"""The tensors that pass between the packages, and the letters used for their sizes.
 
 Legend
     B  images in the batch               G  ground-truth boxes of an image (padded)
@@ -11,7 +11,7 @@ Legend
 Boxes are (ymin, xmin, ymax, xmax) in pixels of the *resized* image everywhere inside the package.
 Only the decoder (records) and `compat/outputs.py` (serving) know normalized boxes, and there the
 variable says `_normalized`. Classes are 1..C as in the label map; 0 is background.
-Padding is told by `valid`, never by a value of a box or of a class.
+Padding is marked by `valid`, never by a value of a box or of a class.
 """
 
 from typing import NamedTuple
@@ -26,8 +26,42 @@ class Images(NamedTuple):
     true_shape: tf.Tensor  # [B, 2] int32 (height, width) of each image before padding
 
 
+class CroppedMasks(NamedTuple):
+    """Binary masks of K objects, each stored as a rectangle that holds its object.
+
+    Shapes are those of one image; in a batch every member has a leading axis B. The rectangles of
+    an image, and of a batch, are padded with zeros to one size.
+    """
+
+    pixels: tf.Tensor  # [K, h, w] uint8 of 0 and 1
+    shape: tf.Tensor  # [2] int32 (height, width) of the whole masks of the image
+    # [K, 2] int32 (row, column) in the whole mask of the first pixel; the whole mask is 0 outside
+    # of the rectangle. None: `pixels` are the whole masks.
+    origin: tf.Tensor | None = None
+    present: tf.Tensor | None = None  # [K] bool; False: mask unknown, `pixels` is 0. None: all True
+
+    @classmethod
+    def from_whole(cls, pixels: tf.Tensor, present: tf.Tensor | None = None) -> "CroppedMasks":
+        """Return the masks of one image from whole masks [K, h, w]."""
+        return cls(pixels, tf.shape(pixels)[1:], present=present)
+
+    def with_whole(self, pixels: tf.Tensor) -> "CroppedMasks":
+        """Return the masks of one image with other whole masks [K, h, w] of the same objects."""
+        return self._replace(pixels=pixels, shape=tf.shape(pixels)[1:])
+
+    def select(self, index: tf.Tensor) -> "CroppedMasks":
+        """Return the masks `index` ([k] integers) of one image."""
+
+        def gather(values):
+            return None if values is None else tf.gather(values, index)
+
+        return CroppedMasks(
+            gather(self.pixels), self.shape, gather(self.origin), gather(self.present)
+        )
+
+
 class IgnoreRegions(NamedTuple):
-    """Ground of each image that is neither object nor background: nothing is learnt from it."""
+    """Parts of each image that are neither object nor background: nothing is learned from them."""
 
     area: tf.Tensor  # [B, h, w] uint8 of 0 and 1, at the size of the stored masks, padded
     shape: tf.Tensor  # [B, 2] int32 (height, width) of each image's own part of it
@@ -38,10 +72,8 @@ class GroundTruth(NamedTuple):
     """Annotations of a batch, padded to G boxes an image.
 
     Masks stay at the size they were stored in (architecture rule: masks stay small): they are
-    never resized to the model's input. Mask k of image b belongs to box k of image b; the masks
-    are padded to the batch's largest count (at most G) and largest size. With `mask_origin` only
-    the part of each mask that holds its object is there: its first pixel lies at that row and
-    column of the whole mask, which is 0 elsewhere. `ops.masks.whole_masks` sets it back.
+    never resized to the model's input. Mask k of image b belongs to box k of image b; there are
+    K <= G masks, the largest count of the batch.
     """
 
     boxes: tf.Tensor  # [B, G, 4] float32, pixels of the resized image
@@ -51,21 +83,18 @@ class GroundTruth(NamedTuple):
     crowd: tf.Tensor  # [B, G] bool
     difficult: tf.Tensor  # [B, G] bool
     area: tf.Tensor  # [B, G] float32 COCO area in source pixels; 0 where the record has none
-    masks: tf.Tensor | None = None  # [B, K, h, w] uint8 of 0 and 1, K <= G the largest count
-    mask_shape: tf.Tensor | None = None  # [B, 2] int32 (height, width) of each image's whole masks
+    masks: CroppedMasks | None = None  # [B, K]; None: not loaded
     group_of: tf.Tensor | None = None  # [B, G] bool; boxes of several objects, in evaluation
-    mask_origin: tf.Tensor | None = None  # [B, K, 2] int32 (row, column); None: masks are whole
-    ignore: IgnoreRegions | None = None  # None: there is none
-    has_mask: tf.Tensor | None = None  # [B, K] bool; False: not known, no mask loss. None: all have
-    # [B, G, C] float32 what the class loss is taken against, where it may be several classes or
-    # none (`classes` then is the first of the largest, or 0); None: the one of `classes`
+    ignore: IgnoreRegions | None = None
+    # [B, G, C] float32 target of the class loss, where an object may have several classes or none
+    # (`classes` then is the first of the largest, or 0); None: the one of `classes`
     class_targets: tf.Tensor | None = None
 
 
 class ImageLabels(NamedTuple):
-    """What is known of whole images, for metrics that need it: ids of the label map, 0 in padding.
+    """Image-level labels for metrics that need them: ids of the label map, 0 in padding.
 
-    The three lists may differ in length, and say nothing of each other.
+    The three lists are independent and may differ in length.
     """
 
     verified: tf.Tensor  # [B, k] int32 classes that were looked for (image/class)
@@ -74,7 +103,7 @@ class ImageLabels(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What the input pipeline gives to training and evaluation."""
+    """Output of the input pipeline, for training and evaluation."""
 
     images: Images
     truth: GroundTruth
@@ -93,7 +122,7 @@ class RPNOutput(NamedTuple):
 
 
 class Proposals(NamedTuple):
-    """Regions the second stage looks at, sorted by score, without gradient."""
+    """Regions that the second stage classifies, sorted by score, without gradient."""
 
     boxes: tf.Tensor  # [B, P, 4] pixels, clipped to the true image; zeros in padding
     scores: tf.Tensor  # [B, P] objectness probability
@@ -101,7 +130,7 @@ class Proposals(NamedTuple):
 
 
 class Rois(NamedTuple):
-    """Regions the heads are run on; in training with their targets."""
+    """Regions that the heads run on; in training with their targets."""
 
     boxes: tf.Tensor  # [B, R, 4] pixels
     valid: tf.Tensor  # [B, R] bool

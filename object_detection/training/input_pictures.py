@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.ops import masks as mask_ops
 from object_detection.structures.batch import Batch
-from object_detection.training.stored_frame import to_numpy
+from object_detection.training.stored_frame import to_numpy, with_whole_masks
 from object_detection.utils import side_by_side, visualization_utils
 
 
@@ -40,16 +39,16 @@ def draw(batch: Batch, names: dict[int, str]) -> np.ndarray:
     Returns:
         uint8 [B, H, W, 3]; small images are enlarged.
     """
-    given = to_numpy(batch._replace(truth=mask_ops.in_full(batch.truth)))
-    return np.stack([_drawn(given, row, names) for row in range(len(given.image_id))])
+    batch = to_numpy(with_whole_masks(batch))
+    return np.stack([_drawn(batch, row, names) for row in range(len(batch.image_id))])
 
 
 def _drawn(batch, row, names):
     truth, valid = batch.truth, batch.truth.valid[row]
     masks = np.zeros([0, 0, 0], np.uint8)
     if truth.masks is not None:
-        height, width = truth.mask_shape[row]
-        masks = truth.masks[row, :, :height, :width]
+        height, width = truth.masks.shape[row]
+        masks = truth.masks.pixels[row, :, :height, :width]
         masks = masks[valid[: len(masks)]]
     objects = _Objects(
         truth.boxes[row][valid],

@@ -29,7 +29,7 @@ def images_of(batch: Batch, detections: Detections) -> list[EvaluatedImage]:
     """
     if batch.truth.ignore is not None:
         batch, detections = _without_ignored(batch, detections)
-    batch = to_numpy(batch._replace(truth=mask_ops.in_full(batch.truth)))
+    batch = to_numpy(with_whole_masks(batch))
     detections = to_numpy(detections)
     images = []
     for k, (height, width) in enumerate(batch.source_shape.tolist()):
@@ -63,10 +63,10 @@ def _truth_of(truth, labels, k, scale) -> ImageTruth:
     valid = truth.valid[k]
     masks = None
     if truth.masks is not None:
-        mask_height, mask_width = truth.mask_shape[k]
-        with_mask = valid[: truth.masks.shape[1]]
-        masks = truth.masks[k, : len(with_mask)][with_mask][:, :mask_height, :mask_width]
-        if truth.has_mask is not None and not truth.has_mask[k, : len(with_mask)][with_mask].all():
+        pixels, (height, width), _, present = (v if v is None else v[k] for v in truth.masks)
+        with_mask = valid[: len(pixels)]
+        masks = pixels[: len(with_mask)][with_mask][:, :height, :width]
+        if present is not None and not present[: len(with_mask)][with_mask].all():
             masks = None  # not known, which is not the same as a mask without pixels
     return ImageTruth(
         boxes=truth.boxes[k][valid] * scale,
@@ -93,6 +93,12 @@ def _detections_of(detections, k, scale) -> ImageDetections:
         classes=detections.classes[k][valid],
         masks=None if detections.masks is None else detections.masks[k][valid],
     )
+
+
+def with_whole_masks(batch: Batch) -> Batch:
+    """Return the batch with whole masks in its ground truth."""
+    masks = batch.truth.masks and mask_ops.whole_masks(batch.truth.masks)
+    return batch._replace(truth=batch.truth._replace(masks=masks))
 
 
 def to_numpy(structure):

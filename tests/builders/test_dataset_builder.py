@@ -83,8 +83,11 @@ def test_training_as_the_config_says(files):
     # Columns 0.2..0.5 are mirrored to 0.5..0.8 of 20.
     np.testing.assert_allclose(batches[0].truth.boxes[0, 0], [4, 10, 12, 16], rtol=1e-6)
     truth = batches[0].truth  # masks as crops: rows 2..5 and columns 5..7 of 8 x 10
-    assert truth.masks.shape == (5, 1, 4, 3) and truth.mask_shape.numpy().tolist() == [[8, 10]] * 5
-    assert truth.mask_origin.numpy().tolist() == [[[2, 5]]] * 5
+    assert (
+        truth.masks.pixels.shape == (5, 1, 4, 3)
+        and truth.masks.shape.numpy().tolist() == [[8, 10]] * 5
+    )
+    assert truth.masks.origin.numpy().tolist() == [[[2, 5]]] * 5
     assert len(set(ids(batches))) == 10
     assert ids(batches) != sorted(ids(batches))
     assert pipeline.report.name == "mine"
@@ -268,7 +271,7 @@ def test_records_written_by_others(folder):
         assert (batch.truth.classes.numpy()[valid] >= 1).all()
         assert (batch.truth.classes.numpy()[valid] <= num_classes).all()
         if has_masks:
-            areas = batch.truth.masks.numpy().sum(axis=(2, 3))
+            areas = batch.truth.masks.pixels.numpy().sum(axis=(2, 3))
             assert (areas[valid[:, : areas.shape[1]]] > 0).all()
     left_out = (
         {"class id 0, object dropped (class ids begin at 1)": 1} if folder == "boxes_only" else {}

@@ -2,15 +2,7 @@ import pytest
 from google.protobuf import text_format
 
 from object_detection.builders import preprocessor_builder
-from object_detection.data import (
-    augment_color,
-    augment_copy_paste,
-    augment_crop,
-    augment_geometry,
-    augment_objects,
-    augment_pad,
-    augment_scale,
-)
+from object_detection.data.augment import color, crop, geometry, objects, scale
 from object_detection.errors import ConfigError
 from object_detection.protos import preprocessor_pb2
 
@@ -22,61 +14,59 @@ def build(text):
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("random_horizontal_flip { }", augment_geometry.RandomHorizontalFlip(0.5)),
+        ("random_horizontal_flip { }", geometry.RandomHorizontalFlip(0.5)),
         (
             "random_horizontal_flip { probability: 0.25 }",
-            augment_geometry.RandomHorizontalFlip(0.25),
+            geometry.RandomHorizontalFlip(0.25),
         ),
-        ("random_vertical_flip { probability: 1 }", augment_geometry.RandomVerticalFlip(1)),
-        ("random_rotation90 { probability: 0 }", augment_geometry.RandomRotation90(0)),
+        ("random_vertical_flip { probability: 1 }", geometry.RandomVerticalFlip(1)),
+        ("random_rotation90 { probability: 0 }", geometry.RandomRotation90(0)),
         (
             "random_adjust_brightness { max_delta: 0.5 }",
-            augment_color.RandomAdjustBrightness(0.5),
+            color.RandomAdjustBrightness(0.5),
         ),
         (
             "random_adjust_contrast { min_delta: 0.5 }",
-            augment_color.RandomAdjustContrast(0.5, 1.25),
+            color.RandomAdjustContrast(0.5, 1.25),
         ),
-        ("random_adjust_hue { max_delta: 0.25 }", augment_color.RandomAdjustHue(0.25)),
+        ("random_adjust_hue { max_delta: 0.25 }", color.RandomAdjustHue(0.25)),
         (
             "random_adjust_saturation { min_delta: 0.5 max_delta: 2 }",
-            augment_color.RandomAdjustSaturation(0.5, 2),
+            color.RandomAdjustSaturation(0.5, 2),
         ),
         (
             "random_square_crop_by_scale { scale_min: 0.5 scale_max: 2 }",
-            augment_crop.RandomSquareCropByScale(128, 0.5, 2, 8),
+            crop.RandomSquareCropByScale(128, 0.5, 2, 8),
         ),
-        ("random_crop_image { }", augment_crop.RandomCrop((augment_crop.CropRule(),))),
-        ("random_pad_image { }", augment_pad.RandomPadImage()),
+        ("random_crop_image { }", crop.RandomCrop((crop.CropRule(),))),
+        ("random_pad_image { }", crop.RandomPadImage()),
         (
             "random_pad_image { min_image_height: 5 min_image_width: 6 pad_color: [1, 2, 3] }",
-            augment_pad.RandomPadImage((5, 6), None, (1, 2, 3)),
+            crop.RandomPadImage((5, 6), None, (1, 2, 3)),
         ),
-        ("random_absolute_pad_image { }", augment_pad.RandomAbsolutePadImage(1, 1)),
+        ("random_absolute_pad_image { }", crop.RandomAbsolutePadImage(1, 1)),
         (
             "random_crop_pad_image { random_coef: 1 max_padded_size_ratio: [3, 4] }",
-            augment_pad.RandomCropPad(
-                ((augment_crop.CropRule(random_coef=1), augment_pad.PadRule((1, 1), (3, 4))),)
-            ),
+            crop.RandomCropPad(((crop.CropRule(random_coef=1), crop.PadRule((1, 1), (3, 4))),)),
         ),
         (
             "random_jitter_boxes { ratio: 0.5 jitter_mode: SHRINK }",
-            augment_objects.RandomJitterBoxes(0.5, "SHRINK"),
+            objects.RandomJitterBoxes(0.5, "SHRINK"),
         ),
         (
             "resize_image { new_height: 5 new_width: 6 method: AREA }",
-            augment_scale.ResizeImage(5, 6, "AREA"),
+            scale.ResizeImage(5, 6, "AREA"),
         ),
         # TFOD's own default where the schema's is never used.
         (
             "random_downscale_to_target_pixels { }",
-            augment_scale.RandomDownscaleToTargetPixels(0, 300_000, 800_000),
+            scale.RandomDownscaleToTargetPixels(0, 300_000, 800_000),
         ),
         (
             "random_downscale_to_target_pixels { max_target_pixels: 400000 }",
-            augment_scale.RandomDownscaleToTargetPixels(0, 300_000, 400_000),
+            scale.RandomDownscaleToTargetPixels(0, 300_000, 400_000),
         ),
-        ("copy_paste { max_objects: 3 }", augment_copy_paste.CopyPaste(1.0, 0.5, 0.1, 3)),
+        ("copy_paste { max_objects: 3 }", objects.CopyPaste(1.0, 0.5, 0.1, 3)),
     ],
 )
 def test_each_supported_step_builds(text, wanted):
@@ -104,11 +94,11 @@ def test_ssd_crops_without_operations_are_tfods():
         ((0.5, 2.0), (0.1, 1.0), 0.15)
     }
     assert [rule.min_object_covered for rule, _ in pad.rules] == list(shares[1:])
-    assert {frame for _, frame in pad.rules} == {augment_pad.PadRule()}
+    assert {frame for _, frame in pad.rules} == {crop.PadRule()}
     first, second = build("ssd_random_crop_fixed_aspect_ratio { aspect_ratio: 2 }").steps
     assert {rule.aspect_ratio for rule in first.rules} == {(2, 2)} and second.aspect_ratio == 2
     last = build("ssd_random_crop_pad_fixed_aspect_ratio { aspect_ratio: 2 }").steps[1]
-    assert last == augment_pad.RandomPadToAspectRatio(2, (1, 1), (2, 2))
+    assert last == crop.RandomPadToAspectRatio(2, (1, 1), (2, 2))
 
 
 def test_operations_are_read_one_by_one():
@@ -116,10 +106,10 @@ def test_operations_are_read_one_by_one():
     area = "min_area: 0.5 max_area: 1 min_aspect_ratio: 1 max_aspect_ratio: 1"
     operations = f"operations {{ {area} }} operations {{ {area} random_coef: 1 }}"
     step = build(f"ssd_random_crop {{ {operations} }}")
-    rule = augment_crop.CropRule(0, (1, 1), (0.5, 1), 0, True, 0)
-    assert step.rules == (rule, augment_crop.CropRule(0, (1, 1), (0.5, 1), 0, True, 1))
+    rule = crop.CropRule(0, (1, 1), (0.5, 1), 0, True, 0)
+    assert step.rules == (rule, crop.CropRule(0, (1, 1), (0.5, 1), 0, True, 1))
     framed = build(f"ssd_random_crop_pad {{ {operations} }}")
-    assert framed.rules[0] == (rule, augment_pad.PadRule(color=(0, 0, 0)))
+    assert framed.rules[0] == (rule, crop.PadRule(color=(0, 0, 0)))
 
 
 def test_a_list_ends_with_the_objects_there_is_room_for():
@@ -130,7 +120,7 @@ def test_a_list_ends_with_the_objects_there_is_room_for():
     assert preprocessor_builder.build_all([flip], 7) == (build("random_horizontal_flip {}"),)
     for step in (doubled, paste):
         *_, last = preprocessor_builder.build_all([step, flip], 7)
-        assert last == augment_objects.KeepAtMost(7)
+        assert last == objects.KeepAtMost(7)
     with pytest.raises(ConfigError, match="copy_paste 2 times; take out all but one"):
         preprocessor_builder.build_all([paste, flip, paste], 7)
 

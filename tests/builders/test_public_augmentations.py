@@ -5,8 +5,9 @@ from reference import REFERENCE, needs_reference
 
 from object_detection.builders import preprocessor_builder
 from object_detection.config import augmentation_checks, field_checks, pipeline_file
-from object_detection.data.augment_geometry import augment
+from object_detection.data.augment.geometry import augment
 from object_detection.data.example import Example
+from object_detection.structures.batch import CroppedMasks
 
 pytestmark = needs_reference
 
@@ -30,7 +31,7 @@ def _example():
         crowd=tf.zeros([1], tf.bool),
         difficult=tf.zeros([1], tf.bool),
         area=tf.ones([1]),
-        masks=mask,
+        masks=CroppedMasks.from_whole(mask),
     )
 
 
@@ -60,4 +61,4 @@ def test_each_list_of_steps_can_be_done():
             return augment(_example(), built, tf.stack([tf.constant(0, tf.int64), number]))
 
         for got in tf.data.Dataset.range(2).map(change):
-            assert got.image.shape[2] == 3 and len(got.masks) == len(got.classes) <= 1
+            assert got.image.shape[2] == 3 and len(got.masks.pixels) == len(got.classes) <= 1

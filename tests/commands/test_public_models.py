@@ -96,7 +96,7 @@ def _batch(config):
     truth = truth_of(boxes)
     classes = tf.minimum(truth.classes, config.model.faster_rcnn.num_classes)
     if config.model.faster_rcnn.number_of_stages < 3:
-        truth = truth._replace(masks=None, mask_shape=None)
+        truth = truth._replace(masks=None)
     ids, shapes = tf.constant(["one", "two"]), tf.constant([[90, 120]] * 2)
     return Batch(images, truth._replace(classes=classes), ids, shapes)
 

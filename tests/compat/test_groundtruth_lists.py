@@ -25,16 +25,16 @@ def test_masks_as_large_as_the_padded_image_lose_their_padding():
     canvas[:, :4, :10] = 1
     truth = lists_with(canvas).as_structure(tf.constant([[4, 10]]), tf.constant([8, 10]))
 
-    assert truth.mask_shape.numpy().tolist() == [[4, 10]]
-    np.testing.assert_array_equal(truth.masks, np.ones((1, 1, 4, 10)))
+    assert truth.masks.shape.numpy().tolist() == [[4, 10]]
+    np.testing.assert_array_equal(truth.masks.pixels, np.ones((1, 1, 4, 10)))
 
 
 def test_masks_of_another_size_cover_the_true_image():
     stored = np.ones((1, 16, 40), np.float32)
     truth = lists_with(stored).as_structure(tf.constant([[4, 10]]), tf.constant([8, 10]))
 
-    assert truth.mask_shape.numpy().tolist() == [[16, 40]]
-    np.testing.assert_array_equal(truth.masks, stored[np.newaxis])
+    assert truth.masks.shape.numpy().tolist() == [[16, 40]]
+    np.testing.assert_array_equal(truth.masks.pixels, stored[np.newaxis])
 
 
 # The arguments of TFOD 2.8's `DetectionModel.provide_groundtruth`, in its order.

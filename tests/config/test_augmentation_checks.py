@@ -5,7 +5,7 @@ from findings_of import config_with, only_fault, only_warning, sentences
 
 from object_detection.builders import preprocessor_builder
 from object_detection.config import augmentation_checks
-from object_detection.data.augment_auto import POLICIES
+from object_detection.data.augment.auto import POLICIES
 
 STEP = "train_config.data_augmentation_options"
 

@@ -3,15 +3,11 @@ import pytest
 import tensorflow as tf
 from test_augment_properties import BOXES, COLORS, HEIGHT, WIDTH, an_example, pixels_of
 
-from object_detection.data import augment_auto, augment_visible
+from object_detection.data.augment import auto, geometry
+from object_detection.structures.batch import CroppedMasks
 
 NAMES = sorted(
-    {
-        name
-        for policy in augment_auto.POLICIES
-        for s in augment_auto.sub_policies(policy)
-        for name, *_ in s
-    }
+    {name for policy in auto.POLICIES for s in auto.sub_policies(policy) for name, *_ in s}
 )
 MOVING = [name for name in NAMES if name.partition("_")[0][:5] in ("Trans", "Shear", "Rotat")]
 SEEDS = 6
@@ -26,7 +22,7 @@ def results(name, level, example=None, probability=1.0):
     def change(number, objects):
         seed = tf.stack([tf.constant(2, tf.int64), number])
         kept = example.select(tf.range(objects))
-        return augment_auto.apply(name, probability * (3 if inside else 1), level, kept, seed)
+        return auto.apply(name, probability * (3 if inside else 1), level, kept, seed)
 
     numbers = tf.range(SEEDS + 1, dtype=tf.int64)
     found = list(tf.data.Dataset.from_tensor_slices((numbers, objects)).map(change))
@@ -35,10 +31,10 @@ def results(name, level, example=None, probability=1.0):
 
 
 def test_the_policies_have_their_steps():
-    counts = {name: len(augment_auto.sub_policies(name)) for name in augment_auto.POLICIES}
+    counts = {name: len(auto.sub_policies(name)) for name in auto.POLICIES}
     assert counts == {"test": 1, "v0": 5, "v1": 20, "v2": 15, "v3": 15}
     assert len(NAMES) == 22
-    assert augment_auto.sub_policies("v0")[1] == [
+    assert auto.sub_policies("v0")[1] == [
         ("TranslateY_Only_BBoxes", 0.2, 2.0),
         ("Cutout", 0.8, 8.0),
     ]
@@ -48,10 +44,10 @@ def test_the_policies_have_their_steps():
 def test_boxes_are_around_their_masks_and_masks_on_their_objects(name):
     for got in results(name, 1.0 if name.startswith("Translate") else 6.0):
         assert got.image.shape == (HEIGHT, WIDTH, 3) and got.image.dtype == tf.uint8
-        around = augment_visible.boxes_of(got.masks)
+        around = geometry.boxes_of_masks(got.masks.pixels)
         np.testing.assert_allclose(got.boxes_normalized, around, atol=1e-5)
         if name in MOVING:
-            for number, mask in zip(got.classes.numpy() - 1, got.masks.numpy(), strict=True):
+            for number, mask in zip(got.classes.numpy() - 1, got.masks.pixels.numpy(), strict=True):
                 assert (got.image.numpy()[mask == 1] == COLORS[number]).mean() > 0.95
 
 
@@ -72,14 +68,14 @@ def test_a_translation_by_its_level():
 
 def test_a_rotation_keeps_the_size_of_masks():
     for got in results("Rotate_BBox", 5.0, an_example().select(tf.constant([0]))):
-        assert got.masks.numpy().sum() == pytest.approx(400, abs=12)
+        assert got.masks.pixels.numpy().sum() == pytest.approx(400, abs=12)
 
 
 def test_what_lies_inside_a_box_is_flipped_or_shifted_with_its_mask():
     example = an_example().select(tf.constant([0]))
-    half = example.masks.numpy().copy()
+    half = example.masks.pixels.numpy().copy()
     half[:, :, 30:] = 0  # the left half of columns 20..39
-    example = example._replace(masks=tf.constant(half))
+    example = example._replace(masks=CroppedMasks.from_whole(tf.constant(half)))
     (got, *_) = results("Flip_Only_BBoxes", 5.0, example)
     ymin, xmin, ymax, xmax = pixels_of(got.boxes_normalized, (HEIGHT, WIDTH))[0].round()
     assert (ymin, ymax) == (10, 30) and (xmin, xmax) == (31, 41)  # TFOD counts one pixel more

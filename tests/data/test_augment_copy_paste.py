@@ -4,11 +4,12 @@ import tensorflow as tf
 from made_records import box_mask, image_bytes, record, write
 from test_pipeline import READ, build
 
-from object_detection.data import augment_geometry, pipeline
-from object_detection.data.augment_copy_paste import CopyPaste
-from object_detection.data.augment_objects import KeepAtMost
+from object_detection.data import pipeline
+from object_detection.data.augment import geometry
+from object_detection.data.augment.objects import CopyPaste, KeepAtMost
 from object_detection.data.example import Example
 from object_detection.data.report import InputReport
+from object_detection.structures.batch import CroppedMasks
 
 ALL = CopyPaste(object_probability=1.0, min_visible=0.0)
 MIDDLE = tf.constant([0.5, 0.5])
@@ -29,12 +30,12 @@ def example(value, boxes, size=(8, 10), mask_size=None, crowd=False):
         crowd=tf.fill([count], crowd),
         difficult=tf.fill([count], False),
         area=tf.ones([count]),
-        masks=tf.constant(np.stack(masks)),
+        masks=CroppedMasks.from_whole(tf.constant(np.stack(masks))),
     )
 
 
 def pasted(below, above, step=ALL):
-    return step.pasted(below, above, MIDDLE)
+    return step.paste(below, above, MIDDLE)
 
 
 def test_pixels_and_masks_are_those_of_the_objects_alone():
@@ -44,7 +45,7 @@ def test_pixels_and_masks_are_those_of_the_objects_alone():
     wanted = np.where(box_mask(8, 10, (2, 2, 6, 8)) == 1, 20, 10)
     np.testing.assert_array_equal(got.image[..., 0], wanted)
     covered = box_mask(8, 10, (0, 0, 4, 4)) & ~box_mask(8, 10, (2, 2, 6, 8))
-    np.testing.assert_array_equal(got.masks, [covered, box_mask(8, 10, (2, 2, 6, 8))])
+    np.testing.assert_array_equal(got.masks.pixels, [covered, box_mask(8, 10, (2, 2, 6, 8))])
     assert got.classes.numpy().tolist() == [10, 20] and got.id == b"10"
     # An L of rows 0..3 and columns 0..3 is left, so its box stays.
     np.testing.assert_allclose(got.boxes_normalized[0], [0, 0, 0.5, 0.4], atol=1e-6)
@@ -66,14 +67,14 @@ def test_an_image_of_another_size_is_fitted():
     """4 x 4 onto 8 x 10 is 8 x 8, one column from the left in the middle of what room is left."""
     got = pasted(example(10, [(0, 0, 1, 1)]), example(20, [(1, 1, 3, 3)], size=(4, 4)))
     np.testing.assert_allclose(got.boxes_normalized[1] * [8, 10, 8, 10], [2, 3, 6, 7], atol=1e-5)
-    np.testing.assert_array_equal(got.masks[1], box_mask(8, 10, (2, 3, 6, 7)))
-    assert (got.image.numpy()[got.masks[1] == 1] == 20).all()
+    np.testing.assert_array_equal(got.masks.pixels[1], box_mask(8, 10, (2, 3, 6, 7)))
+    assert (got.image.numpy()[got.masks.pixels[1] == 1] == 20).all()
 
 
 def test_masks_keep_the_size_of_those_below():
     below = example(10, [(0, 0, 2, 2)], mask_size=(16, 20))
     got = pasted(below, example(20, [(2, 2, 6, 8)]))
-    np.testing.assert_array_equal(got.masks[1], box_mask(16, 20, (4, 4, 12, 16)))
+    np.testing.assert_array_equal(got.masks.pixels[1], box_mask(16, 20, (4, 4, 12, 16)))
     assert (got.image.numpy()[2:6, 2:8] == 20).all() and got.image.shape == (8, 10, 3)
 
 
@@ -97,10 +98,14 @@ def test_how_often_and_how_many():
 def test_crowds_and_objects_without_a_mask_are_not_pasted():
     assert set(count_of(ALL, example(20, [(1, 1, 3, 3)], crowd=True), 3)) == {0}
     empty = example(20, [(1, 1, 3, 3)])
-    assert set(count_of(ALL, empty._replace(masks=tf.zeros_like(empty.masks)), 3)) == {0}
+    assert set(
+        count_of(
+            ALL, empty._replace(masks=CroppedMasks.from_whole(tf.zeros_like(empty.masks.pixels))), 3
+        )
+    ) == {0}
 
 
-STEPS = (augment_geometry.RandomHorizontalFlip(0.5), ALL, augment_geometry.RandomVerticalFlip(0.5))
+STEPS = (geometry.RandomHorizontalFlip(0.5), ALL, geometry.RandomVerticalFlip(0.5))
 SHUFFLED = READ._replace(shuffle=True, num_epochs=0, seed=3)
 
 
@@ -121,7 +126,7 @@ def records(tmp_path):
 
 def values(batches):
     return [
-        (batch.images.pixels.numpy(), batch.truth.boxes.numpy(), batch.truth.masks.numpy())
+        (batch.images.pixels.numpy(), batch.truth.boxes.numpy(), batch.truth.masks.pixels.numpy())
         for batch in batches
     ]
 

@@ -3,13 +3,14 @@ import pytest
 import tensorflow as tf
 from made_records import box_mask, picture
 
-from object_detection.data import augment_geometry
+from object_detection.data.augment import geometry
 from object_detection.data.example import Example
+from object_detection.structures.batch import CroppedMasks
 
 FLIPS = (
-    augment_geometry.RandomHorizontalFlip,
-    augment_geometry.RandomVerticalFlip,
-    augment_geometry.RandomRotation90,
+    geometry.RandomHorizontalFlip,
+    geometry.RandomVerticalFlip,
+    geometry.RandomRotation90,
 )
 SEED = tf.constant([1, 2], tf.int64)
 
@@ -18,6 +19,7 @@ def an_example(masks=True):
     """8 x 10 with one object on rows 1..3 and columns 2..4, white where it is."""
     image = picture()
     image[1:3, 2:4] = 255
+    mask = box_mask(8, 10, (1, 2, 3, 4))[np.newaxis]
     return Example(
         id=tf.constant("a"),
         image=tf.constant(image),
@@ -27,16 +29,16 @@ def an_example(masks=True):
         crowd=tf.constant([False]),
         difficult=tf.constant([False]),
         area=tf.constant([4.0]),
-        masks=tf.constant(box_mask(8, 10, (1, 2, 3, 4))[np.newaxis]) if masks else None,
+        masks=CroppedMasks.from_whole(tf.constant(mask)) if masks else None,
     )
 
 
 @pytest.mark.parametrize(
     ("kind", "box", "size"),
     [
-        (augment_geometry.RandomHorizontalFlip, (1, 6, 3, 8), (8, 10)),  # 10 - 4, 10 - 2
-        (augment_geometry.RandomVerticalFlip, (5, 2, 7, 4), (8, 10)),  # 8 - 3, 8 - 1
-        (augment_geometry.RandomRotation90, (6, 1, 8, 3), (10, 8)),  # y = 10 - x, x = y
+        (geometry.RandomHorizontalFlip, (1, 6, 3, 8), (8, 10)),  # 10 - 4, 10 - 2
+        (geometry.RandomVerticalFlip, (5, 2, 7, 4), (8, 10)),  # 8 - 3, 8 - 1
+        (geometry.RandomRotation90, (6, 1, 8, 3), (10, 8)),  # y = 10 - x, x = y
     ],
 )
 def test_image_box_and_mask_move_together(kind, box, size):
@@ -44,8 +46,8 @@ def test_image_box_and_mask_move_together(kind, box, size):
 
     assert got.image.shape == (*size, 3)
     np.testing.assert_allclose(got.boxes_normalized[0] * [*size, *size], box, atol=1e-5)
-    np.testing.assert_array_equal(got.masks[0], box_mask(*size, box))
-    assert (got.image.numpy()[got.masks.numpy()[0] == 1] == 255).all()
+    np.testing.assert_array_equal(got.masks.pixels[0], box_mask(*size, box))
+    assert (got.image.numpy()[got.masks.pixels.numpy()[0] == 1] == 255).all()
 
 
 @pytest.mark.parametrize(("kind", "turns"), list(zip(FLIPS, (2, 2, 4), strict=True)))
@@ -54,12 +56,12 @@ def test_enough_turns_lead_back(kind, turns):
     for _ in range(turns):
         turned = kind(1.0)(turned, SEED)
     np.testing.assert_array_equal(turned.image, start.image)
-    np.testing.assert_array_equal(turned.masks, start.masks)
+    np.testing.assert_array_equal(turned.masks.pixels, start.masks.pixels)
     np.testing.assert_allclose(turned.boxes_normalized, start.boxes_normalized, atol=1e-6)
 
 
 def test_rotation_is_tensorflows():
-    got = augment_geometry.RandomRotation90(1.0)(an_example(), SEED)
+    got = geometry.RandomRotation90(1.0)(an_example(), SEED)
     np.testing.assert_array_equal(got.image, tf.image.rot90(an_example().image))
 
 
@@ -75,13 +77,13 @@ def test_probability(kind):
 
 
 def test_the_seed_decides_and_each_step_has_its_own():
-    steps = [augment_geometry.RandomHorizontalFlip(0.5), augment_geometry.RandomVerticalFlip(0.5)]
+    steps = [geometry.RandomHorizontalFlip(0.5), geometry.RandomVerticalFlip(0.5)]
     start = an_example().boxes_normalized.numpy()
     outcomes = []
     for number in range(40):
         seed = tf.constant([7, number], tf.int64)
-        boxes = augment_geometry.augment(an_example(), steps, seed).boxes_normalized.numpy()
-        again = augment_geometry.augment(an_example(), steps, seed).boxes_normalized.numpy()
+        boxes = geometry.augment(an_example(), steps, seed).boxes_normalized.numpy()
+        again = geometry.augment(an_example(), steps, seed).boxes_normalized.numpy()
         np.testing.assert_array_equal(boxes, again)
         outcomes.append((boxes[0, 1] != start[0, 1], boxes[0, 0] != start[0, 0]))
     assert {(bool(a), bool(b)) for a, b in outcomes} == {(a, b) for a in (0, 1) for b in (0, 1)}
@@ -93,4 +95,4 @@ def test_examples_without_masks_or_objects():
         empty = an_example().select(tf.zeros([0], tf.int64))
         got = kind(1.0)(empty, SEED)
         assert got.boxes_normalized.shape == (0, 4)
-        assert got.masks.shape[0] == 0
+        assert got.masks.pixels.shape[0] == 0

@@ -4,7 +4,7 @@ import tensorflow as tf
 from made_records import box_mask
 from test_augment_properties import BOXES, HEIGHT, WIDTH, an_example, pixels_of, results
 
-from object_detection.data import augment_objects as objects
+from object_detection.data.augment import objects
 
 SIZE = (HEIGHT, WIDTH)
 
@@ -44,7 +44,7 @@ def test_jitter_moves_borders_by_its_mode(mode, low, high, equal):
         moves.append(moved)
         for one, other in equal:
             assert moved[one] == pytest.approx(moved[other], abs=1e-4)
-        np.testing.assert_array_equal(got.masks, example.masks)
+        np.testing.assert_array_equal(got.masks.pixels, example.masks.pixels)
     assert np.min(moves) >= low - 1e-4 and np.max(moves) <= high + 1e-4
     assert np.ptp(moves) > 0.05
 
@@ -58,13 +58,13 @@ def test_jittered_boxes_stay_in_the_image():
 @pytest.mark.parametrize(("axis", "size"), [(0, (2 * HEIGHT, WIDTH)), (1, (HEIGHT, 2 * WIDTH))])
 def test_twice(axis, size):
     example = an_example()
-    got = objects.twice(example, axis)
+    got = objects.repeat_along(example, axis)
 
     assert got.image.shape == (*size, 3)
     shift = [HEIGHT, 0, HEIGHT, 0] if axis == 0 else [0, WIDTH, 0, WIDTH]
     boxes = [*BOXES, *np.add(BOXES, shift)]
     np.testing.assert_allclose(pixels_of(got.boxes_normalized, size), boxes, atol=1e-4)
-    np.testing.assert_array_equal(got.masks, [box_mask(*size, box) for box in boxes])
+    np.testing.assert_array_equal(got.masks.pixels, [box_mask(*size, box) for box in boxes])
     assert got.classes.numpy().tolist() == [1, 2, 3, 1, 2, 3]
     half = tf.split(got.image, 2, axis=axis)
     np.testing.assert_array_equal(half[0], example.image)
@@ -80,7 +80,7 @@ def test_doubling_has_its_probabilities():
 
 def test_the_first_objects_are_kept():
     (two,) = results(objects.KeepAtMost(2), an_example(), 1)
-    assert two.classes.numpy().tolist() == [1, 2] and len(two.masks) == 2
+    assert two.classes.numpy().tolist() == [1, 2] and len(two.masks.pixels) == 2
     (three,) = results(objects.KeepAtMost(3), an_example(), 1)
     assert len(three.classes) == 3
 

@@ -9,10 +9,11 @@ from google.protobuf import text_format
 from made_records import box_mask, picture
 
 from object_detection.builders import preprocessor_builder
-from object_detection.data import augment_visible
-from object_detection.data.augment_geometry import augment
+from object_detection.data.augment import geometry
+from object_detection.data.augment.geometry import augment
 from object_detection.data.example import Example
 from object_detection.protos import preprocessor_pb2
+from object_detection.structures.batch import CroppedMasks
 
 HEIGHT, WIDTH, SEEDS = 80, 100, 12
 EMPTY = 3  # images without objects
@@ -91,7 +92,7 @@ def an_example(masks=True, scale=1):
         crowd=tf.constant([False, False, True]),
         difficult=tf.constant([True, False, False]),
         area=tf.constant([400.0, 2000.0, 768.0]),
-        masks=tf.constant(stacked) if masks else None,
+        masks=CroppedMasks.from_whole(tf.constant(stacked)) if masks else None,
     )
 
 
@@ -147,7 +148,7 @@ def test_lists_stay_together_and_the_seed_decides(name):
         for field in ("boxes_normalized", "weights", "crowd", "difficult", "area", "masks"):
             assert len(getattr(one, field)) == count
         assert one.image.dtype == (tf.float32 if name in FLOAT else tf.uint8)
-        assert one.masks.dtype == tf.uint8 and one.masks.numpy().max(initial=0) <= 1
+        assert one.masks.pixels.dtype == tf.uint8 and one.masks.pixels.numpy().max(initial=0) <= 1
         # What belongs to an object is still its own.
         of_class = {1: (1.0, 400.0), 2: (2.0, 2000.0), 3: (3.0, 768.0)}
         if name != "remap_labels":
@@ -170,14 +171,14 @@ def test_masks_stay_inside_their_boxes_and_on_their_objects(name, scale):
     else:
         found = results(built(name), an_example(scale=scale))
     for got in found:
-        shape, size = got.image.shape, got.masks.shape[1:]
-        around = augment_visible.boxes_of(got.masks).numpy()
+        shape, size = got.image.shape, got.masks.pixels.shape[1:]
+        around = geometry.boxes_of_masks(got.masks.pixels).numpy()
         # Each border within one pixel of the mask, and one of the image it was rounded to.
         slack = np.array([1 / size[0] + 1 / shape[0], 1 / size[1] + 1 / shape[1]] * 2) + 1e-5
-        filled = got.masks.numpy().any((1, 2))
+        filled = got.masks.pixels.numpy().any((1, 2))
         boxes = np.clip(got.boxes_normalized.numpy(), 0, 1)
         assert (np.abs(around - boxes)[filled] <= slack).all(), (name, around - boxes)
-        for number, mask in zip(got.classes.numpy() - 1, got.masks.numpy(), strict=True):
+        for number, mask in zip(got.classes.numpy() - 1, got.masks.pixels.numpy(), strict=True):
             nearest = mask[(np.arange(shape[0]) + 0.5).astype(int) * size[0] // shape[0]][
                 :, (np.arange(shape[1]) + 0.5).astype(int) * size[1] // shape[1]
             ]
@@ -196,7 +197,7 @@ def test_boxes_and_masks_stay_where_nothing_moves(name):
     example = an_example()
     for got in of_the_example(name)[1][:SEEDS]:
         np.testing.assert_array_equal(got.boxes_normalized, example.boxes_normalized)
-        np.testing.assert_array_equal(got.masks, example.masks)
+        np.testing.assert_array_equal(got.masks.pixels, example.masks.pixels)
         assert got.image.shape == example.image.shape or name in OTHER_SIZE
 
 
@@ -207,4 +208,4 @@ def test_without_masks_and_without_objects(name):
     for got in found[EMPTY:]:
         assert got.boxes_normalized.shape == (0, 4) and got.image.shape[2] == 3
     with_masks = of_the_example(name)[1][SEEDS:]
-    assert len(with_masks) == EMPTY and all(got.masks.shape[0] == 0 for got in with_masks)
+    assert len(with_masks) == EMPTY and all(got.masks.pixels.shape[0] == 0 for got in with_masks)

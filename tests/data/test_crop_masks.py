@@ -9,25 +9,19 @@ from made_records import image_bytes, record, write
 from test_box_masks import stored
 from test_pipeline import READ
 
-from object_detection.data import (
-    augment_crop,
-    augment_geometry,
-    native,
-    native_resize,
-    pipeline,
-    reading,
-)
+from object_detection.data import native, native_resize, pipeline, reading
+from object_detection.data.augment import crop, geometry
 from object_detection.data.decoder import DecoderOptions
 from object_detection.data.report import InputReport
 from object_detection.ops import image, masks
 
 SIZE = (23, 31)
 MOVES = (
-    augment_geometry.RandomHorizontalFlip(0.5),
-    augment_geometry.RandomVerticalFlip(0.5),
-    augment_geometry.RandomRotation90(0.5),
+    geometry.RandomHorizontalFlip(0.5),
+    geometry.RandomVerticalFlip(0.5),
+    geometry.RandomRotation90(0.5),
 )
-CUTS = (*MOVES, augment_crop.RandomSquareCropByScale(4, 0.6, 1.3, 5))
+CUTS = (*MOVES, crop.RandomSquareCropByScale(4, 0.6, 1.3, 5))
 RESIZERS = {
     "ratio": image.KeepAspectRatio(40, 60),
     "padded": image.KeepAspectRatio(40, 60, pad_to_max_dimension=True, pad_value=(9.0, 8.0, 7.0)),
@@ -72,9 +66,8 @@ def check_same(ones, others):
     for one, other in zip(ones, others, strict=True):
         truths = []
         for truth in (one.truth, other.truth):
-            if truth.mask_origin is not None:
-                whole = masks.whole_masks(truth.masks, truth.mask_shape, truth.mask_origin)
-                truth = truth._replace(masks=whole, mask_origin=None)
+            if truth.masks is not None:
+                truth = truth._replace(masks=masks.whole_masks(truth.masks))
             truths.append(truth)
         a, b = (
             tf.nest.flatten(x._replace(truth=t)) for x, t in zip((one, other), truths, strict=True)
@@ -117,8 +110,8 @@ def test_masks_are_the_same(batches_of, storage, augmentations):
     plain = batches_of(storage, augmentations, False)
     cropped = batches_of(storage, augmentations, True)
     check_same(plain, cropped)
-    assert any(batch.truth.masks.numpy().any() for batch in plain)
-    assert all(batch.truth.mask_origin is not None for batch in cropped)
+    assert any(batch.truth.masks.pixels.numpy().any() for batch in plain)
+    assert all(batch.truth.masks.origin is not None for batch in cropped)
 
 
 def test_forms_of_storage_give_the_same_batches(batches_of):
@@ -131,16 +124,16 @@ def test_memory_follows_the_objects_and_not_the_image(tmp_path):
     size = {"size": (400, 500), "mask": [image_bytes(small)]}
     path = write(tmp_path / "a.record", [record([(0.7, 0.7, 0.8, 0.9)], **size)])
     (batch,) = batches(path, batch_size=1, crop_masks=True)
-    assert batch.truth.masks.shape == (1, 1, 10, 20)
-    assert batch.truth.mask_origin.numpy().tolist() == [[[300, 400]]]
-    assert batch.truth.mask_shape.numpy().tolist() == [[400, 500]]
+    assert batch.truth.masks.pixels.shape == (1, 1, 10, 20)
+    assert batch.truth.masks.origin.numpy().tolist() == [[[300, 400]]]
+    assert batch.truth.masks.shape.numpy().tolist() == [[400, 500]]
 
 
 def test_evaluation_has_whole_masks(tmp_path):
     path = write(tmp_path / "a.record", records("box"))
     found = batches(path, training=False, batch_size=1, crop_masks=True)
-    assert all(batch.truth.mask_origin is None for batch in found)
-    assert found[3].truth.masks.shape == (1, 3, *SIZE)
+    assert all(batch.truth.masks.origin is None for batch in found)
+    assert found[3].truth.masks.pixels.shape == (1, 3, *SIZE)
 
 
 @pytest.mark.skipif(native.load() is None, reason="no C compiler")

@@ -7,7 +7,6 @@ from made_records import box_mask, example, image_bytes, picture, record
 
 from object_detection.data import report
 from object_detection.data.decoder import BadRecord, Decoder, DecoderOptions
-from object_detection.data.extra_features import EXTRA_FEATURES, Parsing
 
 BOX = (0.25, 0.1, 0.75, 0.5)
 IDS = {"cat": 1, "dog": 2, "Hund": 2}
@@ -84,7 +83,7 @@ def test_what_a_record_leaves_out_gets_tfods_defaults():
     assert got.crowd.numpy().tolist() == [False]
     assert got.difficult.numpy().tolist() == [False]
     assert got.area.numpy().tolist() == [0.0]
-    assert got.masks is None and got.extras == {}
+    assert got.masks is None and got.labels is None
 
 
 @pytest.mark.parametrize(
@@ -250,73 +249,14 @@ def test_texts_without_a_label_map_say_so():
     assert "class texts (1) need a label_map_path" in said
 
 
-def test_the_extras():
-    nan = float("nan")
-    serialized = record(
-        [BOX, BOX],
-        **{
-            "filename": "a.png",
-            "key/sha256": "abc",
-            "class/text": ["street", "night"],
-            "class/label": [7, 8],
-            "class/confidence": [0.5, 1.0],
-            "neg_category_ids": [3],
-            "not_exhaustive_category_ids": [4, 5],
-            "object/group_of": [0, 1],
-            "object/mask/weight": [0.25, 1.0],
-            "object/track/label": [9, 10],
-            "object/class/multiclass_scores": [0.1, 0.2, 0.3, 0.4, 0.4, 0.3, 0.2, 0.1],
-            "object/keypoint/y": [0.1, 0.2, 0.3, 0.4],
-            "object/keypoint/x": [0.5, nan, 0.7, 0.8],
-            "object/keypoint/visibility": [2, 2, 0, 1],
-            "object/keypoint/text": ["ear", "nose", "ear", "nose"],
-            "additional_channels/encoded": [image_bytes(picture()[..., c]) for c in (0, 1)],
-            "context_features": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
-            "context_feature_length": [3],
-            "object/densepose/num": [1, 0],
-            "object/densepose/y": [0.5],
-        },
-    )
-
-    parsing = Parsing(num_keypoints=2, num_additional_channels=2, num_classes=3)
-    got = decode(serialized, extras=tuple(EXTRA_FEATURES), parsing=parsing).example.extras
-
-    assert got["filename"] == b"a.png" and got["key"] == b"abc" and got["format"] == b"png"
-    assert (got["height"], got["width"]) == (8, 10)
-    assert got["image_class_texts"].numpy().tolist() == [b"street", b"night"]
-    assert got["image_classes"].numpy().tolist() == [7, 8]
-    assert got["image_confidences"].numpy().tolist() == [0.5, 1.0]
-    assert got["negative_classes"].numpy().tolist() == [3]
-    assert got["not_exhaustive_classes"].numpy().tolist() == [4, 5]
-    assert got["group_of"].numpy().tolist() == [False, True]
-    assert got["mask_weights"].numpy().tolist() == [0.25, 1.0]
-    assert got["track_ids"].numpy().tolist() == [9, 10]
-    assert got["multiclass_scores"].shape == (2, 4)
-    # Object 0's second point has no x, object 1's first is not labelled.
-    np.testing.assert_array_equal(
-        got["keypoints"], np.float32([[[0.1, 0.5], [nan, nan]], [[nan, nan], [0.4, 0.8]]])
-    )
-    assert got["keypoint_visibilities"].numpy().tolist() == [[True, False], [False, True]]
-    assert got["keypoint_texts"].numpy().tolist() == [b"ear", b"nose", b"ear", b"nose"]
-    np.testing.assert_array_equal(got["additional_channels"], picture()[..., :2])
-    assert got["context_features"].numpy().tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert got["densepose_counts"].numpy().tolist() == [1, 0]
-    assert got["densepose_y"].numpy().tolist() == [0.5]
-    assert got["densepose_u"].shape == (0,)
-
-
-def test_keypoints_without_visibility_are_visible_unless_nan():
-    serialized = record(
-        [BOX], **{"object/keypoint/y": [0.1, 0.2], "object/keypoint/x": [0.5, float("nan")]}
-    )
-    extras = ("keypoint_visibilities",)
-    got = decode(serialized, extras=extras, parsing=Parsing(num_keypoints=2)).example.extras
-    assert got["keypoint_visibilities"].numpy().tolist() == [[True, False]]
-
-
-def test_extras_that_do_not_exist_are_refused():
-    with pytest.raises(ValueError, match=r"Unknown extras \['colour'\]; supported: filename"):
-        decoder(extras=("colour",))
+def test_image_labels():
+    labels = {"neg_category_ids": [3], "not_exhaustive_category_ids": [4, 5]}
+    texts = record([BOX], **labels, **{"class/text": ["dog", "night"], "class/label": [7, 8]})
+    got = decode(texts, load_image_labels=True).example.labels
+    # A text that the label map lacks is unknown.
+    assert [ids.numpy().tolist() for ids in got] == [[2, -1], [3], [4, 5]]
+    ids = record([BOX], **labels, **{"class/label": [7, 8]})
+    assert decode(ids, load_image_labels=True).example.labels.verified.numpy().tolist() == [7, 8]
 
 
 def test_a_record_of_an_image_alone():

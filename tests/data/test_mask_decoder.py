@@ -8,13 +8,17 @@ from PIL import Image
 
 from object_detection.data import report
 from object_detection.data.decoder import BadRecord, Decoder, DecoderOptions
-from object_detection.data.mask_decoder import Way, decode_numerical_masks, decode_png_masks
+from object_detection.data.mask_decoder import (
+    MaskDecodeOptions,
+    decode_numerical_masks,
+    decode_png_masks,
+)
 
 BOXES = [(0, 0, 0.5, 0.5), (0.25, 0.2, 1.0, 1.0)]
 MASKS = [box_mask(8, 10, (0, 0, 4, 5)), box_mask(8, 10, (2, 2, 8, 10))]
 
 
-def colour(mask, rgb):
+def color(mask, rgb):
     return mask[..., np.newaxis] * np.uint8(rgb)
 
 
@@ -26,7 +30,7 @@ def palette(mask):
 
 
 def with_alpha(mask):
-    return np.dstack([colour(mask, (0, 0, 1)), np.full_like(mask, 255)])
+    return np.dstack([color(mask, (0, 0, 1)), np.full_like(mask, 255)])
 
 
 @pytest.mark.parametrize(
@@ -36,8 +40,8 @@ def with_alpha(mask):
         lambda mask: mask * 255,
         lambda mask: mask.astype(bool),  # one bit
         lambda mask: mask.astype(np.uint16),  # 1 of 65535
-        lambda mask: colour(mask, (0, 0, 1)),  # gone in a conversion to gray
-        lambda mask: colour(mask, (255, 0, 0)),
+        lambda mask: color(mask, (0, 0, 1)),  # gone in a conversion to gray
+        lambda mask: color(mask, (255, 0, 0)),
         with_alpha,
         lambda mask: np.dstack([mask, np.full_like(mask, 255)]),  # gray and alpha
         palette,
@@ -47,18 +51,18 @@ def with_alpha(mask):
 def test_whatever_is_not_black_is_the_object(stored):
     encoded = [image_bytes(stored(mask)) for mask in MASKS]
     for decode in (decode_png_masks, tf.function(decode_png_masks)):
-        masks = decode(tf.constant(encoded), (8, 10))
+        masks = decode(tf.constant(encoded), (8, 10)).pixels
         np.testing.assert_array_equal(masks, MASKS)
         assert masks.dtype == tf.uint8
 
 
 def test_plain_and_other_masks_may_be_mixed():
-    encoded = [image_bytes(MASKS[0]), image_bytes(colour(MASKS[1], (0, 9, 0)))]
-    np.testing.assert_array_equal(decode_png_masks(tf.constant(encoded), (8, 10)), MASKS)
+    encoded = [image_bytes(MASKS[0]), image_bytes(color(MASKS[1], (0, 9, 0)))]
+    np.testing.assert_array_equal(decode_png_masks(tf.constant(encoded), (8, 10)).pixels, MASKS)
 
 
 def test_no_mask_has_the_size_of_the_image():
-    assert decode_png_masks(tf.zeros([0], tf.string), (8, 10)).shape == (0, 8, 10)
+    assert decode_png_masks(tf.zeros([0], tf.string), (8, 10)).pixels.shape == (0, 8, 10)
 
 
 def test_numbers_above_zero_are_the_object():
@@ -101,13 +105,13 @@ def values_of(masks):
 
 def test_records_with_numbers():
     decoded = decoder(png_masks=False)(record(BOXES, mask=values_of(MASKS)))
-    np.testing.assert_array_equal(decoded.example.masks, MASKS)
+    np.testing.assert_array_equal(decoded.example.masks.pixels, MASKS)
 
 
 def test_masks_of_half_the_size_are_kept_as_they_are_and_counted():
     small = [image_bytes(mask[::2, ::2]) for mask in MASKS]
     decoded = decoder()(record(BOXES, mask=small))
-    assert decoded.example.masks.shape == (2, 4, 5)
+    assert decoded.example.masks.pixels.shape == (2, 4, 5)
     assert decoded.counts.numpy()[report.OBJECT_REASONS.index(report.MASK_SCALED)] == 1
 
 
@@ -132,16 +136,17 @@ def test_numbers_that_do_not_fit():
 
 
 @pytest.mark.parametrize("png_masks", [True, False])
-@pytest.mark.parametrize("cut", [False, True])
-def test_an_image_whose_objects_have_no_masks_keeps_them(png_masks, cut):
+@pytest.mark.parametrize("crop", [False, True])
+def test_an_image_whose_objects_have_no_masks_keeps_them(png_masks, crop):
     options = DecoderOptions(num_classes=3, class_ids={}, load_masks=True, png_masks=png_masks)
-    options = options._replace(mask_way=Way(native=True, cut=cut))
+    options = options._replace(mask_options=MaskDecodeOptions(native=True, crop=crop))
     decoded = Decoder(options).in_graph(tf.constant(record(BOXES)))
     got = decoded.example
     assert got.classes.numpy().tolist() == [1, 1]
-    assert got.has_mask.numpy().tolist() == [False, False]
-    assert got.masks.shape == ((2, 1, 1) if cut else (2, 8, 10)) and not got.masks.numpy().any()
-    assert got.whole_mask_shape.numpy().tolist() == [8, 10]
+    assert got.masks.present.numpy().tolist() == [False, False]
+    assert got.masks.pixels.shape == ((2, 1, 1) if crop else (2, 8, 10))
+    assert not got.masks.pixels.numpy().any()
+    assert got.masks.shape.numpy().tolist() == [8, 10]
     counts = dict(zip(report.OBJECT_REASONS, decoded.counts.numpy(), strict=True))
     assert {reason: n for reason, n in counts.items() if n} == {report.NO_MASK: 2}
 
@@ -165,11 +170,11 @@ def test_masks_that_cannot_be_decoded(encoded):
 
 def test_an_image_without_objects_needs_no_masks():
     for png_masks in (True, False):
-        assert decoder(png_masks)(record(size=(4, 6))).example.masks.shape == (0, 4, 6)
+        assert decoder(png_masks)(record(size=(4, 6))).example.masks.pixels.shape == (0, 4, 6)
 
 
 def test_noise_survives_a_round_trip():
     noise = (picture(33, 17)[..., 0] > 128).astype(np.uint8)
     np.testing.assert_array_equal(
-        decode_png_masks(tf.constant([image_bytes(noise)]), (33, 17))[0], noise
+        decode_png_masks(tf.constant([image_bytes(noise)]), (33, 17)).pixels[0], noise
     )

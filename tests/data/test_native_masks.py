@@ -167,9 +167,9 @@ def test_without_a_compiler_tensorflow_decodes(monkeypatch, tmp_path):
         assert native.load() is None
         assert native_masks.decode(np.array([image_bytes(MASK)], object)).size == 0
         found = mask_decoder.decode_png_masks(
-            tf.constant([image_bytes(MASK)]), (1, 1), mask_decoder.Way(native=True)
+            tf.constant([image_bytes(MASK)]), (1, 1), mask_decoder.MaskDecodeOptions(native=True)
         )
-        np.testing.assert_array_equal(found, MASK[np.newaxis])
+        np.testing.assert_array_equal(found.pixels, MASK[np.newaxis])
     finally:
         native.load.cache_clear()
 

@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 from made_records import box_mask, image_bytes, picture, record, write
 
-from object_detection.data import augment_geometry, pipeline, reading, report
+from object_detection.data import pipeline, reading, report
+from object_detection.data.augment import geometry
 from object_detection.data.decoder import DecoderOptions
 from object_detection.data.report import InputReport
 from object_detection.errors import RecordError
@@ -86,9 +87,9 @@ def test_a_batch_is_padded_to_its_largest(tmp_path):
     assert truth.weights.numpy().tolist() == [[1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
     assert truth.area.numpy()[0].tolist() == [5, 0, 0, 0]
     # The masks keep their own size: at most 3, of at most 12 x 10.
-    assert truth.masks.shape == (3, 3, 12, 10) and truth.masks.dtype == tf.uint8
-    assert truth.mask_shape.numpy().tolist() == [[8, 10], [12, 6], [4, 4]]
-    np.testing.assert_array_equal(truth.masks[0, 0, :8], box_mask(8, 10, (2, 2, 6, 5)))
+    assert truth.masks.pixels.shape == (3, 3, 12, 10) and truth.masks.pixels.dtype == tf.uint8
+    assert truth.masks.shape.numpy().tolist() == [[8, 10], [12, 6], [4, 4]]
+    np.testing.assert_array_equal(truth.masks.pixels[0, 0, :8], box_mask(8, 10, (2, 2, 6, 5)))
     assert batch.source_shape.numpy().tolist() == [[8, 10], [12, 6], [4, 4]]
     assert batch.image_id.numpy().tolist() == [b"id-0", b"id-1", b"id-2"]
     assert batch.source_pixels is None
@@ -104,8 +105,9 @@ def test_a_batch_of_three_holds_three_batches_of_one(many):
             for of_one, of_three in zip(one.truth[:7], batch.truth[:7], strict=True):
                 np.testing.assert_array_equal(of_one[0], of_three[row])
             np.testing.assert_array_equal(one.images.pixels[0], batch.images.pixels[row])
-            np.testing.assert_array_equal(one.truth.masks[0], batch.truth.masks[row, :count])
-            assert not batch.truth.masks[row, count:].numpy().any()
+            masks = batch.truth.masks.pixels[row]
+            np.testing.assert_array_equal(one.truth.masks.pixels[0], masks[:count])
+            assert not masks[count:].numpy().any()
 
 
 def test_shapes_that_are_known_before_the_data(many):
@@ -114,8 +116,8 @@ def test_shapes_that_are_known_before_the_data(many):
     assert fixed.images.pixels.shape == (2, 16, 20, 3)
     assert fixed.truth.boxes.shape == (2, 4, 4)
     assert fixed.truth.valid.shape == (2, 4)
-    assert fixed.truth.masks.shape.as_list() == [2, None, None, None]
-    assert fixed.truth.mask_shape.shape == (2, 2)
+    assert fixed.truth.masks.pixels.shape.as_list() == [2, None, None, None]
+    assert fixed.truth.masks.shape.shape == (2, 2)
     assert fixed.image_id.shape == (2,)
     unpadded = build(many).dataset.element_spec
     assert unpadded.images.pixels.shape.as_list() == [1, None, None, 3]
@@ -234,11 +236,11 @@ def test_evaluation_brings_masks_to_the_size_of_the_stored_image(tmp_path):
     small = image_bytes(np.eye(4, 5, dtype=np.uint8))
     path = write(tmp_path / "a.record", [record([BOX], mask=[small])])
     (batch,) = build([path], masks=True, training=False, resizer=image.FixedShape(30, 30))
-    assert batch.truth.mask_shape.numpy().tolist() == [[8, 10]]
+    assert batch.truth.masks.shape.numpy().tolist() == [[8, 10]]
     wanted = np.repeat(np.repeat(np.eye(4, 5), 2, axis=0), 2, axis=1)
-    np.testing.assert_array_equal(batch.truth.masks[0, 0], wanted)
+    np.testing.assert_array_equal(batch.truth.masks.pixels[0, 0], wanted)
     (batch,) = build([path], masks=True, training=True)
-    assert batch.truth.masks.shape == (1, 1, 4, 5)  # in training they stay small
+    assert batch.truth.masks.pixels.shape == (1, 1, 4, 5)  # in training they stay small
 
 
 def test_boxes_are_pixels_of_the_image_without_its_padding(tmp_path):
@@ -271,7 +273,7 @@ def test_ids_are_unique_in_evaluation(tmp_path):
 
 
 SHUFFLED = READ._replace(shuffle=True, num_epochs=0, seed=5)
-FLIPS = (augment_geometry.RandomHorizontalFlip(0.5), augment_geometry.RandomRotation90(0.5))
+FLIPS = (geometry.RandomHorizontalFlip(0.5), geometry.RandomRotation90(0.5))
 
 
 def assert_same(batches, others):
@@ -325,7 +327,7 @@ def test_image_box_and_mask_are_flipped_together(tmp_path):
         ymin, xmin, ymax, xmax = np.round(batch.truth.boxes.numpy()[0, 0]).astype(int)
         inside = batch.images.pixels.numpy()[0, ymin:ymax, xmin:xmax]
         assert inside.shape[0] * inside.shape[1] == 12 and (inside == 255).all()
-        mask = batch.truth.masks.numpy()[0, 0]
+        mask = batch.truth.masks.pixels.numpy()[0, 0]
         np.testing.assert_array_equal(mask, box_mask(*mask.shape, (ymin, xmin, ymax, xmax)))
         seen.add((ymin, xmin, ymax, xmax))
     assert len(seen) == 4
@@ -349,7 +351,7 @@ def test_an_image_without_masks_comes_with_its_boxes(tmp_path, training):
 
     batches = list(build([path], training=training, masks=True, found=found))
 
-    known = [batch.truth.has_mask.numpy().tolist() for batch in batches]
+    known = [batch.truth.masks.present.numpy().tolist() for batch in batches]
     assert known == [[[True, True]], [[False, False]]]
     assert [int(batch.truth.valid.numpy().sum()) for batch in batches] == [2, 2]
     assert found.counts() == {report.NO_MASK: 2}

@@ -10,7 +10,7 @@ from made_records import box_mask, example, image_bytes, picture, record
 
 from object_detection.data import report
 from object_detection.data.decoder import Decoder, DecoderOptions
-from object_detection.data.mask_decoder import Way
+from object_detection.data.mask_decoder import MaskDecodeOptions
 from object_detection.data.rescue import name_of, rescue
 
 BOX = (0.0, 0.0, 1.0, 1.0)
@@ -113,9 +113,11 @@ def png_stating(height, width):
     return file[:12] + header + struct.pack(">I", zlib.crc32(header)) + file[33:]
 
 
-@pytest.mark.parametrize("way", [Way(), Way(native=True, cut=True)])
-def test_a_mask_whose_header_states_a_million_rows_is_named(way):
-    decode = decoder(load_masks=True, mask_way=way)
+@pytest.mark.parametrize(
+    "mask_options", [MaskDecodeOptions(), MaskDecodeOptions(native=True, crop=True)]
+)
+def test_a_mask_whose_header_states_a_million_rows_is_named(mask_options):
+    decode = decoder(load_masks=True, mask_options=mask_options)
     for side in (2**20, 2**31 - 1, 2**32 - 1):
         masks = [image_bytes(box_mask(8, 10, (0, 0, 4, 5))), png_stating(side, side)]
         serialized = record([BOX, BOX], mask=masks)

@@ -49,10 +49,8 @@ def batches(path, **options):
 def targets(batch, boxes, index):
     """[n, 33, 33] of boxes, each with the object of this index."""
     truth = batch.truth
-    whole = truth.mask_origin is None
     return masks.mask_target_rows(
-        truth.masks if whole else masks.Crops(truth.masks, truth.mask_origin),
-        truth.mask_shape,
+        truth.masks,
         batch.images.true_shape,
         tf.shape(batch.images.pixels)[1:3],
         boxes,

@@ -30,7 +30,8 @@ def test_an_object_whose_mask_is_not_known_has_no_weight(has_mask, expected):
     boxes = tf.constant([[[0.0, 0, 32, 32]]] * 2)
     truth = truth_of(boxes)
     if has_mask is not None:
-        truth = truth._replace(has_mask=tf.constant(has_mask))
+        masks = truth.masks._replace(present=tf.constant(has_mask))
+        truth = truth._replace(masks=masks)
     zeros = tf.zeros([2, 1], tf.int32)
     rois = Rois(boxes, zeros == 0, zeros + 1, boxes, zeros, tf.ones([2, 1]))
     logits = tf.stack([tf.zeros([4, 4]), tf.fill([4, 4], -100.0)])

@@ -40,8 +40,9 @@ def results(rewrites):
     use_rewrites(model, rewrites)
     images = tiny_models.images_of_shapes([(64, 96), (50, 80)])
     truth = tiny_models.truth_of(BOXES, valid=VALID)
-    masks = np.random.default_rng(0).integers(0, 2, truth.masks.shape)
-    truth = truth._replace(masks=tf.constant(masks, tf.uint8))
+    masks = np.random.default_rng(0).integers(0, 2, truth.masks.pixels.shape)
+    masks = truth.masks._replace(pixels=tf.constant(masks, tf.uint8))
+    truth = truth._replace(masks=masks)
 
     with tf.GradientTape() as tape:
         outputs = model(images, truth, training=True, seed=tf.constant([1, 2]))

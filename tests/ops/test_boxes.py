@@ -1,7 +1,6 @@
 """Geometry of boxes: numbers worked by hand, properties, and TFOD's box list operations."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 from random_boxes import random_boxes
 from reference import blocks, needs_reference
@@ -100,33 +99,6 @@ def test_change_frame_puts_the_window_at_zero_and_one():
         tf.constant([[10.0, 20.0, 50.0, 100.0], [30.0, 60.0, 90.0, 20.0]]), window
     )
     np.testing.assert_allclose(found, [[0, 0, 1, 1], [0.5, 0.5, 2.0, 0.0]], rtol=1e-6)
-
-
-def painted(box, height, width):
-    image = np.zeros((height, width), np.uint8)
-    ymin, xmin, ymax, xmax = (int(side) for side in box)
-    image[ymin:ymax, xmin:xmax] = 1
-    return image
-
-
-@pytest.mark.parametrize(
-    "moved_box, moved_image",
-    [
-        (lambda box: boxes.flip_horizontal(box, 8.0), lambda image: image[:, ::-1]),
-        (lambda box: boxes.flip_vertical(box, 6.0), lambda image: image[::-1]),
-        (lambda box: boxes.rotate90(box, 8.0), lambda image: np.rot90(image)),
-    ],
-    ids=["left to right", "top to bottom", "by 90 degrees"],
-)
-def test_a_moved_box_covers_the_moved_pixels(moved_box, moved_image):
-    box = tf.constant([1.0, 2.0, 4.0, 7.0])
-    turned = moved_image(painted(box, 6, 8))
-    np.testing.assert_array_equal(painted(moved_box(box), *turned.shape), turned)
-
-
-def test_rotation_is_that_of_tensorflow():
-    image = painted([1, 2, 4, 7], 6, 8)
-    np.testing.assert_array_equal(np.rot90(image), tf.image.rot90(image[..., np.newaxis])[..., 0])
 
 
 @needs_reference

@@ -71,18 +71,6 @@ def test_sigmoid_and_focal_by_hand():
     )
 
 
-def test_bootstrapping_mixes_the_target_with_the_prediction():
-    logit, zero = tf.math.log([3.0]), tf.zeros([1])  # probability 3 / 4, target 0
-    soft = 0.8 * 0 + 0.2 * 0.75
-    hard = 0.8 * 0 + 0.2 * 1
-    for kind, target in ((False, soft), (True, hard)):
-        np.testing.assert_allclose(
-            losses.bootstrapped_sigmoid(logit, zero, alpha=0.8, hard=kind),
-            [-target * np.log(0.75) - (1 - target) * np.log(0.25)],
-            rtol=1e-6,
-        )
-
-
 @pytest.mark.parametrize("logit", [-200.0, 0.0, 200.0])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 def test_losses_and_gradients_stay_finite(logit, gamma):
@@ -94,7 +82,6 @@ def test_losses_and_gradients_stay_finite(logit, gamma):
                 losses.sigmoid_focal(logits, target, gamma=gamma, alpha=0.25),
                 losses.softmax_cross_entropy(logits, target),
                 losses.sigmoid_cross_entropy(logits, target),
-                losses.bootstrapped_sigmoid(logits, target, 0.5),
             ]
         for loss in found:
             assert np.isfinite(loss).all()
@@ -181,8 +168,6 @@ def test_classification_losses_as_in_tfod():
         "focal_g2_a0.25": losses.sigmoid_focal(logits, onehot, 2.0, 0.25) * weights,
         "focal_g1.5_aNone": losses.sigmoid_focal(logits, onehot, 1.5) * weights,
         "focal_g0_a0.5": losses.sigmoid_focal(logits, onehot, 0.0, 0.5) * weights,
-        "bootstrapped_hard": losses.bootstrapped_sigmoid(logits, onehot, 0.5, True) * weights,
-        "bootstrapped_soft": losses.bootstrapped_sigmoid(logits, onehot, 0.5) * weights,
     }
     for name, value in found.items():
         np.testing.assert_allclose(value, GOLDEN[name], rtol=1e-5, atol=1e-6, err_msg=name)

@@ -7,9 +7,11 @@ import pytest
 import tensorflow as tf
 from random_boxes import random_boxes
 from reference import blocks, needs_reference
+from targets_of_rois import mask_targets
 
 from object_detection.ops import boxes as box_ops
 from object_detection.ops import masks
+from object_detection.structures.batch import CroppedMasks
 
 GOLDEN = blocks("reframe_masks")
 # The common ones, and 1, which TensorFlow computes in another way. In a graph it divides by
@@ -46,7 +48,7 @@ def random_case(seed):
 
 @tf.function(reduce_retracing=True)
 def targets_of(stored, mask_shape, true_shape, image_shape, boxes, gt_index, size):
-    return masks.mask_targets(stored, mask_shape, true_shape, image_shape, boxes, gt_index, size)
+    return mask_targets(stored, mask_shape, true_shape, image_shape, boxes, gt_index, size)
 
 
 def batch_of_one(case):
@@ -112,7 +114,7 @@ def test_constant_shapes_are_rounded_alike():
         own = batch_of_one(case)
         in_graph = tf.function(
             functools.partial(
-                masks.mask_targets,
+                mask_targets,
                 *own[:3],
                 case[3].tolist(),
                 gt_index=own[5],
@@ -126,7 +128,7 @@ def test_a_target_by_hand():
     # A 2 x 2 mask of a 4 x 4 image: each of its pixels is 2 x 2 there. The box from corner to
     # corner spans pixels 0 to 3 of the image; its four points lie on pixels 0, 1, 2, 3.
     stored = tf.constant([[[[1, 0], [0, 1]]]], tf.uint8)
-    found = masks.mask_targets(
+    found = mask_targets(
         stored,
         tf.constant([[2, 2]]),
         tf.constant([[4, 4]]),
@@ -145,7 +147,7 @@ def test_each_image_reads_its_own_masks_at_its_own_size():
     stored = np.stack(
         [np.pad(case[0], [(0, n) for n in largest - case[0].shape]) for case in cases]
     )
-    found = masks.mask_targets(
+    found = mask_targets(
         stored,
         np.stack([case[1] for case in cases]).astype(np.int32),
         np.stack([case[2] for case in cases]).astype(np.int32),
@@ -162,9 +164,11 @@ def test_each_image_reads_its_own_masks_at_its_own_size():
 
 def test_rows_are_the_targets_of_their_image():
     case = batch_of_one(random_case(3))
-    expected = masks.mask_targets(*case, (7, 9))
+    expected = mask_targets(*case, (7, 9))
     found = masks.mask_target_rows(
-        *case[:4], case[4][0][::-1], tf.zeros([6], tf.int32), case[5][0][::-1], (7, 9)
+        CroppedMasks(*case[:2]),
+        *case[2:4],
+        *(case[4][0][::-1], tf.zeros([6], tf.int32), case[5][0][::-1], (7, 9)),
     )
     np.testing.assert_array_equal(found, expected[0][::-1])
 
@@ -187,7 +191,7 @@ def test_without_a_mask_the_target_is_zero(stored_shape):
 
 
 def test_an_image_without_masks_beside_one_with():
-    found = masks.mask_targets(
+    found = mask_targets(
         tf.ones([2, 1, 5, 5], tf.uint8),
         tf.constant([[5, 5], [0, 0]]),
         tf.constant([[100, 100]] * 2),

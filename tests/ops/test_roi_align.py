@@ -1,5 +1,6 @@
 """Crops of features: by hand, against the wasteful way, gradients, and TFOD's."""
 
+import crops_by_image
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,7 +18,7 @@ def whole(image_height, image_width):
     return tf.constant([[[0.0, 0.0, image_height, image_width]]])
 
 
-@pytest.mark.parametrize("crop", [roi_align.crop, roi_align.crop_matmul])
+@pytest.mark.parametrize("crop", [crops_by_image.crop, crops_by_image.crop_matmul])
 def test_the_corners_of_the_grid_lie_on_the_corners_of_the_box(crop):
     # The box is the whole image, so the corners read the corners of the 4 x 5 map, 0 4 15 19;
     # the middle is their mean.
@@ -28,7 +29,7 @@ def test_the_corners_of_the_grid_lie_on_the_corners_of_the_box(crop):
     )
 
 
-@pytest.mark.parametrize("crop", [roi_align.crop, roi_align.crop_matmul])
+@pytest.mark.parametrize("crop", [crops_by_image.crop, crops_by_image.crop_matmul])
 def test_a_crop_of_one_point_reads_the_middle(crop):
     found = crop(RAMP, whole(64, 80), (64, 80), 1)
     np.testing.assert_allclose(found, [[[[[9.5]]]]], rtol=1e-6)
@@ -38,15 +39,15 @@ def test_outside_the_map_native_reads_zero_and_matmul_fades():
     # Points at rows -.75, .75 of the map along column 0, whose value is 5 a row.
     column = tf.ones([1, 4, 5, 1])
     boxes = tf.constant([[[-16.0, 0.0, 16.0, 0.0]]])
-    native = roi_align.crop(column, boxes, (64, 80), 2)[0, 0, :, 0, 0]
-    fading = roi_align.crop_matmul(column, boxes, (64, 80), 2)[0, 0, :, 0, 0]
+    native = crops_by_image.crop(column, boxes, (64, 80), 2)[0, 0, :, 0, 0]
+    fading = crops_by_image.crop_matmul(column, boxes, (64, 80), 2)[0, 0, :, 0, 0]
     assert native.numpy().tolist() == [0.0, 1.0]
     np.testing.assert_allclose(fading, [0.25, 1.0])
 
 
 def wasteful(features, boxes, levels, image_shape, size, matmul):
     """Every box from every level, then the right one: as TFOD."""
-    crop = roi_align.crop_matmul if matmul else roi_align.crop
+    crop = crops_by_image.crop_matmul if matmul else crops_by_image.crop
     total = 0.0
     for index, level in enumerate(features):
         mine = tf.cast(levels == index, tf.float32)[..., tf.newaxis, tf.newaxis, tf.newaxis]
@@ -77,7 +78,7 @@ def test_a_pyramid_is_cropped_as_the_wasteful_way_with_its_gradient(matmul):
             loss = tf.reduce_sum(crops * weight)
         return crops, tape.gradient(loss, [*features, boxes])
 
-    crops, gradients = run(roi_align.crop_pyramid)
+    crops, gradients = run(crops_by_image.crop_pyramid)
     expected, expected_gradients = run(wasteful)
     assert crops.shape == (2, 30, 5, 5, 3)
     np.testing.assert_array_equal(crops, expected)
@@ -157,14 +158,14 @@ def test_rows_are_crops_of_their_image():
     owner = tf.constant([1, 0, 1])
     rows = tf.stack([boxes[1, 4], boxes[0, 2], boxes[1, 0]])
     found = roi_align.crop_rows(features, rows, owner, (100, 100), 4)
-    expected = roi_align.crop(features, boxes, (100, 100), 4)
+    expected = crops_by_image.crop(features, boxes, (100, 100), 4)
     np.testing.assert_array_equal(found, tf.stack([expected[1, 4], expected[0, 2], expected[1, 0]]))
 
 
 def test_crops_keep_the_type_of_the_features():
     features = tf.cast(pyramid(0)[0], tf.bfloat16)
     boxes = tf.constant(random_boxes(1, 2, 6))
-    for crop in (roi_align.crop, roi_align.crop_matmul):
+    for crop in (crops_by_image.crop, crops_by_image.crop_matmul):
         found = crop(features, boxes, (100, 100), 4)
         assert found.dtype == tf.bfloat16
         exact = crop(tf.cast(features, tf.float32), boxes, (100, 100), 4)
@@ -182,7 +183,7 @@ def test_unknown_shapes_and_no_boxes(matmul):
     )
     def run(features, boxes, image_shape):
         levels = roi_align.tfod_levels(boxes, image_shape, 4)
-        crops = roi_align.crop_pyramid(features, boxes, levels, image_shape, 6, matmul)
+        crops = crops_by_image.crop_pyramid(features, boxes, levels, image_shape, 6, matmul)
         assert crops.shape[2:] == (6, 6, 3)
         return roi_align.max_pool(crops, 2, 2), tf.gradients(crops, features)
 
@@ -202,7 +203,7 @@ def test_known_shapes_stay_known(batch):
     )
     def run(features, boxes):
         levels = roi_align.tfod_levels(boxes, (100, 100), 4)
-        crops = roi_align.crop_pyramid(features, boxes, levels, (100, 100), 6)
+        crops = crops_by_image.crop_pyramid(features, boxes, levels, (100, 100), 6)
         assert crops.shape.as_list() == [batch, 7, 6, 6, 3]
         return roi_align.max_pool(crops, 2, 2)
 
@@ -255,9 +256,9 @@ def test_levels_as_in_tfod():
 def test_crops_as_in_tfod(size):
     # Golden boxes are normalized: pixels of an image of 1 x 1.
     image, boxes = GOLDEN["image"], GOLDEN["boxes"]
-    native = roi_align.crop(image, boxes, (1, 1), size)
+    native = crops_by_image.crop(image, boxes, (1, 1), size)
     np.testing.assert_allclose(native, GOLDEN[f"native_{size}"], rtol=1e-5, atol=1e-6)
-    fading = roi_align.crop_matmul(image, boxes, (1, 1), size)
+    fading = crops_by_image.crop_matmul(image, boxes, (1, 1), size)
     np.testing.assert_allclose(fading, GOLDEN[f"matmul_{size}"], rtol=1e-5, atol=1e-5)
     if size > 1:
         np.testing.assert_allclose(
@@ -270,5 +271,5 @@ def test_crops_of_a_pyramid_as_in_tfod():
     levels = [GOLDEN[f"level{i}"] for i in range(3)]
     boxes, box_levels = GOLDEN["boxes"], GOLDEN["box_levels"]
     for name, matmul in (("native", False), ("matmul", True)):
-        found = roi_align.crop_pyramid(levels, boxes, box_levels, (1, 1), 5, matmul=matmul)
+        found = crops_by_image.crop_pyramid(levels, boxes, box_levels, (1, 1), 5, matmul=matmul)
         np.testing.assert_allclose(found, GOLDEN[f"multi_{name}_5"], rtol=1e-5, atol=1e-5)

@@ -86,15 +86,6 @@ GOLDEN = {
     "exp_nostair": lambda: schedules.exponential_with_burnin(
         0.1, decay_steps=1000, decay_factor=0.5, staircase=False
     ),
-    "exp_warmup": lambda: schedules.exponential_with_warmup(
-        0.1,
-        decay_steps=1000,
-        decay_factor=0.5,
-        staircase=True,
-        warmup_rate=0.01,
-        warmup_steps=1000,
-        min_rate=0.01,
-    ),
     "manual": lambda: schedules.manual_steps([1000, 2000, 3000], [3e-4, 1e-4, 3e-5, 1e-5]),
     "manual_warmup": lambda: schedules.manual_steps(
         [1000, 2000, 3000], [1e-4, 3e-4, 3e-5, 1e-5], warmup=True

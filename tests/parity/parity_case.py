@@ -19,7 +19,7 @@ from object_detection.compat.outputs import named_losses, serving_outputs
 from object_detection.modeling.faster_rcnn import fold, trim
 from object_detection.ops.boxes import to_normalized
 from object_detection.protos import pipeline_pb2
-from object_detection.structures.batch import GroundTruth, Images, Proposals, Rois
+from object_detection.structures.batch import CroppedMasks, GroundTruth, Images, Proposals, Rois
 
 
 class ParityCase:
@@ -288,8 +288,10 @@ def training_inputs(case):
         crowd=tf.zeros([1, count], tf.bool),
         difficult=tf.zeros([1, count], tf.bool),
         area=tf.zeros([1, count]),
-        masks=tf.constant((masks > 0).astype(np.uint8)[np.newaxis]),
-        mask_shape=tf.constant([masks.shape[1:]], tf.int32),
+        masks=CroppedMasks(
+            tf.constant((masks > 0).astype(np.uint8)[np.newaxis]),
+            tf.constant([masks.shape[1:]], tf.int32),
+        ),
     )
 
 

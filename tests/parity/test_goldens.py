@@ -23,7 +23,7 @@ from object_detection.compat.outputs import named_losses, serving_outputs
 from object_detection.config import pipeline_file
 from object_detection.modeling.faster_rcnn import FasterRCNN
 from object_detection.protos import pipeline_pb2
-from object_detection.structures.batch import GroundTruth, Images
+from object_detection.structures.batch import CroppedMasks, GroundTruth, Images
 
 QUICK = ("resnet50", "resnet50_keras")
 NAMES = sorted(path.stem for path in (FOLDER / "goldens").glob("*.npz"))
@@ -119,8 +119,9 @@ def _truth(images):
         crowd=tf.zeros(flat, tf.bool),
         difficult=tf.zeros(flat, tf.bool),
         area=tf.zeros(flat),
-        masks=tf.constant(masks[np.newaxis]),
-        mask_shape=tf.constant([masks.shape[1:]], tf.int32),
+        masks=CroppedMasks(
+            tf.constant(masks[np.newaxis]), tf.constant([masks.shape[1:]], tf.int32)
+        ),
     )
 
 

@@ -37,7 +37,7 @@ def test_annotations_become_the_truth_of_the_resized_image(config, tmp_path):
         batch.truth.boxes[0].numpy()[valid], [[5, 10, 25, 30], [4, 30, 28, 45]], atol=1e-4
     )
     assert batch.truth.classes[0].numpy()[valid].tolist() == [1, 2]
-    assert batch.truth.masks.numpy().any()
+    assert batch.truth.masks.pixels.numpy().any()
 
 
 def test_a_photograph_without_annotations_has_no_objects(config, tmp_path):

@@ -5,7 +5,7 @@ import tensorflow as tf
 import tiny_run
 from PIL import ImageColor
 
-from object_detection.structures.batch import Images
+from object_detection.structures.batch import CroppedMasks, Images
 from object_detection.training import input_pictures
 from object_detection.utils import visualization_utils
 
@@ -31,8 +31,10 @@ def tinted(picture, below_title=20):
 def test_masks_lie_where_their_objects_are():
     masks = np.zeros([2, 1, 12, 16], np.uint8)
     masks[:, :, 6:12, 0:8] = 1  # the lower left quarter of the stored image
-    nowhere = np.zeros([2, 3, 4], np.float32)
-    pictures = input_pictures.draw(grey_batch(masks=masks, boxes=nowhere), {1: "", 2: ""})
+    nowhere, shape = np.zeros([2, 3, 4], np.float32), np.array([[12, 16]] * 2, np.int32)
+    pictures = input_pictures.draw(
+        grey_batch(masks=CroppedMasks(masks, shape), boxes=nowhere), {1: "", 2: ""}
+    )
 
     assert pictures.shape == (2, 20 + 6 * FACTOR, 8 * FACTOR, 3)
     seen = tinted(pictures[0])
@@ -46,9 +48,10 @@ def test_masks_lie_where_their_objects_are():
 def test_masks_that_travel_as_crops_are_drawn_alike():
     masks = np.zeros([2, 1, 12, 16], np.uint8)
     masks[:, :, 6:12, 2:8] = 1
-    whole = input_pictures.draw(grey_batch(masks=masks), NAMES)
+    shape = np.array([[12, 16]] * 2, np.int32)
+    whole = input_pictures.draw(grey_batch(masks=CroppedMasks(masks, shape)), NAMES)
     origin = np.array([[[6, 2]]] * 2, np.int32)
-    crops = grey_batch(masks=masks[:, :, 6:12, 2:8], mask_origin=origin)
+    crops = grey_batch(masks=CroppedMasks(masks[:, :, 6:12, 2:8], shape, origin))
     np.testing.assert_array_equal(input_pictures.draw(crops, NAMES), whole)
 
 
@@ -62,7 +65,7 @@ def test_boxes_names_and_crowds_are_drawn(monkeypatch):
 
     monkeypatch.setattr(visualization_utils, "draw_objects", note)
     crowd = np.array([[False, True, False]] * 2)
-    pictures = input_pictures.draw(grey_batch(masks=None, mask_shape=None, crowd=crowd), NAMES)
+    pictures = input_pictures.draw(grey_batch(masks=None, crowd=crowd), NAMES)
 
     (boxes, labels), _ = seen
     assert labels == ["cat", "dog (crowd)"]

@@ -5,7 +5,14 @@ import pytest
 import tensorflow as tf
 from tiny_models import truth_of
 
-from object_detection.structures.batch import Batch, Detections, GroundTruth, IgnoreRegions, Images
+from object_detection.structures.batch import (
+    Batch,
+    CroppedMasks,
+    Detections,
+    GroundTruth,
+    IgnoreRegions,
+    Images,
+)
 from object_detection.training.stored_frame import images_of
 
 # Two images padded to 8 x 10. The first is 4 x 10 of a stored 8 x 40: rows twice, columns four
@@ -22,8 +29,10 @@ BATCH = Batch(
         crowd=tf.constant([[False, True, False], [False, False, False]]),
         difficult=tf.zeros([2, 3], tf.bool),
         area=tf.constant([[5.0, 6, 0], [7, 0, 0]]),
-        masks=tf.cast(tf.reshape(tf.range(2 * 2 * 8 * 40) % 2, [2, 2, 8, 40]), tf.uint8),
-        mask_shape=tf.constant([[8, 40], [4, 5]]),
+        masks=CroppedMasks(
+            tf.cast(tf.reshape(tf.range(2 * 2 * 8 * 40) % 2, [2, 2, 8, 40]), tf.uint8),
+            tf.constant([[8, 40], [4, 5]]),
+        ),
     ),
     tf.constant([b"a", "é".encode()]),
     tf.constant([[8, 40], [4, 5]]),
@@ -61,12 +70,13 @@ def test_masks_are_cut_to_their_own_size():
     first, second = images_of(BATCH, FOUND)
     assert first.truth.masks.shape == (2, 8, 40)
     assert second.truth.masks.shape == (1, 4, 5)
-    np.testing.assert_array_equal(second.truth.masks[0], BATCH.truth.masks[1, 0, :4, :5])
+    np.testing.assert_array_equal(second.truth.masks[0], BATCH.truth.masks.pixels[1, 0, :4, :5])
 
 
 def test_an_image_whose_masks_are_not_known_has_none():
     # What is beyond the objects of an image is padding, whatever it says.
-    truth = BATCH.truth._replace(has_mask=tf.constant([[True, True], [False, False]]))
+    present = tf.constant([[True, True], [False, False]])
+    truth = BATCH.truth._replace(masks=BATCH.truth.masks._replace(present=present))
     first, second = images_of(BATCH._replace(truth=truth), FOUND)
     assert first.truth.masks.shape == (2, 8, 40)
     assert second.truth.masks is None and second.truth.classes.tolist() == [2]
@@ -77,7 +87,7 @@ def test_ids_are_text():
 
 
 def test_without_masks_and_pixels():
-    truth = BATCH.truth._replace(masks=None, mask_shape=None)
+    truth = BATCH.truth._replace(masks=None)
     batch = BATCH._replace(truth=truth, source_pixels=None)
     first, _ = images_of(batch, FOUND._replace(masks=None))
     assert first.truth.masks is None and first.detections.masks is None and first.pixels is None
@@ -90,7 +100,7 @@ def test_what_lies_on_ignore_regions_is_left_out():
     area[0, :, :20] = 1
     ground = IgnoreRegions(tf.constant(area), tf.constant([[20, 40]]), tf.constant([[20, 40]]))
     truth = truth_of([[[0, 8, 10, 33], [0, 0, 10, 18]]])._replace(
-        classes=tf.constant([[1, 1]]), masks=None, mask_shape=None, ignore=ground
+        classes=tf.constant([[1, 1]]), masks=None, ignore=ground
     )
     images = Images(tf.zeros([1, 20, 40, 3]), tf.constant([[20, 40]]))
     batch = Batch(images, truth, tf.constant([b"a"]), tf.constant([[20, 40]]))

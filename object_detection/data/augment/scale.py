@@ -1,15 +1,21 @@
 """Changes of an image's size. Boxes are fractions of it and stay; masks keep their own size.
 
 Sampled as TFOD does, by TensorFlow 1's rules. Only where a picture shrinks onto a larger canvas are
-masks made smaller with it, by nearest neighbours: kept, they would grow by the canvas.
+masks made smaller with it, by nearest neighbors: kept, they would grow by the canvas.
 """
 
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from object_detection.data import augment_visible, augment_window
-from object_detection.data.augment_pad import Color, mean_color
+from object_detection.data.augment.color import cast_like
+from object_detection.data.augment.crop import Color, mean_color
+from object_detection.data.augment.geometry import (
+    drop_outside,
+    drop_vanished,
+    keep_visible,
+    take_window,
+)
 from object_detection.ops import image as image_ops
 
 # In TFOD's order.
@@ -31,7 +37,7 @@ class RandomImageScale:
     def __call__(self, example, seed):
         scale = tf.random.stateless_uniform([], seed, self.min_scale_ratio, self.max_scale_ratio)
         size = scaled_size(example.image, scale)
-        return example._replace(image=resized(example.image, size, align_corners=True))
+        return example._replace(image=resize_image(example.image, size, align_corners=True))
 
 
 @dataclass(frozen=True)
@@ -45,21 +51,23 @@ class ResizeImage:
     def __call__(self, example, seed):
         del seed
         size = (self.height, self.width)
-        return example._replace(image=resized(example.image, size, self.method))
+        return example._replace(image=resize_image(example.image, size, self.method))
 
 
 @dataclass(frozen=True)
 class RandomResizeMethod:
-    """Stretches the image to one size with one of four ways of sampling."""
+    """Stretches the image to one size with one of four resampling methods."""
 
     height: int
     width: int
 
     def __call__(self, example, seed):
         size = (self.height, self.width)
-        ways = [lambda method=method: resized(example.image, size, method) for method in _METHODS]
-        index = tf.random.stateless_uniform([], seed, 0, len(ways), tf.int32)
-        return example._replace(image=tf.switch_case(index, ways))
+        methods = [
+            lambda method=method: resize_image(example.image, size, method) for method in _METHODS
+        ]
+        index = tf.random.stateless_uniform([], seed, 0, len(methods), tf.int32)
+        return example._replace(image=tf.switch_case(index, methods))
 
 
 @dataclass(frozen=True)
@@ -76,13 +84,13 @@ class RandomDownscaleToTargetPixels:
     def __call__(self, example, seed):
         of_keeping, of_size = tf.unstack(tf.random.split(seed, 2))
         highest = max(self.max_pixels, self.min_pixels + 1)
-        wanted = tf.random.stateless_uniform([], of_size, self.min_pixels, highest, tf.int32)
+        target = tf.random.stateless_uniform([], of_size, self.min_pixels, highest, tf.int32)
         pixels = tf.reduce_prod(tf.shape(example.image)[:2])
-        scale = tf.sqrt(tf.cast(wanted, tf.float32) / tf.cast(pixels, tf.float32))
+        scale = tf.sqrt(tf.cast(target, tf.float32) / tf.cast(pixels, tf.float32))
         chosen = tf.random.stateless_uniform([], of_keeping) >= self.random_coef
         image = tf.cond(
-            chosen & (pixels > wanted),
-            lambda: resized(example.image, scaled_size(example.image, scale)),
+            chosen & (pixels > target),
+            lambda: resize_image(example.image, scaled_size(example.image, scale)),
             lambda: example.image,
         )
         return example._replace(image=image)
@@ -93,7 +101,7 @@ class RandomScaleCropAndPadToSquare:
     """Scales the image to `scale_min` to `scale_max` times a square, and shows a square of it.
 
     What is larger than the square is cropped at a random place, what is smaller lies in its upper
-    left corner, with black beside it. Objects are clipped to the square, those outside dropped.
+    left corner, with black around it. Objects are clipped to the square, those outside dropped.
     """
 
     output_size: int
@@ -106,16 +114,16 @@ class RandomScaleCropAndPadToSquare:
         shape = tf.cast(tf.shape(example.image)[:2], tf.float32)
         size = tf.cast(scale * self.output_size * shape / tf.reduce_max(shape), tf.int32)
         size = tf.maximum(size, 1)
-        room = tf.cast(tf.maximum(size - self.output_size, 0), tf.float32)
-        offset = tf.cast(room * tf.random.stateless_uniform([2], seeds[1]), tf.int32)
-        return scale_and_show(example, size, offset, tf.fill([2], self.output_size))
+        space = tf.cast(tf.maximum(size - self.output_size, 0), tf.float32)
+        offset = tf.cast(space * tf.random.stateless_uniform([2], seeds[1]), tf.int32)
+        return scale_and_crop(example, size, offset, tf.fill([2], self.output_size))
 
 
 @dataclass(frozen=True)
 class LargeScaleJitter:
     """Zooms in or out by a factor of `scale_min` to `scale_max`; the image keeps its shape.
 
-    Above 1 a part of the image is shown, at a random place and in its own pixels: the model's
+    Above 1 a part of the image is taken, at a random place and in its own pixels: the model's
     resizer enlarges it. Below 1 the image shrinks, onto a canvas of its former size. So nothing is
     ever larger than the record's image. What is cut gets a new box from what is seen of its mask,
     and is dropped where that is nothing, or less than `min_visible` of it.
@@ -136,30 +144,30 @@ class LargeScaleJitter:
         scale = tf.random.stateless_uniform([], of_scale, self.scale_min, self.scale_max)
         place = tf.random.stateless_uniform([2], of_place)
         chosen = tf.random.stateless_uniform([], of_keeping) >= self.random_coef
-        return tf.cond(chosen, lambda: self.zoomed(example, scale, place), lambda: example)
+        return tf.cond(chosen, lambda: self.zoom(example, scale, place), lambda: example)
 
-    def zoomed(self, example, scale, place):
-        """The example by a scale; `place` [2] of 0..1 is where its part, or its canvas, begins."""
+    def zoom(self, example, scale, place):
+        """Zoom the example; `place` [2] of 0..1 is where its part, or its canvas, begins."""
         shape = tf.shape(example.image)[:2]
 
         def part():
             extent = tf.minimum(scaled_size(example.image, 1.0 / scale), shape)
             corner = tf.cast(place * tf.cast(shape - extent + 1, tf.float32), tf.int32)
-            shown = augment_window.show(example, corner, extent)
-            return augment_visible.cut_to_seen(example, shown, self.min_visible)
+            taken = take_window(example, corner, extent)
+            return keep_visible(example, taken, self.min_visible)
 
         def smaller():
             size = tf.minimum(scaled_size(example.image, scale), shape)
             offset = -tf.cast(place * tf.cast(shape - size + 1, tf.float32), tf.int32)
             fill = mean_color(example.image) if self.color is None else self.color
-            shown = scaled_onto(example, size, offset, shape, image_ops.AREA, fill)
-            return augment_visible.drop_vanished(example, shown)
+            taken = scale_onto(example, size, offset, shape, image_ops.AREA, fill)
+            return drop_vanished(example, taken)
 
         return tf.cond(scale > 1.0, part, smaller)
 
 
-def scale_and_show(example, size, offset, extent):
-    """An example's image scaled to a size, and a rectangle of it.
+def scale_and_crop(example, size, offset, extent):
+    """Scale an example's image to a size, and take a rectangle of it.
 
     Args:
         example: `Example`.
@@ -171,20 +179,20 @@ def scale_and_show(example, size, offset, extent):
         `Example` of `extent` pixels, black beyond the image; its boxes are clipped, and objects
         outside dropped.
     """
-    return augment_window.drop_unseen(scaled_onto(example, size, offset, extent))
+    return drop_outside(scale_onto(example, size, offset, extent))
 
 
-def scaled_onto(example, size, offset, extent, method=image_ops.BILINEAR, fill=None):
-    """As `scale_and_show`, but all objects stay, and boxes are not clipped."""
-    image = resized(example.image, size, method)
+def scale_onto(example, size, offset, extent, method=image_ops.BILINEAR, fill=None):
+    """Do `scale_and_crop`, but keep all objects, and do not clip boxes."""
+    image = resize_image(example.image, size, method)
     masks = example.masks
     if masks is not None:
-        masks = shrunk(masks, tf.minimum(size, tf.shape(masks)[1:]))
-    return augment_window.show(example._replace(image=image, masks=masks), offset, extent, fill)
+        masks = masks.with_whole(resize_masks(masks.pixels, tf.minimum(size, masks.shape)))
+    return take_window(example._replace(image=image, masks=masks), offset, extent, fill)
 
 
-def shrunk(masks, size):
-    """[g, height, width] masks at another size, by the pixel under the middle of each new one."""
+def resize_masks(masks, size):
+    """Resize masks [g, height, width] by the pixel under the middle of each new one."""
 
     def sampled():
         maps = tf.raw_ops.ResizeNearestNeighbor(
@@ -198,14 +206,14 @@ def shrunk(masks, size):
     return tf.cond(same, lambda: masks, lambda: tf.cond(empty, lambda: nothing, sampled))
 
 
-def resized(image, size, method=image_ops.BILINEAR, align_corners=False):
-    """An image at another size ([2] or (height, width)), in the type it had."""
+def resize_image(image, size, method=image_ops.BILINEAR, align_corners=False):
+    """Resize an image to a size ([2] or (height, width)), in the image's type."""
     size = tf.unstack(size) if isinstance(size, tf.Tensor) else size
     pixels = image_ops.resize(image, size, method=method, align_corners=align_corners)
-    return augment_window.like(image, pixels)
+    return cast_like(image, pixels)
 
 
 def scaled_size(image, scale):
-    """[2] int32 (height, width) of an image times a scale, fractions cut off, at least 1."""
+    """Return [2] int32 (height, width) of an image times a scale, rounded down, at least 1."""
     size = tf.cast(tf.shape(image)[:2], tf.float32) * scale
     return tf.maximum(tf.cast(size, tf.int32), 1)

@@ -1,0 +1,1 @@
+"""Data augmentation: steps `(Example, seed) -> Example` of the input pipeline."""
