@@ -21,6 +21,7 @@ import object_detection
 from object_detection.errors import ObjectDetectionError, describe_os_error
 
 INTERRUPTED = 128 + signal.SIGINT
+RENAMED_FLAGS = {"neutral_class": "ignore_class"}
 _PATIENCE = 5.0  # seconds that an interrupted process has to end its threads
 _WORDS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated (SIGTERM)."}
 
@@ -240,7 +241,17 @@ def _run_with_flags(main, define_flags, arguments, only_own_errors):
 
         return attempt(work, only_own_errors)
 
+    _refuse_renamed_flags(arguments, flags.FLAGS)
     app.run(checked, argv=arguments)
+
+
+def _refuse_renamed_flags(arguments, defined):
+    """End the process with the new name of a flag that is used by its old one."""
+    for argument in arguments[1:]:
+        old = argument.partition("=")[0]
+        new = RENAMED_FLAGS.get(old.lstrip("-")) if old.startswith("-") else None
+        if new in defined:
+            sys.exit(f"error: {old} was renamed to --{new}")
 
 
 def _tensorflow_errors():

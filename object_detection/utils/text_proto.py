@@ -12,6 +12,8 @@ from google.protobuf import text_format
 from object_detection.utils import text_outline
 from object_detection.utils.messages import shorten
 
+# Old name of a field -> its name now.
+RENAMED_FIELDS = {"neutral_class": "ignore_class"}
 _LONGEST_NAME = 100  # characters of a name that is compared with those that exist
 _UNKNOWN_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
 _UNKNOWN_ENUM = re.compile(r'Enum type "([\w.]+)" has no value (?:named|with number) (\w+)')
@@ -78,6 +80,8 @@ def nearest(name, names):
 def unknown_field(descriptor, name):
     """A sentence on a field that a message lacks: what was probably meant, or what there is."""
     names = [field.name for field in descriptor.fields]
+    if RENAMED_FIELDS.get(name) in names:
+        return f"{name} was renamed to {RENAMED_FIELDS[name]} (in {descriptor.name})."
     start = f'{descriptor.name} has no field "{shorten(name)}"'
     close = nearest(name, names)
     if close:

@@ -166,3 +166,12 @@ def test_extras_are_installed_from_the_checkout():
     assert install_command("serve") == "pip install --editable '.[serve]'"
     assert install_command("serve", "notebooks") == "pip install --editable '.[serve,notebooks]'"
     assert install_command() == "pip install --editable ."
+
+
+@pytest.mark.parametrize("argument", ["--neutral_class=crowd", "-neutral_class"])
+def test_an_old_name_of_a_flag_is_refused_with_the_new_name(tmp_path, argument):
+    done = run(tmp_path, "evaluate", "--records=a", argument)
+    assert done.returncode == 1
+    old = argument.partition("=")[0]
+    assert done.stderr.rstrip().endswith(f"error: {old} was renamed to --ignore_class")
+    assert "Traceback" not in done.stderr

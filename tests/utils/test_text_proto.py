@@ -241,3 +241,13 @@ def test_half_a_character_is_named_and_the_message_is_printable():
 
     assert "this text holds half of a character (a lone surrogate" in said
     assert said.encode("utf-8")
+
+
+def test_an_old_name_of_a_field_is_refused_with_the_new_name():
+    text = "train_input_reader {\n  neutral_class: 'crowd'\n}"
+    with pytest.raises(text_proto.TextProtoError) as caught:
+        text_proto.merge(text, pipeline_pb2.TrainEvalPipelineConfig(), "a.config")
+    first, line, caret = str(caught.value).split("\n")
+    assert first.startswith("a.config:2:")
+    assert "neutral_class was renamed to ignore_class (in InputReader)." in first
+    assert line == "    neutral_class: 'crowd'" and caret.strip() == "^"
