@@ -150,17 +150,17 @@ def stored_examples(pattern):
         ValueError: no file, or fewer than two good records with objects.
     """
 
-    from object_detection.data import record_files
     from object_detection.data.decoder import Decoder, DecoderOptions
+    from object_detection.data.decoding import repair
+    from object_detection.data.files import find_files
     from object_detection.data.report import InputReport
-    from object_detection.data.rescue import rescue
     from object_detection.reports import raw_records
 
     decoder = Decoder(DecoderOptions(num_classes=2**20, class_ids={}, load_masks=True))
     examples = []
-    files = record_files.find_files(pattern, field="--records")
-    for serialized, path, index in raw_records.read(files, InputReport(name="records")):
-        repaired, fault, detail = rescue(serialized, decoder)
+    paths = find_files(pattern, field="--records")
+    for serialized, path, index in raw_records.read(paths, InputReport(name="records")):
+        repaired, fault, detail = repair(serialized, decoder)
         if fault:
             place = f"{os.path.basename(path)}, record {index}"
             logging.warning("Left out: %s: %s: %s", place, fault, detail)

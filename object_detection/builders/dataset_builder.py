@@ -12,7 +12,7 @@ from object_detection.builders import (
     preprocessor_builder,
 )
 from object_detection.builders.pick import check_message
-from object_detection.data import pipeline, reading, record_files
+from object_detection.data import files, pipeline, reading, record_files
 from object_detection.data.decoder import DecoderOptions
 from object_detection.data.report import InputReport
 from object_detection.errors import RecordError
@@ -116,7 +116,7 @@ def _read_options(config, run, sources):
     shuffle = config.shuffle and (run.training or config.HasField("shuffle"))
     buffer_size = config.shuffle_buffer_size
     if shuffle and buffer_size > 1:
-        buffer_size = reading.buffer_that_fits(buffer_size, [p for files in sources for p in files])
+        buffer_size = reading.limit_buffer(buffer_size, [p for files in sources for p in files])
         if buffer_size < config.shuffle_buffer_size:
             _LOG.warning(
                 "InputReader.shuffle_buffer_size %d is cut to %d: the records are large.",
@@ -178,7 +178,7 @@ def _sources(config, training):
     patterns = list(config.tf_record_input_reader.input_path)
     if not patterns:
         raise RecordError(f"{field} is empty; put the path of your record files there.")
-    sources = [record_files.find_files(pattern, field=field) for pattern in patterns]
+    sources = [files.find_files(pattern, field=field) for pattern in patterns]
     record_files.refuse_all_empty([path for files in sources for path in files], field=field)
     weights = list(config.sample_from_datasets_weights)
     if weights and len(weights) != len(sources):

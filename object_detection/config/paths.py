@@ -5,7 +5,7 @@ from pathlib import Path
 from object_detection import addresses
 from object_detection.config import data_checks
 from object_detection.config.findings import Finding, Findings, faults
-from object_detection.data import found_files
+from object_detection.data import files
 from object_detection.errors import RecordError
 from object_detection.utils.messages import shorten
 
@@ -94,7 +94,7 @@ def file_faults(pattern, at):
         yield from wrong
         return
     try:
-        found_files.find_files(pattern, field=at)
+        files.find_files(pattern, field=at)
     except RecordError as error:
         shown = shorten(pattern, 300)
         hint = str(error).removeprefix(f"{at}: no file matches '{shown}'. ")

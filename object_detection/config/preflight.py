@@ -122,11 +122,11 @@ def _records(reader, path, missing, num_classes, class_ids):
     if not patterns or any(where.startswith(at) for where in missing):
         return Findings()
     from object_detection.config import record_checks  # needs TensorFlow, so only when it is due
-    from object_detection.data import record_files
+    from object_detection.data.files import find_files
 
     found = Findings()
     for pattern in patterns:
-        files = record_files.find_files(pattern, field=at)
+        files = find_files(pattern, field=at)
         found = found.and_also(
             record_checks.check(reader, path, files, num_classes=num_classes, class_ids=class_ids)
         )

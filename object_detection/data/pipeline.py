@@ -1,7 +1,7 @@
 """From record files to batches: read, decode, augment, resize, pad.
 
-One bad record does not end a run: it is left out, counted and named in the `InputReport`, unless
-the run is strict. Order and augmentation depend on the seed alone.
+One bad record does not end a run: it is skipped, counted and named in the `InputReport`, unless
+the run is strict. Order and augmentation depend only on the seed.
 """
 
 import os
@@ -10,28 +10,26 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from object_detection.data import outcomes, reading, record_files, report, service
+from object_detection.data import decoding, reading, record_files, report, service
 from object_detection.data.augment.geometry import Augmentation, accept_cropped_masks
 from object_detection.data.augment.objects import augment_stream, examples_ahead
 from object_detection.data.batching import batch_examples, to_element
 from object_detection.data.decoder import Decoder, DecoderOptions
 from object_detection.data.mask_decoder import MaskDecodeOptions
-from object_detection.data.python_call import call
 from object_detection.data.report import InputReport
-from object_detection.data.rescue import name_of
 from object_detection.errors import RecordError
 from object_detection.ops.image import Resizer
 
-_END = "end of the data"  # stands where a fault stands, behind the last record
+_END = "end of the data"  # in the place of a fault, after the last record
 
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """What becomes of the records.
+    """Options for processing records.
 
     Training cuts boxes at `max_boxes`, so that their shape is static; evaluation keeps all. With a
     `data_service` (the address of its dispatcher) records are read and decoded there, in an order
-    that does not come again: `skip_batches` and `known_bad` do nothing then.
+    that is not repeatable: `skip_batches` and `known_bad` have no effect then.
     """
 
     batch_size: int
@@ -50,11 +48,11 @@ class PipelineOptions:
 
 @dataclass(frozen=True)
 class InputPipeline:
-    """A tf.data pipeline and what it found.
+    """A tf.data pipeline and its report.
 
     Attributes:
         dataset: tf.data.Dataset of `structures.Batch`.
-        report: live counters; `report.log_summary()` says what was left out.
+        report: live counters; `report.log_summary()` logs what was skipped.
         files: paths of the record files.
     """
 
@@ -64,11 +62,11 @@ class InputPipeline:
     share: int = 1
 
     def count_examples(self):
-        """Number of records of one epoch of this worker, good or bad, by their headers alone."""
+        """Count the records of one epoch of this worker, good or bad, by their headers."""
         return -(-sum(record_files.count_records(path) for path in self.files) // self.share)
 
     def __iter__(self):
-        """Batches; what the pipeline raises comes out as the plain `RecordError`."""
+        """Iterate over batches; errors of the pipeline are raised as the plain `RecordError`."""
         return iter(self.dataset)
 
 
@@ -78,7 +76,7 @@ def build(
     options: PipelineOptions,
     input_report: InputReport,
 ):
-    """Builds an `InputPipeline`; see the options for what it does."""
+    """Build an `InputPipeline`; see the options for what it does."""
     decoder = Decoder(
         decoder_options._replace(
             max_boxes=options.max_boxes if options.training else 0,
@@ -88,20 +86,20 @@ def build(
     read_options = sources.options
     lead = 0
     if options.data_service:
-        attempts = service.outcomes(sources, decoder, options.data_service, input_report)
+        results = service.decode_results(sources, decoder, options.data_service, input_report)
     else:
         stream = reading.read(sources, input_report)
         if options.known_bad:
             stream = stream.filter(_is_not_among(options.known_bad))
         skipped = options.skip_batches * options.batch_size
         lead = min(examples_ahead(options.augmentations), skipped)
-        attempts = outcomes.attempted(stream.skip(skipped - lead), decoder)
-    good = _leave_out_bad(outcomes.settled(attempts, decoder), decoder, input_report)
+        results = decoding.decode_in_graph(stream.skip(skipped - lead), decoder)
+    good = _drop_bad(decoding.decode_failed(results, decoder), decoder, input_report)
 
-    def begin(outcome):
-        example = _with_notes(outcome, input_report)
-        # Each worker has its own running numbers; together they are one row.
-        number = outcome.number * read_options.num_shards + read_options.shard_index
+    def begin(result):
+        example = _with_notes(result, input_report)
+        # Each worker has its own running numbers; together they are one sequence.
+        number = result.number * read_options.num_shards + read_options.shard_index
         return example, tf.stack([tf.cast(read_options.seed, tf.int64), number])
 
     def finish(example):
@@ -118,10 +116,10 @@ def build(
 
 
 def _with_plain_errors(dataset, input_report):
-    """The dataset, from whose iteration in Python the pipeline's own errors come as they are.
+    """The dataset, whose iteration in Python raises the pipeline's own errors unchanged.
 
-    TensorFlow turns what is raised inside of a pipeline into an error that says nothing ("queue is
-    closed"). Inside of a graph it still does, see `training.inputs`.
+    TensorFlow turns errors inside of a pipeline into one without meaning ("queue is closed").
+    Inside of a graph it still does, see `training.inputs`.
     """
 
     class PlainErrors(type(dataset)):
@@ -151,10 +149,10 @@ def _crops_at_once(options):
 
 
 def bad_records(input_report):
-    """Places of the records that were left out whole, to give as `known_bad` when a run continues.
+    """Return the places of skipped records, to pass as `known_bad` when a run continues.
 
-    Without them a continued run repeats as many examples as records were bad before it: batches can
-    only be skipped by counting records.
+    Without them a continued run repeats one example for each bad record before it: batches can only
+    be skipped by counting records.
     """
     return input_report.places(
         report.NOT_AN_EXAMPLE,
@@ -171,12 +169,12 @@ def bad_records(input_report):
     )
 
 
-def _leave_out_bad(settled, decoder, input_report):
-    """Drops the bad ones after noting them; a data set without a good one is an error."""
+def _drop_bad(results, decoder, input_report):
+    """Drop the bad results after noting them; a data set without a good one is an error."""
     nothing = tf.constant("")
     zero = tf.constant(0, tf.int64)
-    end = outcomes.Outcome(
-        outcomes.no_example(decoder),
+    end = decoding.DecodeResult(
+        decoding.no_example(decoder),
         tf.constant(_END),
         nothing,
         nothing,
@@ -191,34 +189,33 @@ def _leave_out_bad(settled, decoder, input_report):
                 input_report.fail(_nothing_usable(input_report))
             return False
         where = _place(path.decode(), index)
-        name = f"{name_of(serialized)} ({where})".strip()
+        name = f"{decoding.name_record(serialized)} ({where})".strip()
         input_report.note(fault.decode(), name, where=where, detail=detail.decode())
         times_seen[where] = times_seen.get(where, 0) + 1
-        # In order: whoever comes again has seen the others of its data set pass. Once more, because
-        # data sets may be mixed.
+        # Records come in order: before one comes again, all others of its data set have passed.
+        # Once more, because data sets may be mixed.
         if not good_so_far and times_seen[where] > 2:
             input_report.fail(_nothing_usable(input_report))
         return False
 
-    def count(good, outcome):
-        is_good = outcome.fault == ""
-        return good + tf.cast(is_good, tf.int64), (outcome, good)
+    def count(good, result):
+        is_good = result.fault == ""
+        return good + tf.cast(is_good, tf.int64), (result, good)
 
-    def is_good_or_noted(outcome, good):
+    def is_good_or_noted(result, good):
+        arguments = [*result.record, result.fault, result.detail, good]
         return tf.cond(
-            outcome.fault == "",
-            lambda: True,
-            lambda: call(note, [*outcome.record, outcome.fault, outcome.detail, good]),
+            result.fault == "", lambda: True, lambda: record_files.call_python(note, arguments)
         )
 
-    marked = settled.concatenate(tf.data.Dataset.from_tensors(end))
+    marked = results.concatenate(tf.data.Dataset.from_tensors(end))
     counted = marked.scan(zero, count).filter(is_good_or_noted)
-    return counted.map(lambda outcome, good: outcome)
+    return counted.map(lambda result, good: result)
 
 
-def _with_notes(outcome, input_report):
-    """The example, after what was dropped or changed in it was noted; its id is never empty."""
-    record, decoded = outcome.record, outcome.decoded
+def _with_notes(result, input_report):
+    """The example, after noting what was dropped or changed in it; its id is never empty."""
+    record, decoded = result.record, result.decoded
     where = tf.strings.join(
         [
             tf.strings.split(record.path, os.sep)[-1],
@@ -241,10 +238,10 @@ def _with_notes(outcome, input_report):
                 input_report.note(reason, name, where=where, count=int(count), detail=detail)
         return True
 
-    arguments = [decoded.counts, decoded.unknown_texts, outcome.repairs, example.id]
+    arguments = [decoded.counts, decoded.unknown_texts, result.repairs, example.id]
     noted = tf.cond(
-        tf.reduce_any(decoded.counts > 0) | (outcome.repairs != ""),
-        lambda: call(note, [*arguments, record.path, record.index]),
+        tf.reduce_any(decoded.counts > 0) | (result.repairs != ""),
+        lambda: record_files.call_python(note, [*arguments, record.path, record.index]),
         lambda: True,
     )
     with tf.control_dependencies([noted]):
@@ -252,11 +249,11 @@ def _with_notes(outcome, input_report):
 
 
 def _nothing_usable(input_report):
-    return f"{input_report.name}: not one record of the data can be used:\n{input_report.summary()}"
+    return f"{input_report.name}: no record can be used:\n{input_report.summary()}"
 
 
 def _place(path, index):
-    """Where a record lies, for people and for `known_bad`."""
+    """The place of a record, for people and for `known_bad`."""
     return f"{path}, record {int(index)}"
 
 

@@ -1,6 +1,6 @@
 """The stream of serialized records: files, epochs, sharding, shuffling and mixing.
 
-Its order depends on the seed alone, so that an interrupted run can be continued at the same record.
+Its order depends only on the seed, so that an interrupted run can continue at the same record.
 """
 
 from typing import NamedTuple
@@ -9,9 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.data import record_files
-from object_detection.data.held_files import HeldFiles
-from object_detection.data.local_copies import LocalCopies
-from object_detection.data.python_call import call
+from object_detection.data.files import HeldFiles, LocalCopies
 
 _FILES_READ_AT_ONCE = 16  # of remote ones
 _SHUFFLE_BYTES = 1 << 30
@@ -19,11 +17,11 @@ _SEED_STEP = 7919  # sets the seeds of mixed data sets apart
 
 
 class ReadOptions(NamedTuple):
-    """How records are read.
+    """Options for reading records.
 
-    `num_epochs` 0 reads for ever. Of the records of an epoch every `sample_1_of_n`-th is kept, and
+    `num_epochs` 0 reads forever. Of the records of an epoch every `sample_1_of_n`-th is kept, and
     worker `shard_index` of `num_shards` gets an equal part of them. Records are shuffled while they
-    are serialized, and within their epoch, so that every epoch holds every record once (TFOD's
+    are serialized, and within their epoch, so that every epoch contains every record once (TFOD's
     buffer runs across epochs). With a `cache_folder` files are copied there and read from there.
     """
 
@@ -65,11 +63,11 @@ class Numbered(NamedTuple):
 
 
 def read(sources, input_report):
-    """A dataset of `Numbered` records.
+    """Return a dataset of `Numbered` records.
 
     Args:
         sources: `Sources`.
-        input_report: `InputReport`, told of broken files. A data set without a single record is an
+        input_report: `InputReport` for notes of broken files. A data set without a record is an
             `RecordError`, raised when its first epoch ends.
     """
     options = sources.options
@@ -86,7 +84,7 @@ def read(sources, input_report):
 
 
 def _draw(weights, seed):
-    """A function number -> which data set the record of that number is drawn from."""
+    """A function record number -> number of the data set it is drawn from."""
     logits = np.log(np.maximum(weights, 1e-30), dtype=np.float32)[np.newaxis]
 
     def draw(number):
@@ -95,11 +93,11 @@ def _draw(weights, seed):
     return draw
 
 
-def buffer_that_fits(buffer_size, paths, limit=_SHUFFLE_BYTES):
-    """At most `buffer_size` records, and no more than about `limit` bytes of them.
+def limit_buffer(buffer_size: int, paths: list[str], limit: int = _SHUFFLE_BYTES) -> int:
+    """Return at most `buffer_size`, and no more than about `limit` bytes of records.
 
-    Masks as numbers make records of many megabytes, of which a usual buffer would fill the memory.
-    Remote files are not looked at: counting their records takes a request for each.
+    Masks as numbers make records of many megabytes, so that a usual buffer would fill the memory.
+    Remote files are not inspected: counting their records takes a request for each.
     """
     if any("://" in path for path in paths):
         return buffer_size
@@ -117,12 +115,11 @@ def _epochs(files, options, input_report):
     watch = _EpochWatch(files, input_report, copies)
 
     def one_epoch(epoch):
-        with tf.control_dependencies([call(watch.begin_epoch, [epoch])]):
+        with tf.control_dependencies([record_files.call_python(watch.begin_epoch, [epoch])]):
             epoch = tf.identity(epoch)
         return _one_epoch(files, epoch, options, watch)
 
-    # One epoch more than asked for, which holds nothing: with its begin the last one is looked at
-    # too.
+    # One more epoch than requested, which is empty: its begin checks the last one.
     number_of_epochs = options.num_epochs + 1 if options.num_epochs else tf.int64.max
     return tf.data.Dataset.range(number_of_epochs).flat_map(one_epoch)
 
@@ -133,7 +130,7 @@ def _one_epoch(files, epoch, options, watch):
     if options.num_epochs:
         paths = paths[: tf.where(epoch < options.num_epochs, len(files), 0)]
     readers = max(1, min(options.num_readers, len(files)))
-    # In parallel each reader holds a whole block in memory: only where reading has to wait.
+    # In parallel each reader keeps a whole block in memory: only where reading has to wait.
     is_remote = any("://" in path for path in files)
     records = tf.data.Dataset.from_tensor_slices(paths).interleave(
         lambda path: record_files.read_records(path, watch.begin_file, watch.end_file),
@@ -146,7 +143,7 @@ def _one_epoch(files, epoch, options, watch):
 
 
 def shuffled_paths(files, epoch, options):
-    """The files of an epoch in its order."""
+    """Return the files of an epoch in its order."""
     paths = tf.constant(files)
     if options.shuffle_files:
         paths = tf.random.experimental.stateless_shuffle(paths, seed=[options.seed, epoch])
@@ -154,13 +151,13 @@ def shuffled_paths(files, epoch, options):
 
 
 def shuffled_records(records, epoch, options):
-    """The part of an epoch's records that is asked for, in its order."""
+    """Return the requested part of an epoch's records, in its order."""
     if options.sample_1_of_n > 1:
         records = records.shard(options.sample_1_of_n, 0)
     if options.num_shards > 1:
         records = records.shard(options.num_shards, options.shard_index)
     if options.shuffle and options.shuffle_buffer_size > 1:
-        # A seed of this graph alone, without which tf.random.set_seed has a part in the order.
+        # A seed of this graph only, without which tf.random.set_seed influences the order.
         tf.compat.v1.set_random_seed(1)
         records = records.shuffle(
             options.shuffle_buffer_size,
@@ -171,7 +168,7 @@ def shuffled_records(records, epoch, options):
 
 
 class _EpochWatch:
-    """Sees the files of a data set end, and ends the run where an epoch gave no record."""
+    """Checks files as they begin and end; ends the run if an epoch has no record."""
 
     def __init__(self, files, input_report, copies):
         self._files = files

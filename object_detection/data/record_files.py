@@ -4,16 +4,16 @@ A file is a row of records, each 8 bytes length, 4 bytes checksum of the length,
 and 4 bytes checksum of the record.
 """
 
+import functools
 import os
 import struct
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from object_detection.data import report
-from object_detection.data.found_files import find_files as find_files
-from object_detection.data.python_call import call
 from object_detection.errors import RecordError
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
@@ -23,7 +23,7 @@ _SHOWN = 5
 
 
 class Record(NamedTuple):
-    """A serialized record and where it lies."""
+    """A serialized record and its location."""
 
     serialized: tf.Tensor  # string scalar
     path: tf.Tensor  # string scalar
@@ -31,11 +31,54 @@ class Record(NamedTuple):
 
 
 class RecordFile(NamedTuple):
-    """What a record file holds up to its first fault."""
+    """Content of a record file up to its first fault."""
 
     records: int
     fault: str | None  # what is wrong
-    offset: int  # byte at which the fault, or the end, lies
+    offset: int  # byte of the fault, or of the end
+
+
+def call_python(function: Callable, arguments: list, result: tf.DType = tf.bool) -> tf.Tensor:
+    """Call a Python function from inside of a pipeline: for rare events, like broken records.
+
+    Args:
+        function: called with numpy values. A `RecordError` of it ends the pipeline with only its
+            message: raised through TensorFlow it would be logged with tracebacks.
+        arguments: list of tensors.
+        result: type of the returned value: `tf.bool`, or `tf.string` for a str.
+
+    Returns:
+        The returned value, a scalar.
+    """
+    none = b"" if result == tf.string else False
+
+    def run(*values):
+        try:
+            returned = function(*values)
+            return returned.encode() if result == tf.string else bool(returned), b""
+        except RecordError as error:
+            return none, str(error).encode()
+
+    returned, message = tf.numpy_function(run, arguments, [result, tf.string])
+    returned.set_shape([])
+    message.set_shape([])
+    with tf.control_dependencies([tf.cond(message == "", lambda: True, _raise_cancelled)]):
+        return tf.identity(returned)
+
+
+def _raise_cancelled():
+    """Raise a `tf.errors.CancelledError`, the only kind that `ignore_errors` lets through."""
+    with tf.control_dependencies([_closed_queue().enqueue(False)]):
+        return tf.constant(False)
+
+
+@functools.cache
+def _closed_queue():
+    """A closed queue, kept here because a graph does not keep it."""
+    with tf.init_scope():
+        queue = tf.queue.FIFOQueue(1, [tf.bool], shapes=[[]])
+        queue.close()
+    return queue
 
 
 def refuse_all_empty(files, *, field):
@@ -49,21 +92,21 @@ def refuse_all_empty(files, *, field):
 
 
 def read_records(path, begin, check):
-    """The intact records of one file, in order; the dataset ends without error at the first fault.
+    """Return the intact records of one file, in order, as a dataset that ends at the first fault.
 
     Args:
         path: string scalar tensor.
         begin: called in Python before the file is opened, as `begin(path)`; returns the path to
-            read it at, or "" where it cannot be opened: TensorFlow itself would try for ever.
-        check: called in Python when the file ends, as `check(path, records, bytes)` with the number
-            of records read and of their bytes; it may raise.
+            read it at, or "" if it cannot be opened: TensorFlow itself would try forever.
+        check: called in Python when the file ends, as `check(path, records, bytes)` with the
+            numbers of records and of bytes read; it may raise.
 
     Returns:
         tf.data.Dataset of `Record`.
     """
-    opened = call(lambda path: begin(path.decode()), [path], tf.string)
+    opened = call_python(lambda path: begin(path.decode()), [path], tf.string)
     readable = tf.boolean_mask([opened], [opened != ""])
-    safe = call(lambda path: str(_safe_records(path.decode())), [opened], tf.string)
+    safe = call_python(lambda path: str(_safe_records(path.decode())), [opened], tf.string)
     safe = tf.strings.to_number(safe, tf.int64)
     intact = tf.data.TFRecordDataset(readable).take(safe).ignore_errors()
     end = tf.data.Dataset.from_tensors(("", False))
@@ -76,15 +119,15 @@ def read_records(path, begin, check):
         after = (records + tf.cast(is_record, tf.int64), size + tf.cast(length, tf.int64))
         return after, (Record(serialized, path, records), is_record, size)
 
-    def ask(path, records, size):
+    def check_end(path, records, size):
         check(path.decode(), int(records), int(size))
-        return False  # what stands behind the last record is none
+        return False  # the mark after the last record is dropped
 
     def is_record_or_checked(record, is_record, size):
         return tf.cond(
             is_record,
             lambda: True,
-            lambda: call(ask, [record.path, record.index, size]),
+            lambda: call_python(check_end, [record.path, record.index, size]),
         )
 
     zero = tf.constant(0, tf.int64)
@@ -93,13 +136,13 @@ def read_records(path, begin, check):
 
 
 def readable_path(path, input_report, held):
-    """Where a file can be read for certain; "" and a note of it where it does not open.
+    """Return a path that opens for certain; "" and a note in the report if the file does not open.
 
     Files may be moved during a run.
 
     Args:
-        path: as it is known.
-        input_report: `InputReport`, told of a file that does not open.
+        path: of the file.
+        input_report: `InputReport` for files that do not open.
         held: `HeldFiles` that keeps local files from vanishing.
     """
     try:
@@ -114,25 +157,27 @@ def readable_path(path, input_report, held):
 
 
 def note_unreadable(path, why, input_report):
-    """Notes a file that cannot be opened."""
+    """Note a file that cannot be opened."""
     input_report.note(report.UNREADABLE_FILE, path, detail=why)
 
 
 def check_file(path, records, size, input_report):
-    """Notes in the report if a file is empty, or if it was not read to its end.
+    """Note in the report if a file is empty, or if it was not read to its end.
 
-    An intact file is told by its length: `records` of together `size` bytes, each in its frame.
+    An intact file is recognized by its length: `records` of together `size` bytes, each in its
+    frame.
     """
     try:
         length = tf.io.gfile.stat(path).length
     except tf.errors.OpError:
-        return  # `readable_path` says so, now or in the next epoch
+        return  # `readable_path` reports it, now or in the next epoch
     if length == 0:
         input_report.note(report.EMPTY_FILE, path)
     elif length != size + _FRAME_BYTES * records:
-        found = scan_record_file(path)
+        scanned = scan_record_file(path)
         detail = (
-            f"{found.records} records are intact; at byte {found.offset} of {length}: {found.fault}"
+            f"{scanned.records} records are intact; at byte {scanned.offset} of {length}: "
+            f"{scanned.fault}"
         )
         input_report.note(report.BROKEN_FILE, path, detail=detail)
 
@@ -142,7 +187,7 @@ def intact_records(path, most=-1):
 
     Args:
         path: of the file.
-        most: how many records at most; -1: all.
+        most: largest number of records; -1: all.
 
     Raises:
         tf.errors.OpError: the file cannot be opened.
@@ -162,9 +207,9 @@ def intact_records(path, most=-1):
 
 
 def _safe_records(path):
-    """How many records TensorFlow may read of a file; -1: all, or until it finds a fault itself.
+    """Number of records that TensorFlow can read safely; -1: all, or up to a fault it reports.
 
-    It allocates what a header states before it looks whether the file holds as much, and the
+    TensorFlow allocates the length in a header before it checks the size of the file, and the
     process ends where a header states terabytes.
     """
     if not path or "://" in path:  # the headers of remote files are not read one by one
@@ -178,7 +223,7 @@ def _safe_records(path):
                     return _SAFE[key]
             safe = _records_before_giant(file, status.st_size)
     except OSError:
-        return -1  # TensorFlow says why it does not open
+        return -1  # TensorFlow reports why it does not open
     with _LOCK:
         _SAFE[key] = safe
     return safe
@@ -201,7 +246,7 @@ def _records_before_giant(file, length):
 
 
 def scan_record_file(path):
-    """Reads a whole file, checksums included, up to its first fault: a `RecordFile`."""
+    """Read a whole file, checksums included, up to its first fault; return a `RecordFile`."""
     path = str(path)
     length = tf.io.gfile.stat(path).length
     records, offset, fault = 0, 0, None
@@ -214,7 +259,7 @@ def scan_record_file(path):
 
 
 def count_records(path):
-    """Number of records of a file by their headers alone (a fault ends the count)."""
+    """Count the records of a file by their headers only (a fault ends the count)."""
     length = tf.io.gfile.stat(path).length
     records, offset = 0, 0
     with _open(path) as file:
@@ -237,7 +282,7 @@ def _fault_at(path, offset, length):
         return "the file is compressed with gzip; unpack it"
     size = _record_length(header)
     if offset == 0 and not _is_header(header):
-        return f"this is no TFRecord file (it begins with {header[:8]!r})"
+        return f"this is not a TFRecord file (it begins with {header[:8]!r})"
     if _is_header(header) and offset + size + _FRAME_BYTES > length:
         return f"a record of {size} bytes goes beyond the end; the file was cut off, write it again"
     return "the checksum of a record is wrong; the file was damaged, write it again"

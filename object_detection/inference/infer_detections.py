@@ -55,7 +55,7 @@ def door():
 def _detect_all():
     import tensorflow as tf
 
-    from object_detection.data import record_files
+    from object_detection.data.files import find_files
     from object_detection.data.report import InputReport
     from object_detection.metrics import coco_results
     from object_detection.prediction.predictor import Predictor
@@ -63,9 +63,7 @@ def _detect_all():
 
     patterns = [path for path in FLAGS.input_tfrecord_paths.split(",") if path]
     files = [
-        file
-        for pattern in patterns
-        for file in record_files.find_files(pattern, field="--input_tfrecord_paths")
+        file for pattern in patterns for file in find_files(pattern, field="--input_tfrecord_paths")
     ]
     if Path(FLAGS.output_tfrecord_path).resolve() in {Path(file).resolve() for file in files}:
         raise ValueError(

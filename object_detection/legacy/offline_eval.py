@@ -114,12 +114,12 @@ def write_metrics(metrics, directory):
 
 def _files(input_config):
     """The record files; `name@10` stands for name-00000-of-00010 and so on."""
-    from object_detection.data import record_files
+    from object_detection.data.files import find_files
 
     found = []
     for path in input_config.tf_record_input_reader.input_path:
         pattern = re.sub(r"@(\d+)", lambda m: f"-?????-of-{int(m[1]):05d}", path)
-        found += record_files.find_files(pattern, field="tf_record_input_reader.input_path")
+        found += find_files(pattern, field="tf_record_input_reader.input_path")
     if not found:
         raise ValueError("tf_record_input_reader.input_path is empty in --input_config_path.")
     return found

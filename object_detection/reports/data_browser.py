@@ -7,6 +7,7 @@ import numpy as np
 
 from object_detection.builders import dataset_builder
 from object_detection.data import record_files
+from object_detection.data.files import find_files
 from object_detection.errors import RecordError
 from object_detection.reports import (
     choice,
@@ -163,7 +164,7 @@ def as_dict(view):
 
 
 def _found(patterns, field):
-    files = [path for pattern in patterns for path in record_files.find_files(pattern, field=field)]
+    files = [path for pattern in patterns for path in find_files(pattern, field=field)]
     files = list(dict.fromkeys(files))
     record_files.refuse_all_empty(files, field=field)
     return files

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.data import record_files
-from object_detection.data.held_files import HeldFiles
+from object_detection.data.files import HeldFiles
 
 MASK, CUT_MASK = "image/object/mask", "image/object/mask/box_png"
 PNG, NUMERICAL = "png", "numerical"

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from object_detection.data import report
 from object_detection.data.decoder import Decoder, DecoderOptions
-from object_detection.data.rescue import rescue
+from object_detection.data.decoding import repair
 from object_detection.reports import object_checks, raw_records
 from object_detection.reports.facts import (
     LOOK,
@@ -202,7 +202,7 @@ class _InGraph:
         try:
             return self._decoded(serialized), "", "", ""
         except Exception:  # also of another kind than TensorFlow's: its messages quote raw bytes
-            repaired, fault, detail = rescue(serialized, self._decoder)
+            repaired, fault, detail = repair(serialized, self._decoder)
         if fault:
             return None, "", fault, detail
         return self._decoded(repaired), detail, "", ""

@@ -19,7 +19,7 @@ from object_detection.builders import (
 from object_detection.checkpoints import manager, restore, run_lock
 from object_detection.config import pipeline_file
 from object_detection.data import record_files
-from object_detection.data.found_files import find_files
+from object_detection.data.files import find_files
 from object_detection.errors import RecordError, TrainingError
 from object_detection.modeling import recomputation
 from object_detection.modeling.precision import FLOAT32

@@ -9,8 +9,8 @@ from made_records import image_bytes, record
 
 from object_detection.data import report
 from object_detection.data.decoder import BadRecord, Decoder, DecoderOptions
+from object_detection.data.decoding import repair
 from object_detection.data.mask_decoder import decode_box_masks
-from object_detection.data.rescue import rescue
 from object_detection.datasets import examples
 from object_detection.structures.masks import CroppedMask
 
@@ -115,14 +115,14 @@ def changed(**changes):
         ({"png": lambda png: [b"no image", *png[1:]]}, report.BAD_MASK, ""),
         ({"png": lambda png: [png[0][:50], *png[1:]]}, report.BAD_MASK, ""),
         ({"png": lambda png: [b"", *png[1:]]}, report.BAD_MASK, ""),
-        ({"top": lambda top: [0.5] * len(top)}, report.WRONG_TYPE, "holds fractions"),
+        ({"top": lambda top: [0.5] * len(top)}, report.WRONG_TYPE, "contains fractions"),
     ],
 )
 def test_broken_ones_are_named_with_their_reason(changes, reason, said):
     serialized = changed(**changes)
     with pytest.raises(tf.errors.OpError):
         in_graph()(tf.constant(serialized))
-    repaired, found, detail = rescue(serialized, decoder())
+    repaired, found, detail = repair(serialized, decoder())
     assert (repaired, found) == (b"", reason)
     assert said in detail
 

@@ -172,7 +172,7 @@ def test_a_data_set_of_bad_records_ends_instead_of_turning_for_ever(tmp_path, nu
     with pytest.raises(RecordError) as caught:
         list(build([path], read=READ._replace(num_epochs=num_epochs), found=found).dataset)
     said = str(caught.value)
-    assert "train: not one record of the data can be used:" in said
+    assert "train: no record can be used:" in said
     assert f"{count} x image that cannot be decoded: id-0 (" in said
 
 

@@ -113,10 +113,10 @@ def test_one_of_n(files):
 
 def test_the_shuffle_buffer_is_bound_by_memory(files):
     # Frames of 16 + 3 bytes, counted as 20.
-    assert reading.buffer_that_fits(2048, files) == 2048
-    assert reading.buffer_that_fits(2048, files, limit=200) == 10
-    assert reading.buffer_that_fits(2048, files, limit=1) == 2
-    assert reading.buffer_that_fits(7, files, limit=200) == 7
+    assert reading.limit_buffer(2048, files) == 2048
+    assert reading.limit_buffer(2048, files, limit=200) == 10
+    assert reading.limit_buffer(2048, files, limit=1) == 2
+    assert reading.limit_buffer(7, files, limit=200) == 7
 
 
 def test_weights_mix_data_sets(files):

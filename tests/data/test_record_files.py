@@ -8,7 +8,7 @@ import tensorflow as tf
 from made_records import write
 
 from object_detection.data import record_files, report
-from object_detection.data.held_files import HeldFiles
+from object_detection.data.files import HeldFiles, find_files
 from object_detection.data.record_files import RecordFile
 from object_detection.data.report import InputReport
 from object_detection.errors import RecordError
@@ -187,15 +187,15 @@ def test_counting_reads_headers_alone(path):
 def test_globs_find_files_in_order(tmp_path):
     wanted = [write(tmp_path / f"t.record-0000{n}-of-00002", RECORDS) for n in (1, 0)]
     os.mkdir(tmp_path / "t.record-00002-of-00002")
-    assert record_files.find_files(f"{tmp_path}/t.record-?????-of-00002", field="x") == wanted[::-1]
+    assert find_files(f"{tmp_path}/t.record-?????-of-00002", field="x") == wanted[::-1]
 
 
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        ("PATH_TO_BE_CONFIGURED/a.record", "f still holds the placeholder: 'PATH_TO_BE"),
-        ("{folder}/made.recordx", "no file matches '.*'. The folder .* holds made.record, other."),
-        ("{folder}/no/deep/*.record", "There is no folder .*/no; .* holds made.record, other."),
+        ("PATH_TO_BE_CONFIGURED/a.record", "f still contains the placeholder: 'PATH_TO_BE"),
+        ("{folder}/made.recordx", "no file matches '.*'. The folder .* contains made.record, other."),
+        ("{folder}/no/deep/*.record", "There is no folder .*/no; .* contains made.record, other."),
         ("{folder}/other/*", "The folder .*/other is empty."),
         ("nowhere-*.record", "Relative paths start at the folder the command runs in."),
         ("nowhere/a.record", "Relative paths start at the folder the command runs in."),
@@ -204,7 +204,7 @@ def test_globs_find_files_in_order(tmp_path):
 def test_paths_that_match_nothing_are_explained(path, tmp_path, pattern, said):
     os.mkdir(tmp_path / "other")
     with pytest.raises(RecordError) as caught:
-        record_files.find_files(pattern.format(folder=tmp_path), field="f")
+        find_files(pattern.format(folder=tmp_path), field="f")
     assert re.search(said, str(caught.value)), caught.value
 
 

@@ -100,7 +100,7 @@ def test_weights_are_refused(tmp_path):
 
     path = write(tmp_path / "a.record", [record([BOX])])
     options = pipeline.PipelineOptions(1, 4, image.Identity(), data_service="grpc://nowhere:1")
-    with pytest.raises(RecordError, match="does not go with InputReader.data_service"):
+    with pytest.raises(RecordError, match="cannot be combined with InputReader.data_service"):
         pipeline.build(
             reading.Sources([[path], [path]], [1.0, 2.0], READ),
             DecoderOptions(num_classes=1, class_ids={"cat": 1}),

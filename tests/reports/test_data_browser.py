@@ -158,7 +158,7 @@ def test_a_config_whose_records_no_model_can_use(tmp_path):
     reader = reader_of(path, tmp_path)
     source = data_browser.source_of_reader(reader)
 
-    with pytest.raises(RecordError, match="not one record"):
+    with pytest.raises(RecordError, match="no record can be used"):
         data_browser.look_at_given(reader, source.classes, Settings())
     assert data_browser.look_at_stored(source, Settings()).cards[0].picture
 

@@ -5,7 +5,7 @@ import pytest
 from made_records import record, write
 from test_pipeline import BOX, READ, build, ids
 
-from object_detection.data.local_copies import LocalCopies
+from object_detection.data.files import LocalCopies
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from made_records import box_mask, example, image_bytes, picture, record
 
 from object_detection.data import report
 from object_detection.data.decoder import Decoder, DecoderOptions
+from object_detection.data.decoding import name_record, repair
 from object_detection.data.mask_decoder import MaskDecodeOptions
-from object_detection.data.rescue import name_of, rescue
 
 BOX = (0.0, 0.0, 1.0, 1.0)
 
@@ -29,7 +29,7 @@ def test_numbers_of_the_other_type_are_converted():
     with pytest.raises(tf.errors.InvalidArgumentError):
         decoder()(serialized)
 
-    repaired, reason, said = rescue(serialized, decoder())
+    repaired, reason, said = repair(serialized, decoder())
 
     assert reason == ""
     assert "image/object/bbox/xmin was a int64_list, not a float_list" in said
@@ -45,7 +45,7 @@ def test_empty_lists_of_another_type_are_no_fault():
     message.features.feature["image/object/class/text"].int64_list.SetInParent()
     serialized = message.SerializeToString()
 
-    repaired, reason, _ = rescue(serialized, decoder(load_masks=True))
+    repaired, reason, _ = repair(serialized, decoder(load_masks=True))
 
     assert reason == ""
     assert decoder(load_masks=True)(repaired).example.masks.shape == (0, 8, 10)
@@ -54,7 +54,7 @@ def test_empty_lists_of_another_type_are_no_fault():
 @pytest.mark.parametrize("kind", ["TIFF", "PPM"])
 def test_images_that_only_pillow_reads_are_stored_anew(kind):
     rgb = picture()
-    repaired, reason, said = rescue(record(encoded=image_bytes(rgb, kind)), decoder())
+    repaired, reason, said = repair(record(encoded=image_bytes(rgb, kind)), decoder())
     assert reason == ""
     assert kind in said
     np.testing.assert_array_equal(decoder()(repaired).example.image, rgb)
@@ -72,26 +72,26 @@ def truncated_jpeg():
         ({"encoded": image_bytes(picture())[:60]}, report.BAD_IMAGE, "PNG"),
         ({"encoded": None}, report.NO_IMAGE, "missing"),
         ({"encoded": b"abc", "format": "raw"}, report.BAD_IMAGE, "reshape"),
-        ({"label": [1.5]}, report.WRONG_TYPE, "class/label holds fractions"),
-        ({"label": [float("inf")]}, report.WRONG_TYPE, "class/label holds fractions"),
-        ({"label": [1e38]}, report.WRONG_TYPE, "class/label holds fractions"),
-        ({"label": [float("nan")]}, report.WRONG_TYPE, "class/label holds fractions"),
-        ({"label": ["1"]}, report.WRONG_TYPE, "class/label holds a bytes_list, not a int64_list"),
-        ({"xmin": ["0.1"]}, report.WRONG_TYPE, "xmin holds a bytes_list, not a float_list"),
+        ({"label": [1.5]}, report.WRONG_TYPE, "class/label contains fractions"),
+        ({"label": [float("inf")]}, report.WRONG_TYPE, "class/label contains fractions"),
+        ({"label": [1e38]}, report.WRONG_TYPE, "class/label contains fractions"),
+        ({"label": [float("nan")]}, report.WRONG_TYPE, "class/label contains fractions"),
+        ({"label": ["1"]}, report.WRONG_TYPE, "class/label is a bytes_list, not a int64_list"),
+        ({"xmin": ["0.1"]}, report.WRONG_TYPE, "xmin is a bytes_list, not a float_list"),
         ({"mask": [b"no mask"]}, report.BAD_MASK, "^Unknown image file format"),
         ({"mask": [0.0] * 80}, report.WRONG_TYPE, "float_list.*set mask_type: NUMERICAL_MASKS"),
     ],
 )
 def test_the_reason_is_found(changes, reason, said):
     serialized = record([BOX], masks=True, **changes)
-    repaired, found, detail = rescue(serialized, decoder(load_masks=True))
+    repaired, found, detail = repair(serialized, decoder(load_masks=True))
     assert (repaired, found) == (b"", reason)
     assert re.search(said, detail), detail
 
 
 def test_png_masks_where_numbers_are_expected():
     serialized = record([BOX], masks=True)
-    _, reason, detail = rescue(serialized, decoder(load_masks=True, png_masks=False))
+    _, reason, detail = repair(serialized, decoder(load_masks=True, png_masks=False))
     assert reason == report.WRONG_TYPE
     assert "set mask_type: PNG_MASKS" in detail
 
@@ -101,7 +101,7 @@ def test_masks_of_several_sizes():
         image_bytes(box_mask(8, 10, (0, 0, 4, 5))),
         image_bytes(box_mask(16, 20, (0, 0, 4, 5))),
     ]
-    _, reason, detail = rescue(record([BOX, BOX], mask=masks), decoder(load_masks=True))
+    _, reason, detail = repair(record([BOX, BOX], mask=masks), decoder(load_masks=True))
     assert reason == report.MASK_SIZE
     assert "differ in size" in detail
 
@@ -124,7 +124,7 @@ def test_a_mask_whose_header_states_a_million_rows_is_named(mask_options):
 
         with pytest.raises(tf.errors.InvalidArgumentError):
             decode.in_graph(serialized)
-        _, reason, detail = rescue(serialized, decode)
+        _, reason, detail = repair(serialized, decode)
 
         assert reason == report.BAD_MASK
         assert f"mask 2: its header states {side} x {side} pixels (height x width)" in detail
@@ -132,7 +132,7 @@ def test_a_mask_whose_header_states_a_million_rows_is_named(mask_options):
 
 def test_masks_that_are_large_all_together_are_named():
     masks = [png_stating(8000, 10000)] * 5  # each of them may be read: 8 * 10^7 pixels
-    _, reason, detail = rescue(record([BOX] * 5, mask=masks), decoder(load_masks=True))
+    _, reason, detail = repair(record([BOX] * 5, mask=masks), decoder(load_masks=True))
     assert reason == report.BAD_MASK
 
 
@@ -140,7 +140,7 @@ def test_an_image_whose_header_states_a_million_rows_is_named():
     serialized = record([BOX], encoded=png_stating(2**20, 2**20))
     with pytest.raises(tf.errors.InvalidArgumentError):
         decoder().in_graph(serialized)
-    _, reason, detail = rescue(serialized, decoder())
+    _, reason, detail = repair(serialized, decoder())
     assert reason == report.BAD_IMAGE
     assert "states 1048576 x 1048576 pixels" in detail
 
@@ -151,34 +151,34 @@ def test_bytes_that_tensorflow_cannot_even_complain_about():
     serialized = bytes.fromhex("15808182830a020a00")
     with pytest.raises(UnicodeDecodeError):
         decoder().in_graph(serialized)
-    repaired, reason, detail = rescue(serialized, decoder())
+    repaired, reason, detail = repair(serialized, decoder())
     assert repaired == b"" and detail
     assert reason in (report.NOT_AN_EXAMPLE, report.NO_IMAGE)  # as protobuf writes it anew
 
 
 def test_a_broken_mask_is_named_without_noise(caplog):
-    _, reason, detail = rescue(record([BOX], mask=[b"no mask"]), decoder(load_masks=True))
+    _, reason, detail = repair(record([BOX], mask=[b"no mask"]), decoder(load_masks=True))
     gc.collect()
     assert reason == report.BAD_MASK
     assert "TensorArray" not in caplog.text
 
 
 def test_bytes_that_are_no_example():
-    repaired, reason, detail = rescue(b"\xff\xff\xff\xff", decoder())
+    repaired, reason, detail = repair(b"\xff\xff\xff\xff", decoder())
     assert (repaired, reason) == (b"", report.NOT_AN_EXAMPLE)
     assert "4 bytes" in detail
 
 
 def test_a_good_record_stays_as_it_is():
     serialized = record([BOX])
-    repaired, reason, _ = rescue(serialized, decoder())
+    repaired, reason, _ = repair(serialized, decoder())
     assert reason == ""
     assert features_of(repaired) == features_of(serialized)
 
 
 def test_names():
-    assert name_of(record(seed=4)) == "id-4"
-    assert name_of(record(source_id="", filename="a.png")) == "a.png"
-    assert name_of(example({"image/source_id": b"\xff"})) == "\ufffd"
-    assert name_of(example({"image/source_id": 7})) == ""
-    assert name_of(b"\xff\xff\xff\xff") == ""
+    assert name_record(record(seed=4)) == "id-4"
+    assert name_record(record(source_id="", filename="a.png")) == "a.png"
+    assert name_record(example({"image/source_id": b"\xff"})) == "\ufffd"
+    assert name_record(example({"image/source_id": 7})) == ""
+    assert name_record(b"\xff\xff\xff\xff") == ""
