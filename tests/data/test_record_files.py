@@ -194,7 +194,7 @@ def test_globs_find_files_in_order(tmp_path):
     ("pattern", "said"),
     [
         ("PATH_TO_BE_CONFIGURED/a.record", "f still contains the placeholder: 'PATH_TO_BE"),
-        ("{folder}/made.recordx", "no file matches '.*'. The folder .* contains made.record, other."),
+        ("{folder}/made.recordx", "no file matches .* The folder .* contains made.record, other."),
         ("{folder}/no/deep/*.record", "There is no folder .*/no; .* contains made.record, other."),
         ("{folder}/other/*", "The folder .*/other is empty."),
         ("nowhere-*.record", "Relative paths start at the folder the command runs in."),
