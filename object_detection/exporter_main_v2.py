@@ -104,7 +104,7 @@ def load_config(path, changes):
     dotted = [text for text in changes if re.match(r"\s*[\w.\[\]]+\s*=", text)]
     texts = [text for text in changes if text not in dotted]
     config = pipeline_file.load(path, override_text="\n".join(texts), overrides=dotted)
-    findings = preflight.check(config, door="export", supported_extractors=EXTRACTORS)
+    findings = preflight.check(config, purpose="export", supported_extractors=EXTRACTORS)
     for warning in findings.warnings:
         logging.warning("config: %s", warning)
     if findings.faults:

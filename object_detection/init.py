@@ -260,8 +260,8 @@ def _save(folder, config, facts, *, exists):
     folder.mkdir(parents=True, exist_ok=True)
     label_ids.write(folder / LABEL_MAP, facts.labels)
     reads = ("train_input_reader", "eval_input_reader") if exists else ()
-    found = preflight.check(config, door="train", supported_extractors=BACKBONES, reads=reads)
-    found = found.and_also(
+    found = preflight.check(config, purpose="train", supported_extractors=BACKBONES, reads=reads)
+    found = found.merge(
         label_map_checks.check(str(folder / LABEL_MAP), config.model.faster_rcnn.num_classes)
     )
     if found.faults:

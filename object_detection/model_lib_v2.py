@@ -5,7 +5,7 @@ The same runs as `model_main_tf2.py` makes; what the arguments leave out, the co
 
 from absl import logging
 
-from object_detection.config import pipeline_file, short_names
+from object_detection.config import pipeline_file, tfod_overrides
 from object_detection.training import commands
 
 
@@ -157,6 +157,6 @@ def _config_of(given, override, changes):
         config.MergeFrom(override)
     if changes:
         logging.info("Changes of %s: %s", name, ", ".join(sorted(changes)))
-        configs = short_names.create_configs_from_pipeline_proto(config)
-        short_names.merge_external_params_with_configs(configs, None, changes)
+        configs = tfod_overrides.create_configs_from_pipeline_proto(config)
+        tfod_overrides.merge_external_params_with_configs(configs, None, changes)
     return config, name

@@ -4,7 +4,7 @@ The allowed values are one table: a field of a step, by `message.field`, must li
 above its partner. Fields of an equal name and meaning share a row without the message.
 """
 
-from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
+from object_detection.config.findings import Finding, Findings, Section, faults, listed, warnings
 from object_detection.utils.messages import shorten
 
 POLICIES = ("v0", "v1", "v2", "v3", "test")
@@ -53,41 +53,41 @@ _VALUES_OF_THEIR_OWN = ("normalize_image", "subtract_channel_mean")
 
 def check(config) -> Findings:
     """Findings about the augmentations of a TrainEvalPipelineConfig."""
-    found, odd = [], []
+    findings, odd = [], []
     steps = config.train_config.data_augmentation_options
     for index, step in enumerate(steps):
         at = "train_config.data_augmentation_options" + (f"[{index}]" if len(steps) > 1 else "")
         name = step.WhichOneof("preprocessing_step")
         if name is None:
             fix = "Name a step, for example random_horizontal_flip { }"
-            found.append(Finding(at, "is empty", fix))
+            findings.append(Finding(at, "is empty", fix))
             continue
-        look = Look(getattr(step, name), f"{at}.{name}")
-        found += _ranges(look)
-        for number, operation in enumerate(getattr(look.message, "operations", ())):
-            found += _ranges(Look(operation, look.at(f"operations[{number}]")))
+        section = Section(getattr(step, name), f"{at}.{name}")
+        findings += _ranges(section)
+        for number, operation in enumerate(getattr(section.message, "operations", ())):
+            findings += _ranges(Section(operation, section.at(f"operations[{number}]")))
         if name in _OWN:
-            found += _OWN[name](look, config)
+            findings += _OWN[name](section, config)
         if name in _VALUES_OF_THEIR_OWN:
-            odd.append(_unseen_in_evaluation(look))
-    return faults(found).and_also(faults(_several_pastes(steps))).and_also(warnings(odd))
+            odd.append(_unseen_in_evaluation(section))
+    return faults(findings).merge(faults(_several_pastes(steps))).merge(warnings(odd))
 
 
-def _ranges(look):
-    fields = look.message.DESCRIPTOR.fields_by_name
-    yield from look.within(0, 1, *_known(fields, _SHARES))
-    yield from look.above(0, *_known(fields, _ABOVE_ZERO))
-    ones = [name for name in _known(fields, _AT_LEAST_ONE) if not _left_out(look.message, name)]
-    yield from look.at_least(1, *ones)
-    yield from look.at_least(0, *_known(fields, _AT_LEAST_ZERO))
+def _ranges(section):
+    fields = section.message.DESCRIPTOR.fields_by_name
+    yield from section.within(0, 1, *_known(fields, _SHARES))
+    yield from section.above(0, *_known(fields, _ABOVE_ZERO))
+    ones = [name for name in _known(fields, _AT_LEAST_ONE) if not _left_out(section.message, name)]
+    yield from section.at_least(1, *ones)
+    yield from section.at_least(0, *_known(fields, _AT_LEAST_ZERO))
     for low, high in _ORDERED:
-        if low in fields and not _left_out(look.message, high):
-            yield from look.at_least(getattr(look.message, low), high, fix=f"{low} is that")
+        if low in fields and not _left_out(section.message, high):
+            yield from section.at_least(getattr(section.message, low), high, fix=f"{low} is that")
     for name in _known(fields, _LENGTHS):
-        count, wanted = len(getattr(look.message, name)), _LENGTHS[name]
+        count, wanted = len(getattr(section.message, name)), _LENGTHS[name]
         if count not in (0, wanted):
             problem = f"has {count} numbers; it takes {wanted}, or none"
-            yield Finding(look.at(name), problem)
+            yield Finding(section.at(name), problem)
 
 
 def _known(fields, names):
@@ -98,58 +98,60 @@ def _left_out(message, name):
     return name in _NO_DEFAULT and not message.HasField(name)
 
 
-def _pad_sizes(look, config):
+def _pad_sizes(section, config):
     del config
     for end in ("min", "max"):
         names = (f"{end}_image_height", f"{end}_image_width")
-        given = [name for name in names if look.message.HasField(name)]
+        given = [name for name in names if section.message.HasField(name)]
         if len(given) == 1:
             other = next(name for name in names if name not in given)
-            yield Finding(look.at(other), f"is not set, but {given[0]} is", "Give both or none")
+            yield Finding(section.at(other), f"is not set, but {given[0]} is", "Give both or none")
 
 
-def _normalize(look, config):
+def _normalize(section, config):
     del config
-    if look.message.original_minval == look.message.original_maxval:
-        problem = f"is {look.message.original_maxval:.6g}, as original_minval is"
-        yield Finding(look.at("original_maxval"), problem, "Images hold 0 to 255")
+    if section.message.original_minval == section.message.original_maxval:
+        problem = f"is {section.message.original_maxval:.6g}, as original_minval is"
+        yield Finding(section.at("original_maxval"), problem, "Images hold 0 to 255")
 
 
-def _means(look, config):
+def _means(section, config):
     del config
-    count = len(look.message.means)
+    count = len(section.message.means)
     if count != 3:
-        yield Finding(look.at("means"), f"has {count} numbers; one for each of 3 channels")
+        yield Finding(section.at("means"), f"has {count} numbers; one for each of 3 channels")
 
 
-def _ordering(look, config):
+def _ordering(section, config):
     del config
-    yield from look.within(0, 1, "color_ordering")
+    yield from section.within(0, 1, "color_ordering")
 
 
-def _quality(look, config):
+def _quality(section, config):
     del config
-    yield from look.within(0, 100, "min_jpeg_quality", "max_jpeg_quality")
+    yield from section.within(0, 100, "min_jpeg_quality", "max_jpeg_quality")
 
 
-def _policy(look, config):
+def _policy(section, config):
     del config
-    name = look.message.policy_name
+    name = section.message.policy_name
     if name not in POLICIES:
-        yield Finding(look.at("policy_name"), f'is "{shorten(name)}"; allowed: {listed(POLICIES)}')
+        yield Finding(
+            section.at("policy_name"), f'is "{shorten(name)}"; allowed: {listed(POLICIES)}'
+        )
 
 
-def _new_label(look, config):
+def _new_label(section, config):
     model = config.model.faster_rcnn
-    if config.model.HasField("faster_rcnn") and look.message.new_label > model.num_classes:
-        problem = f"is {look.message.new_label}, but model.num_classes is {model.num_classes}"
-        yield Finding(look.at("new_label"), problem)
+    if config.model.HasField("faster_rcnn") and section.message.new_label > model.num_classes:
+        problem = f"is {section.message.new_label}, but model.num_classes is {model.num_classes}"
+        yield Finding(section.at("new_label"), problem)
 
 
-def _masks_to_paste(look, config):
+def _masks_to_paste(section, config):
     if not config.train_input_reader.load_instance_masks:
         problem = "needs masks, but train_input_reader.load_instance_masks is false"
-        yield Finding(look.path, problem, "Set it to true, or take the step out")
+        yield Finding(section.path, problem, "Set it to true, or take the step out")
 
 
 def _several_pastes(steps):
@@ -159,9 +161,9 @@ def _several_pastes(steps):
         yield Finding(where, "is there a second time; once is all it can be done")
 
 
-def _unseen_in_evaluation(look):
+def _unseen_in_evaluation(section):
     return Finding(
-        look.path,
+        section.path,
         "changes what the network sees in training alone: evaluation and exported models do not "
         "do it, and the network normalizes its input itself",
         "Take it out",

@@ -5,7 +5,7 @@ import difflib
 from PIL import ImageColor
 
 from object_detection.config import model_checks
-from object_detection.config.findings import Finding, Findings, Look, faults, number, warnings
+from object_detection.config.findings import Finding, Findings, Section, faults, number, warnings
 from object_detection.metrics import pascal_evaluation
 from object_detection.utils.messages import shorten
 
@@ -30,55 +30,55 @@ def readers(config, names):
 
 def check_readers(config, names) -> Findings:
     """Findings about the readers of these fields: 'train_input_reader', 'eval_input_reader'."""
-    found = Findings()
+    findings = Findings()
     for name in names:
         if not any(True for _ in readers(config, (name,))):
             fix = f'Add {name} {{ label_map_path: "..." tf_record_input_reader {{ ... }} }}'
-            found = found.and_also(faults([Finding(name, "is not set", fix)]))
+            findings = findings.merge(faults([Finding(name, "is not set", fix)]))
     masks = model_checks.has_masks(config.model)
     for path, reader in readers(config, names):
-        look = Look(reader, path)
-        found = found.and_also(faults(_reader(look)))
-        found = found.and_also(_masks(look, masks, path == "train_input_reader"))
+        section = Section(reader, path)
+        findings = findings.merge(faults(_reader(section)))
+        findings = findings.merge(_masks(section, masks, path == "train_input_reader"))
         if path != "train_input_reader":
-            found = found.and_also(warnings(_of_training(look)))
-    return found
+            findings = findings.merge(warnings(_of_training(section)))
+    return findings
 
 
-def _reader(look):
-    reader = look.message
+def _reader(section):
+    reader = section.message
     if reader.WhichOneof("input_reader") is None:
         fix = 'Add tf_record_input_reader { input_path: "data/train.record-?????-of-00010" }'
-        yield Finding(look.path, "has no input", fix)
+        yield Finding(section.path, "has no input", fix)
     elif reader.HasField("tf_record_input_reader"):
-        yield from _paths_and_weights(look)
+        yield from _paths_and_weights(section)
     if not reader.label_map_path:
         fix = "Give the label map that belongs to the records, usually label_map.pbtxt beside them"
-        yield Finding(look.at("label_map_path"), "is not set", fix)
-    yield from look.at_least(1, "max_number_of_boxes", "num_readers")
+        yield Finding(section.at("label_map_path"), "is not set", fix)
+    yield from section.at_least(1, "max_number_of_boxes", "num_readers")
 
 
-def _paths_and_weights(look):
-    paths = list(look.message.tf_record_input_reader.input_path)
-    weights = list(look.message.sample_from_datasets_weights)
+def _paths_and_weights(section):
+    paths = list(section.message.tf_record_input_reader.input_path)
+    weights = list(section.message.sample_from_datasets_weights)
     if not paths:
         fix = "Give the path of the record files, usually with ? or * for their numbers"
-        yield Finding(look.at("tf_record_input_reader.input_path"), "is not set", fix)
+        yield Finding(section.at("tf_record_input_reader.input_path"), "is not set", fix)
     if weights and len(weights) != len(paths):
         yield Finding(
-            look.at("sample_from_datasets_weights"),
+            section.at("sample_from_datasets_weights"),
             f"has {len(weights)} value(s), but there are {len(paths)} input_path",
             "Give one weight for each input_path, in the same order",
         )
     if any(not weight >= 0 for weight in weights) or (weights and not sum(weights) > 0):
         yield Finding(
-            look.at("sample_from_datasets_weights"), "must be 0 or more, and not all of them 0"
+            section.at("sample_from_datasets_weights"), "must be 0 or more, and not all of them 0"
         )
 
 
-def _of_training(look):
+def _of_training(section):
     """Fields of an evaluation's reader that only training goes by."""
-    reader = look.message
+    reader = section.message
     once = "every evaluation goes over all images once"
     odd = {
         "num_epochs": reader.HasField("num_epochs") and reader.num_epochs != 1,
@@ -88,16 +88,16 @@ def _of_training(look):
     }
     for name in (name for name, is_set in odd.items() if is_set):
         why = "it decodes its images itself" if name == "data_service" else once
-        yield Finding(look.at(name), f"has no effect on an evaluation: {why}", "Take it out")
+        yield Finding(section.at(name), f"has no effect on an evaluation: {why}", "Take it out")
 
 
-def _masks(look, model_has_masks, is_training) -> Findings:
-    loads = look.message.load_instance_masks
+def _masks(section, model_has_masks, is_training) -> Findings:
+    loads = section.message.load_instance_masks
     if model_has_masks and not loads and is_training:
         return faults(
             [
                 Finding(
-                    look.at("load_instance_masks"),
+                    section.at("load_instance_masks"),
                     "is not set, but the model predicts masks: it cannot learn them",
                     "Set it to true, and mask_type to PNG_MASKS where the records hold PNGs",
                 )
@@ -107,7 +107,7 @@ def _masks(look, model_has_masks, is_training) -> Findings:
         return warnings(
             [
                 Finding(
-                    look.at("load_instance_masks"),
+                    section.at("load_instance_masks"),
                     "is true, but the model predicts no masks: they are decoded for nothing",
                     "Take it out",
                 )
@@ -118,29 +118,29 @@ def _masks(look, model_has_masks, is_training) -> Findings:
 
 def check_evaluation(config) -> Findings:
     """Findings about eval_config and what the evaluation readers give it."""
-    look = Look(config.eval_config, "eval_config")
-    found = faults(_metric_names(look))
+    section = Section(config.eval_config, "eval_config")
+    findings = faults(_metric_names(section))
     wanted = list(config.eval_config.metrics_set)
     if not wanted and config.eval_config.eval_instance_masks:
         wanted = [_COCO_MASKS]
     compared = [name for name in wanted if name in _MASK_METRICS]
     masks = model_checks.has_masks(config.model)
     if compared:
-        found = found.and_also(faults(_scored_masks(config, masks, compared[0])))
+        findings = findings.merge(faults(_scored_masks(config, masks, compared[0])))
     elif masks:
-        found = found.and_also(warnings([_unscored_masks()]))
-    found = found.and_also(faults(evaluation_settings(config.eval_config)))
-    found = found.and_also(faults(look.within(0, 1, "min_score_threshold")))
-    return found.and_also(faults(look.at_least(1, "batch_size")))
+        findings = findings.merge(warnings([_unscored_masks()]))
+    findings = findings.merge(faults(evaluation_settings(config.eval_config)))
+    findings = findings.merge(faults(section.within(0, 1, "min_score_threshold")))
+    return findings.merge(faults(section.at_least(1, "batch_size")))
 
 
-def _metric_names(look):
-    for name in look.message.metrics_set:
+def _metric_names(section):
+    for name in section.message.metrics_set:
         if name in METRICS or name in OLD_METRICS:
             continue
         close = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.85)
         yield Finding(
-            look.at("metrics_set"),
+            section.at("metrics_set"),
             f'holds "{shorten(name)}", which is not supported; supported: {", ".join(METRICS)}',
             f"Did you mean {close[0]}?" if close else "",
         )
@@ -148,21 +148,21 @@ def _metric_names(look):
 
 def evaluation_settings(eval_config):
     """What is wrong with the numbers that metrics go by."""
-    look = Look(eval_config, "eval_config")
-    yield from look.within(0, 1, "recall_lower_bound", "recall_upper_bound")
+    section = Section(eval_config, "eval_config")
+    yield from section.within(0, 1, "recall_lower_bound", "recall_upper_bound")
     if eval_config.recall_lower_bound > eval_config.recall_upper_bound:
-        yield Finding(look.at("recall_lower_bound"), "is above recall_upper_bound", "Swap them")
+        yield Finding(section.at("recall_lower_bound"), "is above recall_upper_bound", "Swap them")
     for value in eval_config.iou_threshold:
         if not 0 < value <= 1:
             problem = f"holds {number(value)}; each must be above 0 and at most 1"
-            yield Finding(look.at("iou_threshold"), problem)
+            yield Finding(section.at("iou_threshold"), problem)
     for value in eval_config.max_detections:
         if value < 1:
-            yield Finding(look.at("max_detections"), f"holds {value}; each must be 1 or more")
+            yield Finding(section.at("max_detections"), f"holds {value}; each must be 1 or more")
     color = eval_config.groundtruth_box_visualization_color
     if not _is_color(color):
         yield Finding(
-            look.at("groundtruth_box_visualization_color"),
+            section.at("groundtruth_box_visualization_color"),
             f'is "{color}", which is no colour',
             'Give a name that HTML knows, such as "black" or "LightBlue", or "#rrggbb"',
         )
@@ -178,7 +178,7 @@ def evaluation_settings(eval_config):
                 "it must not be empty nor begin below 0"
             )
         if problem:
-            yield Finding(look.at("area_range"), problem)
+            yield Finding(section.at("area_range"), problem)
 
 
 def _is_color(text):

@@ -1,4 +1,4 @@
-"""What checks find in a config: faults, which stop a run, and warnings, which do not."""
+"""Findings of the checks of a config: faults, which stop a run, and warnings, which do not."""
 
 import math
 from collections.abc import Iterable
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong, in the words of the person who wrote the config.
+    """One mistake, in the words of the config.
 
     Attributes:
         where: dotted path of the field, or file and line.
         problem: the value found and what is allowed instead.
-        fix: what to write; may be empty where the problem says it.
+        fix: what to write; empty if the problem says it.
     """
 
     where: str
@@ -24,30 +24,30 @@ class Finding(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """All findings of one look at a config."""
+    """All findings of one check."""
 
     faults: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
 
-    def and_also(self, other: "Findings") -> "Findings":
-        """These findings, then the other ones; what both have stands once."""
+    def merge(self, other: "Findings") -> "Findings":
+        """Return these findings, then the other ones, each once."""
         faults = dict.fromkeys(self.faults + other.faults)
         warnings = dict.fromkeys(self.warnings + other.warnings)
         return Findings(tuple(faults), tuple(warnings))
 
 
-def faults(found: Iterable[Finding]) -> Findings:
-    """Findings that all stop the run."""
-    return Findings(faults=tuple(found))
+def faults(findings: Iterable[Finding]) -> Findings:
+    """Return findings that all stop the run."""
+    return Findings(faults=tuple(findings))
 
 
-def warnings(found: Iterable[Finding]) -> Findings:
-    """Findings that are only told."""
-    return Findings(warnings=tuple(found))
+def warnings(findings: Iterable[Finding]) -> Findings:
+    """Return findings that are only logged."""
+    return Findings(warnings=tuple(findings))
 
 
-class Look:
-    """A message and its dotted path: the usual questions about single fields.
+class Section:
+    """A message of a config with its dotted path, and the usual checks of single fields.
 
     Each method yields a `Finding` per field that fails it.
     """
@@ -57,15 +57,15 @@ class Look:
         self.path = path
 
     def at(self, name):
-        """Dotted path of a field of this message."""
+        """Return the dotted path of a field of this message."""
         return f"{self.path}.{name}"
 
     def child(self, name):
-        """The look at a sub-message."""
-        return Look(getattr(self.message, name), self.at(name))
+        """Return the section of a sub-message."""
+        return Section(getattr(self.message, name), self.at(name))
 
     def within(self, low, high, *names, fix=""):
-        """Fields whose value must lie in [low, high]; NaN lies nowhere."""
+        """Check that fields are in [low, high]; NaN is not."""
         for name in names:
             value = getattr(self.message, name)
             if not low <= value <= high:
@@ -73,14 +73,14 @@ class Look:
                 yield Finding(self.at(name), problem, fix)
 
     def at_least(self, low, *names, fix=""):
-        """Fields whose value must be finite and no smaller than `low`."""
+        """Check that fields are finite and at least `low`."""
         for name in names:
             value = getattr(self.message, name)
             if not (value >= low and math.isfinite(value)):
                 yield Finding(self.at(name), f"is {number(value)}; at least {number(low)}", fix)
 
     def above(self, low, *names, fix=""):
-        """Fields whose value must be finite and larger than `low`."""
+        """Check that fields are finite and larger than `low`."""
         for name in names:
             value = getattr(self.message, name)
             if not (value > low and math.isfinite(value)):
@@ -88,12 +88,12 @@ class Look:
 
 
 def number(value):
-    """A number as one would write it in a config: no float32 tails."""
+    """Format a number as in a config, without float32 tails."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def listed(items, most=8):
-    """'a, b, c' with what is beyond `most` counted."""
+    """Return 'a, b, c', with the number of items beyond `most`."""
     items = [str(item) for item in items]
     rest = len(items) - most
     return ", ".join(items[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -20,15 +20,15 @@ def check(path, num_classes) -> Findings:
     except LabelMapError as error:
         return faults([Finding(path, f"cannot be used: {error}".rstrip("."))])
     where = _Places(path, lines)
-    found = faults(_items(label_map, where))
+    findings = faults(_items(label_map, where))
     if complaint:
         fix = (
             "Probably one item stands where two were meant: each class needs an item { } of its own"
         )
-        found = found.and_also(faults([Finding(path, complaint, fix)]))
-    found = found.and_also(faults(_repeats(label_map, where)))
-    found = found.and_also(faults(_above(label_map, where, num_classes)))
-    return found.and_also(warnings(_gaps(label_map, path, num_classes)))
+        findings = findings.merge(faults([Finding(path, complaint, fix)]))
+    findings = findings.merge(faults(_repeats(label_map, where)))
+    findings = findings.merge(faults(_above(label_map, where, num_classes)))
+    return findings.merge(warnings(_gaps(label_map, path, num_classes)))
 
 
 def names_of(path):

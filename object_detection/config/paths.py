@@ -23,19 +23,19 @@ _ESCAPED = {
 
 def check_readers(config, names) -> Findings:
     """Findings about the paths of the readers of these fields."""
-    found = Findings()
+    findings = Findings()
     for path, reader in data_checks.readers(config, names):
         for field in ("cache_folder", "data_service"):
-            found = found.and_also(faults(scheme_faults(reader, field, path)))
+            findings = findings.merge(faults(scheme_faults(reader, field, path)))
         if reader.label_map_path:
-            found = found.and_also(
+            findings = findings.merge(
                 faults(file_faults(reader.label_map_path, f"{path}.label_map_path"))
             )
         for index, pattern in enumerate(reader.tf_record_input_reader.input_path):
             at = f"{path}.tf_record_input_reader.input_path"
             at += f"[{index}]" if len(reader.tf_record_input_reader.input_path) > 1 else ""
-            found = found.and_also(faults(file_faults(pattern, at)))
-    return found
+            findings = findings.merge(faults(file_faults(pattern, at)))
+    return findings
 
 
 def check_evaluation(eval_config) -> Findings:

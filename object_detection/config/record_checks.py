@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from object_detection.config.findings import Finding, Findings, Look, faults, listed, warnings
+from object_detection.config.findings import Finding, Findings, Section, faults, listed, warnings
 from object_detection.data import record_files
 from object_detection.datasets.annotations import IGNORE_CLASS
 from object_detection.protos import input_reader_pb2
@@ -48,9 +48,9 @@ def check(reader, path, files, *, num_classes, class_ids) -> Findings:
         num_classes: of the model; 0 where it does not say.
         class_ids: {class text: id} of the label map, or None where that is unusable.
     """
-    look = Look(reader, path)
+    section = Section(reader, path)
     records, unreadable = _first_records(files)
-    at = look.at("tf_record_input_reader.input_path")
+    at = section.at("tf_record_input_reader.input_path")
     if not records:
         if unreadable:
             return faults([Finding(at, unreadable)])
@@ -59,18 +59,18 @@ def check(reader, path, files, *, num_classes, class_ids) -> Findings:
     looked_at, broken = _parsed(records)
     if not looked_at:
         return faults([Finding(at, broken)])
-    found = warnings([Finding(at, unreadable)] if unreadable else [])
-    found = found.and_also(faults(_images(looked_at, at)))
-    found = found.and_also(_masks(look, looked_at))
-    found = found.and_also(faults(_boxes(looked_at, at)))
+    findings = warnings([Finding(at, unreadable)] if unreadable else [])
+    findings = findings.merge(faults(_images(looked_at, at)))
+    findings = findings.merge(_masks(section, looked_at))
+    findings = findings.merge(faults(_boxes(looked_at, at)))
     if class_ids is not None:
-        found = found.and_also(faults(_unknown_texts(looked_at, at, reader, class_ids)))
-    found = found.and_also(faults(_labels(looked_at, at, num_classes, class_ids)))
-    if found.faults:
-        return found  # these say why no box can be used, and what to do about it
+        findings = findings.merge(faults(_unknown_texts(looked_at, at, reader, class_ids)))
+    findings = findings.merge(faults(_labels(looked_at, at, num_classes, class_ids)))
+    if findings.faults:
+        return findings  # these say why no box can be used, and what to do about it
     nothing_usable = _nothing_usable(looked_at, files, at, num_classes, class_ids)
     is_training = path.startswith("train")
-    return found.and_also((faults if is_training else warnings)(nothing_usable))
+    return findings.merge((faults if is_training else warnings)(nothing_usable))
 
 
 def _first_records(files):
@@ -82,15 +82,16 @@ def _first_records(files):
         if len(records) >= FIRST_RECORDS:
             break
         # Fewer than there should be: the file ends, or is broken.
-        found = record_files.scan_record_file(path)
-        if found.fault:
-            fault = fault or f"matches {path}: {found.fault} ({found.records} records are intact)"
+        scanned = record_files.scan_record_file(path)
+        if scanned.fault:
+            intact = f"({scanned.records} records are intact)"
+            fault = fault or f"matches {path}: {scanned.fault} {intact}"
     return records, fault
 
 
 def _parsed(records):
     """(`_Objects` of each record that is a tf.train.Example with features, complaint or None)."""
-    objects = [found for found in map(_of_record, records) if found is not None]
+    objects = [objects for objects in map(_of_record, records) if objects is not None]
     if objects:
         return objects, None
     return (
@@ -155,8 +156,8 @@ def _images(looked_at, at):
         )
 
 
-def _masks(look, looked_at) -> Findings:
-    reader = look.message
+def _masks(section, looked_at) -> Findings:
+    reader = section.message
     with_objects = [record for record in looked_at if record.count]
     if not reader.load_instance_masks or not with_objects:
         return Findings()
@@ -165,7 +166,7 @@ def _masks(look, looked_at) -> Findings:
         return faults(
             [
                 Finding(
-                    look.at("load_instance_masks"),
+                    section.at("load_instance_masks"),
                     f"is true, but image/object/mask is empty in all of the first {len(without)} "
                     f"records with objects ({listed(without, 3)})",
                     "Write the records again with --include_masks; for boxes alone take the masks "
@@ -173,14 +174,14 @@ def _masks(look, looked_at) -> Findings:
                 )
             ]
         )
-    found = warnings(_some_without(look, without, with_objects))
-    return found.and_also(faults(_mask_type(look, with_objects)))
+    findings = warnings(_some_without(section, without, with_objects))
+    return findings.merge(faults(_mask_type(section, with_objects)))
 
 
-def _some_without(look, without, with_objects):
+def _some_without(section, without, with_objects):
     if without:
         yield Finding(
-            look.at("load_instance_masks"),
+            section.at("load_instance_masks"),
             f"is true, but {len(without)} of the first {len(with_objects)} records with objects "
             f"have no mask ({listed(without, 3)})",
             "Their objects teach boxes and classes only, and an evaluation leaves these images out "
@@ -188,18 +189,18 @@ def _some_without(look, without, with_objects):
         )
 
 
-def _mask_type(look, with_objects):
-    png = look.message.mask_type == input_reader_pb2.PNG_MASKS
+def _mask_type(section, with_objects):
+    png = section.message.mask_type == input_reader_pb2.PNG_MASKS
     kinds = {record.mask_kind for record in with_objects} - {None}
     wrong = "numerical" if png else "png"
     if wrong not in kinds:
         return
-    name = input_reader_pb2.InstanceMaskType.Name(look.message.mask_type)
-    default = "" if look.message.HasField("mask_type") else " (its default)"
+    name = input_reader_pb2.InstanceMaskType.Name(section.message.mask_type)
+    default = "" if section.message.HasField("mask_type") else " (its default)"
     held = "PNG images" if wrong == "png" else "lists of numbers"
     right = "PNG_MASKS" if wrong == "png" else "NUMERICAL_MASKS"
     yield Finding(
-        look.at("mask_type"),
+        section.at("mask_type"),
         f"is {name}{default}, but the records hold masks as {held}",
         f"Set mask_type: {right}",
     )

@@ -234,11 +234,11 @@ def checked(
     from object_detection.modeling.extractor_names import EXTRACTORS
 
     findings = preflight.check_config(
-        config, door=door, supported_extractors=EXTRACTORS, reads=reads, model_dir=model_dir
+        config, purpose=door, supported_extractors=EXTRACTORS, reads=reads, model_dir=model_dir
     )
     if not findings.faults:
         start()
-        findings = findings.and_also(preflight.check_records(config, door=door, reads=reads))
+        findings = findings.merge(preflight.check_records(config, purpose=door, reads=reads))
     for warning in findings.warnings:
         logging.warning("config: %s", warning)
     if findings.faults:

@@ -6,10 +6,14 @@ They pass a config around as a dict: "model", "train_config", "train_input_confi
 """
 
 from object_detection.config import pipeline_file
-from object_detection.config.short_names import PARTS, create_configs_from_pipeline_proto, member_of
-from object_detection.config.short_names import get_learning_rate_type as get_learning_rate_type
-from object_detection.config.short_names import get_optimizer_type as get_optimizer_type
-from object_detection.config.short_names import (
+from object_detection.config.tfod_overrides import (
+    PARTS,
+    create_configs_from_pipeline_proto,
+    member_of,
+)
+from object_detection.config.tfod_overrides import get_learning_rate_type as get_learning_rate_type
+from object_detection.config.tfod_overrides import get_optimizer_type as get_optimizer_type
+from object_detection.config.tfod_overrides import (
     merge_external_params_with_configs as merge_external_params_with_configs,
 )
 from object_detection.errors import ConfigError

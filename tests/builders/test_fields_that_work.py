@@ -54,7 +54,9 @@ def told_of(path):
 
 
 def faults(config):
-    found = preflight.check(config, door="train", supported_extractors=tuple(BACKBONES), reads=())
+    found = preflight.check(
+        config, purpose="train", supported_extractors=tuple(BACKBONES), reads=()
+    )
     later = [warning for warning in found.warnings if "would stop here" in warning.problem]
     return [str(fault) for fault in (*found.faults, *later)]
 

@@ -41,7 +41,7 @@ def test_none_is_refused():
     for name, config in configs.items():
         found = augmentation_checks.check(config)
         for number, step in enumerate(config.train_config.data_augmentation_options):
-            found = found.and_also(field_checks.check(step))
+            found = found.merge(field_checks.check(step))
             assert preprocessor_builder.build(step) is not None, (name, number)
         assert found.faults == (), name
         # Keypoints of other models are the one thing that these steps do not follow.

@@ -58,7 +58,7 @@ def test_how_many_there_are():
 def test_what_is_not_built_here_is_refused_by_name(name):
     config = pipeline_file.load(PATHS[name])
 
-    found = preflight.check(config, door="export", supported_extractors=tuple(BACKBONES))
+    found = preflight.check(config, purpose="export", supported_extractors=tuple(BACKBONES))
 
     assert any(REFUSED[name] in str(fault) for fault in found.faults)
     with pytest.raises(ValueError, match=REFUSED[name]):

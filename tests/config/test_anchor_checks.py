@@ -3,8 +3,8 @@
 import pytest
 from findings_of import FPN, config_with, only_fault, only_warning
 
-from object_detection.config import anchor_checks
-from object_detection.config.findings import Look
+from object_detection.config import model_checks
+from object_detection.config.findings import Section
 
 GRID = "model.faster_rcnn.first_stage_anchor_generator.grid_anchor_generator"
 SCALES = "model.faster_rcnn.first_stage_anchor_generator.multiscale_anchor_generator"
@@ -13,7 +13,7 @@ PYRAMID = "model.faster_rcnn.feature_extractor.fpn"
 
 def check(*changes):
     model = config_with(*changes).model
-    return anchor_checks.check(Look(model.faster_rcnn, "model.faster_rcnn"))
+    return model_checks.check_anchors(Section(model.faster_rcnn, "model.faster_rcnn"))
 
 
 @pytest.mark.parametrize(

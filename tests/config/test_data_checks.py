@@ -10,7 +10,7 @@ BOTH = ("train_input_reader", "eval_input_reader")
 
 def check(*changes):
     config = config_with(*changes)
-    return data_checks.check_readers(config, BOTH).and_also(data_checks.check_evaluation(config))
+    return data_checks.check_readers(config, BOTH).merge(data_checks.check_evaluation(config))
 
 
 @pytest.mark.parametrize(

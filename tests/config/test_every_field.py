@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
 
 
 def check(config):
-    return preflight.check(config, door="train", supported_extractors=tuple(BACKBONES), reads=())
+    return preflight.check(config, purpose="train", supported_extractors=tuple(BACKBONES), reads=())
 
 
 def names_of(findings):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from object_detection.config.findings import Finding, Look, faults, listed, number, warnings
+from object_detection.config.findings import Finding, Section, faults, listed, number, warnings
 from object_detection.protos import post_processing_pb2
 
 
@@ -17,7 +17,7 @@ def test_a_finding_is_where_problem_and_fix():
 def test_findings_are_joined_in_order_without_repeats():
     one, two = Finding("a", "x"), Finding("b", "y")
 
-    joined = faults([one]).and_also(faults([two, one])).and_also(warnings([one]))
+    joined = faults([one]).merge(faults([two, one])).merge(warnings([one]))
 
     assert joined.faults == (one, two)
     assert joined.warnings == (one,)
@@ -25,18 +25,18 @@ def test_findings_are_joined_in_order_without_repeats():
 
 @pytest.mark.parametrize(("value", "passes"), [(0.0, True), (1.0, True), (1.5, False)])
 def test_ranges_include_their_ends(value, passes):
-    look = Look(post_processing_pb2.BatchNonMaxSuppression(iou_threshold=value), "nms")
+    section = Section(post_processing_pb2.BatchNonMaxSuppression(iou_threshold=value), "nms")
 
-    assert (list(look.within(0, 1, "iou_threshold")) == []) == passes
+    assert (list(section.within(0, 1, "iou_threshold")) == []) == passes
 
 
 def test_not_a_number_lies_in_no_range():
-    look = Look(post_processing_pb2.BatchNonMaxSuppression(iou_threshold=math.nan), "nms")
+    section = Section(post_processing_pb2.BatchNonMaxSuppression(iou_threshold=math.nan), "nms")
 
-    assert [str(found) for found in look.within(0, 1, "iou_threshold")] == [
+    assert [str(found) for found in section.within(0, 1, "iou_threshold")] == [
         "nms.iou_threshold is nan; allowed: 0 to 1."
     ]
-    assert list(look.at_least(0, "iou_threshold")) and list(look.above(0, "iou_threshold"))
+    assert list(section.at_least(0, "iou_threshold")) and list(section.above(0, "iou_threshold"))
 
 
 def test_numbers_and_lists_are_written_short():

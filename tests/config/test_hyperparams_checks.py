@@ -3,15 +3,15 @@
 import pytest
 from findings_of import PREDICTOR, config_with, only_warning, sentences
 
-from object_detection.config import hyperparams_checks
-from object_detection.config.findings import Look
+from object_detection.config import model_checks
+from object_detection.config.findings import Section
 
 RPN = "model.faster_rcnn.first_stage_box_predictor_conv_hyperparams"
 
 
 def check(*changes):
     config = config_with(*changes)
-    return hyperparams_checks.check(Look(config.model.faster_rcnn, "model.faster_rcnn"))
+    return model_checks.check_hyperparams(Section(config.model.faster_rcnn, "model.faster_rcnn"))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_a_color_that_does_not_exist_is_refused():
 def test_what_is_honoured_is_not_warned_of(change):
     found = preflight.check(
         config_with(change),
-        door="train",
+        purpose="train",
         supported_extractors=tuple(BACKBONES),
         reads=(),
     )

@@ -22,14 +22,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def check(*changes, door="train", reads=None):
+def check(*changes, purpose="train", reads=None):
     config = config_with(*changes)
-    return preflight.check(config, door=door, supported_extractors=SUPPORTED, reads=reads)
+    return preflight.check(config, purpose=purpose, supported_extractors=SUPPORTED, reads=reads)
 
 
 @pytest.mark.parametrize("door", ["train", "eval", "export"])
-def test_a_sound_config_passes_every_door(folder, door):
-    assert sentences(check(door=door)) == ([], [])
+def test_a_sound_config_passes_every_door(folder, purpose):
+    assert sentences(check(purpose=purpose)) == ([], [])
 
 
 def test_all_faults_come_at_once(folder):
@@ -55,11 +55,11 @@ def test_all_faults_come_at_once(folder):
 def test_a_door_is_not_held_up_by_what_it_does_not_read(folder):
     (folder / "train.record").unlink()
 
-    assert check(door="train").faults
-    assert not check(door="eval").faults
-    assert not check("train_config.batch_size=0", door="eval").faults
+    assert check(purpose="train").faults
+    assert not check(purpose="eval").faults
+    assert not check("train_config.batch_size=0", purpose="eval").faults
     (folder / "map.pbtxt").unlink()
-    assert not check("-eval_config", "eval_config.metrics_set=x", door="export").faults
+    assert not check("-eval_config", "eval_config.metrics_set=x", purpose="export").faults
 
 
 def test_training_that_evaluates_reads_both(folder):
@@ -106,7 +106,7 @@ def test_one_contradiction_is_one_fault(folder):
 
 def test_an_unknown_door_is_refused():
     with pytest.raises(ValueError, match="door is 'window'; allowed: train, eval, export"):
-        check(door="window")
+        check(purpose="window")
 
 
 def test_a_training_that_resumes_starts_from_no_random_weights(tmp_path):

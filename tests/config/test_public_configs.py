@@ -19,7 +19,7 @@ def test_all_109_are_here():
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_public_config_parses_and_its_model_is_judged(path):
     config = pipeline_file.load(path)
-    found = preflight.check(config, door="export", supported_extractors=tuple(BACKBONES))
+    found = preflight.check(config, purpose="export", supported_extractors=tuple(BACKBONES))
     faults, _ = sentences(found)
 
     kind = config.model.WhichOneof("model")

@@ -37,7 +37,7 @@ def test_a_sample_has_no_fault_but_its_paths_and_an_extractor_to_come(path):
     config = pipeline_file.load(path)
     found = preflight.check(
         config,
-        door="train",
+        purpose="train",
         supported_extractors=tuple(BACKBONES),
         reads=("train_input_reader", "eval_input_reader"),
     )

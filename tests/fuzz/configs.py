@@ -5,7 +5,7 @@ from pathlib import Path
 import mutations
 
 from object_detection.config import label_map_checks, overrides, pipeline_file, preflight
-from object_detection.config.short_names import (
+from object_detection.config.tfod_overrides import (
     create_configs_from_pipeline_proto,
     merge_external_params_with_configs,
 )
@@ -61,7 +61,7 @@ def _config(dice, texts, folder):
 
 def _checked(config, dice):
     door = dice.choice(["train", "eval", "export"])
-    found = preflight.check_config(config, door=door, supported_extractors=SUPPORTED)
+    found = preflight.check_config(config, purpose=door, supported_extractors=SUPPORTED)
     for finding in (*found.faults, *found.warnings):
         said = str(finding)
         if len(said) > 5000 or not said.encode():

@@ -30,7 +30,7 @@ def config_of(made=None, **wishes):
 def test_every_extractor_passes_the_check_of_a_training(extractor, masks):
     config = config_of(extractor=extractor, masks=masks)
 
-    found = preflight.check(config, door="train", supported_extractors=BACKBONES, reads=())
+    found = preflight.check(config, purpose="train", supported_extractors=BACKBONES, reads=())
 
     assert found.faults == ()
     # Without a pyramid norms stay as they are: random weights would not learn.

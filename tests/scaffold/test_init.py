@@ -375,7 +375,7 @@ def test_the_commands_write_the_records_that_the_config_names(run, tmp_path, nam
     convert(tmp_path / "out")
 
     readers = ("train_input_reader", "eval_input_reader")
-    found = preflight.check(config, door="train", supported_extractors=BACKBONES, reads=readers)
+    found = preflight.check(config, purpose="train", supported_extractors=BACKBONES, reads=readers)
     assert found.faults == ()
 
 

@@ -68,7 +68,7 @@ def test_the_flag_alone_asks_for_bfloat16(
 def test_the_field_is_no_longer_warned_of():
     findings = preflight.check(
         _config("train_config { use_bfloat16: true }"),
-        door="train",
+        purpose="train",
         supported_extractors=("any",),
         reads=(),
     )
