@@ -155,11 +155,11 @@ class DetectionModel(tfod_writer.Node):
     def _predict_for_training(self, features, images):
         """The prediction dict on anchors inside the image and on sampled rois, without lists."""
         network, shape = self.network, tf.shape(images.pixels)
-        rpn, counts = network.rpn.place_anchors(features.rpn, shape[1:3], sampling=True)
+        rpn, valid_anchors = network.rpn.place_anchors(features.rpn, shape[1:3], sampling=True)
         rpn = RPNOutput(
-            tf.boolean_mask(rpn.objectness, counts, axis=1),
-            tf.boolean_mask(rpn.deltas, counts, axis=1),
-            tf.boolean_mask(rpn.anchors, counts),
+            tf.boolean_mask(rpn.objectness, valid_anchors, axis=1),
+            tf.boolean_mask(rpn.deltas, valid_anchors, axis=1),
+            tf.boolean_mask(rpn.anchors, valid_anchors),
         )
         prediction = named.first_stage_outputs(rpn, shape)
         if network.roi_stage is None:

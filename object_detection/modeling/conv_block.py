@@ -13,7 +13,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from object_detection.modeling import recomputation, replicas
+from object_detection.modeling import recomputation
 from object_detection.modeling.precision import ProductLayer
 from object_detection.modeling.rewrites import FAST
 from object_detection.ops.convolution import Parts
@@ -25,6 +25,20 @@ ACTIVATIONS = {
     "swish": tf.nn.swish,
 }
 GROUPS = 32  # of group normalization, as in TFOD and in the paper (Wu & He 2018)
+
+
+def replica_count() -> int:
+    """Return the number of replicas that run in step, 1 outside a strategy's replica context."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
+
+
+def mean_over_replicas(values: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Return the mean over all replicas of each tensor, the same on every replica."""
+    if replica_count() == 1:
+        return values
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
 
 class Norm(NamedTuple):
@@ -219,7 +233,7 @@ class ConvBlock(ProductLayer):
             return tf.nn.conv2d(x, kernel, self.strides, padding)
         # On a CPU `conv2d` has a gradient with holes only by oneDNN. `convolution` sorts the pixels
         # into maps without holes first: the same numbers but for rounding, which without training
-        # is left as TFOD's: whether a proposal on the border reads the last row hangs on it.
+        # is left as TFOD's: whether a proposal on the border reads the last row depends on it.
         sort_pixels = training and not tf.config.list_logical_devices("GPU")
         convolve = tf.nn.convolution if sort_pixels else tf.nn.conv2d
         return convolve(x, kernel, self.strides, padding, dilations=self.dilation)
@@ -229,7 +243,7 @@ class ConvBlock(ProductLayer):
         return bias if self.gain == 1.0 else bias * self.gain
 
     def _live_batch_norm(self, y):
-        if self.norm.kind == "sync" and replicas.count() > 1:
+        if self.norm.kind == "sync" and replica_count() > 1:
             return self._live_norm_of_all_replicas(y)
         ones, zeros = tf.ones([self.filters]), tf.zeros([self.filters])
         y, mean, variance, _, _, _ = tf.raw_ops.FusedBatchNormV3(
@@ -247,7 +261,7 @@ class ConvBlock(ProductLayer):
     def _live_norm_of_all_replicas(self, y):
         mean = tf.reduce_mean(y, [0, 1, 2])
         square = tf.reduce_mean(tf.square(y), [0, 1, 2])
-        mean, square = replicas.mean([mean, square])
+        mean, square = mean_over_replicas([mean, square])
         variance = square - tf.square(mean)
         self._move_statistics(mean, variance)
         return self._batch_normalization(y, mean, variance)

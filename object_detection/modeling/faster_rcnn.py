@@ -45,7 +45,7 @@ class TrainingOutputs(NamedTuple):
     """Outputs on sampled rois, from which the losses are taken."""
 
     rpn: RPNOutput
-    counted_anchors: tf.Tensor  # [N] bool
+    valid_anchors: tf.Tensor  # [N] bool
     rois: Rois | None = None
     boxes: BoxOutput | None = None
     mask_logits: tf.Tensor | None = None  # [n, M, M] of positive rois
@@ -118,7 +118,7 @@ class FasterRCNN(keras.Model):
         self.rpn = rpn
         self.roi_stage = roi_stage
         self.mask_stage = mask_stage
-        self.weights_of_losses = weights
+        self.loss_weights = weights
         self.num_classes = num_classes
         self.final_features = final_features
 
@@ -170,20 +170,20 @@ class FasterRCNN(keras.Model):
         roi_seed, dropout_seed = fold(seed, 1), fold(seed, 2)
         truth = trim(truth)
         image_shape = tf.shape(images.pixels)[1:3]
-        rpn, counts = self.rpn.place_anchors(features.rpn, image_shape, sampling=True)
+        rpn, valid_anchors = self.rpn.place_anchors(features.rpn, image_shape, sampling=True)
         if self.roi_stage is None:
-            return TrainingOutputs(rpn, counts)
-        proposals = self.rpn.propose(rpn, counts, images.true_shape)
+            return TrainingOutputs(rpn, valid_anchors)
+        proposals = self.rpn.propose(rpn, valid_anchors, images.true_shape)
         rois = self.roi_stage.sample(proposals, truth, roi_seed)
         output, trunk = self.roi_stage(
             features.levels, rois, image_shape, training=training, seed=dropout_seed
         )
         if self.mask_stage is None:
-            return TrainingOutputs(rpn, counts, rois, output)
+            return TrainingOutputs(rpn, valid_anchors, rois, output)
         logits, rows = self.mask_stage.training_logits(
             features.levels, rois, trunk, self.roi_stage.cropper, image_shape, training
         )
-        return TrainingOutputs(rpn, counts, rois, output, logits, rows)
+        return TrainingOutputs(rpn, valid_anchors, rois, output, logits, rows)
 
     def losses_of(self, images, truth, outputs, seed=None):
         """The named losses, each times its weight in the config.
@@ -197,9 +197,9 @@ class FasterRCNN(keras.Model):
         """
         if seed is None:
             seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
-        truth, weights = trim(truth), self.weights_of_losses
+        truth, weights = trim(truth), self.loss_weights
         localization, objectness = self.rpn.losses_of(
-            outputs.rpn, outputs.counted_anchors, truth, fold(seed, 0)
+            outputs.rpn, outputs.valid_anchors, truth, fold(seed, 0)
         )
         losses = Losses(
             localization * weights.rpn_localization, objectness * weights.rpn_objectness
@@ -226,8 +226,8 @@ class FasterRCNN(keras.Model):
     def detect(self, features, images, all_masks=False):
         """Detections and what led to them, an `Inference`."""
         image_shape = tf.shape(images.pixels)[1:3]
-        rpn, counts = self.rpn.place_anchors(features.rpn, image_shape, sampling=False)
-        proposals = self.rpn.propose(rpn, counts, images.true_shape)
+        rpn, valid_anchors = self.rpn.place_anchors(features.rpn, image_shape, sampling=False)
+        proposals = self.rpn.propose(rpn, valid_anchors, images.true_shape)
         if self.roi_stage is None:
             return Inference(as_detections(proposals, rpn), proposals, rpn, features)
         rois = Rois(proposals.boxes, proposals.valid)

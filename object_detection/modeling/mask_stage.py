@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from object_detection.modeling import replicas
+from object_detection.modeling.conv_block import mean_over_replicas, replica_count
 from object_detection.modeling.rewrites import FAST
 from object_detection.ops import ignore_regions, losses, masks
 
@@ -108,7 +108,7 @@ class MaskStage(keras.layers.Layer):
             number = tf.reduce_sum(counted)
         if not self.settings.loss_per_replica:
             # A replica's loss is averaged with the others' afterwards.
-            (number,), least = replicas.mean([number]), 1.0 / replicas.count()
+            (number,), least = mean_over_replicas([number]), 1.0 / replica_count()
         number = tf.maximum(number, least)
         return tf.reduce_sum(loss * counted) / number
 

@@ -139,12 +139,12 @@ class RegionProposalNetwork(keras.layers.Layer):
         everywhere = tf.ones(tf.shape(rpn.anchors)[:1], tf.bool)
         return rpn._replace(anchors=boxes.clip(rpn.anchors, window)), everywhere
 
-    def propose(self, rpn, counts, true_shape):
+    def propose(self, rpn, valid_anchors, true_shape):
         """The best regions after non-maximum suppression, without gradient.
 
         Args:
             rpn: `RPNOutput`, anchors placed.
-            counts: [N] bool, anchors that count.
+            valid_anchors: [N] bool, anchors that are used.
             true_shape: [B, 2] int32, to which proposals are clipped.
 
         Returns:
@@ -163,7 +163,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         proposals = nms.proposals_nms(
             boxes_of,
             scores,
-            tf.broadcast_to(counts, tf.shape(scores)),
+            tf.broadcast_to(valid_anchors, tf.shape(scores)),
             window,
             score_threshold=self.settings.nms_score_threshold,
             iou_threshold=self.settings.nms_iou_threshold,
@@ -172,7 +172,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         )
         return Proposals(*(tf.stop_gradient(x) for x in proposals))
 
-    def losses_of(self, rpn, counts, truth, seed):
+    def losses_of(self, rpn, valid_anchors, truth, seed):
         """Localization and objectness loss of a sampled minibatch of anchors, both unweighted.
 
         Each is a sum over the sampled anchors of an image divided by their number, then the mean
@@ -189,11 +189,11 @@ class RegionProposalNetwork(keras.layers.Layer):
             low=BACKGROUND_IOU,
             high=FOREGROUND_IOU,
             force_best=truth.weights > 0,
-            candidates=counts,
+            candidates=valid_anchors,
         )
         positive = match.label == matcher.POSITIVE
         weight = tf.where(positive, gather_matched(truth.weights, match.gt_index), 1.0)
-        candidate = counts[tf.newaxis] & (match.label != matcher.IGNORED) & (weight > 0)
+        candidate = valid_anchors[tf.newaxis] & (match.label != matcher.IGNORED) & (weight > 0)
         if truth.ignore is not None:
             candidate &= ~ignore_regions.mostly_ignored(rpn.anchors, truth.ignore)
         chosen = sampler.sample(

@@ -77,9 +77,9 @@ def proposals_nms(
     Returns:
         `Proposals`, sorted by score and padded to P.
     """
-    counts = scores > score_threshold
-    counts = counts if anchors_valid is None else counts & anchors_valid
-    scores = tf.where(counts, scores, _DROPPED)
+    is_candidate = scores > score_threshold
+    is_candidate = is_candidate if anchors_valid is None else is_candidate & anchors_valid
+    scores = tf.where(is_candidate, scores, _DROPPED)
 
     def select(rows):
         own, boxes = scores if rows is None else _rows(scores, rows), boxes_of(rows)

@@ -160,11 +160,11 @@ def test_clipped_anchors_are_trained_on():
     clipped = network_of("faster_rcnn { clip_anchors_to_image: true }")
     dropping = network_of()
     found = clipped(images, truth_of(BOXES), seed=SEED)
-    assert found.counted_anchors.numpy().all()
+    assert found.valid_anchors.numpy().all()
     anchors = found.rpn.anchors.numpy()
     assert anchors.min() >= 0 and (anchors.max(0) <= [64, 80, 64, 80]).all()
     kept = dropping(images, truth_of(BOXES), seed=SEED)
-    assert not kept.counted_anchors.numpy().all()
+    assert not kept.valid_anchors.numpy().all()
     assert kept.rpn.anchors.numpy().min() < 0
     assert_trains(clipped)
 

@@ -44,7 +44,7 @@ def test_a_sound_model_passes(changes):
         (
             "second_stage_batch_size=400",
             "second_stage_batch_size is 400, above first_stage_max_proposals, which is 300: there "
-            "are not so many regions to draw from. Lower the one or raise the other.",
+            "are fewer regions to draw from. Lower the one or raise the other.",
         ),
         (
             "second_stage_post_processing.batch_non_max_suppression.max_total_detections=50",

@@ -105,7 +105,7 @@ def test_one_contradiction_is_one_fault(folder):
 
 
 def test_an_unknown_door_is_refused():
-    with pytest.raises(ValueError, match="door is 'window'; allowed: train, eval, export"):
+    with pytest.raises(ValueError, match="purpose is 'window'; allowed: train, eval, export"):
         check(purpose="window")
 
 

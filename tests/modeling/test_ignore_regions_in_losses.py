@@ -61,9 +61,7 @@ def gradients(network, batch):
 
 def inside_of(batch, outputs, ground):
     """[N] anchors that are mostly ignored and would count; [n, M, M] mask points, likewise."""
-    anchors = (
-        ignore_regions.mostly_ignored(outputs.rpn.anchors, ground)[0] & outputs.counted_anchors
-    )
+    anchors = ignore_regions.mostly_ignored(outputs.rpn.anchors, ground)[0] & outputs.valid_anchors
     rows = outputs.mask_rows
     points = ignore_regions.touched_points(
         ground, (SIZE, SIZE), tf.gather_nd(outputs.rois.boxes, rows), rows[:, 0], (14, 14)
@@ -85,7 +83,7 @@ def test_no_gradient_inside_ignore_regions(tmp_path, network, crop_masks):
     assert not np.abs(of_objectness[0].numpy()[anchors]).any()
     assert not np.abs(of_masks.numpy()[points]).any()
     # And it is all there elsewhere.
-    outside = np.abs(of_objectness[0].numpy()[~anchors & outputs.counted_anchors.numpy()])
+    outside = np.abs(of_objectness[0].numpy()[~anchors & outputs.valid_anchors.numpy()])
     assert (outside.sum(-1) > 0).mean() > 0.5
     assert np.abs(of_masks.numpy()[~points]).any()
 

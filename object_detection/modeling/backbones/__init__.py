@@ -9,8 +9,7 @@ from typing import NamedTuple
 import keras
 
 from object_detection.modeling.backbones import inception_resnet_v2, inception_v2, resnet_v1
-from object_detection.modeling.backbones.box_trunks import FlattenTrunk
-from object_detection.modeling.backbones.fpn import FeaturePyramid
+from object_detection.modeling.backbones.fpn import FeaturePyramid, FlattenTrunk
 from object_detection.modeling.backbones.inception_parts import scale_pixels
 from object_detection.modeling.backbones.resnet_v1 import BlockStyle, ResNetV1
 from object_detection.modeling.backbones.slim_resnet_v1 import SlimBoxTrunk, SlimResNetV1

@@ -22,8 +22,8 @@ def check(*changes):
         ((f"{GRID}.scales=[]",), "scales is empty: there would be no anchors. Usual: scales:"),
         ((f"{GRID}.aspect_ratios=[1.0, -1.0]",), "aspect_ratios is [1, -1]; all must be above 0"),
         ((f"{GRID}.height=0",), "height is 0; at least 1"),
-        (FPN[:2], 'lays anchors on one level, but "faster_rcnn_resnet50_fpn_keras" has several'),
-        (FPN[2:3], 'lays anchors on several levels, but "faster_rcnn_resnet50_keras" has one'),
+        (FPN[:2], 'has anchors on one level, but "faster_rcnn_resnet50_fpn_keras" has several'),
+        (FPN[2:3], 'has anchors on several levels, but "faster_rcnn_resnet50_keras" has one'),
         ((*FPN, f"{SCALES}.aspect_ratios=[]"), "aspect_ratios is empty"),
         ((*FPN, f"{SCALES}.anchor_scale=0"), "anchor_scale is 0; above 0"),
         ((*FPN, f"{SCALES}.scales_per_octave=0"), "scales_per_octave is 0; at least 1"),
@@ -52,7 +52,7 @@ def test_a_pyramid_without_levels_has_its_defaults_held_against_the_anchors():
     said = only_fault(check(*FPN, f"-{PYRAMID}"))
 
     assert "has levels 2 to 6, feature_extractor.fpn has 3 to 7" in said
-    assert "3 and 7 hold where they are not set" in said
+    assert "the defaults are 3 and 7" in said
 
 
 def test_anchors_that_lie_beside_the_features_are_a_warning():
