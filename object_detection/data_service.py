@@ -1,6 +1,6 @@
 """Serves decoded records to training: `python -m object_detection.data_service --help`.
 
---port=5050                                    the first server, which training is told of
+--port=5050                                    the first server, which training connects to
 --port=5051 --dispatcher=grpc://first:5050     a further one, on any machine that sees the records
 
 Training reads from them with `train_input_reader { data_service: "grpc://first:5050" }`.
@@ -25,17 +25,19 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """The flags of this command."""
-    flags.DEFINE_integer("port", 5050, "Where this server listens; 0 takes any free port.", 0)
-    flags.DEFINE_string("host", "", "This machine's name for the others; unset: its host name.")
-    flags.DEFINE_string("dispatcher", "", "Address of the first server; unset: this is the first.")
+    flags.DEFINE_integer("port", 5050, "Port to listen on; 0: any free port.", 0)
+    flags.DEFINE_string("host", "", "Name of this machine for others. Default: its host name.")
+    flags.DEFINE_string(
+        "dispatcher", "", "Address of the first server, if this is a further one."
+    )
 
 
 def main(arguments):
-    """Serves until it is stopped; returns the exit code."""
+    """Serve until stopped; return the exit code."""
     runner.refuse_arguments(arguments, "flags begin with --")
     if FLAGS.dispatcher and "://" not in FLAGS.dispatcher:
         raise app.UsageError(
-            f"--dispatcher is {FLAGS.dispatcher!r}; it is an address as grpc://host:5050"
+            f"--dispatcher is {FLAGS.dispatcher!r}; write an address like grpc://host:5050"
         )
     _check_port(FLAGS.port)
     from object_detection.training import commands
@@ -59,12 +61,12 @@ def main(arguments):
     )
     worker = tf.data.experimental.service.WorkerServer(config)
     print(f'data_service: "{dispatcher}"', flush=True)
-    threading.Event().wait()  # until a signal; `worker.join` waits in C++, which hears none
+    threading.Event().wait()  # until a signal; `worker.join` waits in C++, which ignores signals
     return 0 if worker else 1
 
 
 def _check_port(port):
-    """Raises `ListenError` if a port is taken: TensorFlow says only that it could not start."""
+    """Raise `ListenError` if a port is taken: TensorFlow reports only that it could not start."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

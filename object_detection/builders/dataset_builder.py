@@ -191,7 +191,7 @@ def _sources(config, training):
 
 
 def _max_boxes(config, train_config):
-    """The number in the train config goes before the reader's."""
+    """The number in the train config takes precedence over the reader's."""
     owner = config
     if train_config is not None and train_config.HasField("max_number_of_boxes"):
         owner = train_config

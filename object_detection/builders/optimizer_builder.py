@@ -51,7 +51,7 @@ class OptimizerPlan(NamedTuple):
 
     rule: Momentum | RMSProp | Adam | AdamW
     learning_rate: schedules.Schedule  # step -> scalar float32 rate
-    average_decay: float | None  # of the moving average of the weights; None where none is kept
+    average_decay: float | None  # of the moving average of the weights; None: no average
 
 
 def build(optimizer_config) -> OptimizerPlan:

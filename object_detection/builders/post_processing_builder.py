@@ -38,7 +38,7 @@ def build(config):
         max_total=nms.max_total_detections,
         soft_nms_sigma=0.0 if nms.use_hard_nms else nms.soft_nms_sigma,
         class_agnostic=agnostic,
-        # A box of each class is judged by itself: there it says nothing.
+        # With a box for each class it has no effect.
         max_classes_per_detection=nms.max_classes_per_detection if agnostic else 1,
         **calibrators,
     )

@@ -12,32 +12,34 @@ _MAX_TARGET_PIXELS = 800_000
 
 
 def build(step):
-    """The augmentation of a `PreprocessingStep` message: `(Example, seed) -> Example`.
+    """Build the augmentation of a `PreprocessingStep` message: `(Example, seed) -> Example`.
 
     Raises:
-        ConfigError: where the step is not supported, or none is set.
+        ConfigError: the step is not supported, or none is set.
     """
     check_message(step, "PreprocessingStep", "preprocessor_step_config")
     return pick(step, "preprocessing_step", AUGMENTATIONS)
 
 
 def read(text):
-    """The `PreprocessingStep` that a text says, for example 'random_crop_image { min_area: 0.5 }'.
+    """Parse a `PreprocessingStep`, for example 'random_crop_image { min_area: 0.5 }'.
 
     Raises:
-        ConfigError: a text that is none.
+        ConfigError: the text is not a `PreprocessingStep`.
     """
     step = preprocessor_pb2.PreprocessingStep()
     try:
         return text_format.Parse(text, step)
     except text_format.ParseError as error:
-        raise ConfigError(f"{text!r} is no step of data_augmentation_options: {error}") from error
+        raise ConfigError(
+            f"{text!r} is not a step of data_augmentation_options: {error}"
+        ) from error
 
 
 def build_all(steps, max_boxes):
-    """The augmentations of a list of `PreprocessingStep`, as a tuple.
+    """Build the augmentations of a list of `PreprocessingStep`, as a tuple.
 
-    Where one of them adds objects, the first `max_boxes` alone are kept at the end.
+    If one of them adds objects, only the first `max_boxes` are kept at the end.
 
     Raises:
         ConfigError: as for `build`; and for a second copy_paste.
@@ -46,7 +48,7 @@ def build_all(steps, max_boxes):
     pastes = sum(isinstance(step, objects.CopyPaste) for step in built)
     if pastes > 1:
         raise ConfigError(
-            f"train_config.data_augmentation_options has copy_paste {pastes} times; take out all "
+            f"train_config.data_augmentation_options has copy_paste {pastes} times; remove all "
             "but one."
         )
     adding = (objects.CopyPaste, objects.RandomSelfConcatImage)
@@ -56,7 +58,7 @@ def build_all(steps, max_boxes):
 
 
 def _color(config):
-    """A colour of three numbers, or None where the config has none."""
+    """A color of three numbers, or None if the config has none."""
     return tuple(config.pad_color) or None
 
 

@@ -107,7 +107,7 @@ class DetectionModel(tfod_writer.Node):
             groundtruth_classes_list: per image [G, C] one-hot, without background.
             further, lists: TFOD's further arguments, in its order or by name. Of these
                 `groundtruth_masks_list` (per image [G, h, w] of 0 and 1: of the padded image, or of
-                the true one in any size) and `groundtruth_weights_list` (per image [G]) are learnt
+                the true one in any size) and `groundtruth_weights_list` (per image [G]) are learned
                 from; the rest is only kept, see `compat.groundtruth_lists`.
         """
         self._truth = GroundTruthLists.from_call(

@@ -36,7 +36,7 @@ FIELDS = {
 }
 # What Faster and Mask R-CNN learn from. The rest is kept for groundtruth_lists and nothing else,
 # in TFOD as here: it belongs to other models, or to evaluation.
-_LEARNT_FROM = ("boxes", "classes", "masks", "weights")
+_LEARNED_FROM = ("boxes", "classes", "masks", "weights")
 _OF_OTHER_MODELS = ("keypoints", "densepose_num_points", "track_ids", "temporal_offsets")
 # Names that TFOD's own programs also ask by.
 _ALIASES = {
@@ -72,7 +72,7 @@ class GroundTruthLists:
             )
         self._lists = {FIELDS[name]: value for name, value in given.items() if value is not None}
         count = len(self._lists["boxes"])
-        for field in _LEARNT_FROM:
+        for field in _LEARNED_FROM:
             if field in self and len(self[field]) != count:
                 raise ValueError(
                     f"provide_groundtruth: {count} images have boxes, {len(self[field])} have "

@@ -163,7 +163,7 @@ def evaluation_settings(eval_config):
     if not _is_color(color):
         yield Finding(
             section.at("groundtruth_box_visualization_color"),
-            f'is "{color}", which is no colour',
+            f'is "{color}", which is not a color',
             'Give a name that HTML knows, such as "black" or "LightBlue", or "#rrggbb"',
         )
     names = [area.name for area in eval_config.area_range]

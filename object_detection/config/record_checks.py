@@ -296,7 +296,7 @@ def _nothing_usable(looked_at, files, at, num_classes, class_ids):
             return
         boxes += record.count
     which = f"the first {seen} records" if seen == _SEARCHED else f"all {seen} records"
-    what = f"{boxes} boxes, of which none can be used" if boxes else "no box"
+    what = f"{boxes} boxes, none of them usable" if boxes else "no box"
     yield Finding(
         at,
         f"holds no object to learn: {which} have {what}",

@@ -59,7 +59,7 @@ def merge_external_params_with_configs(configs, hparams=None, kwargs_dict=None):
             "train_input_path", "num_classes" ...), "eval_input_configs:NAME:field" for the reader
             of that name, or a dotted path that begins with a key of `configs`
             ("model.faster_rcnn.first_stage_max_proposals"). None and "" change nothing; a key that
-            means nothing is told as a warning, as a run with TFOD would go on too.
+            has no meaning is a warning, as a run with TFOD would continue too.
 
     Returns:
         `configs`.

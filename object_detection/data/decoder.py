@@ -1,7 +1,7 @@
 """Decodes tf.Example records in TFOD's format (its TfExampleDecoder's keys, types and fallbacks).
 
-A record that cannot be used raises: inside a graph an `InvalidArgumentError`, when run eagerly a
-`BadRecord` that names the reason. Objects that cannot be used are dropped and counted.
+An unusable record raises an error: inside a graph an `InvalidArgumentError`, eagerly a `BadRecord`
+with the reason. Unusable objects are dropped and counted.
 """
 
 import functools
@@ -16,7 +16,7 @@ from object_detection.structures.batch import CroppedMasks, ImageLabels
 # Boxes may reach this far out of the image (in image sizes) and are clipped; beyond it they are
 # taken for pixels. (TFOD stops at 0.1.)
 _FARTHEST = 1.0
-# A box that is clipped by less is not worth a word: 32-bit rounding of whoever wrote it.
+# Clipping by less than this is not reported: 32-bit rounding of the writer.
 _ROUNDING = 1e-4
 # Masks may differ from the image's shape by this share, as resized ones do.
 _SHAPE_TOLERANCE = 0.02
@@ -61,7 +61,7 @@ class DecoderOptions(NamedTuple):
     """What to decode.
 
     `class_ids` maps class texts (names and display names of the label map) to ids; without it
-    objects must carry ids. `max_boxes` cuts longer lists; 0 keeps all. `load_image_labels` and
+    objects must have ids. `max_boxes` cuts longer lists; 0 keeps all. `load_image_labels` and
     `load_group_of` are for evaluation: LVIS' and Open Images' metrics need them.
     Objects with a text of `ignore_texts` are ignore regions.
     """
@@ -78,7 +78,7 @@ class DecoderOptions(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """An example and what its decoding dropped or changed."""
+    """An example with what decoding dropped or changed."""
 
     example: Example
     counts: tf.Tensor  # [len(report.OBJECT_REASONS)] int32
@@ -86,7 +86,7 @@ class Decoded(NamedTuple):
 
 
 class BadRecord(Exception):
-    """Why a record cannot be used: one of the report's reasons, and what was found."""
+    """A record that cannot be used: one of the report's reasons, and the values."""
 
     def __init__(self, reason, detail):
         super().__init__(f"{reason}: {detail}")
@@ -142,7 +142,7 @@ class Decoder:
 
     @functools.cached_property
     def in_graph(self):
-        """The same as one step of a graph: in the way not taken of a condition it costs nothing."""
+        """The decoder as one step of a graph: free in the branch of a condition not taken."""
         return tf.function(
             self,
             input_signature=[tf.TensorSpec([], tf.string)],
@@ -151,11 +151,11 @@ class Decoder:
         )
 
     def parse(self, serialized):
-        """Feature key -> its list of values; empty where the record lacks the key."""
+        """Parse to feature key -> its list of values, empty if the record lacks the key."""
         return tf.io.parse_single_example(serialized, self.features)
 
     def decode_image(self, parsed):
-        """[h, w, 3] uint8."""
+        """Decode the image, [h, w, 3] uint8."""
         encoded = _first(parsed["image/encoded"], "")
         require(encoded != "", report.NO_IMAGE, "image/encoded is missing or empty")
         size = tf.stack([_first(parsed["image/height"], 1), _first(parsed["image/width"], 1)])
@@ -169,10 +169,10 @@ class Decoder:
         return tf.ensure_shape(image, [None, None, 3])
 
     def _classes(self, parsed, count):
-        """Class ids [g] int32, class texts [g] ('' where none), and how many lists were ignored.
+        """Class ids [g] int32, class texts [g] ('' if none), and the number of ignored lists.
 
-        As in TFOD a text goes before an id, and one that the label map lacks is not made up for by
-        the id. Unlike TFOD an empty text is no text: such an object's id counts.
+        As in TFOD a text takes precedence over an id, and the id does not replace a text that the
+        label map lacks. Unlike TFOD an empty text is no text: such an object's id is used.
         """
         labels, texts = parsed["image/object/class/label"], parsed["image/object/class/text"]
         if self._class_ids is None:
@@ -270,7 +270,7 @@ class Decoder:
         return mask_decoder.crop_masks(masks) if crop else CroppedMasks.from_whole(masks)
 
     def _box_masks(self, parsed, count, image_size):
-        """Masks that are stored cut."""
+        """Masks that are stored cropped."""
         encoded = parsed["image/object/mask/box_png"]
         _require_masks(tf.size(encoded), count)
         corner = [parsed[f"image/object/mask/box_{side}"] for side in ("top", "left")]
@@ -288,7 +288,7 @@ class Decoder:
         require(
             tf.reduce_all((first >= 0) & (first + size <= tf.cast(tf.stack(image_size), tf.int64))),
             report.MASK_SIZE,
-            "a mask stored cut at its extent reaches out of the image of {} x {} (height x width)",
+            "a cropped mask reaches out of the image of {} x {} (height x width)",
             *image_size,
         )
         top, left = (tf.cast(tf.clip_by_value(axis, -1, tf.int32.max), tf.int32) for axis in corner)
@@ -297,7 +297,7 @@ class Decoder:
         )
 
     def _sort_out(self, example, texts, ignored):
-        """Clips the boxes, drops the objects that cannot be used, and counts both."""
+        """Clip the boxes, drop the unusable objects, and count both."""
         boxes = example.boxes_normalized
         finite = tf.reduce_all(tf.math.is_finite(boxes), axis=1)
         boxes = tf.where(finite[:, tf.newaxis], boxes, 0.0)
@@ -344,7 +344,7 @@ class Decoder:
 
 
 def require(condition, reason, detail, *values):
-    """Raises unless `condition`: eagerly a `BadRecord`, in a graph an `InvalidArgumentError`."""
+    """Raise unless `condition`: eagerly a `BadRecord`, in a graph an `InvalidArgumentError`."""
     if not tf.executing_eagerly():
         tf.debugging.Assert(condition, [reason, *values])
     elif not condition:
@@ -384,13 +384,13 @@ def _decoded_file(encoded):
     size = image_headers.stated_size(encoded)
     is_sane = ~image_headers.has_too_many_pixels(size)
     require(is_sane, report.BAD_IMAGE, image_headers.TOO_MANY_PIXELS, *tf.unstack(size))
-    # A graph may decode before it has asserted: it gets nothing to decode then, which fails.
+    # A graph may decode before it asserts: then it gets an empty string, which fails.
     encoded = tf.where(is_sane & ~is_jpeg_xl, encoded, "")
     return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
 
 def _of_sane_size(encoded, image_size):
-    """Mask files [g], none of which may state more pixels than are read; nothing is decoded.
+    """Mask files [g], checked for too many stated pixels; nothing is decoded.
 
     All together they may be as large as the image once for each, or as two of the largest files.
     """
@@ -408,7 +408,7 @@ def _of_sane_size(encoded, image_size):
         "{} masks state {} pixels together, in an image of {} x {} (height x width)",
         *(tf.size(encoded), pixels, *image_size),
     )
-    # A graph may decode before it has asserted: it gets nothing to decode then, which fails.
+    # A graph may decode before it asserts: then it gets an empty string, which fails.
     return tf.where(is_sane & fit, encoded, "")
 
 
@@ -433,7 +433,7 @@ def _first(values, default):
 
 
 def _list_or(default, values, count):
-    """`values` if there are `count`, else as many defaults; and 1 where a list is lost by that."""
+    """`values` if there are `count`, else defaults; and 1 if that loses a list."""
     size = tf.size(values)
     filled = tf.concat([values, tf.fill([count], tf.cast(default, values.dtype))], axis=0)[:count]
     ignored = tf.cast((size != count) & (size > 0), tf.int32)

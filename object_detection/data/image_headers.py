@@ -107,7 +107,7 @@ def _begins(encoded, start):
 def _head(encoded, size, kind, little_endian=True):
     """Numbers of the first `size` bytes of files [...]: [..., n] int64; zeros behind a file's end.
 
-    The files' kind of number is int32 or uint8, of which int32 loses its sign.
+    The files' kind of number is int32 or uint8, and int32 loses its sign.
     """
     head = tf.strings.substr(encoded, 0, size)
     numbers = tf.io.decode_raw(head, kind, little_endian=little_endian, fixed_length=size)

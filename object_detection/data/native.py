@@ -76,9 +76,9 @@ class Buffers:
             return _aligned(self._held[fits[-1] if fits else -1], size)
 
 
-def _aligned(room, size):
-    start = -room.ctypes.data % _ALIGNMENT
-    return room[start : start + size]
+def _aligned(buffer, size):
+    start = -buffer.ctypes.data % _ALIGNMENT
+    return buffer[start : start + size]
 
 
 def _references(members, at):

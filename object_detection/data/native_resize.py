@@ -34,8 +34,8 @@ def resize_batch(resizer, images, source_shape, true_shape):
     """
     sides = [side or 0 for side in resizer.static_shape]
     frame = tf.maximum(tf.reduce_max(true_shape, axis=0), sides)
-    colour = getattr(resizer, "pad_value", (0.0, 0.0, 0.0)) if all(sides) else (0.0, 0.0, 0.0)
-    arguments = [images, source_shape, true_shape, frame, tf.constant(colour, tf.float32)]
+    color = getattr(resizer, "pad_value", (0.0, 0.0, 0.0)) if all(sides) else (0.0, 0.0, 0.0)
+    arguments = [images, source_shape, true_shape, frame, tf.constant(color, tf.float32)]
     resized = tf.numpy_function(_resize, arguments, tf.float32, stateful=False)
     return tf.ensure_shape(resized, [images.shape[0], *resizer.static_shape, 3])
 
@@ -46,25 +46,25 @@ def is_exact():
     if native.load() is None:
         return False
     images = np.random.default_rng(0).integers(0, 256, (1, 37, 53, 3), np.uint8)
-    own, colour = np.array([images.shape[1:3]]), np.zeros(3, np.float32)
+    own, color = np.array([images.shape[1:3]]), np.zeros(3, np.float32)
     for shape in ((61, 97), (22, 17), (800, 3), (37, 53)):
         with tf.init_scope():  # at once, also where a graph is being made
             floats = tf.cast(images, tf.float32)
             expected = tf.raw_ops.ResizeBilinear(images=floats, size=tf.constant(shape)).numpy()
-        if not np.array_equal(expected, _resize(images, own, np.array([shape]), shape, colour)):
+        if not np.array_equal(expected, _resize(images, own, np.array([shape]), shape, color)):
             return False
     return True
 
 
-def _resize(images, source_shape, true_shape, frame, colour):
+def _resize(images, source_shape, true_shape, frame, color):
     count, (height, width) = len(images), (int(side) for side in frame)
     size = count * height * width * 3 * np.dtype(np.float32).itemsize
     frames = _BUFFERS.take(size).view(np.float32).reshape(count, height, width, 3)
-    colour = np.ascontiguousarray(colour, np.float32)
+    color = np.ascontiguousarray(color, np.float32)
 
     def one(k):
         sides = (images.shape[2], *source_shape[k].tolist(), *true_shape[k].tolist())
-        place = (frames[k].ctypes.data, height, width, colour.ctypes.data)
+        place = (frames[k].ctypes.data, height, width, color.ctypes.data)
         return native.load().od_resize(images[k].ctypes.data, *sides, *place)
 
     done = [one(0)] if count == 1 else _threads().map(one, range(count))

@@ -55,17 +55,17 @@ static void between(const float *restrict top, const float *restrict bottom, flo
   for (; i < length; i++) result[i] = top[i] + (bottom[i] - top[i]) * fraction;
 }
 
-static void paint(float *row, int64_t from, int64_t to, const float *colour) {
+static void paint(float *row, int64_t from, int64_t to, const float *color) {
   for (int64_t x = from; x < to; x++)
-    for (int c = 0; c < 3; c++) row[3 * x + c] = colour[c];
+    for (int c = 0; c < 3; c++) row[3 * x + c] = color[c];
 }
 
 /* An image [height, width, 3] uint8, in rows of `stride` pixels, to [to_height, to_width, 3] float
- * at the upper left of a frame [frame_height, frame_width, 3], the rest of which gets a colour.
+ * at the upper left of a frame [frame_height, frame_width, 3], the rest of which gets a color.
  * 1 unless there is no memory. */
 int od_resize(const uint8_t *image, int64_t stride, int64_t height, int64_t width,
               int64_t to_height, int64_t to_width, float *frame, int64_t frame_height,
-              int64_t frame_width, const float *colour) {
+              int64_t frame_width, const float *color) {
   Reading *rows = malloc(sizeof(Reading) * (size_t)(to_height + to_width)), *columns;
   size_t length = 3 * (size_t)to_width;
   float *source = calloc(3 * (size_t)width + 1, sizeof(float));
@@ -93,10 +93,10 @@ int od_resize(const uint8_t *image, int64_t stride, int64_t height, int64_t widt
       const float *bottom = wanted[1] == wanted[0] ? line[0] : line[1];
       float *row = frame + y * frame_width * 3;
       between(line[0], bottom, rows[y].fraction, (int64_t)length, row);
-      paint(row, to_width, frame_width, colour);
+      paint(row, to_width, frame_width, color);
     }
     for (int64_t y = to_height; y < frame_height; y++)
-      paint(frame + y * frame_width * 3, 0, frame_width, colour);
+      paint(frame + y * frame_width * 3, 0, frame_width, color);
   }
   free(rows);
   free(source);

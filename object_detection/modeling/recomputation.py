@@ -68,7 +68,7 @@ def turn_on(network):
 
 
 def recompute(function, x):
-    """`function(x)`, of which the backward pass gets nothing but x, and runs it again.
+    """Run `function(x)` so that the backward pass keeps only x, and runs it again.
 
     Args:
         function: float tensor -> tensor; the same at every call. What it reads besides, weights

@@ -80,7 +80,7 @@ class DetectionSettings(NamedTuple):
 class RoiCropper(NamedTuple):
     """Cuts rois out of the features, which may be a pyramid.
 
-    With TFOD's rule every level of the pyramid may be read and the level hangs on the image's
+    With TFOD's rule every level of the pyramid may be read and the level depends on the image's
     size; with `paper_levels` it is equation 1 of the FPN paper (224 px boxes from level 4).
 
     A pyramid is computed of the image padded to `pad_to_multiple`, but TFOD takes its maps for
@@ -273,8 +273,8 @@ class RoiStage(keras.layers.Layer):
                 tf.concat([proposals.valid, truth.valid], 1),
             )
         if truth.ignore is not None:
-            judged = ~ignore_regions.mostly_ignored(proposals.boxes, truth.ignore)
-            proposals = proposals._replace(valid=proposals.valid & judged)
+            is_kept = ~ignore_regions.mostly_ignored(proposals.boxes, truth.ignore)
+            proposals = proposals._replace(valid=proposals.valid & is_kept)
         if self.miner is not None:
             return self.with_targets(proposals.boxes, proposals.valid, truth)
         iou = boxes.iou(proposals.boxes, truth.boxes)

@@ -19,7 +19,7 @@ class GridAnchors(NamedTuple):
     aspect_ratios: tuple[float, ...]  # width / height; the area does not hang on it
     base_size: tuple[float, float] = (256, 256)  # (height, width) pixels
     stride: tuple[float, float] = (16, 16)  # pixels from cell to cell (down, right)
-    offset: tuple[float, float] = (0, 0)  # where the first centre is; not half a cell in (TFOD)
+    offset: tuple[float, float] = (0, 0)  # where the first center is; not half a cell in (TFOD)
 
     @property
     def per_location(self):
@@ -49,9 +49,9 @@ class GridAnchors(NamedTuple):
 class MultiscaleAnchors(NamedTuple):
     """Anchors of one size, and its fractions of an octave, at each cell of each pyramid level.
 
-    The stride of level l is 2 ** l and the first centre half of that. (TFOD moves the centre
+    The stride of level l is 2 ** l and the first center half of that. (TFOD moves the center
     only where the image's side is a multiple of the stride, but its Faster R-CNN does not tell
-    the generator the side, and then the centre is always moved.)
+    the generator the side, and then the center is always moved.)
     """
 
     min_level: int

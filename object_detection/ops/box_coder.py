@@ -20,10 +20,10 @@ def encode(boxes, anchors, scales=SCALES):
         Deltas [..., (ty, tx, th, tw)]; finite, though large, for boxes without area. Of boxes
         turned inside out the sizes are not a number.
     """
-    centre, size = _centre_and_size(boxes)
-    anchor_centre, anchor_size = _centre_and_size(anchors)
+    center, size = _center_and_size(boxes)
+    anchor_center, anchor_size = _center_and_size(anchors)
     size, anchor_size = size + _EPSILON, anchor_size + _EPSILON
-    shift = (centre - anchor_centre) / anchor_size
+    shift = (center - anchor_center) / anchor_size
     return tf.concat([shift, tf.math.log(size / anchor_size)], axis=-1) * tf.constant(scales)
 
 
@@ -41,13 +41,13 @@ def decode(deltas, anchors, scales=SCALES):
         Boxes [..., 4] pixels, not clipped.
     """
     deltas = deltas / tf.constant(scales)
-    anchor_centre, anchor_size = _centre_and_size(anchors)
-    centre = deltas[..., :2] * anchor_size + anchor_centre
+    anchor_center, anchor_size = _center_and_size(anchors)
+    center = deltas[..., :2] * anchor_size + anchor_center
     half = tf.exp(deltas[..., 2:]) * anchor_size / 2.0
-    return tf.concat([centre - half, centre + half], axis=-1)
+    return tf.concat([center - half, center + half], axis=-1)
 
 
-def _centre_and_size(boxes):
+def _center_and_size(boxes):
     """(y, x) and (height, width), [..., 2] each."""
     size = boxes[..., 2:] - boxes[..., :2]
     return boxes[..., :2] + size / 2.0, size

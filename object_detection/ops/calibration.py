@@ -1,4 +1,4 @@
-"""Maps from scores to calibrated scores, each of which keeps the order of scores."""
+"""Maps from scores to calibrated scores, each preserves their order."""
 
 import tensorflow as tf
 

@@ -20,7 +20,7 @@ class Parts(NamedTuple):
 def convolve_repeated(x, kernel, *, scale):
     """`conv2d(repeat(x, scale), kernel, 1, "SAME")` for a 3x3 kernel: the same with less work.
 
-    Where each cell is repeated `scale` times, neighbours are often the same number, so taps that
+    Where each cell is repeated `scale` times, neighbors are often the same number, so taps that
     read it are summed beforehand: at scale 2 each output pixel needs 2 x 2 products in place of
     3 x 3, and there are 4 kinds of pixels.
 

@@ -9,7 +9,7 @@ when the graph runs.
 Masks are never resized: `ops.masks` reads their targets straight from the stored masks.
 
 Kept from TFOD, because published weights were trained so: TensorFlow 1's sampling (pixel corners,
-no half-pixel centres, no antialiasing), its roundings, and aligned corners in `ConditionalShape`
+no half-pixel centers, no antialiasing), its roundings, and aligned corners in `ConditionalShape`
 alone. Changed: `grayscale` gives three equal channels where TFOD gives one, which its Keras
 backbones refuse.
 """
@@ -111,7 +111,7 @@ class ConditionalShape:
     """Scales an image only where it is larger (`shrink`) or smaller (not `shrink`) than
     `threshold`.
 
-    Larger is judged by the long side and smaller by the short one; that side then becomes
+    Larger is decided by the long side and smaller by the short one; that side then becomes
     `threshold`.
     """
 

@@ -112,7 +112,7 @@ def _runs(crop, top, left, size):
     rows = tf.shape(crop, tf.int64)[0]
     corner = tf.cast(left, tf.int64) * height + tf.cast(top, tf.int64)
     # The crop's columns one after the other, a 0 before each and after the last: where two
-    # neighbours differ is a border of a run.
+    # neighbors differ is a border of a run.
     columns = tf.reshape(tf.pad(tf.transpose(crop), [[0, 0], [0, 1]]), [-1])
     pixels = tf.concat([[False], columns], 0)
     borders = tf.where(pixels[1:] != pixels[:-1])[:, 0]

@@ -99,7 +99,7 @@ def match_boxes(
 
 
 def _forced_by(iou, forcing):
-    """[B, N] int32: the first ground truth whose best candidate this is; G where none is."""
+    """[B, N] int32: the first ground truth whose best candidate this is; G if there is none."""
     shape = tf.shape(iou)
     best = tf.argmax(iou, axis=1, output_type=tf.int32)
     image = tf.broadcast_to(tf.range(shape[0])[:, tf.newaxis], tf.shape(best))

@@ -51,7 +51,7 @@ def recursive_parse_xml_to_dict(xml):
 
     Returns:
         {tag: text} of an element without children, else {tag: {tag of each child: its value}};
-        `object` children, of which there are many, become one list.
+        `object` children become one list.
     """
     if not len(xml):
         return {xml.tag: xml.text}

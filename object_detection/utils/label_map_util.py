@@ -203,13 +203,13 @@ def get_keypoint_label_map_dict(label_map_path_or_proto):
         for keypoint in item.keypoints:
             if keypoint.label in ids:
                 label = shorten(keypoint.label)
-                raise LabelMapError(f'two keypoints are labelled "{label}".')
+                raise LabelMapError(f'two keypoints are labeled "{label}".')
             ids[keypoint.label] = keypoint.id
     return ids
 
 
 def get_label_map_hierarchy_lut(label_map_path_or_proto, include_identity=False):
-    """Which class is an ancestor or a descendant of which.
+    """Relations of ancestors and descendants between classes.
 
     Args:
         label_map_path_or_proto: file or StringIntLabelMap with ancestor_ids and descendant_ids.

@@ -18,7 +18,7 @@ def reframe_box_masks_to_image_masks(
 
     Args:
         box_masks: [n, mask height, mask width], as `detection_masks` without its first axis.
-            Masks of uint8 are read by nearest neighbours and stay uint8.
+            Masks of uint8 are read by nearest neighbors and stay uint8.
         boxes: [n, 4] normalized.
         image_height, image_width: of the image, ints or scalar tensors.
         resize_method: "bilinear", or "nearest" for float masks too.

@@ -50,8 +50,8 @@ def parse(content: bytes, message_type: type[Message], source) -> tuple[Message,
     """Return the message that the bytes of a file hold, as text or as a binary message.
 
     Text comes as UTF-8 or UTF-16 (as Windows PowerShell redirects it), with or without a byte
-    order mark, as UTF-32 with one, or in the Western European encoding of Windows, of which
-    Latin-1 is a part. The last is a guess, so that a warning quotes what was read by it.
+    order mark, as UTF-32 with one, or in the Western European encoding of Windows, which
+    includes Latin-1. The last is a guess, so a warning quotes what was read by it.
 
     Args:
         content: the file's bytes.

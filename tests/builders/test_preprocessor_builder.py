@@ -121,7 +121,7 @@ def test_a_list_ends_with_the_objects_there_is_room_for():
     for step in (doubled, paste):
         *_, last = preprocessor_builder.build_all([step, flip], 7)
         assert last == objects.KeepAtMost(7)
-    with pytest.raises(ConfigError, match="copy_paste 2 times; take out all but one"):
+    with pytest.raises(ConfigError, match="copy_paste 2 times; remove all but one"):
         preprocessor_builder.build_all([paste, flip, paste], 7)
 
 

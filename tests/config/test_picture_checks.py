@@ -11,7 +11,7 @@ COLOR = "eval_config.groundtruth_box_visualization_color"
 
 def test_a_color_that_does_not_exist_is_refused():
     (fault,) = data_checks.evaluation_settings(config_with(f"{COLOR}=blakc").eval_config)
-    assert f'{COLOR} is "blakc", which is no colour' in str(fault)
+    assert f'{COLOR} is "blakc", which is not a color' in str(fault)
     assert '"#rrggbb"' in str(fault)
 
 

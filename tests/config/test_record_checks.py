@@ -228,7 +228,7 @@ def test_records_without_one_usable_box_are_told(check):
     empty = example(texts=(), boxes=(), masks=())
 
     said = only_fault(check(useless, useless))
-    assert "all 2 records have 8 boxes, of which none can be used" in said
+    assert "all 2 records have 8 boxes, none of them usable" in said
     assert "all 25 records have no box" in only_fault(check(*[empty] * 25))
     # One behind those that are looked at first is enough.
     assert sentences(check(*[empty] * 25, example())) == ([], [])

@@ -69,7 +69,7 @@ class Pool(keras.layers.Layer):
 
 
 class Chain(Segmented):
-    """Layers one after another, each of which has `filters` once it is built.
+    """Layers one after another; each has `filters` after it is built.
 
     Call arguments:
         convolve: as in `ConvBlock`, for the 1x1 convolutions that read x itself; needed where they

@@ -21,7 +21,7 @@ RGB_MEANS = (123.68, 116.779, 103.939)
 
 
 def subtract_means(pixels):
-    """[B, H, W, 3] in 0..255 -> zero-centred by the means of ImageNet, RGB order kept (TFOD)."""
+    """[B, H, W, 3] in 0..255 -> zero-centered by the means of ImageNet, RGB order kept (TFOD)."""
     return pixels - tf.constant(RGB_MEANS, pixels.dtype)
 
 
