@@ -37,7 +37,7 @@ not in the original API ([extensions](extensions.md)). Fields below one that is 
 effect go with it and are not listed. {counts}
 
 The tests set every field of this page: those that work to another valid value, which has to change
-what is built; the others to see the warning, the fault or the silence that stands here.
+what is built; the others to see the warning, the fault or the absence of both that is listed here.
 """
 # Heading, message that is its root, and what the section is about.
 PARTS = (
@@ -133,7 +133,7 @@ def part(title, words, messages, places, remarks):
     for name, descriptor in messages.items():
         lines += [f"### {name}", ""]
         if places[name]:
-            lines += [f"Stands in {', '.join(f'`{place}`' for place in places[name])}.", ""]
+            lines += [f"Used in {', '.join(f'`{place}`' for place in places[name])}.", ""]
         if not descriptor.fields:
             lines += ["It has no fields.", ""]
             continue
@@ -158,7 +158,7 @@ def text():
     roots = {root for _, root, _ in PARTS}
     for title, root, words in PARTS:
         below = field_checks.reached(messages[root])
-        # What has a part of its own is not told twice; nor is what an earlier part told.
+        # Messages with a section of their own, or in an earlier section, are not repeated.
         others = set().union(*(_names(messages, one) for one in roots - {root} if one in below))
         own = {n: d for n, d in below.items() if n not in done | others}
         done |= own.keys()

@@ -242,7 +242,7 @@ WITHOUT_EFFECT = {
     "RandomRotation90.keypoint_rot_permutation": "these models have no keypoints",
     "EvalConfig.save_graph": "there is no graph to save",
     "EvalConfig.eval_master": "evaluation runs in this process",
-    "EvalConfig.export_path": "metrics are written as JSON beside the evaluation's events",
+    "EvalConfig.export_path": "metrics are written as JSON next to the evaluation's events",
     "EvalConfig.ignore_groundtruth": "every evaluation compares with the ground truth",
     "EvalConfig.retain_original_image_additional_channels": "images have 3 channels",
     "EvalConfig.use_dummy_loss_in_eval": "losses of the evaluation are computed",
