@@ -27,9 +27,7 @@ def define_flags():
     """The flags of this command."""
     flags.DEFINE_integer("port", 5050, "Port to listen on; 0: any free port.", 0)
     flags.DEFINE_string("host", "", "Name of this machine for others. Default: its host name.")
-    flags.DEFINE_string(
-        "dispatcher", "", "Address of the first server, if this is a further one."
-    )
+    flags.DEFINE_string("dispatcher", "", "Address of the first server, if this is a further one.")
 
 
 def main(arguments):
