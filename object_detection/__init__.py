@@ -10,9 +10,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def _runs_a_command():
-    """Whether this process was started as one of our commands, by `python -m` or as a file."""
+    """Return whether this process runs a command of this package, by `python -m` or as a file."""
     started = (getattr(sys, "argv", None) or [""])[0]
-    if started == "-m":  # Python is looking for the module to run
+    if started == "-m":  # Python searches the module to run
         ours = ("object_detection.", "-mobject_detection.")
         return any(argument.startswith(ours) for argument in sys.orig_argv[1:])
     package, folder = map(os.path.dirname, map(os.path.abspath, (__file__, started)))
@@ -27,11 +27,11 @@ if _runs_a_command():
 
 
 def __getattr__(name):
-    """Loads `object_detection.Predictor` on first use, so that importing the package is cheap."""
+    """Load `object_detection.Predictor` on first use, so that importing the package is fast."""
     if name == "Predictor":
         from object_detection.training import quiet
 
-        quiet.start_tensorflow()  # its import alone writes a dozen lines to standard error
+        quiet.start_tensorflow()  # importing TensorFlow writes a dozen lines to standard error
         from object_detection.prediction.predictor import Predictor
 
         return Predictor

@@ -1,14 +1,14 @@
-"""Addresses with a scheme (gs://bucket/run): which flag or field accepts which.
+"""URLs (gs://bucket/run): which flag or field accepts which scheme.
 
-All other flags and fields take paths of this machine. An address there is refused by name: read as
-a path it would become a local folder called `gs:`.
+All other flags and fields take paths of this machine. A URL there is an error: as a path it would
+become a local folder named `gs:`.
 """
 
 import re
 
 from object_detection.errors import AddressError
 
-# Flag or config field -> the schemes that it accepts; ANY: whatever the library behind it opens.
+# Flag or config field -> accepted schemes; ANY: all that its library opens.
 ANY = ("*",)
 SCHEMES = {
     "--dispatcher": ("grpc",),  # the first server of the data service
@@ -19,20 +19,20 @@ SCHEMES = {
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
 
 
-def scheme_of(text: object) -> str | None:
+def scheme_in(text: object) -> str | None:
     """Return the scheme of an address in lower case, or None for a path."""
-    found = _ADDRESS.search(str(text))
-    return found[1].lower() if found else None
+    match = _ADDRESS.search(str(text))
+    return match[1].lower() if match else None
 
 
-def fault_of(value: object, name: str) -> str | None:
-    """Return what is wrong with the scheme of a value, without its name; None if nothing is.
+def problem_with(value: object, name: str) -> str | None:
+    """Return the problem with the scheme of a value, without its name; None if there is none.
 
     Args:
         value: of a flag or field, or a path given in Python.
-        name: a key of `SCHEMES`, or any other name: that accepts no scheme.
+        name: a key of `SCHEMES`, or any other name, which accepts no scheme.
     """
-    scheme = scheme_of(value)
+    scheme = scheme_in(value)
     accepted = SCHEMES.get(name, ())
     if scheme is None or accepted == ANY or scheme in accepted:
         return None
@@ -42,13 +42,13 @@ def fault_of(value: object, name: str) -> str | None:
         plain = re.sub(r"^file://(localhost(?=/))?", "", str(value), flags=re.IGNORECASE)
         return f"is {str(value)!r}: write the path itself, {plain!r}"
     return (
-        f"is {str(value)!r}: {scheme}:// is not supported here. Give a path of this machine, for "
+        f"is {str(value)!r}: {scheme}:// is not supported here. Use a path of this machine, for "
         "example of a copy or of a mounted bucket"
     )
 
 
 def refuse(value: object, name: str) -> None:
     """Raise `AddressError` if a value is an address with a scheme that `name` does not accept."""
-    fault = fault_of(value, name)
-    if fault:
-        raise AddressError(f"{name} {fault}.")
+    problem = problem_with(value, name)
+    if problem:
+        raise AddressError(f"{name} {problem}.")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever ends the process that writes them."""
+"""Atomic writing: files are complete or missing, even if the process is killed."""
 
 import contextlib
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give the path of a file to write in place of `path`; it takes its name when the block ends.
+    """Yield the path of a temporary file, which replaces `path` at the end of the block.
 
-    If the block raises (Ctrl-C, too) the new file is removed, and one that was there before stays.
+    If the block raises (Ctrl-C as well), the new file is removed and an existing one stays.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
@@ -22,12 +22,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
-    """Write a file of bytes; it appears whole or not at all."""
+    """Write a file of bytes atomically."""
     with replacing(path) as partial:
         partial.write_bytes(content)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a text file in UTF-8; it appears whole or not at all."""
+    """Write a text file in UTF-8 atomically."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")

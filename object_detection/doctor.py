@@ -1,8 +1,7 @@
-"""Examines the environment and says what is wrong with it: `python -m object_detection.doctor`.
+"""Checks the environment and reports problems: `python -m object_detection.doctor`.
 
-It runs where nothing else does: this file and what it imports need Python's own library alone.
-The exit code is 1 where something will not work, and 0 where nothing is wrong or things could be
-better.
+This file and its imports need only Python's standard library, so it runs in broken environments.
+The exit code is 1 if something will not work, otherwise 0.
 """
 
 import argparse
@@ -21,11 +20,11 @@ from object_detection.diagnostics import machine, packages, tensorflow_start  # 
 from object_detection.diagnostics.remarks import FAULT, NOTE, note  # noqa: E402
 
 _HERE = Path(__file__).resolve().parent
-_WIDTH = 100  # of what is printed
+_WIDTH = 100  # of the output
 
 
 def sections(*, start=True):
-    """What is looked at.
+    """Yield the checks.
 
     Args:
         start: whether to start TensorFlow, which takes some seconds.
@@ -33,13 +32,13 @@ def sections(*, start=True):
     Yields:
         (title, function without arguments that yields `Remark`s).
     """
-    found = packages.installed()
+    installed = packages.installed()
     yield "Python", packages.examine_python
-    yield "This package", lambda: packages.examine_names(_HERE, _path(), found, __version__)
-    wanted = packages.requirements(_HERE)
-    yield "What it needs", lambda: packages.examine_requirements(wanted, found)
-    yield "TensorFlow", lambda: packages.examine_tensorflows(found)
-    protobuf = found.get("protobuf")
+    yield "This package", lambda: packages.examine_names(_HERE, _path(), installed, __version__)
+    required = packages.requirements(_HERE)
+    yield "Requirements", lambda: packages.examine_requirements(required, installed)
+    yield "TensorFlow", lambda: packages.examine_tensorflows(installed)
+    protobuf = installed.get("protobuf")
     yield (
         "protobuf",
         lambda: packages.examine_generated_code(_HERE, _folder_of("tensorflow"), protobuf),
@@ -51,12 +50,12 @@ def sections(*, start=True):
     yield "Memory", machine.examine_memory
     yield "Shared memory", machine.examine_shared_memory
     yield "Folders", machine.examine_folders
-    yield "OpenCV", lambda: packages.examine_opencv(found)
-    yield "Optional parts", lambda: packages.examine_extras(found)
+    yield "OpenCV", lambda: packages.examine_opencv(installed)
+    yield "Optional parts", lambda: packages.examine_extras(installed)
 
 
 def examine(*, start=True):
-    """All remarks; a look that breaks is one of them.
+    """Yield the remarks of all checks; a check that fails is a remark as well.
 
     Args:
         start: whether to start TensorFlow.
@@ -64,15 +63,15 @@ def examine(*, start=True):
     Yields:
         `Remark`.
     """
-    for title, look in sections(start=start):
+    for title, check in sections(start=start):
         try:
-            yield from look()
-        except Exception as error:  # the others are worth having all the same
-            yield note(f"{title} could not be looked at ({type(error).__name__}: {error})", "")
+            yield from check()
+        except Exception as error:  # the other checks are useful nevertheless
+            yield note(f"{title} could not be checked ({type(error).__name__}: {error})", "")
 
 
-def told(remark):
-    """A remark as lines of text."""
+def as_text(remark):
+    """Return a remark as lines of text."""
     head = f"{remark.level:6}"
     lines = textwrap.wrap(
         remark.what, _WIDTH, initial_indent=head, subsequent_indent=" " * 6, break_long_words=False
@@ -90,43 +89,45 @@ def told(remark):
 
 
 def main(arguments=None):
-    """Runs the command; returns the exit code."""
+    """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m object_detection.doctor",
-        description="Examines the environment and says what is wrong with it, and what helps.",
+        description="Check the environment and report problems with their solutions.",
     )
     parser.add_argument(
         "--no-start", action="store_true", help="do not start TensorFlow, which takes seconds"
     )
-    parser.add_argument("--quiet", action="store_true", help="print only what could be better")
-    given = parser.parse_args(arguments)
+    parser.add_argument(
+        "--quiet", action="store_true", help="print only problems and possible improvements"
+    )
+    options = parser.parse_args(arguments)
     print(f"object_detection {__version__}")
     levels = []
-    for remark in examine(start=not given.no_start):
+    for remark in examine(start=not options.no_start):
         levels.append(remark.level)
-        if not given.quiet or remark.level in (NOTE, FAULT):
-            print(told(remark), flush=True)
+        if not options.quiet or remark.level in (NOTE, FAULT):
+            print(as_text(remark), flush=True)
     faults, notes = levels.count(FAULT), levels.count(NOTE)
-    end = f"{faults} fault(s) to repair" if faults else "nothing is wrong"
-    print(f"{end}; {notes} thing(s) could be better" if notes else end)
+    summary = f"{faults} problem(s) to fix" if faults else "no problems"
+    print(f"{summary}; {notes} possible improvement(s)" if notes else summary)
     return 1 if faults else 0
 
 
 def _path():
-    """`sys.path` as a program in another folder sees it: without where this one was started."""
+    """Return `sys.path` of a program in another folder: without the current folder."""
     here = {"", os.getcwd()}
-    return [entry for place, entry in enumerate(sys.path) if place or entry not in here]
+    return [entry for index, entry in enumerate(sys.path) if index or entry not in here]
 
 
 def _folder_of(module):
-    """Where a package lies, without importing it; None where it is not."""
+    """Return the folder of a package without importing it; None if it is missing."""
     spec = importlib.util.find_spec(module)
-    places = spec.submodule_search_locations if spec else None
-    return next(iter(places), None) if places else None
+    folders = spec.submodule_search_locations if spec else None
+    return next(iter(folders), None) if folders else None
 
 
 def run():
-    """The command."""
+    """Run the command."""
     runner.run(lambda arguments: main(arguments[1:]))
 
 

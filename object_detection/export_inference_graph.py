@@ -15,6 +15,7 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
 
 from absl import flags, logging  # noqa: E402
 
+from object_detection.errors import ExportError  # noqa: E402
 from object_detection.export import options
 from object_detection.training import commands  # noqa: E402
 
@@ -97,7 +98,9 @@ def _shape(sides):
     try:
         return tuple(int(side) for side in sides)
     except ValueError:
-        raise ValueError(f"input_shape is {','.join(sides)}; it takes four whole numbers") from None
+        raise ExportError(
+            f"input_shape is {','.join(sides)}; it must be four whole numbers"
+        ) from None
 
 
 def main():

@@ -1,4 +1,4 @@
-"""TFOD's export for TensorFlow Lite, which has no Faster R-CNN: names its successor."""
+"""TFOD's export for TensorFlow Lite, which does not support Faster R-CNN: prints its successor."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ from object_detection.legacy import successor  # noqa: E402
 
 
 def main():
-    """Says what to run; the exit code."""
-    return successor.tell(
+    """Print the command to run; return the exit code."""
+    return successor.print_successor(
         "export_tflite_graph_tf2.py",
         "TFOD exports SSD and CenterNet so, never Faster or Mask R-CNN.",
         "python -m object_detection.export_tflite --pipeline_config_path={pipeline_config_path} "

@@ -1,5 +1,6 @@
 """TFOD's `exporter_lib_v2` for programs that export a model themselves."""
 
+from object_detection.errors import ExportError
 from object_detection.training import commands
 
 
@@ -25,12 +26,14 @@ def export_inference_graph(
         side_input_shapes, side_input_types, side_input_names: go with use_side_inputs.
 
     Raises:
-        ValueError: side inputs, faults of the config, an input type that is not supported, a
+        ExportError: side inputs, faults of the config, an input type that is not supported, a
             checkpoint that does not fit, or a written model that answers otherwise than its.
     """
     del side_input_shapes, side_input_types, side_input_names
     if use_side_inputs:
-        raise ValueError("use_side_inputs is not supported: Faster and Mask R-CNN take images only")
+        raise ExportError(
+            "use_side_inputs is not supported: Faster and Mask R-CNN take images only"
+        )
     commands.checked(pipeline_config, door="export", reads=(), source="pipeline_config")
     from object_detection.export import exporter
 

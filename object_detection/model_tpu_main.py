@@ -12,7 +12,7 @@ from object_detection.legacy import successor  # noqa: E402
 
 def main():
     """Says what to run; the exit code."""
-    return successor.tell(
+    return successor.print_successor(
         "model_tpu_main.py",
         "TPUs are not supported; the same training runs on GPUs and CPUs.",
         "python -m object_detection.model_main_tf2 --pipeline_config_path={pipeline_config_path} "

@@ -104,7 +104,7 @@ def main(arguments):
     if bool(patterns) == (given.video is not None):
         raise app.UsageError("give either --images or --video")
     for pattern in arguments[1:]:
-        path_flags.check_value("--images", path_flags.FOUND, pattern)
+        path_flags.check_value("--images", path_flags.PATHS, pattern)
     from object_detection.training import commands
 
     commands.start_tensorflow()

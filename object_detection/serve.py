@@ -20,7 +20,7 @@ if not __package__:  # run as a file: Python then looks in this folder, not in t
 from absl import app, flags  # noqa: E402
 
 from object_detection.cli import runner  # noqa: E402
-from object_detection.errors import missing_extra  # noqa: E402
+from object_detection.errors import CheckpointError, missing_extra  # noqa: E402
 
 FLAGS = flags.FLAGS
 _MEGA = 1 << 20
@@ -133,7 +133,7 @@ def serve(listener, annotate=None):
 
 
 def model_configs():
-    """Return the `ModelConfig`s of the flags; raise ValueError."""
+    """Return the `ModelConfig`s of the flags; raise SettingsError."""
     from object_detection.serving import model_config
 
     if FLAGS.model_config_file:
@@ -160,12 +160,12 @@ def limits():
 
 
 def check_served(model):
-    """Raise ValueError if no version of a `NamedModel` is available."""
+    """Raise CheckpointError if no version of a `NamedModel` is available."""
     if model.available():
         return
     errors = [version.error for version in model.versions() if version.error]
     base = model.config.base_path
-    raise ValueError(
+    raise CheckpointError(
         f"model {model.name}: {errors[0]}"
         if errors
         else f"model {model.name}: {base} contains no saved_model.pb, saved_model/ or "

@@ -56,4 +56,4 @@ def network_and_look(**what):
     """A small network of random weights, and what it computes of noise."""
     network = tiny_models.network_of(LIVE_NORMS)
     batch = batch_of_noise(**what)
-    return network, batch, inside.look(network, batch)
+    return network, batch, inside.inspect_image(network, batch)

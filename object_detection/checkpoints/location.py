@@ -80,7 +80,7 @@ def find(path: str | Path) -> CheckpointLocation:
     Raises:
         CheckpointError: nothing there; the message says what was looked for and what is near.
     """
-    problem = addresses.fault_of(path, "weights")
+    problem = addresses.problem_with(path, "weights")
     if problem:
         raise CheckpointError(f"the path of the weights {problem}")
     path = Path(str(path).rstrip("/") or "/").expanduser()

@@ -1,7 +1,7 @@
 """Which flag of which command names a file or folder, checked before anything slow starts.
 
-Each flag has a kind, which says what has to be there. Addresses with a scheme are refused in all of
-them, but for those that `addresses.SCHEMES` lists.
+Each flag has a kind, which says what must exist. URLs are rejected for all flags other than those
+in `addresses.SCHEMES`.
 """
 
 import difflib
@@ -14,20 +14,20 @@ from typing import Any
 from object_detection import addresses
 from object_detection.errors import PathError
 
-PATH = "path"  # looked for by the command itself, which knows more about it
+PATH = "path"  # checked by the command, which knows more about it
 FILE = "file"
 FOLDER = "folder"
 EXISTING = "file or folder"
-FOUND = "files or folders by path or pattern"
+PATHS = "files or folders by path or pattern"
 PATTERN = "files by path or pattern"
 PATTERNS = "files by paths or patterns with commas between them"
 WEIGHTS = "file, folder or prefix of a checkpoint"
 NEW_FILE = "file to write"
 NEW_FOLDER = "folder to write"
-ADDRESS = "address"  # all that matters is its scheme
-TEXT = "text"  # no path
+ADDRESS = "address"  # only its scheme is checked
+TEXT = "text"  # not a path
 
-# Flag -> its kind in every command, or with "command." before it in that one.
+# Flag -> its kind in every command; "command.flag" is for one command.
 KINDS = {
     "annotations_dir": PATH,
     "annotations_file": PATH,
@@ -41,7 +41,7 @@ KINDS = {
     "coco_json": FILE,
     "config": FILE,
     "csv": PATH,
-    "data": FOUND,
+    "data": PATHS,
     "data_dir": PATH,
     "deploy_config": FILE,
     "dispatcher": ADDRESS,
@@ -54,7 +54,7 @@ KINDS = {
     "evaluate.image_dir": FOLDER,
     "init.image_dir": FOLDER,
     "supervisely.image_dir": FOLDER,
-    "images": FOUND,
+    "images": PATHS,
     "inference_graph": WEIGHTS,
     "input_annotations": PATH,
     "input_box_annotations_csv": PATH,
@@ -77,7 +77,7 @@ KINDS = {
     "tour.label_map_path": FILE,
     "mask_dir": PATH,
     "model": WEIGHTS,
-    "azoda.model": PATH,  # a default, which stands for what its training writes
+    "azoda.model": PATH,  # its default is written by the training
     "model_config_file": FILE,
     "model_config_path": FILE,
     "model_dir": NEW_FOLDER,
@@ -110,7 +110,7 @@ KINDS = {
     "trained_checkpoint_dir": WEIGHTS,
     "trained_checkpoint_prefix": WEIGHTS,
     "val_annotations_file": PATH,
-    "val_data": FOUND,
+    "val_data": PATHS,
     "val_image_dir": PATH,
     "test_csv": PATH,
     "test_image_dir": PATH,
@@ -122,7 +122,7 @@ KINDS = {
     "worker_paths": ADDRESS,
     "init.val_image_dir": FOLDER,
 }
-_SHOWN = 5  # names of a folder in a message
+_SHOWN = 5  # number of names of a folder in a message
 
 
 def command_of(arguments: list[str]) -> str:
@@ -133,12 +133,12 @@ def command_of(arguments: list[str]) -> str:
 
 
 def kind_of(command: str, flag: str) -> str:
-    """Return the kind of a flag; `TEXT` for those that name no file."""
+    """Return the kind of a flag; `TEXT` for those that are not a path."""
     return KINDS.get(f"{command}.{flag}", KINDS.get(flag, TEXT))
 
 
 def check_outputs(command: str, values: Any) -> None:
-    """Check the schemes of all flags of a command, and what it is to write.
+    """Check the schemes of all flags of a command, and the paths to write to.
 
     Args:
         command: as of `command_of`.
@@ -148,21 +148,21 @@ def check_outputs(command: str, values: Any) -> None:
         AddressError: a flag has a scheme that it does not accept.
         PathError: a folder cannot be made or written.
     """
-    given = list(_given(command, values))
-    for flag, _, value in given:
+    paths = list(_set_paths(command, values))
+    for flag, _, value in paths:
         addresses.refuse(value, f"--{flag}")
-    for flag, kind, value in given:
+    for flag, kind, value in paths:
         if kind in (NEW_FILE, NEW_FOLDER):
             check_value(f"--{flag}", kind, value)
 
 
 def check_inputs(command: str, values: Any) -> None:
-    """Check that what the flags of a command name is there; arguments as of `check_outputs`.
+    """Check that the paths of a command's flags exist; arguments as for `check_outputs`.
 
     Raises:
-        PathError: a flag names what is not there, or a file in place of a folder.
+        PathError: a path does not exist, or is a file in place of a folder.
     """
-    for flag, kind, value in _given(command, values):
+    for flag, kind, value in _set_paths(command, values):
         if kind not in (NEW_FILE, NEW_FOLDER):
             check_value(f"--{flag}", kind, value)
 
@@ -171,7 +171,7 @@ def check_value(name: str, kind: str, value: str) -> None:
     """Check one path.
 
     Args:
-        name: of the flag with its dashes, or what else the message is to call it.
+        name: for messages, such as the flag with its dashes.
         kind: one of the kinds above.
         value: the path, pattern or prefix.
 
@@ -180,15 +180,15 @@ def check_value(name: str, kind: str, value: str) -> None:
     """
     if kind not in (TEXT, ADDRESS):
         addresses.refuse(value, name)
-    fault = _FAULTS[kind](value) if kind in _FAULTS else None
-    if fault and kind in (PATTERN, PATTERNS):
-        raise PathError(f"{name}: no file matches {value!r}. {fault}")
-    if fault:
-        raise PathError(f"{name} is {value!r}: {fault}")
+    problem = _CHECKS[kind](value) if kind in _CHECKS else None
+    if problem and kind in (PATTERN, PATTERNS):
+        raise PathError(f"{name}: no file matches {value!r}. {problem}")
+    if problem:
+        raise PathError(f"{name} is {value!r}: {problem}")
 
 
-def _given(command, values) -> Iterator[tuple[str, str, str]]:
-    """(flag, kind, value) of all flags that are set; of lists every entry."""
+def _set_paths(command, values) -> Iterator[tuple[str, str, str]]:
+    """Yield (flag, kind, value) of all flags that are set, and of every entry of lists."""
     for flag in values:
         kind = kind_of(command, flag)
         value = values[flag].value
@@ -201,23 +201,23 @@ def _given(command, values) -> Iterator[tuple[str, str, str]]:
                     yield flag, kind, str(part)
 
 
-def _fault_of_file(value):
+def _problem_with_file(value):
     if os.path.isdir(value):
         return "this is a folder, where a file is needed."
     return None if os.path.exists(value) else _nothing_at(value, "file")
 
 
-def _fault_of_folder(value):
+def _problem_with_folder(value):
     if os.path.isfile(value):
         return "this is a file, where a folder is needed."
     return None if os.path.isdir(value) else _nothing_at(value, "folder")
 
 
-def _fault_of_existing(value):
+def _problem_with_existing(value):
     return None if os.path.exists(value) else _nothing_at(value, "file or folder")
 
 
-def _fault_of_pattern(value):
+def _problem_with_pattern(value):
     if any(not os.path.isdir(path) for path in glob.iglob(value, recursive=True)):
         return None
     if os.path.exists(value):
@@ -225,26 +225,26 @@ def _fault_of_pattern(value):
     return _nearby(value)
 
 
-def _fault_of_found(value):
+def _problem_with_paths(value):
     if os.path.exists(value) or any(True for _ in glob.iglob(value, recursive=True)):
         return None
     return "this pattern matches no file. " + _nearby(value)
 
 
-def _fault_of_weights(value):
+def _problem_with_weights(value):
     path = os.path.expanduser(value.rstrip("/") or "/")
     if os.path.exists(path) or glob.glob(glob.escape(path) + ".*"):
         return None
     return _nothing_at(path, "file, folder or checkpoint")
 
 
-def _fault_of_new_file(value):
+def _problem_with_new_file(value):
     if os.path.isdir(value) or value.endswith("/"):
         return "this is a folder; give the name of a file to write."
-    return _fault_of_new_folder(os.path.dirname(value) or ".")
+    return _problem_with_new_folder(os.path.dirname(value) or ".")
 
 
-def _fault_of_new_folder(value):
+def _problem_with_new_folder(value):
     path = os.path.abspath(value)
     while not os.path.lexists(path):
         path = os.path.dirname(path)
@@ -255,16 +255,16 @@ def _fault_of_new_folder(value):
     return None
 
 
-_FAULTS = {
-    FILE: _fault_of_file,
-    FOLDER: _fault_of_folder,
-    EXISTING: _fault_of_existing,
-    FOUND: _fault_of_found,
-    PATTERN: _fault_of_pattern,
-    PATTERNS: _fault_of_pattern,
-    WEIGHTS: _fault_of_weights,
-    NEW_FILE: _fault_of_new_file,
-    NEW_FOLDER: _fault_of_new_folder,
+_CHECKS = {
+    FILE: _problem_with_file,
+    FOLDER: _problem_with_folder,
+    EXISTING: _problem_with_existing,
+    PATHS: _problem_with_paths,
+    PATTERN: _problem_with_pattern,
+    PATTERNS: _problem_with_pattern,
+    WEIGHTS: _problem_with_weights,
+    NEW_FILE: _problem_with_new_file,
+    NEW_FOLDER: _problem_with_new_folder,
 }
 
 
@@ -273,7 +273,7 @@ def _nothing_at(path, what):
 
 
 def _nearby(path):
-    """What there is in place of a path that does not exist."""
+    """Return a hint for a path that does not exist."""
     missing, folder = os.path.basename(path), os.path.dirname(path)
     while folder and not os.path.isdir(folder):
         missing, folder = os.path.basename(folder), os.path.dirname(folder)
@@ -287,4 +287,4 @@ def _nearby(path):
     if not folder:
         return f"Relative paths start at the current folder, {os.getcwd()}."
     shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    return f"The folder {folder} holds {shown}." if names else f"The folder {folder} is empty."
+    return f"The folder {folder} contains {shown}." if names else f"The folder {folder} is empty."

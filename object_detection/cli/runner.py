@@ -4,7 +4,7 @@
 - Flags that name paths are checked before TensorFlow starts, see `path_flags`.
 - An error that the user can repair is one message without a traceback; the exit code is 1.
 - Ctrl-C is one line and exit code 130, SIGTERM one line and 143, also while modules are imported.
-  What a command was writing is removed on the way out (`finally`), results appear whole or not.
+  Partial output is removed (`finally`): results are complete or missing.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from object_detection.errors import ObjectDetectionError, describe_os_error
 
 INTERRUPTED = 128 + signal.SIGINT
 RENAMED_FLAGS = {"neutral_class": "ignore_class"}
-_PATIENCE = 5.0  # seconds that an interrupted process has to end its threads
+_PATIENCE = 5.0  # seconds for an interrupted process to end its threads
 _WORDS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated (SIGTERM)."}
 
 
-_slow_starts: list[Callable[[], None]] = []  # the check that `before_slow_start` is to make
+_slow_starts: list[Callable[[], None]] = []  # the check of `before_slow_start`
 
 
 class Terminated(KeyboardInterrupt):
@@ -34,15 +34,15 @@ class Terminated(KeyboardInterrupt):
 
 
 class _Signals:
-    """Notes the signals that ask this process to end, and raises in the main thread."""
+    """Handler of the signals that end this process; it raises in the main thread."""
 
     def __init__(self):
         self.received: int | None = None
 
     def install(self) -> None:
-        """Take over SIGINT and SIGTERM where they have Python's or the system's own handlers.
+        """Handle SIGINT and SIGTERM if they have Python's or the system's handlers.
 
-        Handlers of others stay, and so does an ignored SIGINT (background jobs of shells, nohup).
+        Other handlers stay, and so does an ignored SIGINT (background jobs of shells, nohup).
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -56,8 +56,8 @@ class _Signals:
         self.received = number
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    def let_go(self) -> None:
-        """Give the signals back: while the interpreter ends, another one kills at once."""
+    def restore(self) -> None:
+        """Restore the handlers: while the interpreter ends, another signal kills at once."""
         before = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
         for number, handler in before.items():
             if signal.getsignal(number) == self._raise:
@@ -69,10 +69,10 @@ _signals = _Signals()
 
 
 def guard_start() -> None:
-    """Make Ctrl-C one line from now on, in a process that runs a command of this package.
+    """Report Ctrl-C as one line from now on, in a process that runs a command of this package.
 
     Called while the package is imported, long before `run`: importing numpy or TensorFlow takes
-    seconds, in which people notice a typing error.
+    seconds, in which users notice typing errors.
     """
     if "--multiprocessing-fork" in sys.orig_argv:  # a worker of a command, which ends it
         if threading.current_thread() is threading.main_thread():
@@ -92,11 +92,11 @@ def run(
     """Run a command and exit with its code; never returns.
 
     Args:
-        main: takes the arguments that are no flags, the command's name first; returns the exit
+        main: takes the arguments other than flags, the command's name first; returns the exit
             code, None for 0.
-        define_flags: defines absl flags. None: the command reads `sys.argv` itself, and `main` is
-            given what `arguments` holds.
-        arguments: those of the process if None, its name first.
+        define_flags: defines absl flags. None: the command parses `sys.argv` itself, and `main`
+            gets `arguments`.
+        arguments: the command line, its name first. Default: that of the process.
         only_own_errors: report `ObjectDetectionError` and `OSError` without a traceback, and no
             other. By default also `ValueError` and the errors of TensorFlow's operations, which is
             how functions refuse what they are given.
@@ -116,7 +116,7 @@ def run(
     except SystemExit as end:
         code = end.code
     finally:
-        _signals.let_go()
+        _signals.restore()
     if code in (INTERRUPTED, 128 + signal.SIGTERM):
         _end_soon(code)
     sys.exit(code)
@@ -131,8 +131,8 @@ def run_one_of(
 
     Args:
         commands: name -> (function that defines its flags, function that returns an exit code).
-        description: printed without a command, and for --help in its place.
-        arguments: those of the process if None, its name first.
+        description: printed without a command, and for --help in place of a command.
+        arguments: the command line, its name first. Default: that of the process.
     """
     arguments = list(sys.argv if arguments is None else arguments)
     requested = arguments[1:2]
@@ -141,7 +141,7 @@ def run_one_of(
         if requested and requested[0] not in ("--help", "-h", "--helpshort", "--helpfull"):
             *names, last = commands
             known = f"{', '.join(names)} and {last}"
-            sys.exit(f"error: {requested[0]!r} is no command; there are {known}")
+            sys.exit(f"error: {requested[0]!r} is not a command; available: {known}")
         sys.exit(0 if requested else 1)
     define_flags, work = commands[arguments.pop(1)]
 
@@ -155,7 +155,7 @@ def run_one_of(
 def attempt(work: Callable[[], int | None], only_own_errors: bool = False) -> int:
     """Return the exit code of a command's work.
 
-    An error that the user can repair is reported, and so are Ctrl-C and SIGTERM.
+    Errors that the user can repair, Ctrl-C and SIGTERM are reported.
 
     Args:
         work: returns an exit code, None for 0.
@@ -182,16 +182,16 @@ def attempt(work: Callable[[], int | None], only_own_errors: bool = False) -> in
 
 
 def before_slow_start() -> None:
-    """Check what the command's flags name; called before TensorFlow is imported.
+    """Check the paths of the command's flags; called before TensorFlow is imported.
 
-    A command's own refusals come first: they need no more than the flags.
+    A command's own checks of the flags come first.
     """
     while _slow_starts:
         _slow_starts.pop()()
 
 
 def log_version() -> None:
-    """Log version and origin: other packages have the name object_detection, too."""
+    """Log version and location: other packages have the name object_detection as well."""
     from absl import logging
 
     version, origin = object_detection.__version__, object_detection.__path__[0]
@@ -207,11 +207,11 @@ def show_progress_lines() -> None:
 
 
 def refuse_arguments(arguments: Iterable[str], hint: str = "") -> None:
-    """Raise absl's `UsageError` for arguments that are no flags.
+    """Raise absl's `UsageError` for arguments that are not flags.
 
     Args:
         arguments: as `main` gets them, the command's name first.
-        hint: a remark that follows, for example on quotes.
+        hint: an additional remark, for example on quotes.
     """
     from absl import app
 
@@ -225,7 +225,7 @@ def _run_with_flags(main, define_flags, arguments, only_own_errors):
 
     before = set(flags.FLAGS)
     define_flags()
-    for name in set(flags.FLAGS) - before:  # --help shows the flags of the file that was started
+    for name in set(flags.FLAGS) - before:  # --help shows the flags of the started file
         flags.FLAGS.register_key_flag_for_module(arguments[0], flags.FLAGS[name])
 
     def checked(rest):
@@ -255,7 +255,7 @@ def _refuse_renamed_flags(arguments, defined):
 
 
 def _tensorflow_errors():
-    """The errors of TensorFlow's operations; nothing where it was not started."""
+    """Return the errors of TensorFlow's operations; nothing if it is not imported."""
     tensorflow = sys.modules.get("tensorflow")
     errors = getattr(tensorflow, "errors", None)
     return (errors.OpError,) if hasattr(errors, "OpError") else ()
@@ -263,34 +263,34 @@ def _tensorflow_errors():
 
 def _report(error):
     message = describe_os_error(error) if isinstance(error, OSError) else str(error)
-    _say(f"error: {message or type(error).__name__}")
-    if "absl.logging" in sys.modules:  # the doctor runs without absl, too
+    _print_error(f"error: {message or type(error).__name__}")
+    if "absl.logging" in sys.modules:  # the doctor runs without absl
         sys.modules["absl.logging"].debug("Raised here:", exc_info=error)
 
 
-def _say(line):
-    """One line on standard error, which may be closed."""
+def _print_error(line):
+    """Write a line to standard error, which may be closed."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
 def _interrupted(number):
-    """Reports the signal; the exit code. A second signal meanwhile kills at once."""
-    _signals.let_go()
-    _say(f"\n{_WORDS[number]}" if sys.stderr.isatty() else _WORDS[number])
+    """Report the signal and return the exit code. A second signal kills at once."""
+    _signals.restore()
+    _print_error(f"\n{_WORDS[number]}" if sys.stderr.isatty() else _WORDS[number])
     return 128 + number
 
 
 def _end_soon(code):
-    """Ends the process for certain: threads of libraries may still be at work for a while."""
+    """End the process after a timeout: threads of libraries may still run."""
     timer = threading.Timer(_PATIENCE, os._exit, (code,))
     timer.daemon = True
     timer.start()
 
 
 def _report_uncaught(kind, error, trace):
-    """`sys.excepthook` of commands: an interrupt before or after `run` is one line as well."""
+    """Report an interrupt before or after `run` as one line; a `sys.excepthook`."""
     if not issubclass(kind, KeyboardInterrupt) and _signals.received is None:
         traceback.print_exception(kind, error, trace)
         return

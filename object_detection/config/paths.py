@@ -46,7 +46,7 @@ def check_evaluation(eval_config) -> Findings:
 def scheme_faults(message, field, at):
     """Yield what is wrong with the scheme of a text field that is set."""
     value = getattr(message, field)
-    fault = addresses.fault_of(value, field) if value else None
+    fault = addresses.problem_with(value, field) if value else None
     if fault:
         yield Finding(f"{at}.{field}", *fault.split(". ", 1))
 
@@ -73,7 +73,7 @@ def text_faults(path, at):
             f"Put your own path in place of {PLACEHOLDER}, in the file or with --config_override",
         )
         return
-    fault = addresses.fault_of(path, at)
+    fault = addresses.problem_with(path, at)
     if fault:
         yield Finding(at, *fault.split(". ", 1))
         return

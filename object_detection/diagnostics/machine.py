@@ -1,4 +1,4 @@
-"""The machine: processor, memory, disk, compiler, folders that are written to."""
+"""Checks of the machine: processor, memory, disk, compiler, folders."""
 
 import os
 import re
@@ -14,10 +14,10 @@ _COMPILERS = ("cc", "gcc", "clang")
 
 
 def examine_processor(text=None, machine=None):
-    """Remarks on what the processor can do.
+    """Yield remarks on the processor.
 
     Args:
-        text: of /proc/cpuinfo; None: read there.
+        text: of /proc/cpuinfo; None: read it.
         machine: such as 'x86_64'; None: this one.
     """
     machine = machine or os.uname().machine
@@ -30,8 +30,8 @@ def examine_processor(text=None, machine=None):
     if machine == "x86_64" and text and "avx" not in flags:
         yield fault(
             f"{shown}, without AVX",
-            "TensorFlow's packages end with `Illegal instruction` on it: use another machine, or "
-            "give the virtual machine its host's processor (QEMU: -cpu host)",
+            "TensorFlow's packages fail with `Illegal instruction` on it: use another machine, or "
+            "pass the host's processor to the virtual machine (QEMU: -cpu host)",
         )
         return
     known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
@@ -43,26 +43,26 @@ def examine_processor(text=None, machine=None):
 
 
 def examine_compiler(environment=os.environ, which=shutil.which):
-    """Remarks on the C compiler that makes the input pipeline's fast functions."""
+    """Yield remarks on the C compiler for the input pipeline's fast functions."""
     if environment.get("OBJECT_DETECTION_NATIVE") == "0":
         yield note(
-            "OBJECT_DETECTION_NATIVE=0: masks and images are decoded by TensorFlow alone",
-            "unset it, and the input pipeline is faster",
+            "OBJECT_DETECTION_NATIVE=0: masks and images are decoded only by TensorFlow",
+            "unset it for a faster input pipeline",
         )
         return
-    found = next(filter(None, map(which, _COMPILERS)), None)
-    if found:
-        yield ok(f"C compiler for the fast input pipeline: {found}")
+    compiler = next(filter(None, map(which, _COMPILERS)), None)
+    if compiler:
+        yield ok(f"C compiler for the fast input pipeline: {compiler}")
     else:
         yield note(
             "there is no C compiler (cc, gcc or clang): masks and images are decoded by "
-            "TensorFlow alone, with the same numbers and more slowly",
-            "apt-get install gcc, or its like",
+            "TensorFlow, with the same values but more slowly",
+            "apt-get install gcc, or the equivalent",
         )
 
 
 def examine_memory(available=None):
-    """Remarks on the memory that is free, in bytes; None: as the system says."""
+    """Yield remarks on the free memory in bytes; None: ask the system."""
     available = _available_memory() if available is None else available
     if available is None:
         return
@@ -70,32 +70,32 @@ def examine_memory(available=None):
     if available < _LEAST_MEMORY:
         yield note(
             shown,
-            "a training of 640 x 640 pixels and two images takes about 5 GiB: end other programs, "
-            "or set train_config.batch_size to 1 and the image_resizer smaller",
+            "a training of 640 x 640 pixels and two images takes about 5 GiB: close others, "
+            "or set train_config.batch_size to 1 and a smaller image_resizer",
         )
     else:
         yield ok(shown)
 
 
 def examine_folders(folders=None, usage=shutil.disk_usage):
-    """Remarks on folders that have to be written to, and on the room in them.
+    """Yield remarks on folders to write to, and on their free space.
 
     Args:
-        folders: {what for: path}; None: the current, the temporary and the cache folder.
-        usage: gives what `shutil.disk_usage` does.
+        folders: {purpose: path}; None: the current, the temporary and the cache folder.
+        usage: as `shutil.disk_usage`.
     """
     for purpose, folder in (folders or _folders()).items():
         folder = _existing(Path(folder))
         if not os.access(folder, os.W_OK | os.X_OK):
             report = fault if purpose == "temporary files" else note
             cures = {
-                "temporary files": "set TMPDIR to a folder that you may write to",
-                "the cache": "set XDG_CACHE_HOME to a folder that you may write to; without it C "
-                "functions are compiled for nobody and the input pipeline is slower",
+                "temporary files": "set TMPDIR to a writable folder",
+                "the cache": "set XDG_CACHE_HOME to a writable folder; without it, C functions "
+                "cannot be compiled and the input pipeline is slower",
             }
             yield report(
-                f"{folder} ({purpose}) cannot be written to",
-                cures.get(purpose, "give your commands folders elsewhere (--model_dir, --output)"),
+                f"{folder} ({purpose}) is not writable",
+                cures.get(purpose, "use other folders for your commands (--model_dir, --output)"),
             )
             continue
         free = usage(folder).free
@@ -103,20 +103,20 @@ def examine_folders(folders=None, usage=shutil.disk_usage):
         if free < _LEAST_DISK and purpose != "the cache":
             yield note(
                 shown,
-                "checkpoints with the optimizer's state take up to 0.5 GiB each, and records as "
-                "much as the images: make room, or use --checkpoint_max_to_keep=2",
+                "a checkpoint with the optimizer's state takes up to 0.5 GiB, and records as much "
+                "as the images: free some space, or set --checkpoint_max_to_keep=2",
             )
         else:
             yield ok(shown)
 
 
 def examine_shared_memory(folder="/dev/shm", usage=shutil.disk_usage):
-    """Remarks on the shared memory, which several processes and GPUs need."""
+    """Yield remarks on the shared memory, which several processes and GPUs need."""
     if not Path(folder).is_dir():
         return
     if not os.access(folder, os.W_OK):
         yield fault(
-            f"{folder} cannot be written to",
+            f"{folder} is not writable",
             "--num_workers of conversions needs it: start the container with --shm-size=1g",
         )
         return
@@ -125,7 +125,7 @@ def examine_shared_memory(folder="/dev/shm", usage=shutil.disk_usage):
     if total <= _LEAST_SHARED:
         yield note(
             shown,
-            "enough for one GPU; NCCL with several wants more: start the container with "
+            "enough for one GPU; NCCL with several needs more: start the container with "
             "--shm-size=1g",
         )
     else:
@@ -135,14 +135,14 @@ def examine_shared_memory(folder="/dev/shm", usage=shutil.disk_usage):
 def _folders():
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return {
-        "where you are": Path.cwd(),
+        "current folder": Path.cwd(),
         "temporary files": tempfile.gettempdir(),
         "the cache": Path(cache, "object_detection"),
     }
 
 
 def _existing(folder):
-    """The folder itself, or the nearest above it that is there."""
+    """Return the folder, or its nearest existing parent."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder
@@ -153,9 +153,9 @@ def _cores():
 
 
 def _available_memory():
-    """Bytes that are free, or that the container still allows; None where nobody says."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", _text("/proc/meminfo"), re.MULTILINE)
-    free = [int(found[1]) * 1024] if found else []
+    """Return the free bytes, or those that the container still allows; None if unknown."""
+    match = re.search(r"^MemAvailable:\s+(\d+) kB", _text("/proc/meminfo"), re.MULTILINE)
+    free = [int(match[1]) * 1024] if match else []
     limit = _text("/sys/fs/cgroup/memory.max").strip()
     used = _text("/sys/fs/cgroup/memory.current").strip()
     if limit.isdecimal() and used.isdecimal():

@@ -1,4 +1,4 @@
-"""What an examination says, and how versions are compared; Python's own library alone."""
+"""Remarks of the checks, and comparison of versions; with Python's standard library only."""
 
 import re
 from typing import NamedTuple
@@ -7,57 +7,59 @@ OK, NOTE, FAULT = "ok", "note", "FAULT"
 
 
 class Remark(NamedTuple):
-    """One thing that was looked at."""
+    """Result of one check."""
 
-    level: str  # OK; NOTE: works, and could be better; FAULT: something will not work
+    level: str  # OK; NOTE: works, but can be improved; FAULT: something will not work
     what: str
-    cure: str = ""  # what to do, or why it matters
+    cure: str = ""  # what to do, or the reason
 
 
 def ok(what):
-    """A remark on what is as it should be."""
+    """Return a remark on something that works."""
     return Remark(OK, what)
 
 
 def note(what, cure):
-    """A remark on what works and could be better."""
+    """Return a remark on something that works but can be improved."""
     return Remark(NOTE, what, cure)
 
 
 def fault(what, cure):
-    """A remark on what will not work."""
+    """Return a remark on something that will not work."""
     return Remark(FAULT, what, cure)
 
 
 def numbers(version):
-    """The release of a version as numbers: "2.21.0rc1" is (2, 21, 0)."""
+    """Return the release of a version as numbers: "2.21.0rc1" is (2, 21, 0)."""
     release = re.match(r"\d+(\.\d+)*", version or "")
     return tuple(int(part) for part in release[0].split(".")) if release else ()
 
 
 def satisfies(version, bounds):
-    """Whether a version lies within bounds such as ">=6.31,<8".
+    """Return whether a version is within bounds such as ">=6.31,<8".
 
-    Of pre-releases and local parts only the release counts.
+    Pre-releases and local versions are compared by their release only.
     """
-    found = numbers(version)
+    release = numbers(version)
     for bound in filter(None, bounds.replace(" ", "").split(",")):
-        operator, wanted = re.fullmatch(r"(>=|<=|==|!=|~=|>|<)(.+?)(?:\.\*)?", bound).groups()
-        if not _holds(found, operator, numbers(wanted)):
+        operator, bound_version = re.fullmatch(
+            r"(>=|<=|==|!=|~=|>|<)(.+?)(?:\.\*)?", bound
+        ).groups()
+        if not _holds(release, operator, numbers(bound_version)):
             return False
     return True
 
 
-def _holds(found, operator, wanted):
-    length = max(len(found), len(wanted))
-    padded = found + (0,) * (length - len(found))
-    bound = wanted + (0,) * (length - len(wanted))
+def _holds(release, operator, other):
+    length = max(len(release), len(other))
+    padded = release + (0,) * (length - len(release))
+    bound = other + (0,) * (length - len(other))
     return {
         ">=": padded >= bound,
         ">": padded > bound,
         "<=": padded <= bound,
         "<": padded < bound,
-        "==": found[: len(wanted)] == wanted,
-        "!=": found[: len(wanted)] != wanted,
-        "~=": padded >= bound and found[: len(wanted) - 1] == wanted[:-1],
+        "==": release[: len(other)] == other,
+        "!=": release[: len(other)] != other,
+        "~=": padded >= bound and release[: len(other) - 1] == other[:-1],
     }[operator]

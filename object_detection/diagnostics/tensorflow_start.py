@@ -1,4 +1,4 @@
-"""Whether TensorFlow starts: tried in a process of its own, which it may take down with it."""
+"""Check of TensorFlow's start, in a separate process that may crash."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import json, sys
 import tensorflow as tf
 import keras
 from object_detection.protos import pipeline_pb2
-print("FOUND " + json.dumps({
+print("RESULT " + json.dumps({
     "tensorflow": tf.__version__,
     "keras": keras.__version__,
     "backend": keras.backend.backend(),
@@ -26,7 +26,7 @@ print("FOUND " + json.dumps({
     "sum": float(tf.reduce_sum(tf.ones([2, 3]))),
 }))
 """
-# What TensorFlow's last words say, why, and what helps. The first that fits counts.
+# Pattern of the error output, cause, cure. The first match is used.
 CAUSES = (
     (
         r"No module named '(tensorflow|keras|numpy|google)[.\w]*'",
@@ -35,34 +35,34 @@ CAUSES = (
     ),
     (
         r"incompatible Protobuf Gencode/Runtime|Descriptors cannot be created directly",
-        "the protobuf library is older than the code that was generated for it",
+        "the protobuf library is older than the generated code",
         'pip install "protobuf>=6.31,<8"',
     ),
     (
         r"compiled using NumPy 1\.x|numpy\.core\.multiarray failed|_ARRAY_API not found",
-        "a package was made for NumPy 1, and NumPy 2 is installed",
+        "a package requires NumPy 1, but NumPy 2 is installed",
         "upgrade the package that the traceback names",
     ),
     (
         r"GLIBC_[\d.]+' not found|GLIBCXX_[\d.]+' not found",
-        "the system's C library is older than TensorFlow's packages ask for",
-        "a newer system (manylinux2014 or later), or a container with one",
+        "the system's C library is older than TensorFlow's packages require",
+        "use a newer system (manylinux2014 or later), or a container with one",
     ),
     (
         r"undefined symbol|_pywrap_tensorflow_internal|DSO|DLL load failed",
-        "files of two versions or builds of TensorFlow lie in one folder",
+        "files of two versions or builds of TensorFlow are in one folder",
         "pip uninstall -y tensorflow tensorflow-cpu tf-nightly, then pip install tensorflow",
     ),
     (
         r"cannot import name '\w+' from 'object_detection|No module named 'object_detection",
         "another package of the name object_detection was imported",
-        "see above which one lies where",
+        "see its location above",
     ),
 )
 
 
 def examine(environment=os.environ, run=subprocess.run):
-    """Remarks on TensorFlow's start, its GPUs and Keras' backend.
+    """Yield remarks on TensorFlow's start, its GPUs and Keras' backend.
 
     Args:
         environment: of the process.
@@ -81,50 +81,50 @@ def examine(environment=os.environ, run=subprocess.run):
         )
     except subprocess.TimeoutExpired:
         yield fault(
-            f"`import tensorflow` was not done after {_SECONDS} s",
-            "a very slow disk, or a GPU driver that hangs: try nvidia-smi",
+            f"`import tensorflow` did not finish within {_SECONDS} s",
+            "the disk is very slow, or the GPU driver hangs: try nvidia-smi",
         )
         return
-    said = next((line for line in done.stdout.splitlines() if line.startswith("FOUND ")), None)
-    if said is None or done.returncode:
+    output = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+    if output is None or done.returncode:
         yield fault(*_why(done))
         return
-    found = json.loads(said.removeprefix("FOUND "))
-    yield ok(f"TensorFlow {found['tensorflow']} and Keras {found['keras']} start")
-    if found["backend"] != "tensorflow":
+    result = json.loads(output.removeprefix("RESULT "))
+    yield ok(f"TensorFlow {result['tensorflow']} and Keras {result['keras']} start")
+    if result["backend"] != "tensorflow":
         yield fault(
-            f"Keras' backend is {found['backend']}",
-            "unset KERAS_BACKEND, or write tensorflow for it (and in ~/.keras/keras.json)",
+            f"Keras' backend is {result['backend']}",
+            "unset KERAS_BACKEND, or set it to tensorflow (also in ~/.keras/keras.json)",
         )
-    yield from _gpus(found, environment, done.stderr)
+    yield from _gpus(result, environment, done.stderr)
 
 
 def _why(done):
-    """(what happened, what to do) of a process that failed."""
+    """Return (what happened, what to do) of a failed process."""
     text = done.stderr.strip()
     if done.returncode == -signal.SIGILL:
         return (
-            "TensorFlow ends with `Illegal instruction`",
-            "the processor has no AVX, or hides it: see above",
+            "TensorFlow fails with `Illegal instruction`",
+            "the processor has no AVX, or it is hidden: see above",
         )
     if done.returncode < 0:
         return (
             f"TensorFlow's start is killed by signal {-done.returncode}",
-            "killed by 9 is too little memory; by 11, files of two builds in one folder",
+            "signal 9: too little memory; signal 11: files of two builds in one folder",
         )
     lines = [line for line in text.splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else "it said nothing"
+    last = lines[-1].strip() if lines else "no output"
     for pattern, cause, cure in CAUSES:
         if re.search(pattern, text):
             return f"TensorFlow does not start: {cause} ({last[:300]})", cure
     return f"TensorFlow does not start: {last[:300]}", (
-        f'the whole message: {sys.executable} -c "import tensorflow"'
+        f'for the full message: {sys.executable} -c "import tensorflow"'
     )
 
 
-def _gpus(found, environment, messages):
-    if found["gpus"]:
-        yield ok(f"TensorFlow sees {len(found['gpus'])} GPU(s)")
+def _gpus(result, environment, messages):
+    if result["gpus"]:
+        yield ok(f"TensorFlow finds {len(result['gpus'])} GPU(s)")
         return
     if not Path("/dev/nvidia0").exists() and not Path("/dev/nvidiactl").exists():
         yield ok("no NVIDIA GPU: everything runs on the processor")
@@ -132,15 +132,15 @@ def _gpus(found, environment, messages):
     hidden = environment.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
         yield note(f"CUDA_VISIBLE_DEVICES={hidden!r} hides the GPU", "unset it to use the GPU")
-    elif not found["cuda"]:
+    elif not result["cuda"]:
         yield note(
-            "there is an NVIDIA GPU, and this TensorFlow is built without CUDA",
+            "there is an NVIDIA GPU, but this TensorFlow is built without CUDA",
             f"pip uninstall -y tensorflow-cpu; {install_command('gpu')} (in the checkout)",
         )
     else:
         lines = [line for line in messages.splitlines() if re.search("cuda|gpu|dso", line, re.I)]
-        reason = re.sub(r"^.*?\] ", "", lines[-1])[:300] if lines else "it does not say why"
+        reason = re.sub(r"^.*?\] ", "", lines[-1])[:300] if lines else "no reason given"
         yield note(
-            f"there is an NVIDIA GPU that TensorFlow does not see: {reason}",
+            f"there is an NVIDIA GPU that TensorFlow does not find: {reason}",
             f"CUDA's libraries: {install_command('gpu')} (in the checkout); the driver: nvidia-smi",
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from object_detection import addresses
 from object_detection.checkpoints import tfod_writer, variables
 from object_detection.config import pipeline_file
+from object_detection.errors import ExportError
 from object_detection.export import model_info, preparation, serving
 from object_detection.export.options import ExportOptions
 
@@ -42,7 +43,7 @@ def export(config, checkpoint, output_directory, options=DEFAULTS):
         The folder, and the label map that was copied (None if none could be read).
 
     Raises:
-        ValueError: options or a model that are not supported, a folder that cannot hold the
+        ExportError: options or a model that are not supported, a folder that cannot hold the
             export, or a checkpoint that does not fit.
         ExportError: the written model differs from the checkpoint's model.
     """
@@ -78,14 +79,14 @@ def check_target(output_directory):
     """Check that a folder can become an export folder.
 
     Raises:
-        ValueError: it is a file or a training folder.
+        ExportError: it is a file or a training folder.
     """
     addresses.refuse(output_directory, "--output_directory")
     output = Path(output_directory)
     if output.exists() and not output.is_dir():
-        raise ValueError(f"--output_directory {output} is a file.")
+        raise ExportError(f"--output_directory {output} is a file.")
     if (output / "checkpoint").is_file() and not (output / FROZEN_GRAPH).is_file():
-        raise ValueError(
+        raise ExportError(
             f"--output_directory {output} is a training folder (it holds checkpoints of its own); "
             f"choose another, for example {output / 'export'}."
         )

@@ -12,6 +12,7 @@ from object_detection.checkpoints import tfod_writer
 from object_detection.checkpoints.names import SUFFIX
 from object_detection.checkpoints.variables import names_of, variables_by_path
 from object_detection.config import pipeline_file
+from object_detection.errors import ExportError
 from object_detection.export import exporter, model_info, preparation, serving
 
 INPUTS = "inputs"  # the one input of TF1's signature
@@ -59,7 +60,7 @@ def export(config, checkpoint, output_directory, options, graph_options=DEFAULTS
         The folder, and the label map that was copied (None if none could be read).
 
     Raises:
-        ValueError: as `exporter.export`; a shape or a tensor's name that does not fit.
+        ExportError: as `exporter.export`; a shape or a tensor's name that does not fit.
     """
     module_class = serving.module_for(options.input_type)
     spec = _input_spec(module_class.spec, options.input_type, graph_options.input_shape)
@@ -104,13 +105,13 @@ def _input_spec(spec, name, shape):
     """Return the spec of the graph's input.
 
     Raises:
-        ValueError: the shape is not that of a batch of images.
+        ExportError: the shape is not that of a batch of images.
     """
     sides = [None if side in (-1, None) else side for side in shape]
     if not sides:
         return tf.TensorSpec(spec.shape, spec.dtype, name)
     if len(sides) != 4 or sides[3] not in (3, None) or any(s == 0 for s in sides):
-        raise ValueError(
+        raise ExportError(
             f"input_shape is {','.join(map(str, shape))}; give batch, height, width and 3, for "
             "example 1,600,600,3, with -1 for any"
         )
@@ -123,7 +124,7 @@ def _trace(module, spec, options, additional):
     """Trace the whole module.
 
     Raises:
-        ValueError: an additional output that the graph does not have.
+        ExportError: an additional output that the graph does not have.
     """
     mask_format = options.masks if options.masks in serving.MASK_SIGNATURES else None
 
@@ -141,7 +142,7 @@ def _trace(module, spec, options, additional):
     selected = [name.removesuffix(":0") for name in additional]
     unknown = [name for name in selected if name not in names]
     if unknown:
-        raise ValueError(
+        raise ExportError(
             f"additional_output_tensor_names: {', '.join(unknown)} is not in the graph; available: "
             f"{', '.join(name for name in names if name not in default)}"
         )

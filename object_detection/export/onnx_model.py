@@ -11,7 +11,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from object_detection.errors import missing_extra
+from object_detection.errors import ExportError, missing_extra
 from object_detection.export.portable import INPUT, PortableModel
 
 OPSET = 18
@@ -32,7 +32,7 @@ def convert(restored, spec, *, opset=OPSET, names=None):
         onnx.ModelProto; inputs and outputs have the SavedModel's names.
 
     Raises:
-        ValueError: tf2onnx is not installed, or the model can't be converted.
+        ExportError: tf2onnx is not installed, or the model can't be converted.
     """
     tf2onnx = _tf2onnx()
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)  # it logs every node it folds
@@ -45,7 +45,7 @@ def convert(restored, spec, *, opset=OPSET, names=None):
     )
     left = {node.op_type for node in graph.graph.node if node.domain not in ("", "ai.onnx.ml")}
     if left or any(node.op_type == _PLACEHOLDER for node in graph.graph.node):
-        raise ValueError(f"tf2onnx could not convert: {', '.join(sorted(left)) or _PLACEHOLDER}")
+        raise ExportError(f"tf2onnx could not convert: {', '.join(sorted(left)) or _PLACEHOLDER}")
     _make_padding_explicit(graph.graph)
     _name_dimensions(graph.graph)
     _describe(graph, names)
@@ -59,7 +59,7 @@ def suppress(boxes, scores, *, max_output, iou_threshold, score_threshold, soft_
     the lower row comes first. TensorFlow can trace this but not run it.
     """
     if soft_sigma > 0:
-        raise ValueError("ONNX has no Soft-NMS")
+        raise ExportError("ONNX has no Soft-NMS")
     selected = tf.numpy_function(
         _placeholder,
         [
@@ -86,7 +86,7 @@ def onnx_session(path, threads=0):
     """Return a function {name: array} of images [B, h, w, 3], run by onnxruntime on the CPU.
 
     Raises:
-        ValueError: onnxruntime is not installed.
+        ExportError: onnxruntime is not installed.
     """
     try:
         import onnxruntime

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from absl import flags
 
+from object_detection.errors import ExportError
 from object_detection.utils import label_map_util
 
 MASK_FORMS = ("box", "image", "rle", "none")
@@ -34,24 +35,24 @@ def check(options, model_config):
         model_config: a DetectionModel message of a Faster R-CNN.
 
     Raises:
-        ValueError: an option that the model does not allow.
+        ExportError: an option that the model does not allow.
     """
     if options.masks not in MASK_FORMS:
-        raise ValueError(f"masks is {options.masks!r}; allowed: {', '.join(MASK_FORMS)}")
+        raise ExportError(f"masks is {options.masks!r}; allowed: {', '.join(MASK_FORMS)}")
     if options.precision not in PRECISIONS:
-        raise ValueError(f"precision is {options.precision!r}; allowed: {', '.join(PRECISIONS)}")
+        raise ExportError(f"precision is {options.precision!r}; allowed: {', '.join(PRECISIONS)}")
     stages = model_config.faster_rcnn.number_of_stages
     if options.masks in ("image", "rle") and stages < 3:
-        raise ValueError(
+        raise ExportError(
             f"masks is {options.masks!r}, but the model has no masks (number_of_stages is {stages})"
         )
     if options.classes and stages < 2:
-        raise ValueError("classes cannot be selected: a model of one stage has no classes")
+        raise ExportError("classes cannot be selected: a model of one stage has no classes")
     threshold, most = options.score_threshold, options.max_detections
     if threshold is not None and not 0 <= threshold < 1:
-        raise ValueError(f"score_threshold is {threshold}; allowed: 0 <= score_threshold < 1")
+        raise ExportError(f"score_threshold is {threshold}; allowed: 0 <= score_threshold < 1")
     if most is not None and most < 1:
-        raise ValueError(f"max_detections is {most}; allowed: at least 1")
+        raise ExportError(f"max_detections is {most}; allowed: at least 1")
 
 
 def class_ids(classes, num_classes, label_map):
@@ -63,7 +64,7 @@ def class_ids(classes, num_classes, label_map):
         label_map: path of the label map, or None.
 
     Raises:
-        ValueError: a name that is not in the label map, or an id that the model does not have.
+        ExportError: a name that is not in the label map, or an id that the model does not have.
     """
     items = label_map_util.load_labelmap(str(label_map)).item if label_map else []
     ids = {name: item.id for item in items for name in (item.name, item.display_name) if name}
@@ -74,9 +75,9 @@ def class_ids(classes, num_classes, label_map):
             near = difflib.get_close_matches(text, ids, n=1)
             where = f"the label map {label_map}" if label_map else "a label map (none: use ids)"
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(ids)}"
-            raise ValueError(f"classes: {text!r} is not in {where}{hint if ids else ''}")
+            raise ExportError(f"classes: {text!r} is not in {where}{hint if ids else ''}")
         if not 1 <= label <= num_classes:
-            raise ValueError(
+            raise ExportError(
                 f"classes: {text!r} is class {label}; the model has 1 to {num_classes}"
             )
         selected.add(label)

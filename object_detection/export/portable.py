@@ -11,6 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from object_detection.compat.outputs import serving_outputs
+from object_detection.errors import ExportError
 from object_detection.export import preparation
 from object_detection.export.preparation import Restored
 from object_detection.modeling.roi_stage import RoiCropper
@@ -90,7 +91,7 @@ def resize_batch(resizer, pixels):
         `resized` [B, H, W, 3] float32 and `true_shape` [B, 2] int32.
 
     Raises:
-        ValueError: a `resize_method` that is not among `METHODS`.
+        ExportError: a `resize_method` that is not among `METHODS`.
     """
     shape = tf.shape(pixels)
     size = resizer.true_shape(shape[1], shape[2])
@@ -123,7 +124,7 @@ def _pad_batch(resizer, x, size):
 def _resize_axis(x, axis, target, method, align_corners):
     """Resize one axis of [B, h, w, 3] to `target` pixels as TensorFlow 1 does."""
     if method not in METHODS:
-        raise ValueError(
+        raise ExportError(
             f"resize_method is {method}; other runtimes read {' and '.join(METHODS)} exactly: "
             "train with one of these, or resize outside and set identity_resizer"
         )
@@ -165,12 +166,12 @@ def restore(config, checkpoint) -> Restored:
         checkpoint: a training folder, or whatever else `checkpoints.restore` restores.
 
     Raises:
-        ValueError: a model that is not supported, a checkpoint that does not fit, or Soft-NMS,
+        ExportError: a model that is not supported, a checkpoint that does not fit, or Soft-NMS,
             which neither ONNX nor TensorFlow Lite computes as TensorFlow does.
     """
     settings = config.model.faster_rcnn.second_stage_post_processing.batch_non_max_suppression
     if settings.soft_nms_sigma > 0 and not settings.use_hard_nms:
-        raise ValueError(
+        raise ExportError(
             f"soft_nms_sigma is {settings.soft_nms_sigma:g}: Soft-NMS exists in neither ONNX nor "
             "TensorFlow Lite. Set use_hard_nms: true; scores then change"
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags, logging
 
+from object_detection.errors import ExportError
+
 FLAGS = flags.FLAGS
 _INPUT_TYPES = ("image_tensor", "float_image_tensor")
 _MIN_AGREEMENT = 0.5  # fraction of detections that agree; below, rounding is not the reason
@@ -62,7 +64,7 @@ def input_spec_from_flags():
     """Return the `InputSpec` of the flags.
 
     Raises:
-        ValueError: an input_size that is not HEIGHTxWIDTH.
+        ExportError: an input_size that is not HEIGHTxWIDTH.
     """
     from object_detection.export.portable import InputSpec
 
@@ -70,7 +72,7 @@ def input_spec_from_flags():
     if FLAGS.input_size:
         match = re.fullmatch(r"([1-9]\d*)[xX]([1-9]\d*)", FLAGS.input_size)
         if not match:
-            raise ValueError(
+            raise ExportError(
                 f"--input_size is {FLAGS.input_size!r}; write HEIGHTxWIDTH, for example 480x640"
             )
         size = int(match[1]), int(match[2])
@@ -88,7 +90,7 @@ def write_verified(content, path, restored, spec, load_model):
         load_model: path -> function {name: array} of images [B, h, w, 3].
 
     Raises:
-        ValueError: less than half of the detections agree, or an image cannot be read.
+        ExportError: less than half of the detections agree, or an image cannot be read.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +116,7 @@ def compare_with_tensorflow(restored, spec, run, pictures):
         [`RuntimeComparison`] of the pictures.
 
     Raises:
-        ValueError: less than half of the detections of a picture agree.
+        ExportError: less than half of the detections of a picture agree.
     """
     from object_detection.export.portable import INPUT_TYPES, reference_outputs
     from object_detection.export.verification import compare_runtimes
@@ -126,7 +128,7 @@ def compare_with_tensorflow(restored, spec, run, pictures):
         result = compare_runtimes(run(np.stack([image] * (spec.batch or 1))), expected)
         print(f"{name}: {result}")
         if result.paired < _MIN_AGREEMENT * max(result.expected, result.detected):
-            raise ValueError(f"{name}: the converted model differs from TensorFlow: {result}")
+            raise ExportError(f"{name}: the converted model differs from TensorFlow: {result}")
         if not result.is_complete:
             logging.warning("%s: not all detections agree (see docs/other_runtimes.md)", name)
         results.append(result)
@@ -141,7 +143,7 @@ def load_pictures(spec):
 
     paths = [path for pattern in FLAGS.check_images for path in sorted(glob.glob(pattern))]
     if FLAGS.check_images and not paths:
-        raise ValueError(f"--check_images: no file matches {', '.join(FLAGS.check_images)}")
+        raise ExportError(f"--check_images: no file matches {', '.join(FLAGS.check_images)}")
     if not paths:
         return {"a drawn picture": drawn_picture(*(spec.size or (240, 320)))}
     pictures = {}

@@ -68,7 +68,7 @@ def restore(config, checkpoint, selected):
         `Export`.
 
     Raises:
-        ValueError: options that do not fit, a model that is not supported, or a checkpoint that
+        ExportError: options that do not fit, a model that is not supported, or a checkpoint that
             does not fit.
     """
     serving.module_for(selected.input_type)

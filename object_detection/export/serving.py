@@ -10,6 +10,7 @@ import functools
 
 import tensorflow as tf
 
+from object_detection.errors import ExportError
 from object_detection.export import batching
 from object_detection.ops import image_masks
 
@@ -149,14 +150,14 @@ def module_for(input_type: str) -> type[ServedModel]:
     """Return the module class of an `--input_type`.
 
     Raises:
-        ValueError: a type that is not supported.
+        ExportError: a type that is not supported.
     """
     if input_type in INPUT_TYPES:
         return INPUT_TYPES[input_type]
     remark = ""
     if input_type == "image_and_boxes_tensor":
         remark = " (image_and_boxes_tensor is for DeepMAC models, which are not supported)"
-    raise ValueError(f"input_type is {input_type!r}; supported: {', '.join(INPUT_TYPES)}{remark}")
+    raise ExportError(f"input_type is {input_type!r}; supported: {', '.join(INPUT_TYPES)}{remark}")
 
 
 def compact_outputs(outputs, sizes, mask_format):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from object_detection.errors import ExportError
 from object_detection.export.portable import INPUT, PortableModel
 
 WEIGHTS = ("float32", "float16")
@@ -19,7 +20,7 @@ def convert(restored, spec, *, weights="float32"):
         weights: storage format, one of `WEIGHTS`; the computation is in float32.
 
     Raises:
-        ValueError: the converter fails, for example because the model needs other operations.
+        ExportError: the converter fails, for example because the model needs other operations.
     """
     model = PortableModel(restored, suppress, spec)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -33,13 +34,13 @@ def convert(restored, spec, *, weights="float32"):
         return converter.convert()
     except Exception as error:  # the converter's own class, which has no public name
         advice = "" if spec.size else " Models with a pyramid need --input_size."
-        raise ValueError(f"TensorFlow Lite cannot convert this model.{advice}\n{error}") from error
+        raise ExportError(f"TensorFlow Lite cannot convert this model.{advice}\n{error}") from error
 
 
 def suppress(boxes, scores, *, max_output, iou_threshold, score_threshold, soft_sigma=0.0):
     """`nms.suppression_by`'s function: a loop without lists of tensors."""
     if soft_sigma > 0:
-        raise ValueError("TensorFlow Lite's Soft-NMS differs from TensorFlow's")
+        raise ExportError("TensorFlow Lite's Soft-NMS differs from TensorFlow's")
     sets = tf.shape(scores)[0]
 
     def one(number, rows, best):

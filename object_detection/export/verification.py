@@ -78,7 +78,7 @@ def verification_input(
         shape: (batch, height, width) that the model takes; None for any.
 
     Raises:
-        ValueError: the file holds no image.
+        ExportError: the file holds no image.
     """
     image = drawn_picture(480, 640) if path is None else read_picture(path, "test_image")
     for axis, side in enumerate(shape[1:]):  # leave out or repeat rows and columns
@@ -96,12 +96,12 @@ def read_picture(path: str | Path, name: str) -> np.ndarray:
         name: of the flag, for the message.
 
     Raises:
-        ValueError: the file holds no image.
+        ExportError: the file holds no image.
     """
     try:
         image = tf.io.decode_image(tf.io.read_file(str(path)), 3, expand_animations=False)
     except (tf.errors.OpError, ValueError) as error:
-        raise ValueError(f"{name} {path} cannot be read: {error}") from None
+        raise ExportError(f"{name} {path} cannot be read: {error}") from None
     return image.numpy()
 
 

@@ -1,4 +1,4 @@
-"""The config of TFOD's oldest commands: one file, or three with a part each."""
+"""Config of TFOD's oldest commands: one file, or three partial ones."""
 
 from object_detection.config import pipeline_file
 from object_detection.errors import ConfigError
@@ -6,7 +6,7 @@ from object_detection.utils import config_util
 
 
 def load(whole, parts):
-    """The TrainEvalPipelineConfig.
+    """Load the TrainEvalPipelineConfig of one file or of three.
 
     Args:
         whole: `--pipeline_config_path`, or "".
@@ -20,6 +20,6 @@ def load(whole, parts):
     paths = dict(parts.values())
     if not all(paths.values()):
         *first, last = (f"--{flag}" for flag in parts)
-        raise ConfigError(f"Give --pipeline_config_path, or all of {', '.join(first)} and {last}.")
+        raise ConfigError(f"Set --pipeline_config_path, or all of {', '.join(first)} and {last}.")
     configs = config_util.get_configs_from_multiple_files(**paths)
     return config_util.create_pipeline_proto_from_configs(configs)

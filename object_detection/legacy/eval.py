@@ -32,7 +32,7 @@ def define_flags():
     flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and end.")
 
 
-def door():
+def command():
     """Evaluates as the flags say; the exit code."""
     for name, purpose in (
         ("checkpoint_dir", "say where the checkpoints are."),
@@ -69,7 +69,7 @@ def config_of_flags():
 
 def main():
     """The command."""
-    commands.run(door, define_flags, only_own_errors=True)
+    commands.run(command, define_flags, only_own_errors=True)
 
 
 if __name__ == "__main__":

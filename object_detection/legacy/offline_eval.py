@@ -1,7 +1,8 @@
-"""Scores detections that lie in records: what `metrics/offline_eval_map_corloc.py` does.
+"""Evaluation of detections in records, for `metrics/offline_eval_map_corloc.py`.
 
-Of its two configs one is an EvalConfig, whose `metrics_set` says what is computed, the other an
-InputReader with the records and the label map. The numbers go to `metrics.csv` in `--eval_dir`.
+One of its two configs is an EvalConfig, whose `metrics_set` selects the metrics, the other an
+InputReader with the records and the label map. The metrics are written to `metrics.csv` in
+`--eval_dir`.
 """
 
 import csv
@@ -11,25 +12,26 @@ import re
 from absl import flags, logging
 
 from object_detection import atomic
+from object_detection.errors import ConfigError
 from object_detection.training import commands
 
 FLAGS = flags.FLAGS
-_SHOWN = 20  # records left out that are named
+_SHOWN = 20  # number of skipped records to report by name
 
 
 def define_flags():
-    """TFOD's flags."""
-    flags.DEFINE_string("eval_dir", "", "Where metrics.csv goes.")
-    flags.DEFINE_string("eval_config_path", "", "A file with an EvalConfig.")
-    flags.DEFINE_string("input_config_path", "", "A file with an InputReader.")
+    """Define TFOD's flags."""
+    flags.DEFINE_string("eval_dir", "", "Folder to write metrics.csv to.")
+    flags.DEFINE_string("eval_config_path", "", "File with an EvalConfig.")
+    flags.DEFINE_string("input_config_path", "", "File with an InputReader.")
 
 
-def door():
-    """Evaluates as the flags say; the exit code."""
+def command():
+    """Evaluate as the flags say; return the exit code."""
     for name, purpose in (
-        ("eval_dir", "say where the metrics go."),
-        ("eval_config_path", "say what is computed."),
-        ("input_config_path", "say where the records are."),
+        ("eval_dir", "set it to the folder for the metrics."),
+        ("eval_config_path", "set it to a file with an EvalConfig."),
+        ("input_config_path", "set it to a file with an InputReader."),
     ):
         if not FLAGS[name].value:
             return commands.refuse(name, purpose)
@@ -46,16 +48,16 @@ def door():
 
 
 def read_data_and_evaluate(input_config, eval_config):
-    """The metrics of all records of an InputReader, by TFOD's names; raises as `evaluation_of`."""
+    """Return the metrics of all records of an InputReader; raise as `evaluation_of`."""
     return evaluation_of(input_config, eval_config).evaluate()
 
 
 def evaluation_of(input_config, eval_config):
-    """An evaluation filled with all records of an InputReader.
+    """Evaluate all records of an InputReader.
 
     Raises:
-        RecordError: no records there, or none of them can be used.
-        ValueError: a metric that is not known.
+        RecordError: there are no records, or none of them can be used.
+        ConfigError: an unknown metric.
     """
     from object_detection.builders import evaluator_builder
     from object_detection.data.report import InputReport
@@ -72,7 +74,7 @@ def evaluation_of(input_config, eval_config):
     )
     load_masks = "masks" in evaluation.kinds
     used, skipped, broken = 0, 0, []
-    file_report = InputReport(name="records")  # of broken files, which end at their fault
+    file_report = InputReport(name="records")  # of broken files, which are read up to the error
     records = raw_records.read(_files(input_config), file_report)
     for serialized, path, index in records:
         try:
@@ -82,18 +84,18 @@ def evaluation_of(input_config, eval_config):
                 continue
             evaluation.add(image.image_id, image.truth, image.detections, image.height, image.width)
             used += 1
-        except Exception as error:  # of foreign bytes: whatever it is, the record is at fault
+        except Exception as error:  # foreign bytes may raise anything: the record is invalid
             broken.append(f"{os.path.basename(path)}, record {index}: {error}")
-    for place in broken[:_SHOWN]:
-        logging.warning("Left out: %s", place)
+    for problem in broken[:_SHOWN]:
+        logging.warning("Skipped: %s", problem)
     if len(broken) > _SHOWN:
-        logging.warning("Left out: %d more", len(broken) - _SHOWN)
+        logging.warning("Skipped: %d more", len(broken) - _SHOWN)
     if broken and not used:
         count = len(broken) + skipped
         raise RecordError(f"None of the {count} records can be used: {broken[0]}")
     if skipped:
         logging.warning(
-            "%d records have no detections or no objects' keys and were left out "
+            "Skipped %d records without detections or without the keys of objects "
             "(inference/infer_detections.py writes them).",
             skipped,
         )
@@ -101,7 +103,7 @@ def evaluation_of(input_config, eval_config):
 
 
 def write_metrics(metrics, directory):
-    """Writes metrics.csv: a name and a number in each line."""
+    """Write metrics.csv: a name and a number in each line."""
     os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, "metrics.csv")
     with (
@@ -113,18 +115,18 @@ def write_metrics(metrics, directory):
 
 
 def _files(input_config):
-    """The record files; `name@10` stands for name-00000-of-00010 and so on."""
+    """Return the record files; `name@10` means name-00000-of-00010 and so on."""
     from object_detection.data.files import find_files
 
-    found = []
+    files = []
     for path in input_config.tf_record_input_reader.input_path:
         pattern = re.sub(r"@(\d+)", lambda m: f"-?????-of-{int(m[1]):05d}", path)
-        found += find_files(pattern, field="tf_record_input_reader.input_path")
-    if not found:
-        raise ValueError("tf_record_input_reader.input_path is empty in --input_config_path.")
-    return found
+        files += find_files(pattern, field="tf_record_input_reader.input_path")
+    if not files:
+        raise ConfigError("tf_record_input_reader.input_path is empty in --input_config_path.")
+    return files
 
 
 def main():
-    """The command."""
-    commands.run(door, define_flags)
+    """Run the command."""
+    commands.run(command, define_flags)

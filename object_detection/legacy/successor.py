@@ -1,38 +1,38 @@
-"""What a command of TFOD that is not here says: one line with the command to use in its place."""
+"""Message of a TFOD command that does not exist here: the command to use instead."""
 
 import shlex
 import sys
 
 
-def tell(old, reason, command, **values):
-    """Prints the one line; the exit code.
+def print_successor(old, reason, command, **values):
+    """Print the message; return the exit code.
 
     Args:
         old: path of the command.
-        reason: a sentence on why it is not here.
-        command: the successor with its flags; `{name}` is filled with the value of the old
-            command's flag `name`, where it was given, or with what `values` has for it.
-        values: {name of a flag of the old command: what stands for it where it was not given}.
+        reason: a sentence on why it does not exist.
+        command: the successor with its flags; `{name}` is replaced by the value of the old
+            command's flag `name`, or by its placeholder.
+        values: {name of a flag of the old command: placeholder}.
 
     Returns:
-        1; 0 where only --help was asked for.
+        1; 0 for --help.
     """
-    given = flags_in(sys.argv[1:])
-    filled = {name: shlex.quote(given[name]) if name in given else values[name] for name in values}
-    asked = {"help", "helpfull", "helpshort"} & given.keys()
-    stream = sys.stdout if asked else sys.stderr
+    used = flags_in(sys.argv[1:])
+    filled = {name: shlex.quote(used[name]) if name in used else values[name] for name in values}
+    is_help = {"help", "helpfull", "helpshort"} & used.keys()
+    stream = sys.stdout if is_help else sys.stderr
     print(f"{old}: {reason} Run: {command.format(**filled)}", file=stream)
-    return 0 if asked else 1
+    return 0 if is_help else 1
 
 
 def flags_in(arguments):
-    """{name: value} of the --name=value and --name value among arguments."""
-    found, name = {}, None
+    """Return {name: value} of --name=value and --name value in arguments."""
+    values, name = {}, None
     for argument in arguments:
         if argument.startswith("-") and argument != "-":
             name, equals, value = argument.lstrip("-").partition("=")
-            found[name] = value
+            values[name] = value
             name = None if equals else name
         elif name:
-            found[name], name = argument, None
-    return found
+            values[name], name = argument, None
+    return values

@@ -40,7 +40,7 @@ def define_flags():
     flags.DEFINE_string("worker_job_name", "lonely_worker", "Not supported.")
 
 
-def door():
+def command():
     """Trains as the flags say; the exit code."""
     if FLAGS.master or FLAGS.task or FLAGS.ps_tasks or FLAGS.worker_replicas > 1:
         logging.error("Parameter servers are not supported. On each machine run: %s", _SUCCESSOR)
@@ -74,7 +74,7 @@ def config_of_flags():
 
 def main():
     """The command."""
-    commands.run(door, define_flags, only_own_errors=True)
+    commands.run(command, define_flags, only_own_errors=True)
 
 
 if __name__ == "__main__":

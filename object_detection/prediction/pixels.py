@@ -37,7 +37,7 @@ def read(image, *, bit_depth=16):
             an array of another kind.
     """
     if isinstance(image, (str, os.PathLike)):
-        fault = addresses.fault_of(os.fspath(image), "image")
+        fault = addresses.problem_with(os.fspath(image), "image")
         if fault:
             raise ImageError(f"the path of the image {fault}")
         return _of_file(image, os.fspath(image), bit_depth)

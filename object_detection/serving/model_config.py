@@ -6,6 +6,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from object_detection import addresses
+from object_detection.errors import SettingsError
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 # Message: rows of (field, number, type, repeated); names and numbers are TensorFlow Serving's.
@@ -53,36 +54,36 @@ def load_model_configs(path):
     """Load the models of a model config file.
 
     Raises:
-        ValueError: it cannot be parsed, names no model, or has a duplicate name.
+        SettingsError: it cannot be parsed, names no model, or has a duplicate name.
     """
     message = _message_class()()
     try:
         text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise ValueError(f"--model_config_file {path}: {error}") from None
+        raise SettingsError(f"--model_config_file {path}: {error}") from None
     configs = [_config(model, path) for model in message.model_config_list.config]
     names = [config.name for config in configs]
     if not names or len(set(names)) < len(names):
         names = ", ".join(names) or "none"
-        raise ValueError(f"--model_config_file {path}: models need unique names: {names}")
+        raise SettingsError(f"--model_config_file {path}: models need unique names: {names}")
     return configs
 
 
 def check_name(name):
-    """Raise ValueError for a name that cannot be used in a URL unchanged."""
+    """Raise SettingsError for a name that cannot be used in a URL unchanged."""
     if not name or not name.isascii() or not all(c.isalnum() or c in "._-" for c in name):
-        raise ValueError(f"model name {name!r}: use letters, digits, '.', '_' and '-'")
+        raise SettingsError(f"model name {name!r}: use letters, digits, '.', '_' and '-'")
 
 
 def _config(model, path):
     check_name(model.name)
     if model.model_platform not in ("", "tensorflow"):
-        raise ValueError(
+        raise SettingsError(
             f"--model_config_file {path}: model_platform of {model.name} is "
             f"{model.model_platform!r}; only 'tensorflow' is supported"
         )
     if not model.base_path:
-        raise ValueError(f"--model_config_file {path}: model {model.name} has no base_path")
+        raise SettingsError(f"--model_config_file {path}: model {model.name} has no base_path")
     addresses.refuse(model.base_path, f"base_path of {model.name} in {path}")
     policy = model.model_version_policy
     latest = None if policy.HasField("all") else policy.latest.num_versions or 1

@@ -9,6 +9,7 @@ from tensorflow.core.example import example_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from object_detection.checkpoints.open import load_saved_model
+from object_detection.errors import CheckpointError
 from object_detection.serving.limits import RequestError
 from object_detection.utils import label_map_util
 
@@ -52,7 +53,7 @@ class ServedModel:
         folder: with saved_model.pb.
 
     Raises:
-        ValueError: not a detection model, or it fails for a black image.
+        CheckpointError: not a detection model, or it fails for a black image.
     """
 
     def __init__(self, folder):
@@ -66,7 +67,7 @@ class ServedModel:
                 errors.append(f"signature {name} {error}")
         if not self.signatures:
             why = "; ".join(errors) or "it has no signatures"
-            raise ValueError(f"{folder} is not a detection model: {why}")
+            raise CheckpointError(f"{folder} is not a detection model: {why}")
         self.names = _names(self.folder)
         self.definitions = _definitions(self.folder)
         self.takes_examples = {
@@ -130,7 +131,7 @@ class ServedModel:
         try:
             self.run(signature.name, rows)
         except RequestError as error:
-            raise ValueError(f"{self.folder}, signature {signature.name}: {error}") from None
+            raise CheckpointError(f"{self.folder}, signature {signature.name}: {error}") from None
 
 
 def serialize_example(encoded):
@@ -162,13 +163,13 @@ def saved_model_in(folder):
 def _signature(name, function):
     inputs = list(function.structured_input_signature[1].items())
     if len(inputs) != 1:
-        raise ValueError(f"takes {len(inputs)} inputs, not one")
+        raise CheckpointError(f"takes {len(inputs)} inputs, not one")
     missing = _NEEDED - set(function.structured_outputs)
     if missing:
-        raise ValueError(f"lacks the outputs {', '.join(sorted(missing))}")
+        raise CheckpointError(f"lacks the outputs {', '.join(sorted(missing))}")
     input_name, spec = inputs[0]
     if spec.dtype not in (tf.uint8, tf.float32, tf.string):
-        raise ValueError(f"takes {spec.dtype.name}; supported: uint8, float32 and string")
+        raise CheckpointError(f"takes {spec.dtype.name}; supported: uint8, float32 and string")
     outputs = tuple(function.structured_outputs)
     fixed = spec.shape[0] if spec.shape.rank else None
     mixes = set(outputs) <= _BY_IMAGE

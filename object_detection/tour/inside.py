@@ -1,7 +1,7 @@
-"""What a network computes of one image, stage after stage, taken out of its own public parts.
+"""Intermediate values of a network for one image, stage by stage, from its own public parts.
 
-Nothing is computed anew here: each value is the output of the layer or function that prediction and
-training use. Boxes are (ymin, xmin, ymax, xmax) in pixels of the resized image.
+Each value is the output of the layer or function that prediction and training use. Boxes are (ymin,
+xmin, ymax, xmax) in pixels of the resized image.
 """
 
 from typing import NamedTuple
@@ -10,15 +10,16 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.compat import outputs as tfod_outputs
+from object_detection.errors import CheckpointError
 from object_detection.modeling.backbones.fpn import FeaturePyramid, pad_to_multiple
 from object_detection.ops import box_coder, boxes, roi_align
 from object_detection.structures.batch import Batch
 
-STEP = 0  # of a training run, whose draws the losses are shown with
+STEP = 0  # training step whose random samples the losses use
 
 
 class Proposed(NamedTuple):
-    """The first stage's boxes of one image."""
+    """Boxes of the first stage for one image."""
 
     anchors: np.ndarray  # [N, 4], clipped to the padded image
     scores: np.ndarray  # [N] probability of an object
@@ -30,7 +31,7 @@ class Proposed(NamedTuple):
 
 
 class Crops(NamedTuple):
-    """What ROIAlign cuts out for one box."""
+    """Crop of ROIAlign for one box."""
 
     box: np.ndarray  # [4]
     level: int
@@ -39,8 +40,8 @@ class Crops(NamedTuple):
     features: np.ndarray  # [S, S, C]
 
 
-class Found(NamedTuple):
-    """What the heads say of one image."""
+class HeadOutputs(NamedTuple):
+    """Outputs of the heads for one image."""
 
     probabilities: np.ndarray  # [P, C + 1] of each proposal, column 0 the background
     moved: np.ndarray  # [P, 4] each proposal moved by the deltas of its best class
@@ -48,11 +49,11 @@ class Found(NamedTuple):
     scores: np.ndarray  # [D]
     classes: np.ndarray  # [D], 1..C
     masks: np.ndarray  # [D, M, M] probabilities inside each box
-    proposal: np.ndarray  # [D] row of the proposal that each came from
+    proposal: np.ndarray  # [D] row of the proposal of each
 
 
-class Trained(NamedTuple):
-    """What a training step computes of one image."""
+class TrainStepValues(NamedTuple):
+    """Values of a training step on one image."""
 
     losses: dict  # TFOD's name -> float, the total too
     rois: np.ndarray  # [R, 4] the sampled proposals
@@ -63,7 +64,7 @@ class Trained(NamedTuple):
 
 
 class Inside(NamedTuple):
-    """Everything the tour shows of one image."""
+    """All values that the tour shows for one image."""
 
     image: np.ndarray  # [h, w, 3] uint8, resized, without padding
     source_shape: tuple  # (height, width) of the photograph
@@ -72,47 +73,46 @@ class Inside(NamedTuple):
     anchors_per_cell: tuple  # one for each level
     proposed: Proposed
     crops: Crops
-    found: Found
+    heads: HeadOutputs
     truth: tuple  # (boxes [G, 4], classes [G]) of the annotations
-    trained: Trained | None  # None without annotations
+    trained: TrainStepValues | None  # None without annotations
 
     @property
     def counts(self):
-        """{level: number of its anchors}, finest first: the order in which they lie in N."""
+        """Number of anchors by level, finest first: their order in N."""
         return {
             level: self.levels[level].shape[0] * self.levels[level].shape[1] * each
             for level, each in zip(self.levels, self.anchors_per_cell, strict=True)
         }
 
     def of_level(self, values):
-        """{level: rows} of values [N, ...] of all anchors."""
+        """Split values [N, ...] of all anchors; return {level: rows}."""
         ends = np.cumsum(list(self.counts.values()))
         return dict(zip(self.counts, np.split(values, ends[:-1]), strict=True))
 
 
 def check(network):
-    """Refuses what the tour cannot show.
+    """Check that the tour can show a network.
 
     Raises:
-        ValueError: no feature pyramid, or no masks.
+        CheckpointError: no feature pyramid, or no masks.
     """
     if not isinstance(network.backbone, FeaturePyramid) or not network.has_masks:
-        raise ValueError(
-            "the tour is of a Mask R-CNN with a feature pyramid: feature_extractor.type has to be "
+        raise CheckpointError(
+            "the tour needs a Mask R-CNN with a feature pyramid: feature_extractor.type must be "
             "one of the *_fpn_keras and number_of_stages 3"
         )
 
 
-def look(network, batch: Batch) -> Inside:
-    """Runs a network on the first image of a batch, and keeps what it computes on the way.
+def inspect_image(network, batch: Batch) -> Inside:
+    """Run a network on the first image of a batch and collect the intermediate values.
 
     Args:
         network: `FasterRCNN` with a feature pyramid and masks.
-        batch: a `Batch` of one image, as the input pipeline gives it; without objects no losses
-            are taken.
+        batch: a `Batch` of one image, from the input pipeline; without objects, no losses.
 
     Raises:
-        ValueError: see `check`.
+        CheckpointError: see `check`.
     """
     check(network)
     images, truth = batch.images, batch.truth
@@ -121,24 +121,24 @@ def look(network, batch: Batch) -> Inside:
     features = network.extract(images)
     inference = network.detect(features, images)
     valid = truth.valid[0].numpy()
-    found = _found(network, inference)
-    best = found.boxes[0] if len(found.boxes) else inference.proposals.boxes[0, 0].numpy()
+    heads = _head_outputs(network, inference)
+    best = heads.boxes[0] if len(heads.boxes) else inference.proposals.boxes[0, 0].numpy()
     return Inside(
         image=np.uint8(np.rint(pixels)),
         source_shape=tuple(int(side) for side in batch.source_shape[0]),
-        stages=stages_of(network, images),
+        stages=backbone_stages(network, images),
         levels={level: features.levels[level][0].numpy() for level in sorted(features.levels)},
         anchors_per_cell=network.rpn.anchor_generator.per_location,
         proposed=_proposed(network, inference, images),
-        crops=crops_of(network, features, best, images),
-        found=found,
+        crops=crop_box(network, features, best, images),
+        heads=heads,
         truth=(truth.boxes[0].numpy()[valid], truth.classes[0].numpy()[valid]),
-        trained=training_of(network, batch) if valid.any() else None,
+        trained=train_step_values(network, batch) if valid.any() else None,
     )
 
 
-def stages_of(network, images):
-    """{stage: [h, w, C]} of the backbone alone, before the pyramid is built on it."""
+def backbone_stages(network, images):
+    """Return {stage: [h, w, C]} of the backbone, before the pyramid."""
     pixels = pad_to_multiple(network.preprocess(images.pixels), network.backbone.pad_to_multiple)
     stages = network.backbone.backbone(pixels)
     return {stage: stages[stage][0].numpy() for stage in sorted(stages)}
@@ -162,14 +162,14 @@ def _proposed(network, inference, images):
 
 
 def levels_of(network, boxes_px, images):
-    """The pyramid level that each of boxes [n, 4] is cropped from, [n] int."""
+    """Return the pyramid level that each of boxes [n, 4] is cropped from, [n] int."""
     cropper, names = network.roi_stage.cropper, sorted(network.backbone.channels)
     shape = tf.shape(images.pixels)[1:3]
     return np.array(names)[cropper.levels_of(names, tf.constant(boxes_px), shape).numpy()]
 
 
-def crops_of(network, features, box, images):
-    """`Crops` of one box [4]."""
+def crop_box(network, features, box, images):
+    """Return the `Crops` of one box [4]."""
     cropper = network.roi_stage.cropper
     size, shape = cropper.settings.size, tf.shape(images.pixels)[1:3]
     crop = cropper.crop_rows(features.levels, box[np.newaxis], tf.constant([0]), shape, size)
@@ -195,12 +195,12 @@ def crops_of(network, features, box, images):
     return Crops(box, level, points, readings, crop[0].numpy())
 
 
-def _found(network, inference):
+def _head_outputs(network, inference):
     output, detections = inference.boxes, inference.detections
     convert = network.roi_stage.detection.scores_of
     proposals = inference.proposals.valid[0]
     kept = detections.valid[0]
-    return Found(
+    return HeadOutputs(
         probabilities=convert(output.class_logits)[0][proposals].numpy(),
         moved=detections.raw_boxes[0][proposals].numpy(),
         boxes=detections.boxes[0][kept].numpy(),
@@ -211,11 +211,10 @@ def _found(network, inference):
     )
 
 
-def training_of(network, batch, *, seed=0, step=STEP, regularization=True) -> Trained:
-    """What a training step with this seed and number computes of a batch; no weight changes.
+def train_step_values(network, batch, *, seed=0, step=STEP, regularization=True) -> TrainStepValues:
+    """Return the values of a training step on a batch; no weight changes.
 
-    Norms that are live take the statistics of the batch, as in training; the averages they keep
-    are set back.
+    Trainable norms use the statistics of the batch, as in training; their averages are restored.
     """
     seeds = tf.constant([seed, step], tf.int64)
     kept = [(variable, variable.numpy()) for variable in network.non_trainable_variables]
@@ -228,7 +227,7 @@ def training_of(network, batch, *, seed=0, step=STEP, regularization=True) -> Tr
     is_object = tf.gather_nd(rois.target_class, rows) > 0
     rows, logits = rows[is_object], outputs.mask_logits[is_object]
     valid = rois.valid[0]
-    return Trained(
+    return TrainStepValues(
         losses={
             name: float(value) for name, value in tfod_outputs.named_losses(named, penalty).items()
         },
@@ -248,6 +247,135 @@ def _mask_targets(network, batch, rois, rows):
 
 
 def paper_level(side):
-    """Equation 1 of the FPN paper, k0 = 4: the level of a square box, before it is bounded."""
+    """Return the level of a square box by equation 1 of the FPN paper, k0 = 4, unbounded."""
     box = tf.constant([[0.0, 0.0, side, side]])
     return int(roi_align.paper_levels(box, min_level=0, max_level=9)[0])
+
+
+SQUARES = (32, 112, 224, 448)  # pixels; examples of equation 1 of the FPN paper
+SURE = 0.5
+
+
+def to_numbers(inside, names, network, *, image="", weights=""):
+    """Return all numbers of the page, {section: {name: number}}, ready for json.
+
+    Args:
+        inside: `Inside`.
+        names: {class: name}.
+        network: the inspected network.
+        image: name of the photograph's file.
+        weights: source of the weights, a few words.
+    """
+    return {
+        "photograph": {
+            "file": image,
+            "size": list(inside.source_shape),
+            "resized": list(inside.image.shape[:2]),
+            "objects": [names.get(int(label), str(label)) for label in inside.truth[1]],
+        },
+        "model": {
+            "weights": weights,
+            "parameters": int(sum(np.prod(v.shape) for v in network.trainable_variables)),
+        },
+        "stages": {f"C{stage}": list(x.shape) for stage, x in inside.stages.items()},
+        "levels": {f"P{level}": list(x.shape) for level, x in inside.levels.items()},
+        "anchors": _anchors(inside),
+        "scores": _scores(inside),
+        "best_anchor": _best_anchor(inside),
+        "proposals": _proposals(inside, network),
+        "level_assignment": {
+            "proposals": {
+                f"P{level}": int(np.sum(inside.proposed.kept_levels == level))
+                for level in inside.levels
+            },
+            "squares": {str(side): paper_level(side) for side in SQUARES},
+            "paper_rule": bool(network.roi_stage.cropper.settings.paper_levels),
+        },
+        "roi_align": {
+            "box": _rounded(inside.crops.box),
+            "level": f"P{inside.crops.level}",
+            "crop": list(inside.crops.features.shape),
+        },
+        "detections": _detections(inside, names),
+        "mask_branch": {
+            "spatial": bool(network.mask_stage.settings.spatial),
+            "crop": network.mask_stage.settings.crop_size,
+        },
+        "losses": None if inside.trained is None else inside.trained.losses,
+        "rois": None if inside.trained is None else _rois(inside.trained),
+    }
+
+
+def _rounded(values, digits=1):
+    return [round(float(value), digits) for value in values]
+
+
+def _anchors(inside):
+    per_cell = zip(inside.levels, inside.anchors_per_cell, strict=True)
+    return {
+        "per_cell": {f"P{level}": each for level, each in per_cell},
+        "per_level": {f"P{level}": count for level, count in inside.counts.items()},
+        "total": len(inside.proposed.anchors),
+    }
+
+
+def _scores(inside):
+    return {
+        f"P{level}": {
+            "best": round(float(values.max()), 4),
+            "above_half": int(np.sum(values > 0.5)),
+        }
+        for level, values in inside.of_level(inside.proposed.scores).items()
+    }
+
+
+def _best_anchor(inside):
+    proposed = inside.proposed
+    best = int(np.argmax(proposed.scores))
+    levels = np.repeat(list(inside.counts), list(inside.counts.values()))
+    return {
+        "level": f"P{levels[best]}",
+        "score": round(float(proposed.scores[best]), 4),
+        "anchor": _rounded(proposed.anchors[best]),
+        "deltas": _rounded(proposed.deltas[best], 3),
+        "moved": _rounded(proposed.boxes[best]),
+    }
+
+
+def _proposals(inside, network):
+    proposed, settings = inside.proposed, network.rpn.settings
+    return {
+        "before": len(proposed.boxes),
+        "after": len(proposed.kept),
+        "sure_before": int(np.sum(proposed.scores > SURE)),
+        "sure_after": int(np.sum(proposed.kept_scores > SURE)),
+        "nms_iou": round(float(settings.nms_iou_threshold), 3),
+        "at_most": settings.max_proposals,
+    }
+
+
+def _detections(inside, names):
+    heads = inside.heads
+    sure = np.flatnonzero(heads.scores >= SURE)
+    objects = [
+        {
+            "name": names.get(int(heads.classes[k]), str(heads.classes[k])),
+            "score": round(float(heads.scores[k]), 4),
+            "box": _rounded(heads.boxes[k]),
+            "from": _rounded(inside.proposed.kept[heads.proposal[k]]),
+        }
+        for k in sure
+    ]
+    return {
+        "all": len(heads.scores),
+        "mask": list(heads.masks.shape[1:]),
+        "pairs": int(heads.probabilities.shape[0] * (heads.probabilities.shape[1] - 1)),
+        "objects": objects,
+    }
+
+
+def _rois(trained):
+    return {
+        "sampled": len(trained.classes),
+        "with_object": int(np.sum(trained.classes > 0)),
+    }

@@ -1,4 +1,4 @@
-"""Writes how_it_works.md: the text of page.md with the numbers of a tour in it."""
+"""how_it_works.md: the text of page.md, filled with the numbers of a tour."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LOSSES = {
     "Loss/RPNLoss/localization_loss": ("smooth L1 of the deltas", "sampled anchors on an object"),
     "Loss/RPNLoss/objectness_loss": ("cross-entropy of two logits", "all sampled anchors"),
     "Loss/BoxClassifierLoss/localization_loss": (
-        "smooth L1 of the own class' deltas",
+        "smooth L1 of the deltas of the own class",
         "sampled rois on an object",
     ),
     "Loss/BoxClassifierLoss/classification_loss": (
@@ -33,11 +33,11 @@ LOSSES = {
 
 
 def write(folder, numbers):
-    """Writes the page and numbers.json.
+    """Write the page and numbers.json.
 
     Args:
-        folder: of the page; its pictures lie in `FOLDER` below it.
-        numbers: of `numbers.of`.
+        folder: of the page; its pictures are in its folder `FOLDER`.
+        numbers: of `inside.to_numbers`.
     """
     folder = Path(folder)
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -47,15 +47,15 @@ def write(folder, numbers):
         os.path.relpath(path, folder.resolve())
         for path in (PACKAGE, PACKAGE.parent / "notebooks" / "inspect_model.ipynb")
     ]
-    atomic.write_text(folder / NAME, rendered(numbers, *links))
+    atomic.write_text(folder / NAME, render(numbers, *links))
 
 
-def rendered(numbers, code=FROM_DOCS[0], notebook=FROM_DOCS[1]):
-    """The page's text, from numbers.json alone.
+def render(numbers, code=FROM_DOCS[0], notebook=FROM_DOCS[1]):
+    """Return the page's text, only from the content of numbers.json.
 
     Args:
-        numbers: what `numbers.of` gave.
-        code, notebook: where the package and the notebook lie, seen from the page's folder.
+        numbers: of `inside.to_numbers`.
+        code, notebook: paths of the package and the notebook, relative to the page's folder.
     """
     photograph, anchors = numbers["photograph"], numbers["anchors"]
     proposals, detections = numbers["proposals"], numbers["detections"]
@@ -123,21 +123,21 @@ def _box(box):
 def _about(photograph):
     if photograph["file"] == OWN:
         return (
-            "The photograph is `coffee.png`, which scikit-image brings with it: taken by Rachel "
-            "Michetti, courtesy of Pikolo Espresso Bar, given into the public domain (CC0). A cup, "
-            "a saucer and a spoon are outlined in it by hand."
+            "The photograph is `coffee.png` of scikit-image, by Rachel Michetti, courtesy "
+            "of Pikolo Espresso Bar, in the public domain (CC0). A cup, a saucer and a spoon are "
+            "outlined in it by hand."
         )
     objects = photograph["objects"]
     return f"The photograph is `{photograph['file']}`, with {len(objects)} annotated objects."
 
 
 def _by_heart(model):
-    if "this photograph alone" not in model["weights"]:
+    if "this photograph only" not in model["weights"]:
         return ""
     return (
-        " It was trained on nothing but this photograph, mirrored and a little brighter or darker, "
-        "and knows it by heart: what follows shows how a trained network works, and says nothing "
-        "of how well one does on images that it has not seen."
+        " It was trained only on this photograph, mirrored and slightly brighter or darker, and "
+        "has memorized it. The page shows how a trained network works, not how accurate one is on "
+        "images that it has not seen."
     )
 
 
@@ -146,7 +146,7 @@ def _shapes(shapes, what):
         [name, f"{height} x {width}", channels, f"{2 ** int(name[1:])} pixels"]
         for name, (height, width, channels) in shapes.items()
     ]
-    return _table([what, "cells (rows x columns)", "channels", "from cell to cell"], rows)
+    return _table([what, "cells (rows x columns)", "channels", "stride"], rows)
 
 
 def _anchors(numbers):
@@ -183,18 +183,18 @@ def _squares(squares):
 def _rule(assignment):
     if assignment["paper_rule"]:
         return (
-            "The config asks for this rule (`fpn_paper_levels: true`); without it TFOD's holds, by "
-            "which 224 pixels belong to the last level but one."
+            "The config selects this rule (`fpn_paper_levels: true`); the default is TFOD's rule, "
+            "by which 224 pixels belong to the second last level."
         )
     return (
-        "This config leaves `fpn_paper_levels` out, so TFOD's rule holds: 224 pixels belong to the "
-        "last level but one."
+        "This config does not set `fpn_paper_levels`, so TFOD's rule applies: 224 pixels belong to "
+        "the second last level."
     )
 
 
 def _detections(objects):
     if not objects:
-        return "(None does.)"
+        return "(There are none.)"
     rows = [
         [one["name"], f"{one['score']:.3f}", _box(one["from"]), _box(one["box"])] for one in objects
     ]
@@ -204,29 +204,29 @@ def _detections(objects):
 def _mask_input(branch):
     if branch["spatial"]:
         size = branch["crop"]
-        return f"A finer crop, {size} x {size}, is cut from the pyramid for them."
+        return f"They use a finer crop of the pyramid, {size} x {size}."
     return "They share the crops and the trunk of the box head, as in TFOD."
 
 
 def _losses(numbers, code):
     if numbers["losses"] is None:
-        return "There are no annotations of this photograph, so there is no loss to show."
+        return "This photograph has no annotations, so there is no loss to show."
     rois = numbers["rois"]
     rows = [
         [f"`{name}`", *LOSSES[name], f"{value:.5f}"] for name, value in numbers["losses"].items()
     ]
-    table = _table(["name in TensorBoard", "what", "of", "here"], rows)
-    return f"""Five numbers for the three stages, each times its weight in the config, and a penalty
-on the weights. They are those of a training step on this image. Of the anchors and of the proposals
-a few are drawn, at most a share of them with an object; here {rois["sampled"]} proposals,
-{rois["with_object"]} of them with an object (coloured):
+    table = _table(["name in TensorBoard", "loss", "of", "value"], rows)
+    return f"""Three stages have five losses, each multiplied by its weight in the config, and there
+is a penalty on the weights. These are the values of a training step on this image. The step samples
+a few anchors and proposals, and limits the fraction of those with an object: here
+{rois["sampled"]} proposals, {rois["with_object"]} of them with an object (colored):
 
 ![The sampled rois, and the mask target of one]({FOLDER}/losses.jpg)
 
 {table}
 
-A roi's mask target is read straight from the annotated mask inside the roi's box, at the size
-of the mask head's output.
+A roi's mask target is the annotated mask inside the roi's box, read at the size of the mask
+head's output.
 
 Files: [`object_detection/ops/losses.py`]({code}/ops/losses.py); matching and sampling:
 [`object_detection/ops/matcher.py`]({code}/ops/matcher.py),

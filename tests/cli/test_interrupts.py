@@ -47,9 +47,9 @@ COMMANDS = {
         *("--input_tfrecord_paths=a.record", "--output_tfrecord_path=out/b.record"),
         "--inference_graph=model",
     ),
-    "front_doors.webcam": ("--config-file=model", "--video=a.mp4", "--output=out/b.mp4"),
-    "front_doors.azoda": ("train", "--exp_config=pipe.json", "--data_dir=."),
-    "front_doors.supervisely": (
+    "integrations.webcam": ("--config-file=model", "--video=a.mp4", "--output=out/b.mp4"),
+    "integrations.azoda": ("train", "--exp_config=pipe.json", "--data_dir=."),
+    "integrations.supervisely": (
         *("train", "--config=pipe.json", "--project=model", "--model=model", "--output=out"),
     ),
     "dataset_tools.create_via_tf_record": (

@@ -199,5 +199,5 @@ def test_fields_of_configs():
 
 def test_the_name_of_a_command():
     assert path_flags.command_of(["/x/object_detection/predict.py"]) == "predict"
-    assert path_flags.command_of(["/x/front_doors/azoda/__main__.py"]) == "azoda"
+    assert path_flags.command_of(["/x/integrations/azoda/__main__.py"]) == "azoda"
     assert path_flags.command_of(["/bin/od-browse-data"]) == "browse_data"

@@ -74,18 +74,18 @@ def test_help_comes_before_tensorflow_is_loaded(tmp_path, script):
 @pytest.mark.parametrize(
     ("script", "flags", "message"),
     [
-        ("legacy/train", ["--train_dir=run"], "Give --pipeline_config_path, or all of"),
+        ("legacy/train", ["--train_dir=run"], "Set --pipeline_config_path, or all of"),
         ("legacy/train", ["--pipeline_config_path=a"], "--train_dir: say where"),
         ("legacy/train", ["--ps_tasks=1"], "object_detection.model_main_tf2"),
-        ("legacy/eval", ["--eval_dir=a", "--checkpoint_dir=b"], "Give --pipeline_config_path, or"),
+        ("legacy/eval", ["--eval_dir=a", "--checkpoint_dir=b"], "Set --pipeline_config_path, or"),
         ("legacy/eval", ["--eval_dir=metrics"], "--checkpoint_dir: say where"),
-        ("metrics/offline_eval_map_corloc", ["--eval_dir=a"], "--eval_config_path: say what"),
+        ("metrics/offline_eval_map_corloc", ["--eval_dir=a"], "--eval_config_path: set it"),
         (
             "metrics/offline_eval_map_corloc",
             ["--eval_dir=a", "--eval_config_path=b", "--input_config_path=c"],
             "b cannot be read (No such file",
         ),
-        ("inference/infer_detections", ["--inference_graph=a"], "--input_tfrecord_paths: say"),
+        ("inference/infer_detections", ["--inference_graph=a"], "--input_tfrecord_paths: set"),
         (
             "inference/infer_detections",
             ["--inference_graph=a", "--input_tfrecord_paths=b", "--output_tfrecord_path=c"],

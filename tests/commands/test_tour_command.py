@@ -64,7 +64,7 @@ def test_the_command_trains_and_writes_the_page(learned):
     assert numbers["losses"]["Loss/total_loss"] > 0
     assert len(list((learned / "how_it_works").glob("*.jpg"))) == 12
     assert (
-        "2 steps of training on this photograph alone" in (learned / "how_it_works.md").read_text()
+        "2 steps of training on this photograph only" in (learned / "how_it_works.md").read_text()
     )
 
 

@@ -15,9 +15,9 @@ ROOT = Path(doctor.__file__).parents[1]
 @pytest.mark.parametrize(
     ("remarks", "code", "end"),
     [
-        ([ok("a")], 0, "nothing is wrong"),
-        ([ok("a"), note("b", "c")], 0, "nothing is wrong; 1 thing(s) could be better"),
-        ([fault("a", "b"), note("c", "d")], 1, "1 fault(s) to repair; 1 thing(s) could be better"),
+        ([ok("a")], 0, "no problems"),
+        ([ok("a"), note("b", "c")], 0, "no problems; 1 possible improvement(s)"),
+        ([fault("a", "b"), note("c", "d")], 1, "1 problem(s) to fix; 1 possible improvement(s)"),
     ],
 )
 def test_the_exit_code_is_that_of_faults(monkeypatch, capsys, remarks, code, end):
@@ -36,13 +36,13 @@ def test_a_look_that_breaks_does_not_hide_the_others(monkeypatch):
 
     assert [remark.what for remark in doctor.examine()] == [
         "first",
-        "Disk could not be looked at (OSError: gone)",
+        "Disk could not be checked (OSError: gone)",
         "second",
     ]
 
 
 def test_remarks_as_text():
-    text = doctor.told(Remark(FAULT, "word " * 30, "pip install x"))
+    text = doctor.as_text(Remark(FAULT, "word " * 30, "pip install x"))
     assert text.startswith("FAULT word") and text.splitlines()[-1] == "      -> pip install x"
     assert max(map(len, text.splitlines())) <= 100
 

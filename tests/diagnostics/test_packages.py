@@ -53,7 +53,7 @@ def test_missing_and_unfitting_packages():
     remarks = list(packages.examine_requirements(wanted, {"protobuf": "3.20.3"}))
 
     assert levels(remarks) == [FAULT] * 3
-    assert remarks[0].what == "protobuf is 3.20.3; needed: >=6.31,<8"
+    assert remarks[0].what == "protobuf is 3.20.3; required: >=6.31,<8"
     assert remarks[0].cure == 'pip install "protobuf>=6.31,<8"'
     assert remarks[1].what == "numpy is not installed"
     assert levels(packages.examine_requirements([], {})) == [NOTE]
@@ -94,7 +94,7 @@ def test_generated_code_that_the_library_does_not_run(tmp_path):
 
     assert levels(said("7.2")) == [OK]
     assert [remark.what for remark in said("6.33.0") if remark.level == FAULT] == [
-        "the generated code of TensorFlow is of protobuf 7.1, and the library is 6.33.0"
+        "the generated code of TensorFlow is of protobuf 7.1, but the library is 6.33.0"
     ]
     too_new = said("8.0.1")
     assert too_new[0].cure == 'pip install "protobuf>=6.31.1,<8"' and levels(too_new) == [FAULT, OK]
@@ -114,8 +114,8 @@ def test_another_package_of_this_name(tmp_path):
     after = list(packages.examine_names(PACKAGE, [ours, theirs, data], {}, "1"))
     named = list(packages.examine_names(PACKAGE, [ours], {"tf-models-object-detection": "2"}, "1"))
 
-    assert levels(before) == [OK, FAULT] and "TFOD of the same name lies at" in before[1].what
-    assert f"take {theirs} out of PYTHONPATH" in before[1].cure
+    assert levels(before) == [OK, FAULT] and "TFOD of the same name is in" in before[1].what
+    assert f"remove {theirs} from PYTHONPATH" in before[1].cure
     assert levels(after) == [OK, NOTE]
     assert levels(named) == [OK, FAULT]
     same, other = (
@@ -127,8 +127,8 @@ def test_another_package_of_this_name(tmp_path):
 
 def test_optional_parts():
     remarks = list(packages.examine_extras({"opencv-python-headless": "4", "starlette": "1"}))
-    assert remarks[0].what == "optional parts that are installed: serve, video"
+    assert remarks[0].what == "installed optional parts: serve, video"
     assert "onnx (" in remarks[1].what and "video" not in remarks[1].what
-    assert remarks[2].level == NOTE and "uvicorn is not installed" in remarks[2].what
+    assert remarks[2].level == NOTE and "uvicorn is missing" in remarks[2].what
     both = {"opencv-python": "4", "opencv-python-headless": "4"}
     assert levels(packages.examine_opencv(both)) == [NOTE]

@@ -9,12 +9,12 @@ import pytest
 from object_detection.diagnostics import tensorflow_start
 from object_detection.diagnostics.remarks import FAULT, NOTE, OK
 
-FOUND = {"tensorflow": "2.21", "keras": "3", "backend": "tensorflow", "gpus": [], "cuda": True}
+RESULT = {"tensorflow": "2.21", "keras": "3", "backend": "tensorflow", "gpus": [], "cuda": True}
 
 
 def said(environment=None, *, code=0, error="", **found):
     """The remarks where the process ends so."""
-    lines = "noise\nFOUND " + json.dumps(FOUND | found) if not error and not code else ""
+    lines = "noise\nRESULT " + json.dumps(RESULT | found) if not error and not code else ""
 
     def run(command, env, **more):
         return subprocess.CompletedProcess(command, code, lines, error)
@@ -29,12 +29,12 @@ def said(environment=None, *, code=0, error="", **found):
         (
             "google.protobuf.runtime_version.VersionError: Detected incompatible Protobuf "
             "Gencode/Runtime versions when loading x.proto: gencode 6.31.1 runtime 5.29",
-            "older than the code that was generated",
+            "older than the generated code",
             '"protobuf>=6.31,<8"',
         ),
         (
             "ImportError: numpy.core.multiarray failed to import",
-            "made for NumPy 1",
+            "requires NumPy 1",
             "upgrade",
         ),
         ("ImportError: /lib/libm.so.6: version `GLIBC_2.29' not found", "C library", "newer"),
@@ -58,7 +58,7 @@ def test_a_start_that_hangs():
         raise subprocess.TimeoutExpired(command, 1)
 
     [remark] = tensorflow_start.examine({}, run)
-    assert remark.level == FAULT and "not done after" in remark.what
+    assert remark.level == FAULT and "not finish within" in remark.what
 
 
 def test_backends_and_gpus(monkeypatch):
@@ -68,7 +68,7 @@ def test_backends_and_gpus(monkeypatch):
     hidden = said({"CUDA_VISIBLE_DEVICES": "-1"})[1]
     assert hidden.level == NOTE and "hides the GPU" in hidden.what
     assert "without CUDA" in said(cuda=False)[1].what
-    assert "does not see" in said()[1].what
+    assert "does not find" in said()[1].what
 
 
 def test_code_of_ours_is_what_is_imported():

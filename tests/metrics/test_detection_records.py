@@ -155,7 +155,7 @@ def test_the_command(configs, tmp_path, capsys):
     values.mark_as_parsed()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(offline_eval, "FLAGS", values)
-        assert offline_eval.door() == 0
+        assert offline_eval.command() == 0
 
     lines = (tmp_path / "out" / "metrics.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("OpenImagesV2_Precision/mAP@0.5IOU,0.")

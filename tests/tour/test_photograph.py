@@ -8,22 +8,22 @@ import pytest
 
 from object_detection.config import pipeline_file
 from object_detection.errors import AnnotationError
-from object_detection.tour import photograph, trained
+from object_detection.tour import inputs
 
 
 @pytest.fixture
 def config():
-    config = pipeline_file.load(trained.CONFIG)
+    config = pipeline_file.load(inputs.CONFIG)
     resizer = config.model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer
     resizer.min_dimension, resizer.max_dimension = 32, 48
     return config
 
 
 def _batch(config, image, annotations, folder):
-    chosen = photograph.choose(str(image), str(annotations or ""))
-    record = photograph.record(chosen, folder / "data", num_classes=3)
+    chosen = inputs.find_photograph(str(image), str(annotations or ""))
+    record = inputs.write_record(chosen, folder / "data", num_classes=3)
     label_map = folder / "data" / "label_map.pbtxt"
-    return photograph.batch_of(config, record, label_map), photograph.names_of(label_map)
+    return inputs.load_batch(config, record, label_map), inputs.class_names(label_map)
 
 
 def test_annotations_become_the_truth_of_the_resized_image(config, tmp_path):
@@ -50,28 +50,28 @@ def test_a_photograph_without_annotations_has_no_objects(config, tmp_path):
 def test_annotations_without_the_photograph(tmp_path):
     image, annotations = made_tour.write_photograph(tmp_path)
     other = image.rename(tmp_path / "other.png")
-    chosen = photograph.choose(str(other), str(annotations))
+    chosen = inputs.find_photograph(str(other), str(annotations))
     with pytest.raises(AnnotationError, match="coco.json has 0 images other.png, not one"):
-        photograph.record(chosen, tmp_path / "data")
+        inputs.write_record(chosen, tmp_path / "data")
 
 
 def test_no_such_photograph(tmp_path):
     with pytest.raises(AnnotationError, match="--image: there is no file"):
-        photograph.choose(str(tmp_path / "none.jpg"))
-    with pytest.raises(AnnotationError, match="--annotations_file needs --image"):
-        photograph.choose("", "coco.json")
+        inputs.find_photograph(str(tmp_path / "none.jpg"))
+    with pytest.raises(AnnotationError, match="--annotations_file requires --image"):
+        inputs.find_photograph("", "coco.json")
 
 
 def test_the_tours_own_photograph_is_not_installed(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(AnnotationError, match="pip install scikit-image, or give a photograph"):
-        photograph.choose()
+        inputs.find_photograph()
 
 
 def test_the_tours_own_annotations_are_of_its_photograph():
     from object_detection.datasets.formats import coco
 
-    found = coco.read(photograph.ANNOTATIONS, photograph.ANNOTATIONS.parent)
+    found = coco.read(inputs.ANNOTATIONS, inputs.ANNOTATIONS.parent)
     (image,) = found.images
     assert image.filename == "coffee.png"
     assert [each.class_name for each in image.objects] == ["cup", "saucer", "spoon"]

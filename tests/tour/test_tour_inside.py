@@ -28,8 +28,8 @@ def test_anchors_of_a_level_are_its_cells_times_its_shapes(looked):
 
 def test_values_of_a_level_are_those_of_its_anchors(looked):
     _, _, seen = looked
-    found = seen.of_level(np.arange(1530))
-    assert {level: (own[0], own[-1]) for level, own in found.items()} == {
+    heads = seen.of_level(np.arange(1530))
+    assert {level: (own[0], own[-1]) for level, own in heads.items()} == {
         2: (0, 1151),
         3: (1152, 1439),
         4: (1440, 1511),
@@ -93,10 +93,10 @@ def test_a_crop_reads_its_level_between_cells(looked):
 def test_detections_are_those_of_the_network(looked):
     network, batch, seen = looked
     detections = network(batch.images).detections
-    count = len(seen.found.boxes)
+    count = len(seen.heads.boxes)
     assert count == int(tf.reduce_sum(tf.cast(detections.valid, tf.int32)))
-    np.testing.assert_array_equal(seen.found.boxes, detections.boxes[0, :count])
-    np.testing.assert_array_equal(seen.found.masks, detections.masks[0, :count])
+    np.testing.assert_array_equal(seen.heads.boxes, detections.boxes[0, :count])
+    np.testing.assert_array_equal(seen.heads.masks, detections.masks[0, :count])
 
 
 class _NoOptimizer:
@@ -126,7 +126,7 @@ def test_losses_are_those_of_a_training_step(looked):
 def test_looking_changes_nothing():
     network = tiny_models.network_of(made_tour.LIVE_NORMS)
     before = [variable.numpy() for variable in network.variables]
-    inside.training_of(network, made_tour.batch_of_noise())
+    inside.train_step_values(network, made_tour.batch_of_noise())
     for variable, value in zip(network.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
 
@@ -138,5 +138,5 @@ def test_without_objects_there_are_no_losses():
 
 
 def test_a_network_without_a_pyramid_is_refused():
-    with pytest.raises(ValueError, match="feature pyramid: feature_extractor.type has to be"):
+    with pytest.raises(ValueError, match="feature pyramid: feature_extractor.type must be"):
         inside.check(types.SimpleNamespace(backbone=None, has_masks=True))

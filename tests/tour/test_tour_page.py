@@ -11,7 +11,7 @@ from PIL import Image
 
 from object_detection.builders import model_builder
 from object_detection.config import pipeline_file
-from object_detection.tour import inside, numbers, page, pictures, trained
+from object_detection.tour import inputs, inside, page, pictures
 
 DOCS = Path(__file__).parents[2] / "docs"
 STORED = DOCS / page.FOLDER / page.NUMBERS
@@ -23,7 +23,7 @@ def stored():
 
 
 def test_the_page_in_docs_is_that_of_its_numbers(stored):
-    fresh = page.rendered(stored)
+    fresh = page.render(stored)
     assert (DOCS / page.NAME).read_text() == fresh, "make tour-docs writes it anew"
 
 
@@ -37,7 +37,7 @@ def test_the_pages_anchors_are_those_of_the_tours_config(stored):
         "P5": 450,
         "P6": 120,
     }
-    config = pipeline_file.load(trained.CONFIG)
+    config = pipeline_file.load(inputs.CONFIG)
     rpn = model_builder.build_network(config.model, is_training=False).rpn
     shapes = [tuple(shape[:2]) for shape in stored["levels"].values()]
     assert len(rpn.anchor_generator.generate(shapes)) == stored["anchors"]["total"] == 38370
@@ -45,7 +45,7 @@ def test_the_pages_anchors_are_those_of_the_tours_config(stored):
 
 def test_the_pages_levels_are_those_of_equation_one(stored):
     squares = stored["level_assignment"]["squares"]
-    assert squares == {str(side): inside.paper_level(side) for side in numbers.SQUARES}
+    assert squares == {str(side): inside.paper_level(side) for side in inside.SQUARES}
     assert squares["224"] == 4
 
 
@@ -70,8 +70,8 @@ def test_every_picture_is_drawn_of_a_small_network(tmp_path):
     for path in paths:
         pixels = np.asarray(Image.open(path))
         assert pixels.shape[1] >= 300 and pixels.std() > 10, path.name
-    found = json.loads(json.dumps(numbers.of(seen, made_tour.NAMES, network, image="a.jpg")))
-    text = page.rendered(found)
+    heads = json.loads(json.dumps(inside.to_numbers(seen, made_tour.NAMES, network, image="a.jpg")))
+    text = page.render(heads)
     assert "`a.jpg`, with 2 annotated objects" in text
     assert "1152 + 288 + 72 + 18 = 1530" in text
     assert "$" not in text
@@ -81,6 +81,6 @@ def test_without_annotations_the_page_has_no_losses(tmp_path):
     network, _, seen = made_tour.network_and_look(with_objects=False)
     paths = pictures.write(seen, made_tour.NAMES, tmp_path)
     assert "losses" not in [path.stem for path in paths]
-    text = page.rendered(numbers.of(seen, made_tour.NAMES, network))
-    assert "no annotations of this photograph" in text
+    text = page.render(inside.to_numbers(seen, made_tour.NAMES, network))
+    assert "This photograph has no annotations" in text
     assert "losses.jpg" not in text
