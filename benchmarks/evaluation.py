@@ -82,16 +82,19 @@ class Clock:
 def ours(images, engine):
     """(metrics, seconds by part)."""
     from object_detection.metrics.coco_evaluation import CocoEvaluation
-    from object_detection.metrics.images import ImageDetections, ImageTruth
+    from object_detection.structures.instances import Instances
+    from object_detection.structures.masks import Masks
 
     categories = {i: f"c{i}" for i in range(1, CLASSES + 1)}
     evaluation = CocoEvaluation(categories, boxes=False, masks=True, engine=engine)
     clock = Clock()
     for number in range(images):
         boxes, classes, masks, found, scores, found_classes, crops = image_of(number)
-        truth = clock.time("truth", ImageTruth(boxes, classes, masks=masks).encoded)
-        detections = ImageDetections(found, scores, found_classes, crops)
-        clock.time("detections", evaluation.add, number, truth, detections, HEIGHT, WIDTH)
+        truth = Instances(HEIGHT, WIDTH, boxes, classes, masks=Masks.from_dense(masks))
+        truth = clock.time("truth", truth.encoded)
+        masks = Masks.from_box_masks(crops, found, HEIGHT, WIDTH)
+        detections = Instances(HEIGHT, WIDTH, found, found_classes, scores, masks)
+        clock.time("detections", evaluation.add, number, truth, detections)
     return clock.time("evaluate", evaluation.evaluate), clock.seconds
 
 
@@ -100,26 +103,28 @@ def full_size(images):
     from pycocotools import mask as rle_codec
 
     from object_detection.metrics.coco_evaluation import CocoEvaluation
-    from object_detection.metrics.images import ImageDetections, ImageTruth
-    from object_detection.structures.masks import paste_mask
+    from object_detection.structures.instances import Instances
+    from object_detection.structures.masks import Masks, paste_mask
 
     def encode(masks):
-        return [rle_codec.encode(np.asfortranarray(mask)) for mask in masks]
+        codes = [rle_codec.encode(np.asfortranarray(mask)) for mask in masks]
+        return Masks.from_checked_rle(codes, HEIGHT, WIDTH)
 
     def add(number, truth, found, scores, classes, crops):
         pasted = [
             (paste_mask(crop, box, HEIGHT, WIDTH) > 0.5).astype(np.uint8)
             for crop, box in zip(crops, found, strict=True)
         ]
-        detections = ImageDetections(found, scores, classes, encode(pasted))
-        evaluation.add(number, truth, detections, HEIGHT, WIDTH)
+        detections = Instances(HEIGHT, WIDTH, found, classes, scores, encode(pasted))
+        evaluation.add(number, truth, detections)
 
     categories = {i: f"c{i}" for i in range(1, CLASSES + 1)}
     evaluation = CocoEvaluation(categories, boxes=False, masks=True, engine="pycocotools")
     clock = Clock()
     for number in range(images):
         boxes, classes, masks, *rest = image_of(number)
-        truth = ImageTruth(boxes, classes, masks=clock.time("truth", encode, masks))
+        codes = clock.time("truth", encode, masks)
+        truth = Instances(HEIGHT, WIDTH, boxes, classes, masks=codes)
         clock.time("detections", add, number, truth, *rest)
     return clock.time("evaluate", evaluation.evaluate), clock.seconds
 

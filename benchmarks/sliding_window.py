@@ -21,17 +21,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
-from object_detection.metrics.coco_evaluation import CocoEvaluation, ImageDetections, ImageTruth
+from object_detection.metrics.coco_evaluation import CocoEvaluation
 from object_detection.prediction import pixels
 from object_detection.prediction.modes import SlidingWindow
 from object_detection.prediction.predictor import Predictor
-from object_detection.structures.masks import CroppedMask
+from object_detection.structures.instances import Instances
+from object_detection.structures.masks import CroppedMask, Masks
 
 
 def read_set(annotations, folder):
-    """(categories, [(path, ImageTruth)] of the most frequent size, that size)."""
+    """(categories, [(path, `Instances`)] of the most frequent size, that size)."""
     content = json.loads(Path(annotations).read_text(encoding="utf-8"))
     sizes = collections.Counter((each["height"], each["width"]) for each in content["images"])
     size = sizes.most_common(1)[0][0]
@@ -41,35 +41,13 @@ def read_set(annotations, folder):
     tiles = []
     for image in content["images"]:
         if (image["height"], image["width"]) == size:
-            truth = _truth(objects[image["id"]], size)
+            truth = Instances.from_coco(objects[image["id"]], *size)
             tiles.append((Path(folder) / image["file_name"], truth))
     return {each["id"]: each["name"] for each in content["categories"]}, tiles, size
 
 
-def _truth(objects, size):
-    boxes = np.array([each["bbox"] for each in objects], np.float64).reshape(-1, 4)
-    corners = np.stack(
-        [boxes[:, 1], boxes[:, 0], boxes[:, 1] + boxes[:, 3], boxes[:, 0] + boxes[:, 2]], axis=1
-    )
-    return ImageTruth(
-        corners,
-        np.array([each["category_id"] for each in objects], np.int64),
-        crowd=np.array([bool(each.get("iscrowd")) for each in objects]),
-        area=np.array([each["area"] for each in objects]),
-        masks=[_code(each["segmentation"], size) for each in objects],
-    )
-
-
-def _code(segmentation, size):
-    if isinstance(segmentation, list):
-        return rle_codec.merge(rle_codec.frPyObjects(segmentation, *size))
-    if isinstance(segmentation["counts"], list):
-        return rle_codec.frPyObjects(segmentation, *size)
-    return {"size": list(size), "counts": segmentation["counts"].encode("ascii")}
-
-
 def cut_back(prediction, size, rows, columns, least_part):
-    """`ImageDetections` of each tile, row by row, from the prediction of the whole."""
+    """`Instances` of each tile, row by row, from the prediction of the whole."""
     height, width = size
     parts = [[] for _ in range(rows * columns)]
     for k in range(len(prediction)):
@@ -86,24 +64,26 @@ def cut_back(prediction, size, rows, columns, least_part):
                     continue
                 shift = np.array([y, x, y, x])
                 inside = np.clip(box - shift, 0, [height, width] * 2)
-                mask = CroppedMask(part, low[0] - y, low[1] - x).to_rle(height, width)
+                mask = CroppedMask(part, low[0] - y, low[1] - x)
                 parts[row * columns + column].append((inside, k, mask))
     return [
-        ImageDetections(
-            np.array([box for box, _, _ in found]).reshape(-1, 4),
-            prediction.scores[[k for _, k, _ in found]],
-            prediction.classes[[k for _, k, _ in found]].astype(np.int64),
-            [mask for _, _, mask in found],
+        Instances(
+            height,
+            width,
+            np.array([box for box, _, _ in part]).reshape(-1, 4),
+            prediction.classes[[k for _, k, _ in part]].astype(np.int64),
+            prediction.scores[[k for _, k, _ in part]],
+            Masks([mask for _, _, mask in part], height, width),
         )
-        for found in parts
+        for part in parts
     ]
 
 
-def score(categories, tiles, order, found, size):
+def score(categories, tiles, order, found):
     """COCO's metrics of a detections list, one a place of the mosaic."""
     evaluation = CocoEvaluation(categories, masks=True)
     for place, (tile, detections) in enumerate(zip(order, found, strict=True)):
-        evaluation.add(str(place), tiles[tile][1], detections, *size)
+        evaluation.add(str(place), tiles[tile][1], detections)
     metrics = evaluation.evaluate()
     return {
         kind: metrics[f"Detection{name}_Precision/mAP"]
@@ -136,9 +116,7 @@ def main():
     begin = time.perf_counter()
     alone = predictor.predict_batch(images)
     seconds_alone = time.perf_counter() - begin
-    alone = [
-        ImageDetections(p.boxes, p.scores, p.classes.astype(np.int64), p.rles()) for p in alone
-    ]
+    alone = [prediction.instances.encoded() for prediction in alone]
     mosaic = np.concatenate(
         [
             np.concatenate([images[k] for k in order[row * columns : (row + 1) * columns]], axis=1)
@@ -155,8 +133,8 @@ def main():
     print(f"mosaic {mosaic.shape[1]} x {mosaic.shape[0]} of {len(order)} places, {len(tiles)} "
           f"images of {size[1]} x {size[0]}; {windows} windows of {given.window}, overlap "
           f"{given.overlap}")  # fmt: skip
-    single = score(categories, tiles, order, [alone[k] for k in order], size)
-    joined = score(categories, tiles, order, found, size)
+    single = score(categories, tiles, order, [alone[k] for k in order])
+    joined = score(categories, tiles, order, found)
     for kind in single:
         print(f"{kind}: alone {single[kind]:.4f}, by windows {joined[kind]:.4f}, "
               f"difference {joined[kind] - single[kind]:+.4f}")  # fmt: skip

@@ -199,7 +199,7 @@ def _drawn(example, side):
     from PIL import Image
 
     from object_detection.data.augment.scale import resize_masks
-    from object_detection.utils import visualization_utils
+    from object_detection.structures import drawing
 
     pixels = np.clip(np.asarray(example.image, np.float32), 0, 255).astype(np.uint8)
     height, width = pixels.shape[:2]
@@ -210,9 +210,9 @@ def _drawn(example, side):
     if example.masks is not None and len(example.masks.pixels):
         masks = resize_masks(example.masks.pixels, tf.constant(size)).numpy() > 0
     boxes = np.asarray(example.boxes_normalized) * [*size, *size]
-    colors = [visualization_utils.color_of(int(one)) for one in example.classes]
+    colors = [drawing.color_of(int(one)) for one in example.classes]
     labels = [""] * len(colors)
-    drawn = visualization_utils.draw_objects(
+    drawn = drawing.draw_objects(
         image, boxes, labels, colors, masks, line_thickness=1, mask_alpha=0.35
     )
     square = np.full((side, side, 3), 255, np.uint8)

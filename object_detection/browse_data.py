@@ -80,12 +80,12 @@ def look():
     views, fault = [], None
     if reader:
         try:
-            views = [data_browser.look_at_given(reader, source.classes, settings)]
+            views = [data_browser.sample_pipeline(reader, source.classes, settings)]
         except RecordError as error:  # what is stored is then worth all the more a look
             fault = f"No model can be given these data: {error}"
     drawn = [card.facts.id for view in views for card in view.cards]
-    views.insert(0, data_browser.look_at_stored(source, settings, rather=drawn))
-    print("\n\n\n".join(data_browser.as_text(view) for view in views))
+    views.insert(0, data_browser.scan_records(source, settings, preferred=drawn))
+    print("\n\n\n".join(data_browser.to_text(view) for view in views))
     origin = [
         *_shortened(source.files),
         f"classes: {source.classes.origin}",
@@ -96,7 +96,7 @@ def look():
     contact_sheet.write(FLAGS.output, f"Data: {title}", origin, views, source.classes)
     print(f"\nThe page with the drawn images: {FLAGS.output}")
     if FLAGS.json_output:
-        figures = [data_browser.as_dict(view) for view in views]
+        figures = [data_browser.to_dict(view) for view in views]
         text = json.dumps(figures, indent=1, ensure_ascii=False)
         atomic.write_text(FLAGS.json_output, text + "\n")
     if fault:

@@ -57,7 +57,7 @@ def define_flags():
 
 
 def main(arguments):
-    """Evaluates as the flags say; returns the exit code."""
+    """Evaluate as the flags say; return the exit code."""
     runner.refuse_arguments(arguments, "patterns need quotes: --records='a-*'")
     if bool(FLAGS.records) == bool(FLAGS.annotations_file):
         raise app.UsageError("give the ground truth: either --records or --annotations_file")
@@ -70,7 +70,7 @@ def main(arguments):
 
 
 def evaluate():
-    """Scores, prints and writes; returns the exit code."""
+    """Score, print and write; return the exit code."""
     from tqdm import tqdm
 
     from object_detection.errors import AnnotationError
@@ -80,23 +80,25 @@ def evaluate():
     truth = _truth()
     output = Path(FLAGS.output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    finder = _finder(truth)
-    images = tqdm(truth.images, unit="image", desc="evaluate", total=len(truth.sizes) or None)
-    pairs, notes = model_evaluation.look_at(truth._replace(images=images), finder, FLAGS.max_images)
-    notes = [*truth.notes, *finder.notes(), *notes]
-    if not pairs:
+    source = _detection_source(truth)
+    progress = tqdm(truth.images, unit="image", desc="evaluate", total=len(truth.sizes) or None)
+    images, notes = model_evaluation.collect(
+        truth._replace(images=progress), source, FLAGS.max_images
+    )
+    notes = [*truth.notes, *source.notes(), *notes]
+    if not images:
         raise AnnotationError("\n".join(["No image could be evaluated.", *notes[:20]]))
-    finder.check_ids()
-    model_evaluation.check_classes(truth.categories, pairs, finder.origin)
-    model_evaluation.check_objects(truth, pairs)
+    source.check_ids()
+    model_evaluation.check_classes(truth.categories, images, source.origin)
+    model_evaluation.check_objects(truth, images)
     rules = model_evaluation.Rules(FLAGS.min_score, FLAGS.iou_threshold)
-    scored = model_evaluation.score(truth.categories, pairs, rules)
+    scored = model_evaluation.score(truth.categories, images, rules)
     scored.notes.extend(notes)
     print(scored.coco.table())
     for note in scored.notes:
         logging.warning("%s", note)
-    figures = evaluation_figures.as_dict(scored)
-    origin = [*truth.origin, f"detections: {finder.origin}"]
+    figures = evaluation_figures.to_dict(scored)
+    origin = [*truth.origin, f"detections: {source.origin}"]
     not_drawn = evaluation_page.write(
         output / "report.html",
         scored,
@@ -117,8 +119,8 @@ def evaluate():
     evaluation_figures.write_csv(output / "metrics.csv", figures)
     written = "report.html, metrics.json, metrics.csv"
     if not FLAGS.results:
-        found = ((image.id, each, image.height, image.width) for image, each in pairs)
-        coco_results.write(output / "detections.json", found)
+        results = ((image.image_id, image.detections) for image in images)
+        coco_results.write(output / "detections.json", results)
         written += ", detections.json (for --results)"
     print(f"\nIn {output}: {written}")
     return 0
@@ -126,20 +128,20 @@ def evaluate():
 
 def _truth():
     from object_detection.datasets import files
-    from object_detection.reports import truth_sources
+    from object_detection.reports import ground_truth
 
     if not FLAGS.annotations_file:
-        return truth_sources.from_records(FLAGS.records, FLAGS.label_map_path, FLAGS.ignore_class)
+        return ground_truth.from_records(FLAGS.records, FLAGS.label_map_path, FLAGS.ignore_class)
     files.allow_outside_images(FLAGS.allow_outside_images)
-    return truth_sources.from_coco(FLAGS.annotations_file, FLAGS.image_dir, FLAGS.ignore_class)
+    return ground_truth.from_coco(FLAGS.annotations_file, FLAGS.image_dir, FLAGS.ignore_class)
 
 
-def _finder(truth):
-    from object_detection.prediction import found_for_truth
+def _detection_source(truth):
+    from object_detection.prediction import detection_source
 
     if FLAGS.results:
-        return found_for_truth.FromResults(FLAGS.results, truth.sizes)
-    return found_for_truth.FromModel(
+        return detection_source.ResultFileSource(FLAGS.results, truth.sizes)
+    return detection_source.ModelSource(
         FLAGS.saved_model or FLAGS.checkpoint,
         truth.categories,
         pipeline_config=FLAGS.pipeline_config_path,

@@ -1,21 +1,16 @@
 """A plain image and objects to draw on it."""
 
-from typing import NamedTuple
-
 import numpy as np
+
+from object_detection.structures.instances import Instances
+from object_detection.structures.masks import Masks
 
 INDEX = {1: {"id": 1, "name": "cat"}, 2: {"id": 2, "name": "dog"}}
 
 
-class Objects(NamedTuple):
-    boxes: np.ndarray
-    classes: np.ndarray
-    scores: np.ndarray | None = None
-    crowd: np.ndarray | None = None
-    masks: np.ndarray | None = None
-
-    def full_mask(self, index, height, width):
-        return None if self.masks is None else self.masks[index]
+def objects(boxes, classes, scores=None, crowd=None, masks=None):
+    masks = None if masks is None else Masks.from_dense(np.asarray(masks))
+    return Instances(60, 80, boxes, classes, scores, masks, crowd)
 
 
 def grey(height=60, width=80):

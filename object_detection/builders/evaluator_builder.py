@@ -4,9 +4,9 @@ from object_detection.builders.pick import check_message
 from object_detection.config import data_checks
 from object_detection.metrics import coco_engine
 from object_detection.metrics.coco_evaluation import CocoEvaluation
+from object_detection.metrics.evaluation import CombinedEvaluation
 from object_detection.metrics.lvis_evaluation import LvisEvaluation
 from object_detection.metrics.pascal_evaluation import VARIANTS, PascalEvaluation
-from object_detection.metrics.several import SeveralEvaluations
 
 _COCO = {"coco_detection_metrics": "boxes", "coco_mask_metrics": "masks"}
 _LVIS = "lvis_mask_metrics"
@@ -69,7 +69,7 @@ def build(eval_config, categories, frequencies=None):
             )
         )
     found += [_pascal(eval_config, categories, name) for name in names if name in VARIANTS]
-    return found[0] if len(found) == 1 else SeveralEvaluations(found)
+    return found[0] if len(found) == 1 else CombinedEvaluation(found)
 
 
 def _refusal(name):

@@ -106,12 +106,11 @@ def _detect_all():
 
 
 def _detect(predictor, serialized, writer, name, skipped):
-    """Write a record; return (id, ImageDetections, height, width), None without an image."""
+    """Write a record; return (id, detections), or None without an image."""
     import tensorflow as tf
 
     from object_detection.data import image_headers
     from object_detection.metrics import detection_records
-    from object_detection.metrics.images import ImageDetections
 
     try:
         feature = tf.train.Example.FromString(serialized).features.feature
@@ -125,18 +124,14 @@ def _detect(predictor, serialized, writer, name, skipped):
         why = f": {error}" if encoded else ""
         skipped.append(f"{name} has no image that can be read{why}")
         return None
-    prediction = predictor.predict(image)
-    masks = prediction.rles() if prediction.box_masks is None else prediction.box_masks
-    detections = ImageDetections(prediction.boxes, prediction.scores, prediction.classes, masks)
-    detections = detections.encoded(prediction.height, prediction.width)
-    size = (prediction.height, prediction.width)
+    detections = predictor.predict(image).instances.encoded()
     writer.write(
         detection_records.with_detections(
-            serialized, detections, *size, discard_image_pixels=FLAGS.discard_image_pixels
+            serialized, detections, discard_image_pixels=FLAGS.discard_image_pixels
         )
     )
     ids = feature["image/source_id"].bytes_list.value or [name.encode()]
-    return ids[0].decode(errors="replace"), detections, *size
+    return ids[0].decode(errors="replace"), detections
 
 
 def main():

@@ -82,7 +82,7 @@ def evaluation_of(input_config, eval_config):
             if image is None:
                 skipped += 1
                 continue
-            evaluation.add(image.image_id, image.truth, image.detections, image.height, image.width)
+            evaluation.add(image.image_id, image.truth, image.detections)
             used += 1
         except Exception as error:  # foreign bytes may raise anything: the record is invalid
             broken.append(f"{os.path.basename(path)}, record {index}: {error}")

@@ -6,7 +6,7 @@ width, height in pixels) and, where there are masks, `segmentation`.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,55 +15,41 @@ from pycocotools import mask as rle_codec
 
 from object_detection import atomic
 from object_detection.errors import ResultFileError
-from object_detection.metrics.images import ImageDetections
 from object_detection.structures import coco_json
+from object_detection.structures.instances import Instances
+from object_detection.structures.masks import Masks
 from object_detection.structures.run_lengths import whole_number
 
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
-LEAST_SIDE = -1e-3  # pixels; a box of less is none, and not one that rounding made so
+LEAST_SIDE = -1e-3  # pixels; smaller sides are errors, not the result of rounding
 
 
-def entries_of(image_id, detections, height, width):
-    """The entries of one image.
+def entries_of(image_id: object, detections: Instances) -> list[dict]:
+    """Return the entries of one image.
 
     Args:
-        image_id: as in the ground truth; "12" becomes a number, "0012" stays text.
-        detections: ImageDetections.
-        height, width: of the image, in pixels.
+        image_id: As in the ground truth; "12" becomes a number, "0012" stays text.
+        detections: In pixels of the image.
     """
     number = whole_number(image_id)
-    image_id = number if str(number) == str(image_id) else image_id
-    masks = detections.encoded(height, width).masks
-    found = []
-    for k, (ymin, xmin, ymax, xmax) in enumerate(np.asarray(detections.boxes, float).tolist()):
-        entry = {
-            "image_id": image_id,
-            "category_id": int(detections.classes[k]),
-            "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-            "score": float(detections.scores[k]),
-        }
-        if masks is not None:
-            size = [int(side) for side in masks[k]["size"]]
-            entry["segmentation"] = {"size": size, "counts": masks[k]["counts"].decode("ascii")}
-        found.append(entry)
-    return found
+    return detections.to_coco(number if str(number) == str(image_id) else image_id)
 
 
-def write(path, images):
-    """Writes a result file, image by image.
+def write(path: str | Path, images: Iterable[tuple[object, Instances]]) -> int:
+    """Write a result file, image by image.
 
     Args:
-        path: of the json.
-        images: iterable of (image id, ImageDetections, height, width).
+        path: Of the json.
+        images: (image id, detections) of each image.
 
     Returns:
-        How many detections were written.
+        Number of detections written.
     """
     count = 0
     with atomic.replacing(path) as partial, open(partial, "w", encoding="utf-8") as file:
         file.write("[")
-        for image in images:
-            for entry in entries_of(*image):
+        for image_id, detections in images:
+            for entry in entries_of(image_id, detections):
                 file.write(("," if count else "") + "\n" + json.dumps(entry))
                 count += 1
         file.write("\n]\n")
@@ -80,21 +66,21 @@ class _Row(NamedTuple):
     mask: dict | None  # RLE
 
 
-def read(path: str | Path, sizes: Mapping | None = None) -> dict[str, ImageDetections]:
-    """Reads a result file.
+def read(path: str | Path, sizes: Mapping | None = None) -> dict[str, Instances]:
+    """Read a result file.
 
     Args:
-        path: of the json.
-        sizes: {image id as text: (height, width)}; masks have to be of this size, and those given
-            as polygons alone need it.
+        path: Of the json.
+        sizes: {image id as text: (height, width)}. Masks have to be of this size; it is required
+            only for polygons.
 
     Returns:
-        {image id as text: ImageDetections}, in the order of the file; ids as `coco_json.id_text`
-        writes them. Masks are COCO RLEs, checked; None where the file has none. A missing box is
-        the mask's.
+        {image id as text: detections}, in the order of the file; ids as `coco_json.id_text` writes
+        them. An image of unknown size has that of its first mask, else 0 x 0. A missing box is the
+        mask's.
 
     Raises:
-        ResultFileError: no json list of such entries; the message names the first that is not.
+        ResultFileError: Not a json list of such entries; the message names the first bad one.
     """
     entries = _entries(path)
     table = coco_json.IdTable(sizes or {})
@@ -119,11 +105,14 @@ def read(path: str | Path, sizes: Mapping | None = None) -> dict[str, ImageDetec
             f"has a segmentation, entry {without[0]} (image {without[1]}) has none. Write a "
             "segmentation for every detection, or for none"
         )
-    return {image_id: _detections(found) for image_id, found in rows.items()}
+    return {
+        image_id: _detections(of_image, (sizes or {}).get(image_id))
+        for image_id, of_image in rows.items()
+    }
 
 
 def _entries(path):
-    """The list that the file holds."""
+    """Return the list in the file."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
         try:
@@ -149,7 +138,7 @@ def _bounded_int(text):
 
 
 def _row(place, entry, table, sizes):
-    """(image id, `_Row`) of one entry; raises where it is none."""
+    """Return (image id, `_Row`) of one entry; raises if it is not a detection."""
     if not isinstance(entry, dict):
         raise TypeError("it is not an object {...}")
     box, mask = entry.get("bbox"), coco_json.read_segmentation(entry.get("segmentation"))
@@ -183,7 +172,7 @@ def _score(value):
 
 
 def _rle(value, read, size):
-    """A segmentation in any of COCO's forms as a checked RLE."""
+    """Return a segmentation in any of COCO's forms as a checked RLE."""
     if size is None:
         if read.parts is not None:
             raise ValueError("its polygon needs the image's size, which is not known")
@@ -192,7 +181,7 @@ def _rle(value, read, size):
 
 
 def _shown(entry):
-    """The beginning of an entry, for a message."""
+    """Return the beginning of an entry, for a message."""
     try:
         text = json.dumps(entry)
     except (ValueError, RecursionError):  # integers of more digits than Python writes
@@ -200,10 +189,15 @@ def _shown(entry):
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
-def _detections(rows):
-    return ImageDetections(
+def _detections(rows, size):
+    """Return the detections of one image; of an unknown size they have that of the first mask."""
+    masks = None if rows[0].mask is None else [row.mask for row in rows]
+    height, width = size or (masks[0]["size"] if masks else (0, 0))
+    return Instances(
+        height,
+        width,
         boxes=np.array([row.box for row in rows]).reshape(-1, 4),
-        scores=np.array([row.score for row in rows]),
         classes=np.array([row.category for row in rows], np.int64),
-        masks=None if rows[0].mask is None else [row.mask for row in rows],
+        scores=np.array([row.score for row in rows]),
+        masks=None if masks is None else Masks.from_checked_rle(masks, height, width),
     )

@@ -1,20 +1,20 @@
-"""Detections in records, beside the objects they are compared with: TFOD's form, and masks.
+"""Detections in records, next to the objects they are compared with: TFOD's form, and masks.
 
-A record is that of the input with the keys below added; it may lack the image. TFOD knows boxes
-alone. Masks are added as COCO run-length codes of the image's size, under a key that TFOD's readers
-pass over.
+A record is that of the input with the keys below added; it may lack the image. TFOD's form has
+boxes only. Masks are added as COCO run lengths of the image's size, under a key that TFOD's readers
+ignore.
 """
 
 import io
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from object_detection.errors import MaskError
-from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
 from object_detection.structures import run_lengths
+from object_detection.structures.instances import EvaluatedImage, ImageLabels, Instances
+from object_detection.structures.masks import Masks
 
 _DETECTION = "image/detection/"
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
@@ -22,30 +22,19 @@ _MASK = _DETECTION + "mask/counts"  # bytes: COCO's compressed counts
 _OBJECT = "image/object/"
 
 
-class RecordedImage(NamedTuple):
-    """What one record says."""
-
-    image_id: str
-    truth: ImageTruth
-    detections: ImageDetections
-    height: int  # of the image; 1 where the record does not say: boxes then are fractions
-    width: int
-
-
-def with_detections(serialized, detections, height, width, *, discard_image_pixels=False):
-    """A record with detections.
+def with_detections(
+    serialized: bytes, detections: Instances, *, discard_image_pixels: bool = False
+) -> bytes:
+    """Return a record with detections.
 
     Args:
-        serialized: the record, bytes. Detections it has already are replaced.
-        detections: ImageDetections in pixels of the image.
-        height, width: of the image.
-        discard_image_pixels: whether `image/encoded` goes, which makes records small.
-
-    Returns:
-        bytes.
+        serialized: The record. Detections that it already has are replaced.
+        detections: In pixels of the image.
+        discard_image_pixels: Whether to drop `image/encoded`, which makes records small.
     """
     example = tf.train.Example.FromString(serialized)
     feature = example.features.feature
+    height, width = detections.height, detections.width
     size = np.array([height, width, height, width], np.float32)
     boxes = np.asarray(detections.boxes, np.float32).reshape(-1, 4) / size
     lists = {f"bbox/{side}": boxes[:, k] for k, side in enumerate(_SIDES)}
@@ -58,8 +47,8 @@ def with_detections(serialized, detections, height, width, *, discard_image_pixe
     feature[_DETECTION + "label"].int64_list.SetInParent()
     feature.pop(_MASK, None)
     if detections.masks is not None:
-        masks = detections.encoded(height, width).masks
-        feature[_MASK].bytes_list.value[:] = [mask["counts"] for mask in masks]
+        counts = [rle["counts"] for rle in detections.masks.to_rle()]
+        feature[_MASK].bytes_list.value[:] = counts
     for name, side in (("height", height), ("width", width)):
         if not feature[f"image/{name}"].int64_list.value:
             feature[f"image/{name}"].int64_list.value[:] = [int(side)]
@@ -68,18 +57,19 @@ def with_detections(serialized, detections, height, width, *, discard_image_pixe
     return example.SerializeToString()
 
 
-def parse(serialized, *, load_masks=False):
-    """What a record with detections says; None for one without.
+def parse(serialized: bytes, *, load_masks: bool = False) -> EvaluatedImage | None:
+    """Read a record with detections; return None for one without.
 
-    The lists of the detections may be empty but must be there. A record without the lists of the
-    objects has none (TFOD leaves such an image out, and what was found in it).
+    The lists of the detections may be empty but must exist. A record without the lists of the
+    objects has no objects (TFOD leaves such an image and its detections out). An image whose size
+    the record lacks is 1 x 1: boxes then are fractions.
 
     Args:
-        serialized: bytes.
-        load_masks: whether masks are read, of objects (PNG or numbers) and of detections.
+        serialized: The record.
+        load_masks: Whether to read masks of objects (PNG or numbers) and of detections.
 
     Raises:
-        ValueError: lists that belong together differ in length.
+        ValueError: Lists that belong together differ in length.
     """
     feature = tf.train.Example.FromString(serialized).features.feature
     keys = [*(f"bbox/{side}" for side in _SIDES), "label", "score"]
@@ -96,7 +86,9 @@ def parse(serialized, *, load_masks=False):
     if load_masks:
         masks = _object_masks(feature, count, height, width)
         found_masks = _found_masks(feature, len(found_boxes), height, width, image_id)
-    truth = ImageTruth(
+    truth = Instances(
+        height,
+        width,
         boxes=truth_boxes,
         classes=_ints(feature, _OBJECT + "class/label"),
         crowd=_flags(feature, "is_crowd", count),
@@ -110,17 +102,19 @@ def parse(serialized, *, load_masks=False):
             not_exhaustive=frozenset(_ints(feature, "image/not_exhaustive_category_ids").tolist()),
         ),
     )
-    found = ImageDetections(
+    detections = Instances(
+        height,
+        width,
         boxes=found_boxes,
         scores=np.array(feature[_DETECTION + "score"].float_list.value, np.float32),
         classes=_ints(feature, _DETECTION + "label"),
         masks=found_masks,
     )
-    return RecordedImage(image_id, truth, found, height, width)
+    return EvaluatedImage(image_id, truth, detections)
 
 
 def _boxes(feature, start, image_id):
-    """[n, 4] float32 fractions."""
+    """Return boxes as [n, 4] float32 fractions."""
     sides = [list(feature[f"{start}bbox/{side}"].float_list.value) for side in _SIDES]
     if len({len(side) for side in sides}) > 1:
         lengths = ", ".join(f"{len(v)} {k}" for k, v in zip(_SIDES, sides, strict=True))
@@ -133,7 +127,7 @@ def _ints(feature, key):
 
 
 def _flags(feature, name, count):
-    """[count] bool, or None where the record has no such list."""
+    """Return [count] bool, or None if the record has no such list."""
     values = _ints(feature, _OBJECT + name)
     return values != 0 if len(values) and count else None
 
@@ -149,28 +143,27 @@ def _first(feature, key, default):
 
 
 def _object_masks(feature, count, height, width):
-    """[count, height, width] uint8; None where the record has none."""
+    """Return the masks of the objects; None if the record has no masks."""
     key = _OBJECT + "mask"
     if not count:
-        return np.zeros([0, height, width], np.uint8)
+        return Masks([], height, width)
     if key not in feature:
         return None
     if feature[key].bytes_list.value:
         images = (Image.open(io.BytesIO(png)) for png in feature[key].bytes_list.value)
-        return np.stack([np.array(image.convert("L")) > 0 for image in images]).astype(np.uint8)
+        return Masks.from_dense(np.stack([np.array(image.convert("L")) > 0 for image in images]))
     values = np.array(feature[key].float_list.value, np.float32)
-    return (values.reshape(-1, height, width) > 0).astype(np.uint8)
+    return Masks.from_dense(values.reshape(-1, height, width))
 
 
 def _found_masks(feature, count, height, width, image_id):
-    """The RLEs, checked; None where the record has none."""
+    """Return the checked masks of the detections; None if the record has no masks."""
     if _MASK not in feature:
-        return None if count else []
+        return None if count else Masks([], height, width)
     masks = []
-    for place, counts in enumerate(feature[_MASK].bytes_list.value):
+    for index, counts in enumerate(feature[_MASK].bytes_list.value):
         try:
-            rle = {"size": [height, width], "counts": counts}
-            masks.append(run_lengths.normalize(rle))
-        except MaskError as fault:
-            raise ValueError(f"Image {image_id!r}: mask {place} of {_MASK}: {fault}.") from None
-    return masks
+            masks.append(run_lengths.normalize({"size": [height, width], "counts": counts}))
+        except MaskError as error:
+            raise ValueError(f"Image {image_id!r}: mask {index} of {_MASK}: {error}.") from None
+    return Masks.from_checked_rle(masks, height, width)

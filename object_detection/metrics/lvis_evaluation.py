@@ -6,14 +6,17 @@ matches none of them does not count. The numbers equal those of the `lvis` packa
 TFOD gives them.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from pycocotools import mask as rle_codec
 
-from object_detection.metrics import images, score_table
+from object_detection.metrics import score_table
 from object_detection.metrics.coco_engine import AreaRange
+from object_detection.metrics.evaluation import Evaluation, coco_order, require_masks
+from object_detection.structures.instances import ImageLabels, Instances
 
 PREFIX = "DetectionMasks_"
 _THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -24,7 +27,7 @@ _AREAS = (
     AreaRange("medium", 32**2, 96**2),
     AreaRange("large", 96**2, 1e10),
 )
-_MOST_DETECTIONS = 300  # the best of an image, whatever their class
+_MAX_DETECTIONS = 300  # the best of an image, whatever their class
 _FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}
 
 
@@ -38,68 +41,63 @@ class _Pair(NamedTuple):
     exhaustive: bool  # whether all objects of the class are annotated
 
 
-class LvisEvaluation:
-    """Collects images and scores their masks by LVIS's rules.
+class LvisEvaluation(Evaluation):
+    """LVIS's evaluation of the masks of the images added to it.
 
     Args:
         categories: {id: name}, the label map.
-        frequencies: {id: "r", "c" or "f"}: how often a class occurs in the training data.
-        per_category: also the AP of each class, `DetectionMasks_AP ByCategory/<class>`.
+        frequencies: {id: "r", "c" or "f"}: How often a class occurs in the training data.
+        per_category: Also the AP of each class, `DetectionMasks_AP ByCategory/<class>`.
     """
 
     kinds = ("masks",)
 
-    def __init__(self, categories, *, frequencies=None, per_category=False):
-        self.categories = {int(i): str(name) for i, name in sorted(categories.items())}
+    def __init__(
+        self, categories: Mapping[int, str], *, frequencies=None, per_category: bool = False
+    ):
+        super().__init__(categories)
         self.frequencies = dict(frequencies or {})
         self.per_category = per_category
         self.names = []  # of the images
         self.num_found = 0
         self.labelled_images = 0  # images with a list of absent classes
-        self._pairs = defaultdict(dict)  # class id -> {place in `names`: _Pair}
+        self._pairs = defaultdict(dict)  # class id -> {index in `names`: _Pair}
         self._metrics = None
-        self.register = images.Register()
-        self.without_masks = []
-        self.unknown_truth = Counter()
-        self.unknown_found = Counter()
-        self.not_finite = 0
-        self.unverified = 0
 
-    def add(self, image_id, truth, detections, height, width):
-        """Adds one image; see CocoEvaluation.add. Its `labels` say which classes are known of."""
-        image_id, height, width = images.text_of(image_id), int(height), int(width)
-        images.check(image_id, truth, detections, height, width)
-        if self.register.is_repetition(image_id, truth, height, width):
+    def add(self, image_id: object, truth: Instances, detections: Instances) -> None:
+        """Add one image; see CocoEvaluation.add. `truth.labels` says which classes are known."""
+        image_id = self._accept(image_id, truth, detections)
+        if image_id is None:
             return
-        images.need_masks(image_id, detections, "lvis_mask_metrics")
+        require_masks(image_id, detections, "lvis_mask_metrics")
         if truth.masks is None and len(truth.boxes):
             self.without_masks.append(image_id)
             return
         self._metrics = None
-        place = len(self.names)
+        index = len(self.names)
         self.names.append(image_id)
-        labels = truth.labels or images.ImageLabels()
+        labels = truth.labels or ImageLabels()
         self.labelled_images += bool(labels.negative)
         objects = self._objects(truth)
-        found = self._found(detections, labels.negative | objects.keys(), height, width)
+        found = self._found(detections, labels.negative | objects.keys())
         for number in objects.keys() | found.keys():
             exhaustive = number not in labels.not_exhaustive
-            self._pairs[number][place] = _pair(objects[number], found[number], exhaustive)
+            self._pairs[number][index] = _pair(objects[number], found[number], exhaustive)
 
-    def evaluate(self):
-        """Scores what was added, as {TFOD's name: float}; -1 where LVIS defines no number."""
+    def evaluate(self) -> dict[str, float]:
+        """Score the images, as {TFOD's name: float}; -1 where LVIS defines no number."""
         if self._metrics is None:
             self._metrics = self._scores()
         return dict(self._metrics)
 
-    def table(self):
-        """The metrics as text for people; see CocoEvaluation.table."""
+    def table(self) -> str:
+        """Return the metrics as text for people; see CocoEvaluation.table."""
         title = f"lvis_mask_metrics: {len(self.names)} images, {self.num_found} detections"
         shown = {name.removeprefix(PREFIX): v for name, v in self.evaluate().items()}
         return score_table.render_scores(self, title, shown)
 
-    def reasons(self):
-        """Why numbers are n/a."""
+    def reasons(self) -> list[str]:
+        """Return why numbers are n/a."""
         if not self.names:
             return ["n/a: no image was evaluated."]
         lines = []
@@ -117,9 +115,10 @@ class LvisEvaluation:
         return lines
 
     def _objects(self, truth):
-        """{class id: [(area, RLE)]}; objects without an area do not exist for LVIS."""
+        """Return {class id: [(area, RLE)]}; objects without an area do not exist for LVIS."""
         boxes = np.asarray(truth.boxes, np.float64).reshape(-1, 4)
-        masks, found = truth.encoded().masks, defaultdict(list)
+        found = defaultdict(list)
+        masks = [] if truth.masks is None else truth.masks.to_rle()
         for k, number in enumerate(np.asarray(truth.classes).tolist()):
             if int(number) not in self.categories:
                 self.unknown_truth[int(number)] += 1
@@ -131,43 +130,35 @@ class LvisEvaluation:
                 found[int(number)].append((area, masks[k]))
         return found
 
-    def _found(self, detections, counted, height, width):
-        """{class id: [(score, area, RLE)]} of the classes that count in this image."""
+    def _found(self, detections: Instances, counted: set):
+        """Return {class id: [(score, area, RLE)]} of the classes that count in this image."""
         detections = self._countable(detections)
         best = np.arange(len(detections.scores))
-        if len(best) > _MOST_DETECTIONS:
+        if len(best) > _MAX_DETECTIONS:
             scores = np.asarray(detections.scores, np.float64)
-            best = np.argsort(-scores, kind="stable")[:_MOST_DETECTIONS]
+            best = np.argsort(-scores, kind="stable")[:_MAX_DETECTIONS]
         kept = defaultdict(list)
-        wanted = np.isin(np.asarray(detections.classes)[best], list(counted))
-        self.unverified += int((~wanted).sum())
-        detections = detections.select(best[wanted]).encoded(height, width)
+        is_counted = np.isin(np.asarray(detections.classes)[best], list(counted))
+        self.unverified += int((~is_counted).sum())
+        detections = detections.select(best[is_counted])
+        masks = [] if detections.masks is None else detections.masks.to_rle()
         for k, number in enumerate(np.asarray(detections.classes).tolist()):
-            mask = detections.masks[k]
+            mask = masks[k]
             area = float(rle_codec.area(mask))
             if area > 0:
                 kept[int(number)].append((float(detections.scores[k]), area, mask))
                 self.num_found += 1
         return kept
 
-    def _countable(self, detections):
-        finite = detections.finite()
-        self.not_finite += int(len(finite) - finite.sum())
-        known = np.isin(detections.classes, list(self.categories))
-        for number in np.asarray(detections.classes)[finite & ~known].tolist():
-            self.unknown_found[int(number)] += 1
-        kept = finite & known
-        return detections if kept.all() else detections.select(kept)
-
     def _scores(self):
-        """The thirteen numbers, and those of each class where asked for."""
+        """Return the thirteen numbers, and those of each class if requested."""
         classes = list(self.categories)
         precision = -np.ones([len(_THRESHOLDS), len(_RECALLS), len(classes), len(_AREAS)])
         recall = -np.ones([len(_THRESHOLDS), len(classes), len(_AREAS)])
-        order = images.order_of(self.names)
+        order = coco_order(self.names)
         for k, number in enumerate(classes):
-            by_place = self._pairs.get(number, {})
-            pairs = [by_place[place] for place in order if place in by_place]
+            by_image = self._pairs.get(number, {})
+            pairs = [by_image[index] for index in order if index in by_image]
             for a, area in enumerate(_AREAS):
                 curves = _accumulate(pairs, area)
                 if curves is not None:
@@ -177,11 +168,11 @@ class LvisEvaluation:
         for a, area in enumerate(_AREAS[1:], start=1):
             numbers[f"AP{area.name[0]}"] = _mean(precision[..., a])
         for letter in _FREQUENCIES:
-            places = [k for k, i in enumerate(classes) if self.frequencies.get(i) == letter]
-            numbers[f"AP{letter}"] = _mean(precision[:, :, places, 0])
-        numbers[f"AR@{_MOST_DETECTIONS}"] = _mean(recall[..., 0])
+            rows = [k for k, i in enumerate(classes) if self.frequencies.get(i) == letter]
+            numbers[f"AP{letter}"] = _mean(precision[:, :, rows, 0])
+        numbers[f"AR@{_MAX_DETECTIONS}"] = _mean(recall[..., 0])
         for a, area in enumerate(_AREAS[1:], start=1):
-            numbers[f"AR{area.name[0]}@{_MOST_DETECTIONS}"] = _mean(recall[..., a])
+            numbers[f"AR{area.name[0]}@{_MAX_DETECTIONS}"] = _mean(recall[..., a])
         if self.per_category:
             for k, name in enumerate(self.categories.values()):
                 numbers[f"AP ByCategory/{name}"] = _mean(precision[:, :, k, 0])
@@ -189,7 +180,7 @@ class LvisEvaluation:
 
 
 def _pair(objects, found, exhaustive):
-    """A _Pair of [(area, RLE)] and [(score, area, RLE)]."""
+    """Return a _Pair of [(area, RLE)] and [(score, area, RLE)]."""
     found = sorted(found, key=lambda one: -one[0])  # stable: equal scores stay in their order
     iou = np.zeros([len(found), len(objects)])
     if objects and found:
@@ -218,7 +209,7 @@ def _match(pair, area):
     least = np.minimum(_THRESHOLDS, 1 - 1e-10)[:, None]
     for d in range(len(pair.scores) if total else 0):
         fits = free & (pair.iou[d] >= least)
-        # An object of the range goes before any that is out of it; of equal ones the last.
+        # An object in the range takes precedence over any other; of equal ones the last.
         inside = fits & ~ignored_objects
         fits = np.where(inside.any(axis=1, keepdims=True), inside, fits)
         overlap = np.where(fits, pair.iou[d], -1.0)
@@ -233,7 +224,7 @@ def _match(pair, area):
 
 
 def _accumulate(pairs, area):
-    """(precision [T, R], recall [T]) of one class and range; None where nothing is to be found."""
+    """Return (precision [T, R], recall [T]) of one class and range; None without objects."""
     results = [_match(pair, area) for pair in pairs]
     total = sum(int((~objects).sum()) for _, _, objects in results)
     if not total:
@@ -251,9 +242,9 @@ def _accumulate(pairs, area):
         reached = right[t] / total
         falling = right[t] / (wrong[t] + right[t] + np.spacing(1))
         falling = np.maximum.accumulate(falling[::-1])[::-1]
-        places = np.searchsorted(reached, _RECALLS, side="left")
-        there = places < len(falling)
-        precision[t, there] = falling[places[there]]
+        indices = np.searchsorted(reached, _RECALLS, side="left")
+        there = indices < len(falling)
+        precision[t, there] = falling[indices[there]]
         recall[t] = reached[-1]
     return precision, recall
 

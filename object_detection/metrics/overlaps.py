@@ -1,7 +1,7 @@
-"""How far objects of one image overlap, for boxes and for COCO run-length codes, in numpy.
+"""Overlaps of objects of one image, for boxes and for COCO run lengths, in NumPy.
 
-Areas of boxes stay in the boxes' own precision and their intersections are taken in 64 bit, those
-of masks in 32 bit, as TFOD's evaluations do: a threshold then decides alike.
+Areas of boxes keep the boxes' own precision and their intersections are 64-bit, those of masks
+32-bit, as in TFOD's evaluations: a threshold then decides the same way.
 """
 
 from typing import NamedTuple
@@ -9,18 +9,18 @@ from typing import NamedTuple
 import numpy as np
 from pycocotools import mask as rle_codec
 
-_LEAST_AREA = np.float32(1e-7)  # stands for an empty mask's area where it divides (TFOD)
+_LEAST_AREA = np.float32(1e-7)  # replaces an empty mask's area as a divisor (TFOD)
 
 
 class Overlaps(NamedTuple):
-    """Of d detections with g objects."""
+    """Overlaps of d detections with g objects."""
 
     iou: np.ndarray  # [d, g] intersection over union
     ioa: np.ndarray  # [d, g] intersection over the detection's own area
 
 
-def of_boxes(found, truth):
-    """Overlaps of (ymin, xmin, ymax, xmax) boxes [d, 4] and [g, 4]; no box is empty."""
+def of_boxes(found: np.ndarray, truth: np.ndarray) -> Overlaps:
+    """Return the overlaps of (ymin, xmin, ymax, xmax) boxes [d, 4] and [g, 4]; no box is empty."""
     low = np.maximum(found[:, None, :2], truth[None, :, :2])
     high = np.minimum(found[:, None, 2:], truth[None, :, 2:])
     sides = np.maximum(0.0, (high - low).astype(np.float64))
@@ -29,8 +29,8 @@ def of_boxes(found, truth):
     return Overlaps(shared / (areas + _box_areas(truth)[None] - shared), shared / areas)
 
 
-def of_masks(found, truth):
-    """Overlaps of d and g COCO RLEs."""
+def of_masks(found: list[dict], truth: list[dict]) -> Overlaps:
+    """Return the overlaps of d and g COCO RLEs."""
     if not found or not truth:
         nothing = np.zeros([len(found), len(truth)], np.float32)
         return Overlaps(nothing, nothing)
@@ -43,8 +43,8 @@ def of_masks(found, truth):
     return Overlaps(shared / np.maximum(union, _LEAST_AREA), shared / own)
 
 
-def mask_areas(masks):
-    """[n] float64 pixels of n COCO RLEs."""
+def mask_areas(masks: list[dict]) -> np.ndarray:
+    """Return the numbers of pixels of n COCO RLEs, [n] float64."""
     # One by one: with NumPy 2 pycocotools (2.0.11) counts no more than 255 at once.
     return np.array([rle_codec.area(mask) for mask in masks], np.float64)
 

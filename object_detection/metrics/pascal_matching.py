@@ -1,9 +1,9 @@
-"""Which detections of one class in one image are right, by the rules of Pascal VOC and Open Images.
+"""Matching by the rules of Pascal VOC and Open Images, and the precision-recall curves from it.
 
-Each detection, the best first, looks at the one object it overlaps most: right if that object is
-still free, wrong if it is taken or too far off, left out of the count if it is difficult. What is
-wrong so far and lies inside a box of several objects (group-of) is left out too, or counts once for
-that box with a weight.
+Each detection of a class, best first, is compared with the one object that it overlaps most. It is
+right if that object is still free, wrong if it is taken or too far away, and left out of the count
+if it is difficult. A detection that is wrong so far and lies inside a box of several objects
+(group-of) is left out too, or counts once for that box with a weight.
 """
 
 from typing import NamedTuple
@@ -11,36 +11,20 @@ from typing import NamedTuple
 import numpy as np
 
 from object_detection.metrics import overlaps
+from object_detection.structures.instances import Instances
 
-_MOST_DETECTIONS = 10000  # of an image and class
-
-
-class Objects(NamedTuple):
-    """The objects of one class in one image."""
-
-    boxes: np.ndarray  # [g, 4]
-    difficult: np.ndarray  # [g] bool
-    group_of: np.ndarray  # [g] bool
-    masks: list | None = None  # g COCO RLEs; empty ones stand for objects known by box alone
+_MAX_DETECTIONS = 10000  # of an image and class
 
 
-class Found(NamedTuple):
-    """The detections of one class in one image."""
-
-    boxes: np.ndarray  # [d, 4], none empty
-    scores: np.ndarray  # [d]
-    masks: list | None = None  # d COCO RLEs
-
-
-class Judged(NamedTuple):
-    """What counts."""
+class MatchResult(NamedTuple):
+    """What counts of the detections of one class in one image."""
 
     scores: np.ndarray  # [n] float64
     labels: np.ndarray  # [n] float64: 1 right, 0 wrong, or a group's weight
 
 
 class _State:
-    """What is known of d detections while they are judged."""
+    """State of d detections during matching."""
 
     def __init__(self, count):
         self.right = np.zeros(count, bool)
@@ -52,43 +36,44 @@ class _State:
         return not (self.right[k] or self.left_out[k] or self.in_group[k])
 
 
-def has_mask(masks):
-    """[g] bool: whether there is a pixel in each of g COCO RLEs."""
-    return overlaps.mask_areas(masks) > 0
+def has_mask(rles: list[dict]) -> np.ndarray:
+    """Return [g] bool: whether there is a pixel in each of g COCO RLEs."""
+    return overlaps.mask_areas(rles) > 0
 
 
-def judge(found, objects, *, threshold, group_weight):
-    """Judges the detections of one class in one image.
+def match(
+    found: Instances, objects: Instances, *, threshold: float, group_weight: float
+) -> MatchResult:
+    """Match the detections of one class in one image.
 
     Args:
-        found: Found.
-        objects: Objects; masks on both sides or on none. With masks, detections that match an
-            object known by its box alone are left out.
-        threshold: least IoU with an object, and least share of a detection inside a group.
-        group_weight: what a found group counts; 0 leaves groups out.
-
-    Returns:
-        Judged.
+        found: Detections, none with an empty box.
+        objects: Objects with `difficult` and `group_of`. Both sides have masks or neither has. With
+            masks, empty ones mark objects of which only the box is known; detections that match
+            these are left out.
+        threshold: Least IoU with an object, and least share of a detection inside a group.
+        group_weight: How much a found group counts; 0 leaves groups out.
     """
-    order = np.argsort(found.scores, kind="stable")[::-1][:_MOST_DETECTIONS]
+    order = np.argsort(found.scores, kind="stable")[::-1][:_MAX_DETECTIONS]
     scores = np.asarray(found.scores, np.float64)[order]
     if not len(objects.boxes):
-        return Judged(scores, np.zeros(len(scores)))
+        return MatchResult(scores, np.zeros(len(scores)))
     state = _State(len(scores))
     by_mask = np.zeros(len(objects.boxes), bool)
     groups = []
     if objects.masks is not None:
-        by_mask = has_mask(objects.masks)
+        masks, found_masks = objects.masks.to_rle(), found.masks.to_rle()
+        by_mask = has_mask(masks)
         pairs = overlaps.of_masks(
-            [found.masks[k] for k in order],
-            [objects.masks[k] for k in np.flatnonzero(by_mask)],
+            [found_masks[k] for k in order], [masks[k] for k in np.flatnonzero(by_mask)]
         )
-        groups.append(
-            _judge_by(pairs, _of(objects, by_mask), scores, state, threshold, is_box=False)
-        )
+        flags = objects.difficult[by_mask], objects.group_of[by_mask]
+        groups.append(_match_by(pairs, flags, scores, state, threshold, is_box=False))
     if not by_mask.all():
-        pairs = overlaps.of_boxes(found.boxes[order], objects.boxes[~by_mask])
-        best = _judge_by(pairs, _of(objects, ~by_mask), scores, state, threshold, is_box=True)
+        boxes = np.asarray(objects.boxes).reshape(-1, 4)[~by_mask]
+        pairs = overlaps.of_boxes(np.asarray(found.boxes)[order], boxes)
+        flags = objects.difficult[~by_mask], objects.group_of[~by_mask]
+        best = _match_by(pairs, flags, scores, state, threshold, is_box=True)
         if objects.masks is None:
             groups.append(best)
     counted = ~(state.left_out | state.in_group)
@@ -96,22 +81,54 @@ def judge(found, objects, *, threshold, group_weight):
         counted &= ~state.by_box
     best = np.concatenate(groups) if groups and group_weight > 0 else np.zeros(0)
     best = best[best > 0]
-    return Judged(
+    return MatchResult(
         np.concatenate([scores[counted], best]),
         np.concatenate([state.right[counted].astype(np.float64), np.full(len(best), group_weight)]),
     )
 
 
-def _of(objects, chosen):
-    """(difficult, group_of) of the chosen objects."""
-    return objects.difficult[chosen], objects.group_of[chosen]
+def precision_recall(
+    scores: np.ndarray, labels: np.ndarray, total: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the precision-recall curve of all detections of a class.
 
-
-def _judge_by(pairs, flags, scores, state, threshold, *, is_box):
-    """Goes through the detections twice, for objects and then for groups.
+    Args:
+        scores: [n]; of equal ones the last comes first.
+        labels: [n], > 0 for right detections: by how much they count.
+        total: Weight of all objects to find, > 0.
 
     Returns:
-        For each group the best score of those in it, 0 where none is.
+        (precision [n], recall [n]), best detection first.
+    """
+    order = np.argsort(scores, kind="stable")[::-1]
+    right = np.asarray(labels, np.float64)[order]
+    hits, wrong = np.cumsum(right), np.cumsum((right <= 0).astype(np.float64))
+    return hits / (hits + wrong), hits / total
+
+
+def average_precision(precision: np.ndarray, recall: np.ndarray) -> float:
+    """Return the area under the curve (VOC since 2010), its precision made to fall; 0 if empty."""
+    recall = np.concatenate([[0.0], recall, [1.0]])
+    falling = np.maximum.accumulate(np.concatenate([[0.0], precision, [0.0]])[::-1])[::-1]
+    steps = np.flatnonzero(recall[1:] != recall[:-1]) + 1
+    if len(recall) == 2:
+        return 0.0
+    return float(np.sum((recall[steps] - recall[steps - 1]) * falling[steps]))
+
+
+def within(
+    precision: np.ndarray, recall: np.ndarray, low: float, high: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the part of a curve whose recall lies in low..high."""
+    inside = (recall >= low) & (recall <= high)
+    return precision[inside], recall[inside]
+
+
+def _match_by(pairs, flags, scores, state, threshold, *, is_box):
+    """Match the detections with objects, then with groups.
+
+    Returns:
+        The best score of the detections in each group, 0 if there is no detection.
     """
     difficult, group_of = flags
     iou, ioa = pairs.iou[:, ~group_of], pairs.ioa[:, group_of]
@@ -132,11 +149,11 @@ def _judge_by(pairs, flags, scores, state, threshold, *, is_box):
 def _match_objects(iou, difficult, state, threshold, is_box):
     nearest = iou.argmax(axis=1)
     taken = np.zeros(iou.shape[1], bool)
-    for k, place in enumerate(nearest):
-        if not (iou[k, place] >= threshold and state.is_open(k)):
+    for k, index in enumerate(nearest):
+        if not (iou[k, index] >= threshold and state.is_open(k)):
             continue
-        if difficult[place]:
+        if difficult[index]:
             state.left_out[k] = True
-        elif not taken[place]:
-            taken[place] = state.right[k] = True
+        elif not taken[index]:
+            taken[index] = state.right[k] = True
             state.by_box[k] = is_box

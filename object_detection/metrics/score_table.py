@@ -1,4 +1,4 @@
-"""The metrics of an evaluation as text, with the reason for every number that is missing."""
+"""Metrics of an evaluation as text, with the reason for every number that is missing."""
 
 import math
 
@@ -6,14 +6,14 @@ PREFIX = {"boxes": "DetectionBoxes_", "masks": "DetectionMasks_"}
 _NAMES_SHOWN = 5
 
 
-def render(evaluation, metrics):
-    """The table: totals, the twelve numbers a kind, classes where asked, reasons and losses."""
+def render(evaluation, metrics: dict) -> str:
+    """Return the table: totals, twelve numbers of each kind, classes if requested, and remarks."""
     objects = [t for t in evaluation.truths if not t["iscrowd"]]
     crowds = len(evaluation.truths) - len(objects)
     lines = [
         f"{len(evaluation.images)} images, {len(objects)} objects"
         + (f" and {crowds} crowds" if crowds else "")
-        + f", {len(evaluation.found)} detections"
+        + f", {len(evaluation.results)} detections"
     ]
     lines.append(_row("", evaluation.kinds))
     for metric in evaluation.metrics:
@@ -24,13 +24,13 @@ def render(evaluation, metrics):
     return "\n".join(lines + _reasons(evaluation, objects) + _losses(evaluation))
 
 
-def render_scores(evaluation, title, metrics):
-    """The table of an evaluation whose metrics have a line each, such as Pascal's.
+def render_scores(evaluation, title: str, metrics: dict) -> str:
+    """Return the table of an evaluation with one line for each metric, such as Pascal's.
 
     Args:
-        evaluation: has what `_losses` tells, and `reasons()`.
-        title: the first line.
-        metrics: {label: value}, those to be shown.
+        evaluation: An `Evaluation` with `reasons()`.
+        title: The first line.
+        metrics: {label: value} to show.
     """
     lines = [title] + [_row(label, [_number(value)]) for label, value in metrics.items()]
     return "\n".join(lines + evaluation.reasons() + _losses(evaluation))
@@ -45,7 +45,7 @@ def _row(label, cells):
 
 
 def _classes(evaluation, metrics, objects):
-    """One row a class: its AP of each kind and how many objects it has."""
+    """Return one row for each class: its AP of each kind and its number of objects."""
     lines = ["  AP by class".ljust(30) + "".join(f"{k:>9}" for k in evaluation.kinds) + "  objects"]
     for number, name in evaluation.categories.items():
         keys = [f"{PREFIX[k]}PerformanceByCategory/mAP/{name}" for k in evaluation.kinds]
@@ -58,7 +58,7 @@ def _classes(evaluation, metrics, objects):
 
 
 def _reasons(evaluation, objects):
-    """Why numbers are n/a."""
+    """Return why numbers are n/a."""
     if not evaluation.images:
         return ["n/a: no image was evaluated."]
     if not objects and evaluation.unknown_truth:
@@ -80,20 +80,20 @@ def _reasons(evaluation, objects):
         absent = [name for i, name in evaluation.categories.items() if i not in present]
         if absent:
             lines.append(f"n/a: no object of class {_list(absent)} in the ground truth.")
-    if not evaluation.found:
+    if not evaluation.results:
         lines.append("0: the model found nothing in any image.")
     return lines
 
 
 def _losses(evaluation):
-    """What was left out or counted apart, and how often."""
+    """Return what was left out or counted apart, and how often."""
     notes = (
         (
-            evaluation.register.repeated_images,
+            evaluation.repeated.images,
             "images came again under the same id with the same objects; counted once",
         ),
         (
-            evaluation.register.repeated_ids,
+            evaluation.repeated.ids,
             "images share their id with another image (image/source_id not unique); each counted",
         ),
         (

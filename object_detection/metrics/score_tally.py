@@ -1,47 +1,46 @@
-"""How many detections are right from each score on, by COCO's matching at one IoU threshold."""
+"""Numbers of right detections from each score on, by COCO's matching at one IoU threshold."""
 
 from typing import NamedTuple
 
 import numpy as np
 from pycocotools import mask as rle_codec
 
-from object_detection.metrics import images
+from object_detection.metrics.evaluation import RepeatedImages, id_text
+from object_detection.structures.instances import Instances
 
 THRESHOLDS = np.round(np.arange(0, 1.005, 0.01), 2)  # scores of the F1 curves
 _NOT_QUITE_ONE = 1 - 1e-10  # COCO's largest IoU threshold
 
 
 class Matching(NamedTuple):
-    """Which object of its own class each detection has; independent of any score threshold."""
+    """The object of its own class that each detection matches; independent of score thresholds."""
 
     truth_of: np.ndarray  # [d] int index of the object, -1 without
     in_crowd: np.ndarray  # [d] bool; counts neither for nor against
 
 
-def overlaps(truth, found, kind):
-    """[d, g] COCO's IoU of `ImageDetections` with `ImageTruth`; of a crowd, the share in it.
+def overlaps(truth: Instances, found: Instances, kind: str) -> np.ndarray:
+    """Return COCO's IoU of detections with objects, [d, g]; of a crowd, the share inside it.
 
     Args:
-        truth, found: masks are RLEs where `kind` is "masks".
+        truth, found: Objects and detections; both with masks if `kind` is "masks".
         kind: "boxes" or "masks".
     """
     if not len(found.boxes) or not len(truth.boxes):
         return np.zeros([len(found.boxes), len(truth.boxes)])
     crowd = truth.flags("crowd").astype(np.uint8).tolist()
     if kind == "masks":
-        return np.asarray(rle_codec.iou(found.masks, truth.masks, crowd))
+        return np.asarray(rle_codec.iou(found.masks.to_rle(), truth.masks.to_rle(), crowd))
     return np.asarray(rle_codec.iou(_extents(found.boxes), _extents(truth.boxes), crowd))
 
 
-def match(truth, found, iou, threshold):
-    """Matches the detections of one image with objects of their class.
+def match(truth: Instances, found: Instances, iou: np.ndarray, threshold: float) -> Matching:
+    """Match the detections of one image with objects of their class.
 
     Args:
+        truth, found: Objects and detections.
         iou: [d, g] of `overlaps`.
-        threshold: least IoU.
-
-    Returns:
-        `Matching`.
+        threshold: Least IoU.
     """
     crowd, threshold = truth.flags("crowd"), min(threshold, _NOT_QUITE_ONE)
     truth_of = np.full(len(found.scores), -1)
@@ -70,14 +69,14 @@ class Tally:
         self._right = np.zeros(len(THRESHOLDS), np.int64)
 
     def add(self, objects, scores, right):
-        """Adds an image: its number of objects, [d] scores, [d] whether each is right."""
+        """Add an image: its number of objects, [d] scores, [d] whether each is right."""
         self.objects += int(objects)
         reached = np.asarray(scores, float)[:, None] >= THRESHOLDS[None]
         self._reached += reached.sum(axis=0)
         self._right += reached[np.asarray(right, bool)].sum(axis=0)
 
     def __add__(self, other):
-        """Both together."""
+        """Return the sum of both."""
         both = Tally()
         both.objects = self.objects + other.objects
         both._reached = self._reached + other._reached
@@ -85,46 +84,46 @@ class Tally:
         return both
 
     def counts(self):
-        """[len(THRESHOLDS), 3] of the right detections, the wrong ones and the objects missed."""
+        """Return [len(THRESHOLDS), 3]: right detections, wrong ones and missed objects."""
         wrong, missed = self._reached - self._right, self.objects - self._right
         return np.stack([self._right, wrong, missed], axis=1)
 
     def f1(self):
-        """F1 = 2 TP / (TP + FP + objects) at each of THRESHOLDS; None without objects."""
+        """Return F1 = 2 TP / (TP + FP + objects) at each of THRESHOLDS; None without objects."""
         if not self.objects:
             return None
         return 2 * self._right / (self._reached + self.objects)
 
 
 class ScoreTallies:
-    """Tallies of every class, for precision-recall curves; images are added as they come.
+    """Tallies of every class, for precision-recall curves.
 
     Args:
         categories: {id: name}.
-        kinds: of "boxes" and "masks", what is compared.
-        threshold: least IoU of a right detection.
+        kinds: "boxes", "masks" or both: what is compared.
+        threshold: Least IoU of a right detection.
     """
 
     def __init__(self, categories, kinds, threshold=0.5):
         self._threshold = threshold
         self._tallies = {kind: {number: Tally() for number in categories} for kind in kinds}
-        self._register = images.Register()
+        self._repeated = RepeatedImages()
 
-    def add(self, image_id, truth, found, height, width):
-        """Adds one image; see `CocoEvaluation.add`. Masks are RLEs where they are compared."""
-        if self._register.is_repetition(images.text_of(image_id), truth, height, width):
+    def add(self, image_id: object, truth: Instances, found: Instances) -> None:
+        """Add one image; see `CocoEvaluation.add`."""
+        if self._repeated.is_repetition(id_text(image_id), truth):
             return
-        found = found.select(found.finite())
+        found = found.select(found.is_finite())
         for kind, tallies in self._tallies.items():
             if kind == "boxes" or truth.masks is not None or not len(truth.boxes):
                 self._add(tallies, truth, found, kind)
 
     def of_class(self, kind, number):
-        """`Tally` of one class, by its id."""
+        """Return the `Tally` of one class, by its id."""
         return self._tallies[kind][number]
 
     def of_all(self, kind):
-        """`Tally` of all classes together: each detection and each object counts alike."""
+        """Return the `Tally` of all classes: each detection and object counts the same."""
         return sum(self._tallies[kind].values(), Tally())
 
     def _add(self, tallies, truth, found, kind):
@@ -137,6 +136,6 @@ class ScoreTallies:
 
 
 def _extents(boxes):
-    """COCO's (x, y, width, height) of (ymin, xmin, ymax, xmax) boxes."""
+    """Return COCO's (x, y, width, height) of (ymin, xmin, ymax, xmax) boxes."""
     ymin, xmin, ymax, xmax = np.asarray(boxes, np.float64).T
     return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1)

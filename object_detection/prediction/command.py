@@ -144,7 +144,7 @@ def predict_video(given):
             if drawn:
                 drawn.add(predictor.draw(frame, prediction))
             if lines:
-                entry = results.as_json(
+                entry = results.to_json(
                     prediction, str(source), given.json_masks, given.polygon_tolerance
                 )
                 lines.write(json.dumps({"frame": number, **entry}) + "\n")

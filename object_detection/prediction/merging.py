@@ -1,21 +1,25 @@
-"""What was found in overlapping windows put together: an object that several saw comes out once.
+"""Detections of several regions of an image, combined into those of the image.
 
-Two windows see the same pixels where they overlap. Of one object, whole or cut by a border, both
-find the same part there, so that two findings of one class are one object where their masks agree
-within the overlap. Pieces are then laid side by side, each pixel by the window in which it lies
-deepest: there the model has seen most of what is around it.
+Overlapping windows see the same pixels where they overlap. Both detect the same part of an object
+there, whole or cut by a border, so two detections of one class are one object if their masks agree
+within the overlap. The pieces are then joined; each pixel comes from the window in which it lies
+deepest, where the model saw most of its surroundings.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.structures.masks import CroppedMask
+from object_detection.prediction.modes import Region
+from object_detection.prediction.prediction import Prediction
+from object_detection.structures.instances import Instances
+from object_detection.structures.masks import CroppedMask, Masks
 
 AGREEMENT = 0.5  # least overlap (IoU) of two findings within what both windows see
-INSIDE = 0.7  # share of a cut piece that lies in another finding, to be a part of it
-WHOLE = 0.9  # share of all pixels of an object that one finding has to have to stand for all
-NEAR_BORDER = 0.02  # of a window's side: what comes so near to its border may go on behind it
+INSIDE = 0.7  # share of a cut piece inside another finding that makes it a part of that
+WHOLE = 0.9  # share of an object's pixels that makes one finding represent all of it
+NEAR_BORDER = 0.02  # of a window's side: objects this near to its border may continue beyond it
 LEAST_NEAR = 2  # pixels
 
 
@@ -25,21 +29,109 @@ class Finding(NamedTuple):
     box: np.ndarray  # [4] (ymin, xmin, ymax, xmax) pixels of the image
     score: float
     kind: int  # class id
-    mask: CroppedMask | None  # None: the model gives boxes only
-    window: int  # place of the window it was found in
+    mask: CroppedMask | None  # None: the model gives only boxes
+    window: int  # index of its window
+
+
+def place(prediction: Prediction, region: Region, height: int, width: int) -> Prediction:
+    """Return a prediction of a region's pixels as one of the image [height, width]."""
+    shift = np.array([region.top, region.left] * 2, np.float32)
+    masks = None
+    if prediction.has_masks:
+        # Thresholded at the size the model saw: in a larger image a box's mask rounds differently.
+        crops = [
+            crop._replace(top=crop.top + region.top, left=crop.left + region.left)
+            for crop in map(prediction.crop, range(len(prediction)))
+        ]
+        masks = Masks(crops, height, width)
+    instances = prediction.instances._replace(
+        height=height, width=width, boxes=prediction.boxes + shift, masks=masks
+    )
+    return Prediction(instances, prediction.names)
+
+
+def concatenate(predictions: Sequence[Prediction], height: int, width: int) -> Prediction:
+    """Return all detections of several regions, best first; `regions` says where.
+
+    Args:
+        predictions: Of one image each, as `place` returns them; of no region for no boxes.
+        height, width: Size of the image.
+    """
+    if not predictions:
+        nothing = Instances(
+            height,
+            width,
+            np.zeros([0, 4], np.float32),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.float32),
+            Masks([], height, width),
+        )
+        return Prediction(nothing, (), np.zeros(0, np.int64))
+    masks = None
+    if predictions[0].has_masks:
+        masks = Masks([c for each in predictions for c in each.crops], height, width)
+    together = Prediction(
+        Instances(
+            height,
+            width,
+            np.concatenate([each.boxes for each in predictions]),
+            np.concatenate([each.classes for each in predictions]),
+            np.concatenate([each.scores for each in predictions]),
+            masks,
+        ),
+        tuple(name for each in predictions for name in each.names),
+        np.repeat(np.arange(len(predictions)), [len(each) for each in predictions]),
+    )
+    return together.select(np.argsort(-together.scores, kind="stable"))
+
+
+def merge_windows(
+    predictions: Sequence[Prediction], windows: Sequence[Region], threshold: float
+) -> Prediction:
+    """Return the detections of overlapping windows, every object once.
+
+    Args:
+        predictions: Of one image each, as `place` returns them.
+        windows: The regions they are of.
+        threshold: Least score of the result.
+    """
+    height, width = predictions[0].height, predictions[0].width
+    together = concatenate(predictions, height, width)
+    findings = [
+        Finding(
+            together.boxes[k],
+            float(together.scores[k]),
+            int(together.classes[k]),
+            together.crop(k),
+            int(together.regions[k]),
+        )
+        for k in range(len(together))
+    ]
+    names = dict(zip(together.classes.tolist(), together.names, strict=True))
+    merged = [each for each in merge(findings, windows, height, width) if each.score >= threshold]
+    masks = Masks([each.mask for each in merged], height, width) if together.has_masks else None
+    instances = Instances(
+        height,
+        width,
+        np.array([each.box for each in merged], np.float32).reshape(-1, 4),
+        np.array([each.kind for each in merged], np.int32),
+        np.array([each.score for each in merged], np.float32),
+        masks,
+    )
+    return Prediction(instances, tuple(names[each.kind] for each in merged))
 
 
 def merge(findings, windows, height, width):
-    """Makes one finding of those that are the same object.
+    """Merge findings that are the same object.
 
     Args:
-        findings: a list of `Finding`; those of one window are different objects, or pieces that
-            the window's border makes of one.
-        windows: the `Region` of each window.
-        height, width: of the image.
+        findings: A list of `Finding`; those of one window are different objects, or pieces of one
+            object that the window's border cuts.
+        windows: The `Region` of each window.
+        height, width: Size of the image.
 
     Returns:
-        A list of `Finding`, the best first; `window` is that of the best of its pieces.
+        A list of `Finding`, best first; `window` is that of its best piece.
     """
     pieces = [_Piece(each, windows[each.window], (height, width)) for each in findings]
     of_window = [[] for _ in windows]
@@ -52,14 +144,14 @@ def merge(findings, windows, height, width):
 
 
 class _Piece:
-    """A finding with what merging asks of it.
+    """A finding with what merging needs.
 
     Attributes:
-        mask: a tight `CroppedMask`; of a model without masks the whole box.
-        near: pixels from a border of the window that count as at it, (rows, columns).
-        cuts: of each side of the window, whether the image goes on behind it.
-        is_cut: whether the object may go on there.
-        windows: the windows it was seen in.
+        mask: A tight `CroppedMask`; for models without masks the whole box.
+        near: Distance from a border of the window that counts as at it, (rows, columns).
+        cuts: For each side of the window, whether the image continues beyond it.
+        is_cut: Whether the object may continue there.
+        windows: The windows it was seen in.
     """
 
     def __init__(self, finding, region, size):
@@ -75,7 +167,7 @@ class _Piece:
         self.is_cut = bool((self.cuts & (distances <= self.near * 2)).any())
 
     def part_in(self, area):
-        """The mask within an area (top, left, bottom, right), bool of the area's size."""
+        """Return the mask within an area (top, left, bottom, right), bool of the area's size."""
         part = np.zeros((area[2] - area[0], area[3] - area[1]), bool)
         rows, columns = self.mask.window
         top, bottom = max(area[0], rows.start), min(area[2], rows.stop)
@@ -90,7 +182,7 @@ class _Piece:
         return part
 
     def depth(self, area):
-        """Pixels from each of an area to the nearest border that cuts, negative outside."""
+        """Return the distance of each pixel to the nearest cutting border; negative outside."""
         far = 1e9
         ends = np.where(self.cuts, np.array(self.region), [-far, -far, far, far])
         y, x = np.arange(area[0], area[2]), np.arange(area[1], area[3])
@@ -100,18 +192,18 @@ class _Piece:
 
 
 def _filled(box, size):
-    """A box as a mask, for models without masks."""
+    """Return a box as a mask, for models without masks."""
     top, left, bottom, right = np.clip(np.rint(box), 0, [*size, *size]).astype(int).tolist()
     return CroppedMask(np.ones((max(0, bottom - top), max(0, right - left)), bool), top, left)
 
 
 def _pairs(pieces, of_window, windows):
-    """(agreement, a, b) of pieces in two windows that are the same object."""
-    places = np.array(windows)
-    for first, place in enumerate(places):
-        low = np.maximum(place[:2], places[first + 1 :, :2])
-        high = np.minimum(place[2:], places[first + 1 :, 2:])
-        # What both see; where they only meet a mere line, of which a corner is no part.
+    """Yield (agreement, a, b) of pieces in two windows that are the same object."""
+    sides = np.array(windows)
+    for first, window in enumerate(sides):
+        low = np.maximum(window[:2], sides[first + 1 :, :2])
+        high = np.minimum(window[2:], sides[first + 1 :, 2:])
+        # What both see; a line where they only meet. Corners do not count.
         meeting = (high >= low).all(axis=1) & (high > low).any(axis=1)
         for other in np.flatnonzero(meeting) if of_window[first] else ():
             second = first + 1 + int(other)
@@ -125,19 +217,19 @@ def _pairs(pieces, of_window, windows):
 
 
 def _reaching(pieces, numbers, area):
-    """Those with pixels in or near an area, which may be a mere line."""
-    found = []
+    """Return the pieces with pixels in or near an area, which may be a line."""
+    reaching = []
     for number in numbers:
         piece = pieces[number]
         (rows, columns), (y, x) = piece.mask.window, piece.near
         if rows.start < area[2] + y and rows.stop > area[0] - y:
             if columns.start < area[3] + x and columns.stop > area[1] - x:
-                found.append(number)
-    return found
+                reaching.append(number)
+    return reaching
 
 
 def _agreement(one, other, area):
-    """How far two pieces are the same within an area; 0 where they are not the same object."""
+    """Return how well two pieces agree within an area; 0 if they are not the same object."""
     if one.finding.kind != other.finding.kind:
         return 0.0
     if area[0] == area[2] or area[1] == area[3]:
@@ -156,13 +248,13 @@ def _agreement(one, other, area):
         return 0.0
     sizes = int(here.sum()), int(there.sum())
     overlap = shared / (sum(sizes) - shared)
-    # One window may see as two arms what the other sees whole: each arm is a part of it.
+    # One window may see two arms of what the other sees whole: each arm is a part of it.
     is_part = one.is_cut and other.is_cut and shared / min(sizes) >= INSIDE
     return overlap if overlap >= AGREEMENT or is_part else 0.0
 
 
 def _along_border(piece, line):
-    """Where a piece touches the line at which its window and the next one meet, bool [n]."""
+    """Return where a piece touches the line at which its window meets the next, bool [n]."""
     top, left, bottom, right = line
     (y, x), region = piece.near, piece.region
     if top == bottom:
@@ -173,16 +265,16 @@ def _along_border(piece, line):
 
 
 def _groups(pieces, pairs):
-    """Lists of pieces of one object each, joined from the pairs that agree best on.
+    """Return lists of pieces of one object each, joined in order of agreement.
 
-    Objects that one window tells apart stay apart, whatever another makes of them: of one window
-    only pieces that its border cuts and that do not lie on each other can be one object.
+    Objects that one window separates stay separate, whatever another window detects: pieces of one
+    window can only be one object if its border cuts them and they do not overlap.
     """
     group_of = list(range(len(pieces)))
     members = {number: [number] for number in group_of}
     for _, a, b in pairs:
         one, other = group_of[a], group_of[b]
-        if one == other or _are_told_apart(pieces, members[one], members[other]):
+        if one == other or _are_separate(pieces, members[one], members[other]):
             continue
         for number in members[other]:
             group_of[number] = one
@@ -190,7 +282,7 @@ def _groups(pieces, pairs):
     return [[pieces[number] for number in numbers] for numbers in members.values()]
 
 
-def _are_told_apart(pieces, group, others):
+def _are_separate(pieces, group, others):
     for a in group:
         for b in others:
             one, other = pieces[a], pieces[b]
@@ -204,7 +296,7 @@ def _are_told_apart(pieces, group, others):
 
 
 def _one_of(group):
-    """The pieces of one object as one `_Piece`."""
+    """Return the pieces of one object as one `_Piece`."""
     best = max(group, key=lambda piece: piece.finding.score)
     if len(group) == 1:
         return best
@@ -212,7 +304,7 @@ def _one_of(group):
     top, left = (min(getattr(piece.mask, side) for piece in group) for side in ("top", "left"))
     ends = [piece.mask.window for piece in group]
     bottom, right = max(rows.stop for rows, _ in ends), max(columns.stop for _, columns in ends)
-    mask = CroppedMask(_laid_together(group, (top, left, bottom, right)), top, left).tight()
+    mask = CroppedMask(_joined_pixels(group, (top, left, bottom, right)), top, left).tight()
     whole = [piece for piece in group if not piece.is_cut]
     if whole:
         chosen = max(whole, key=lambda piece: piece.finding.score)
@@ -228,12 +320,12 @@ def _one_of(group):
     return best
 
 
-def _laid_together(group, area):
-    """The pixels of an object within an area, each by the window in which it lies deepest."""
+def _joined_pixels(group, area):
+    """Return an object's pixels within an area, each from the window in which it is deepest."""
     pixels = np.zeros((area[2] - area[0], area[3] - area[1]), bool)
     deepest = np.full(pixels.shape, -1.0)
     by_window = {}
-    for piece in group:  # pieces of one window say together what it sees
+    for piece in group:  # together the pieces of one window are what it sees
         by_window.setdefault(piece.finding.window, []).append(piece)
     for pieces in by_window.values():
         depth = pieces[0].depth(area)
@@ -245,9 +337,9 @@ def _laid_together(group, area):
 
 
 def _without_remains(objects):
-    """Objects without what lies, cut by a border, inside another one of the class.
+    """Return the objects without cut pieces that lie inside another object of the class.
 
-    A border may leave so little of an object that what is found there agrees with nothing.
+    A border may leave so little of an object that its detection agrees with no other.
     """
     ends = np.array([_extent(each.mask) for each in objects]).reshape(-1, 4)
     sizes = np.array([each.mask.pixels.sum() for each in objects])
@@ -262,7 +354,7 @@ def _without_remains(objects):
 
 
 def _holds(other, piece):
-    """Whether a piece lies inside another finding, and more than its own window tells so."""
+    """Return whether a piece lies inside another finding that other windows support."""
     if other.finding.kind != piece.finding.kind or other.windows <= piece.windows:
         return False
     shared = (other.part_in(_extent(piece.mask)) & piece.mask.pixels).sum()

@@ -1,27 +1,27 @@
 """A trained model for Python: image in, boxes, names, scores and masks out."""
 
+import dataclasses
 import os
 
 import numpy as np
 from tqdm import tqdm
 
 from object_detection.prediction import (
-    batches,
     heat_maps,
     image_files,
     loaded_model,
-    model_outputs,
+    merging,
     pixels,
-    region_results,
     results,
     video,
 )
 from object_detection.prediction.loaded_model import find_saved_model  # noqa: F401
 from object_detection.prediction.modes import FullImage, GivenBoxes, SlidingWindow
-from object_detection.prediction.prediction import Prediction, unmold_mask
+from object_detection.prediction.prediction import Prediction, from_outputs, unmold_mask
 
 CONFIDENCE_THRESHOLD = 0.7
-_PIECES_THRESHOLD = 0.25  # share of the threshold from which on pieces of an object are joined
+_PIECES_THRESHOLD = 0.25  # share of the threshold from which pieces of an object are joined
+_MAX_WAITING = 4  # batches of images that may wait for others of their size
 
 
 class Predictor:
@@ -166,7 +166,7 @@ class Predictor:
         if not isinstance(self.mode, FullImage):  # whose regions make batches of their own
             yield from map(self._predict_read, read)
             return
-        yield from batches.by_size(read, self._detect_full, self._batch_size)
+        yield from by_size(read, self._detect_full, self._batch_size)
 
     def predict_folder(self, folder, *, progress=True):
         """Finds objects in all images of a folder, with a progress bar.
@@ -286,19 +286,17 @@ class Predictor:
             regions, unit="region", leave=False, disable=not self.progress or len(regions) < 2
         )
         cuts = (region.cut(image) for region in bar)
-        found = batches.by_size(
-            cuts, lambda parts: self._detect(parts, threshold), self._batch_size
-        )
+        found = by_size(cuts, lambda parts: self._detect(parts, threshold), self._batch_size)
         placed = [
-            region_results.placed(each, region, height, width)
+            merging.place(each, region, height, width)
             for each, region in zip(found, regions, strict=True)
         ]
         if joins:
-            prediction = region_results.merged(placed, regions, self.confidence_threshold)
+            prediction = merging.merge_windows(placed, regions, self.confidence_threshold)
         else:
-            prediction = region_results.side_by_side(placed, height, width)
+            prediction = merging.concatenate(placed, height, width)
         if not isinstance(self.mode, GivenBoxes):
-            prediction = region_results.without_regions(prediction)
+            prediction = dataclasses.replace(prediction, regions=None)
         return prediction.select(slice(self.max_detections))
 
     def _detect_full(self, images):
@@ -308,25 +306,60 @@ class Predictor:
     def _detect(self, images, threshold):
         """The `Prediction` of each of several uint8 [h, w, 3] of one size."""
         height, width = images[0].shape[:2]
-        seen = images
+        inputs = images
         if self._enlarge_to and min(height, width) < self._enlarge_to:
-            seen = [pixels.enlarge(image, self._enlarge_to) for image in images]
-        outputs = self._model(np.stack(seen))
+            inputs = [pixels.enlarge(image, self._enlarge_to) for image in images]
+        outputs = self._model(np.stack(inputs))
         return [
-            model_outputs.prediction_of(
+            from_outputs(
                 outputs,
-                place,
+                row,
                 (height, width),
-                seen[place].shape[:2],
+                inputs[row].shape[:2],
                 threshold=threshold,
                 classes=self._classes,
                 name_of=self._name,
             )
-            for place in range(len(images))
+            for row in range(len(images))
         ]
 
     def _name(self, number):
         return self.categories.get(int(number), f"class {int(number)}") + self.class_suffix
+
+
+def by_size(images, detect, batch_size):
+    """Run a model over images of any sizes, those of one size together.
+
+    Args:
+        images: Iterable of arrays [h, w, 3], taken as they are needed.
+        detect: Called with a list of 1 to `batch_size` images of one size; returns as many results.
+        batch_size: Most images of a call.
+
+    Yields:
+        The results, in the order of the images.
+    """
+    waiting, done, emitted = {}, {}, 0  # size -> [(index, image)]; index -> result
+
+    def run(size):
+        group = waiting.pop(size)
+        results = detect([image for _, image in group])
+        done.update(zip((index for index, _ in group), results, strict=True))
+
+    for index, image in enumerate(images):
+        group = waiting.setdefault(image.shape[:2], [])
+        group.append((index, image))
+        if len(group) == batch_size:
+            run(image.shape[:2])
+        # The first image that waits holds up all later ones.
+        if emitted not in done and index - emitted >= _MAX_WAITING * batch_size:
+            run(next(size for size, group in waiting.items() if group[0][0] == emitted))
+        while emitted in done:
+            yield done.pop(emitted)
+            emitted += 1
+    for size in list(waiting):
+        run(size)
+    for index in sorted(done):
+        yield done[index]
 
 
 def _threshold(confidence_threshold, min_score):

@@ -1,32 +1,34 @@
-"""A prediction as a picture, as JSON and as entries of a COCO result file."""
+"""Predictions as pictures, as JSON and as entries of a COCO result file."""
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from object_detection import atomic
 from object_detection.metrics import coco_results
-from object_detection.metrics.images import ImageDetections
+from object_detection.prediction.prediction import Prediction
+from object_detection.structures import drawing
 from object_detection.utils import visualization_utils
 
 _BOX_FORMAT = "ymin, xmin, ymax, xmax in pixels"
-_HEAD = 1 << 16  # bytes of a file that hold the entries before the boxes: the image's path
+_HEAD = 1 << 16  # bytes of a file that contain the entries before the boxes: the image's path
 MASK_FORMS = ("rle", "polygon", "none")
 
 
-def as_json(prediction, image_file, masks="rle", tolerance=0.0):
-    """What the JSON file of one image holds, as plain Python.
+def to_json(prediction: Prediction, image_file, masks: str = "rle", tolerance: float = 0.0) -> dict:
+    """Return the content of one image's JSON file, as plain Python.
 
-    Masks are COCO RLEs at the image's size, their `counts` text, as pycocotools.mask.decode takes
-    them. `masks` is null for a model that has none.
+    Masks are COCO RLEs at the image's size with `counts` as text, which pycocotools.mask.decode
+    reads. `masks` is null for a model without masks.
 
     Args:
-        prediction: a `Prediction`.
-        image_file: its name, or None.
-        masks: 'rle'; 'polygon', which puts COCO polygons under `polygons` instead; or 'none'.
-        tolerance: of the polygons, in pixels.
+        prediction: The detections.
+        image_file: Name of the image file, or None.
+        masks: 'rle'; 'polygon', which writes COCO polygons under `polygons` instead; or 'none'.
+        tolerance: Of the polygons, in pixels.
     """
     if masks not in MASK_FORMS:
         raise ValueError(f"masks is {masks!r}; allowed: {', '.join(MASK_FORMS)}")
@@ -44,71 +46,70 @@ def as_json(prediction, image_file, masks="rle", tolerance=0.0):
         entry["regions"] = [int(v) for v in prediction.regions]
     if masks == "rle":
         codes = prediction.rles()
-        entry["masks"] = None if codes is None else [as_text(code) for code in codes]
+        entry["masks"] = None if codes is None else [rle_text(code) for code in codes]
     elif masks == "polygon":
         entry["polygons"] = prediction.polygons(tolerance)
     return entry
 
 
 def is_ours(path: str | os.PathLike) -> bool:
-    """Return whether a JSON file begins as `as_json` has it, or is empty."""
+    """Return whether a JSON file begins like that of `to_json`, or is empty."""
     with open(path, "rb") as file:
         head = file.read(_HEAD)
     return not head.strip() or f'"box_format": "{_BOX_FORMAT}"'.encode() in head
 
 
-def as_text(code):
-    """A COCO RLE as JSON holds it: its `counts` as text."""
+def rle_text(code: dict) -> dict:
+    """Return a COCO RLE as JSON stores it: with `counts` as text."""
     return {"size": [int(v) for v in code["size"]], "counts": code["counts"].decode("ascii")}
 
 
-def coco_entries(prediction, image_id, category_ids=None):
-    """What was found in an image as entries of a COCO result file.
+def coco_entries(
+    prediction: Prediction, image_id: object, category_ids: Mapping | None = None
+) -> list[dict]:
+    """Return the detections in an image as entries of a COCO result file.
 
     Args:
-        prediction: a `Prediction`.
-        image_id: as in the ground truth; "12" becomes a number, "0012" stays text.
+        prediction: The detections.
+        image_id: As in the ground truth; "12" becomes a number, "0012" stays text.
         category_ids: {class id: category id of the ground truth}; None: they are the same.
     """
     classes = prediction.classes
     if category_ids is not None:
         classes = np.array([category_ids[int(k)] for k in classes], np.int64)
-    found = ImageDetections(prediction.boxes, prediction.scores, classes, prediction.rles())
-    return coco_results.entries_of(image_id, found, prediction.height, prediction.width)
+    return coco_results.entries_of(image_id, prediction.instances._replace(classes=classes))
 
 
-def draw(image, prediction, category_index):
-    """A copy of the image (uint8 [h, w, 3]) with the prediction over it; small ones enlarged."""
+def draw(image: np.ndarray, prediction: Prediction, category_index: Mapping) -> np.ndarray:
+    """Return a copy of the image (uint8 [h, w, 3]) with the prediction, enlarged if small."""
     index = dict(category_index)
     for number, name in zip(prediction.classes, prediction.names, strict=True):
         index[int(number)] = {"id": int(number), "name": name}
     remarks = [f"{round(100 * float(score))}%" for score in prediction.scores]
-    return visualization_utils.draw_named_objects(
-        image, prediction, range(len(prediction)), remarks, index
-    )
+    return drawing.draw(image, prediction.instances, index, remarks=remarks)
 
 
-def output_names(image_files):
-    """A file name without ending for each image, all different.
+def output_names(image_files) -> list[str]:
+    """Return a unique file name without ending for each image.
 
-    It is the image's own. Images that share one keep their endings, and as many of their folders
-    as it takes: a/x.jpg and b/x.jpg become a__x.jpg and b__x.jpg.
+    It is the image's own name. Images that share a name keep their endings and as many of their
+    folders as needed: a/x.jpg and b/x.jpg become a__x.jpg and b__x.jpg.
     """
     groups = {}
-    for place, file in enumerate(map(Path, image_files)):
-        groups.setdefault(file.stem.casefold(), []).append((place, file))  # some disks ignore case
+    for index, file in enumerate(map(Path, image_files)):
+        groups.setdefault(file.stem.casefold(), []).append((index, file))  # some disks ignore case
     taken = {stem for stem, group in groups.items() if len(group) == 1}
     names = {group[0][0]: group[0][1].stem for group in groups.values() if len(group) == 1}
     for group in groups.values():
         if len(group) > 1:
-            for (place, _), name in zip(group, _longer_names(group, taken), strict=True):
-                names[place] = name
+            for (index, _), name in zip(group, _longer_names(group, taken), strict=True):
+                names[index] = name
                 taken.add(name.casefold())
-    return [names[place] for place in range(len(names))]
+    return [names[index] for index in range(len(names))]
 
 
 def _longer_names(group, taken):
-    """Names from the ends of the paths, as short as keeps them apart and off `taken`."""
+    """Return names from the ends of the paths, the shortest that are unique and not `taken`."""
     parts = [[part for part in file.parts if part != file.anchor] for _, file in group]
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["__".join(part[-depth:]) for part in parts]
@@ -116,13 +117,13 @@ def _longer_names(group, taken):
         if len(folded) == len(names) and not folded & taken:
             return names
     return [
-        f"{'__'.join(part)}__{place + 1}" for part, (place, _) in zip(parts, group, strict=True)
+        f"{'__'.join(part)}__{index + 1}" for part, (index, _) in zip(parts, group, strict=True)
     ]
 
 
 def write(folder, name, image, prediction, *, image_file, category_index):
-    """Writes NAME.png and NAME.json."""
+    """Write NAME.png and NAME.json."""
     picture = draw(image, prediction, category_index)
     visualization_utils.save_image_array_as_png(picture, Path(folder) / f"{name}.png")
-    text = json.dumps(as_json(prediction, image_file), ensure_ascii=False)
+    text = json.dumps(to_json(prediction, image_file), ensure_ascii=False)
     atomic.write_text(Path(folder) / f"{name}.json", text + "\n")

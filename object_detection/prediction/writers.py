@@ -17,7 +17,7 @@ from PIL import Image
 
 from object_detection import atomic
 from object_detection.prediction import heat_maps, results
-from object_detection.structures import coco_json
+from object_detection.structures import coco_json, drawing
 from object_detection.structures.run_lengths import whole_number
 from object_detection.utils import visualization_utils
 
@@ -55,7 +55,7 @@ class HeatMaps:
 
 
 class Json:
-    """NAME.json, as `results.as_json` describes it."""
+    """NAME.json, as `results.to_json` describes it."""
 
     def __init__(self, folder, masks="rle", tolerance=0.0):
         self._folder, self._masks, self._tolerance = Path(folder), masks, tolerance
@@ -63,7 +63,7 @@ class Json:
     def add(self, name, file, image, prediction):
         """Writes one file."""
         del image
-        entry = results.as_json(prediction, file, self._masks, self._tolerance)
+        entry = results.to_json(prediction, file, self._masks, self._tolerance)
         _write_json(self._folder / f"{name}.json", entry)
 
     def close(self):
@@ -256,7 +256,7 @@ class Supervisely:
     def close(self):
         """Writes meta.json."""
         classes = [
-            {"title": title, "shape": shape, "color": visualization_utils.color_of(k)}
+            {"title": title, "shape": shape, "color": drawing.color_of(k)}
             for k, (title, shape) in enumerate(self._classes.items())
         ]
         tag = {"name": "confidence", "value_type": "any_number", "color": "#ffca28"}

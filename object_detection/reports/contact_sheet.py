@@ -1,24 +1,24 @@
-"""One HTML page with tables and drawn images, complete in itself: nothing is loaded from elsewhere.
+"""HTML page with tables and drawn images, self-contained: it loads nothing from elsewhere.
 
-The page's own parts stand beside this file: `contact_sheet.html`, `.css` and `.js`.
+The page's parts lie next to this file: `contact_sheet.html`, `.css` and `.js`.
 """
 
 import html
 from typing import NamedTuple
 
 from object_detection.reports import page
-from object_detection.reports.facts import ImageFacts
+from object_detection.reports.findings import ImageFacts
 
 
 class Card(NamedTuple):
     """One image on the page."""
 
     facts: ImageFacts
-    picture: str | None  # data URI; None where the image cannot be decoded
+    picture: str | None  # data URI; None if the image cannot be decoded
 
 
 class View(NamedTuple):
-    """One way to look at the images: a part of the page."""
+    """One view of the images: a part of the page."""
 
     key: str  # short and unique
     title: str
@@ -28,14 +28,14 @@ class View(NamedTuple):
 
 
 def write(path, title, origin, views, classes):
-    """Writes the page; it appears complete or not at all.
+    """Write the page, completely or not at all.
 
     Args:
-        path: the HTML file.
-        title: of the page.
-        origin: list of lines on where the data are from.
-        views: list of `View`s.
-        classes: the `Classes`.
+        path: The HTML file.
+        title: Of the page.
+        origin: Lines on where the images come from.
+        views: List of `View`s.
+        classes: The `Classes`.
     """
     cards = [_card(view.key, card, classes) for view in views for card in view.cards]
     marks = {
@@ -45,7 +45,7 @@ def write(path, title, origin, views, classes):
         "TABS": "".join(_tab(view) for view in views),
         "TABLES": "".join(_tables(view) for view in views),
         "SCRIPT": page.part("contact_sheet.js"),
-        # Last: the texts in it are the data's, and may hold anything.
+        # Last: texts from the data may contain anything.
         "CARDS": page.as_script(cards),
     }
     page.write(path, "contact_sheet.html", marks)
@@ -54,14 +54,14 @@ def write(path, title, origin, views, classes):
 def _card(view, card, classes):
     facts = card.facts
     objects = []
-    for k, box in enumerate(facts.boxes):
+    for k, box in enumerate(facts.objects.boxes):
         objects.append(
             {
-                "name": classes.name(facts.classes[k]),
+                "name": classes.name(facts.objects.classes[k]),
                 "box": [round(float(side), 1) for side in box],
                 "mask": None if facts.mask_area is None else round(float(facts.mask_area[k])),
-                "crowd": bool(facts.crowd[k]),
-                "difficult": bool(facts.difficult[k]),
+                "crowd": bool(facts.objects.crowd[k]),
+                "difficult": bool(facts.objects.difficult[k]),
             }
         )
     return {

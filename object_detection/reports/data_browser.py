@@ -1,6 +1,9 @@
-"""Looks at record files, as stored and as a model is given them, and tells people what is there."""
+"""Overview of record files for people: as stored, and as a model gets them."""
 
 import math
+import random
+from collections import Counter
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,32 +12,28 @@ from object_detection.builders import dataset_builder
 from object_detection.data import record_files
 from object_detection.data.files import find_files
 from object_detection.errors import RecordError
-from object_detection.reports import (
-    choice,
-    class_names,
-    model_view,
-    pictures,
-    raw_records,
-    statistics,
-    stored_view,
-)
+from object_detection.reports import pictures, raw_records, scanning, statistics
 from object_detection.reports.contact_sheet import Card, View
+from object_detection.structures.masks import Masks
+from object_detection.utils import label_map_util
 
 STORED, MODEL = "stored", "model"
+_LABEL_MAP = "label_map.pbtxt"  # the name that the conversion commands give it
+_IMAGES_EACH = 6  # images that every finding and every class gets before the rest at random
 
 
 class Settings(NamedTuple):
-    """How much is looked at and drawn."""
+    """How much is read and drawn."""
 
     max_images: int = 100  # drawn in each view
-    max_records: int = 0  # looked at, evenly spread; 0: all
+    max_records: int = 0  # to read, evenly spread; 0: all
     model_examples: int = 200  # taken from the pipeline for the figures of the model's view
     picture_side: int = 640  # pixels of a picture's longer side
     seed: int = 0
 
 
 class Reader(NamedTuple):
-    """An input reader of a pipeline config, and what it needs around it."""
+    """An input reader of a pipeline config with the settings that it needs."""
 
     name: str  # for people
     config: object  # an InputReader message
@@ -44,57 +43,164 @@ class Reader(NamedTuple):
     batch_size: int
 
 
+class Classes(NamedTuple):
+    """Class texts and ids of a set of records."""
+
+    ids: dict[str, int]  # class text -> id; empty: the records' own ids count
+    names: dict[int, str]
+    origin: str  # where they come from, for people
+    is_given: bool  # by a label map
+
+    @property
+    def largest_id(self) -> int:
+        """The number of classes that a model needs."""
+        return max(self.names, default=1)
+
+    def name(self, number: int) -> str:
+        """Return the name of a class id."""
+        return self.names.get(int(number), f"class {int(number)}")
+
+
 class Source(NamedTuple):
-    """Record files and what their classes are."""
+    """Record files and their classes."""
 
     files: list[str]
-    classes: class_names.Classes
+    classes: Classes
     num_classes: int
 
 
 def source_of_records(patterns, label_map_path=""):
-    """Record files by path or pattern.
+    """Find record files by path or pattern.
 
     Args:
-        patterns: paths or globs.
-        label_map_path: ''; then `label_map.pbtxt` beside the records, else the records' own names.
+        patterns: Paths or globs.
+        label_map_path: Path; '' takes `label_map.pbtxt` next to the records, else the records' own
+            names.
 
     Raises:
-        RecordError: nothing matches, or all files are empty.
-        LabelMapError: the label map cannot be read.
+        RecordError: Nothing matches, or all files are empty.
+        LabelMapError: The label map cannot be read.
     """
-    files = _found(patterns, "--records")
-    return _source(files, label_map_path or class_names.beside(files))
+    files = _find(patterns, "--records")
+    return _source(files, label_map_path or find_label_map(files))
 
 
 def source_of_reader(reader):
-    """The record files and classes of a `Reader`; raises as `source_of_records`."""
+    """Return the record files and classes of a `Reader`; raises like `source_of_records`."""
     section = "train_input_reader" if reader.training else "eval_input_reader"
     field = f"{section}.tf_record_input_reader.input_path"
     patterns = list(reader.config.tf_record_input_reader.input_path)
     if not patterns:
         raise RecordError(f"{field} is empty; put the path of your record files there.")
     model = getattr(reader.model_config, reader.model_config.WhichOneof("model"))
-    source = _source(_found(patterns, field), reader.config.label_map_path)
+    source = _source(_find(patterns, field), reader.config.label_map_path)
     return source._replace(num_classes=model.num_classes)
 
 
-def look_at_stored(source, settings, *, rather=()):
-    """The `View` of records as they are stored; of the `rather` ids it draws as many as it can."""
+def classes_of_label_map(path: str) -> Classes:
+    """Return the classes of a label map; raises `LabelMapError`."""
+    index = label_map_util.create_category_index_from_labelmap(path)
+    names = {number: entry["name"] for number, entry in index.items()}
+    return Classes(dataset_builder.class_ids(path), names, f"label map {path}", True)
+
+
+def find_label_map(files: list[str]) -> str | None:
+    """Return the label map in the folder of the first record file, or None.
+
+    `label_map.pbtxt`, else the only one with another name, such as `shapes_label_map.pbtxt`
+    (Roboflow).
+    """
+    if "://" in files[0]:
+        return None
+    folder = Path(files[0]).parent
+    if (folder / _LABEL_MAP).is_file():
+        return str(folder / _LABEL_MAP)
+    others = [path for path in folder.glob("*.pbtxt") if "label" in path.name.lower()]
+    return str(others[0]) if len(others) == 1 else None
+
+
+def classes_of_records(examples) -> Classes:
+    """Return the classes that records without a label map name themselves.
+
+    Args:
+        examples: `RawRecord`s of all records.
+    """
+    names, texts, labels = {}, Counter(), set()
+    for example in examples:
+        named = [text.decode("utf-8", "replace") for text in example.texts]
+        texts.update(named)
+        labels.update(example.labels)
+        if len(named) == len(example.labels):
+            for number, text in zip(example.labels, named, strict=True):
+                if text:
+                    names.setdefault(number, text)
+    if any(label > 0 for label in labels):
+        named = {number: names.get(number, f"class {number}") for number in labels if number > 0}
+        return Classes({}, named, "the records' own class ids (no label map)", False)
+    ids = {text: number for number, text in enumerate(sorted(set(texts) - {""}), 1)}
+    names = {number: text for text, number in ids.items()}
+    return Classes(ids, names, "the records' own class texts (no label map)", False)
+
+
+def choose_images(images, limit: int, seed: int = 0, *, preferred=()) -> list[int]:
+    """Choose images so that every finding and every class is shown, and the rest at random.
+
+    Args:
+        images: List of `ImageFacts`.
+        limit: Largest number of images.
+        seed: The same seed chooses the same images.
+        preferred: Ids to take before others at random.
+
+    Returns:
+        Sorted indices into `images`.
+    """
+    if limit >= len(images):
+        return list(range(len(images)))
+    generator = random.Random(seed)
+    order = list(range(len(images)))
+    generator.shuffle(order)
+    preferred = set(preferred)
+    order.sort(key=lambda index: images[index].id not in preferred)
+    holders = {}
+    for index in order:
+        image = images[index]
+        for mark in (*image.reasons, *(f"class {number}" for number in set(image.objects.classes))):
+            holders.setdefault(mark, []).append(index)
+    chosen = []
+    taken = set()
+
+    def take(index):
+        if index not in taken and len(chosen) < limit:
+            taken.add(index)
+            chosen.append(index)
+
+    # The rarest marks first, one image of each in turn, so that none is crowded out.
+    for turn in range(_IMAGES_EACH):
+        for mark in sorted(holders, key=lambda mark: (len(holders[mark]), mark)):
+            if turn < len(holders[mark]):
+                take(holders[mark][turn])
+    for index in order:
+        take(index)
+    return sorted(chosen)
+
+
+def scan_records(source: Source, settings: Settings, *, preferred=()) -> View:
+    """Return the `View` of records as stored; draws as many of the `preferred` ids as it can."""
     keep_every = 1
     if settings.max_records:
         total = sum(record_files.count_records(path) for path in source.files)
         keep_every = max(1, math.ceil(total / settings.max_records))
-    stored = stored_view.StoredView(source.files, source.classes, source.num_classes)
-    looked = list(stored.scan(keep_every=keep_every))
-    facts = stored_view.about_the_set(looked)
-    chosen = choice.choose(facts, settings.max_images, settings.seed, rather=rather)
-    drawn = _draw_stored(stored, source.classes, [(looked[k], facts[k]) for k in chosen], settings)
-    cards = [Card(facts[k], drawn.get((looked[k].path, looked[k].index))) for k in chosen]
+    scanner = scanning.RecordScanner(source.files, source.classes, source.num_classes)
+    records = list(scanner.scan(keep_every=keep_every))
+    facts = scanning.with_duplicates(records)
+    chosen = choose_images(facts, settings.max_images, settings.seed, preferred=preferred)
+    facts_at = {(records[k].path, records[k].index): facts[k] for k in chosen}
+    drawn = _draw_stored(scanner, source.classes, facts_at, settings)
+    cards = [Card(each, drawn.get(key)) for key, each in facts_at.items()]
     about = f"{len(facts)} records of {len(source.files)} file(s)"
     about += f", one of every {keep_every}" if keep_every > 1 else ""
     about += "; sizes are in pixels of the stored images."
-    file_report = stored.file_report
+    file_report = scanner.file_report
     file_findings = [
         (reason, count, file_report.names(reason)) for reason, count in file_report.counts().items()
     ]
@@ -102,11 +208,11 @@ def look_at_stored(source, settings, *, rather=()):
     return View(STORED, "As stored", about, tables, cards)
 
 
-def look_at_given(reader, classes, settings):
-    """The `View` of what a model is given by a `Reader`.
+def sample_pipeline(reader: Reader, classes: Classes, settings: Settings) -> View:
+    """Return the `View` of what a model gets from a `Reader`.
 
     Raises:
-        RecordError: the input pipeline cannot be built, or gives nothing.
+        RecordError: The input pipeline cannot be built, or gives no example.
     """
     pipeline = dataset_builder.build(
         reader.config,
@@ -117,12 +223,13 @@ def look_at_given(reader, classes, settings):
         seed=settings.seed,
     )
     facts, drawn = [], []
-    wanted = max(settings.model_examples, settings.max_images)
-    for given in model_view.examples(pipeline, wanted):
-        facts.append(given.facts)
+    limit = max(settings.model_examples, settings.max_images)
+    for example in scanning.pipeline_examples(pipeline, limit):
+        facts.append(example.facts)
         if len(drawn) < settings.max_images:
-            drawn.append(_drawn(given.pixels, given.objects, given.facts, classes, settings))
-    facts = model_view.with_reported(facts, pipeline.report)
+            objects = example.facts.objects._replace(masks=example.masks)
+            drawn.append(_drawn(example.pixels, objects, classes, settings))
+    facts = scanning.with_reported(facts, pipeline.report)
     cards = [Card(each, picture) for each, picture in zip(facts, drawn, strict=False)]
     about = f"The first {len(facts)} images that {reader.name} gives"
     about += ", augmented," if reader.training else ""
@@ -131,8 +238,8 @@ def look_at_given(reader, classes, settings):
     return View(MODEL, "As the model sees them", about, tables, cards)
 
 
-def as_text(view):
-    """A view's tables for the screen."""
+def to_text(view: View) -> str:
+    """Return a view's tables for the screen."""
     blocks = [f"{view.title}. {view.about}"]
     for table in view.tables:
         widths = [
@@ -153,8 +260,8 @@ def as_text(view):
     return "\n\n".join(blocks)
 
 
-def as_dict(view):
-    """A view's tables for programs."""
+def to_dict(view: View) -> dict:
+    """Return a view's tables for programs."""
     tables = {}
     for table in view.tables:
         names = ["name", *table.header[1:]]
@@ -163,7 +270,7 @@ def as_dict(view):
     return {"view": view.title, "about": view.about, "tables": tables}
 
 
-def _found(patterns, field):
+def _find(patterns, field):
     files = [path for pattern in patterns for path in find_files(pattern, field=field)]
     files = list(dict.fromkeys(files))
     record_files.refuse_all_empty(files, field=field)
@@ -172,36 +279,35 @@ def _found(patterns, field):
 
 def _source(files, label_map_path):
     if label_map_path:
-        classes = class_names.from_label_map(label_map_path)
+        classes = classes_of_label_map(label_map_path)
     else:
-        quiet = stored_view.report.InputReport(name="records")
-        records = (raw_records.parse(*record) for record in raw_records.read(files, quiet))
-        classes = class_names.from_records(records)
+        unused = scanning.report.InputReport(name="records")
+        records = (raw_records.parse(*record) for record in raw_records.read(files, unused))
+        classes = classes_of_records(records)
     return Source(files, classes, classes.largest_id)
 
 
-def _draw_stored(stored, classes, chosen, settings):
-    """{(path, index): data URI} of records of which there is a picture."""
-    facts_at = {(looked.path, looked.index): facts for looked, facts in chosen}
+def _draw_stored(scanner, classes, facts_at, settings):
+    """Return {(path, index): data URI} of records that have a picture."""
     drawn = {}
-    for path, index, example in stored.examples(facts_at.keys()):
+    for path, index, example in scanner.examples(facts_at.keys()):
         if example is not None:
-            facts = facts_at[path, index]
-            objects = pictures.Objects(
-                facts.boxes, facts.classes, example.masks and example.masks.pixels
-            )
-            drawn[path, index] = _drawn(example.image, objects, facts, classes, settings)
+            objects = facts_at[path, index].objects
+            if example.masks is not None:
+                masks = Masks.from_dense(example.masks.pixels).resize(*example.image.shape[:2])
+                objects = objects._replace(masks=masks)
+            drawn[path, index] = _drawn(example.image, objects, classes, settings)
     return drawn
 
 
-def _drawn(image, objects, facts, classes, settings):
+def _drawn(image, objects, classes, settings):
     remarks = [
         " ".join(word for word, holds in (("(crowd)", crowd), ("(difficult)", difficult)) if holds)
-        for crowd, difficult in zip(facts.crowd, facts.difficult, strict=True)
+        for crowd, difficult in zip(objects.crowd, objects.difficult, strict=True)
     ]
-    names = {int(number): classes.name(number) for number in np.unique(facts.classes)}
+    names = {int(number): classes.name(number) for number in np.unique(objects.classes)}
     names = classes.names | names
-    picture = pictures.draw(image, objects, remarks, names, settings.picture_side)
+    picture = pictures.draw_instances(image, objects, remarks, names, settings.picture_side)
     return pictures.data_uri(picture)
 
 

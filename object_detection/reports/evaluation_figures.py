@@ -1,4 +1,4 @@
-"""The figures of a scored model for programs: JSON and CSV, each missing value with its reason."""
+"""Figures of a scored model for programs: JSON and CSV, each missing value with its reason."""
 
 import csv
 import json
@@ -6,19 +6,19 @@ import os
 from pathlib import Path
 
 from object_detection.metrics.score_table import PREFIX
-from object_detection.reports.found_errors import ERRORS, THRESHOLDS, Tally
+from object_detection.reports.detection_errors import ERRORS, THRESHOLDS, Tally
 
 AP = "Precision/mAP"
 
 
-def as_dict(scored):
-    """Everything but the pictures, as plain Python; a value that is undefined is None."""
+def to_dict(scored) -> dict:
+    """Return everything except pictures as plain Python; undefined values are None."""
     coco, metrics = scored.coco, scored.coco.evaluate()
     figures = {
         "images": len(coco.images),
         "objects": sum(not t["iscrowd"] for t in coco.truths),
         "crowds": sum(t["iscrowd"] for t in coco.truths),
-        "detections": len(coco.found),
+        "detections": len(coco.results),
         "min_score": scored.rules.min_score,
         "iou_threshold": scored.rules.iou_threshold,
         "metrics": {},
@@ -35,35 +35,35 @@ def as_dict(scored):
             _put(figures["metrics"], figures["reasons"], key, metrics[key])
             if key in figures["reasons"]:
                 figures["reasons"][key] = reason(coco, kind, metric)
-        judged = scored.judged[kind]
+        summary = scored.matches[kind]
         for entry in figures["classes"]:
             entry[kind] = _of_class(coco, kind, metrics, entry)
-            entry[kind].update(_best_threshold(judged.tallies[entry["id"]]))
+            entry[kind].update(_best_threshold(summary.tallies[entry["id"]]))
             if entry[kind]["best F1"] is None:
                 why = entry[kind]["reasons"].get(AP) or "no object to be found"
                 entry[kind]["reasons"] |= {"best F1": why, "at score": why}
             elif entry[kind]["at score"] is None:
                 entry[kind]["reasons"]["at score"] = "nothing of this class was found rightly"
-        everything = sum(judged.tallies.values(), Tally())
+        everything = sum(summary.tallies.values(), Tally())
         figures[kind] = {
-            "errors": {name: judged.errors[name] for name in ("found", *ERRORS)},
+            "errors": {name: summary.errors[name] for name in ("found", *ERRORS)},
             "all_classes": _best_threshold(everything),
             "confusion_rows_truth_columns_found": {
                 "labels": [*coco.categories.values(), "background"],
-                "counts": judged.confusion.tolist(),
+                "counts": summary.confusion.tolist(),
             },
         }
     return figures
 
 
 def reason(coco, kind, metric, number=None):
-    """Why a metric has no value, in plain words.
+    """Return why a metric has no value, in plain words.
 
     Args:
         coco: `CocoEvaluation`.
         kind: "boxes" or "masks".
-        metric: of `coco.metrics`.
-        number: id of a class; None for the mean over classes.
+        metric: One of `coco.metrics`.
+        number: Id of a class; None for the mean over classes.
     """
     if not coco.images:
         return "no image was evaluated"
@@ -85,7 +85,7 @@ def reason(coco, kind, metric, number=None):
 
 
 def rows(figures):
-    """(kind, class, metric, value, reason) of every number; the class is '' for the means."""
+    """Yield (kind, class, metric, value, reason) of every number; class '' for the means."""
     for kind in PREFIX:
         start = PREFIX[kind]
         for key, value in figures["metrics"].items():
@@ -100,12 +100,12 @@ def rows(figures):
 
 
 def write_json(path, figures):
-    """Writes the figures as JSON."""
+    """Write the figures as JSON."""
     _write(path, json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_csv(path, figures):
-    """Writes `rows` as CSV, a number a line."""
+    """Write `rows` as CSV, one number per line."""
     draft = Path(path).with_name(f".{Path(path).name}.partial")
     with open(draft, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -115,7 +115,7 @@ def write_csv(path, figures):
 
 
 def _of_class(coco, kind, metrics, entry):
-    """{metric: value} of one class, with the reasons of what has none."""
+    """Return {metric: value} of one class, with the reasons of missing values."""
     values, reasons = {}, {}
     for metric in coco.metrics:
         key = f"{PREFIX[kind]}{metric.name} ByCategory/{entry['name']}"
@@ -132,7 +132,7 @@ def _put(values, reasons, key, value):
 
 
 def _best_threshold(tally):
-    """The largest F1, and the highest score from which on it is had; None where undefined."""
+    """Return the largest F1 and the highest score threshold that gives it; None if undefined."""
     f1 = tally.f1()
     if f1 is None:
         return {"best F1": None, "at score": None}

@@ -1,6 +1,6 @@
-"""A scored model as one HTML page: numbers, curves, confusion matrix and its worst images.
+"""HTML page of a scored model: numbers, curves, confusion matrix and its worst images.
 
-The page's own parts stand beside this file: `evaluation_page.html`, `.css` and `.js`.
+The page's parts lie next to this file: `evaluation_page.html`, `.css` and `.js`.
 """
 
 import html
@@ -8,9 +8,9 @@ import html
 import numpy as np
 
 from object_detection.metrics.score_table import PREFIX
-from object_detection.reports import charts, error_pictures, model_evaluation, page, pictures
+from object_detection.reports import charts, model_evaluation, page, pictures
 from object_detection.reports.charts import Line
-from object_detection.reports.found_errors import ERRORS, FOUND, THRESHOLDS, Tally
+from object_detection.reports.detection_errors import ERRORS, FOUND, THRESHOLDS, Tally
 
 _TITLES = {"boxes": "Boxes", "masks": "Masks"}
 _CONFUSED = 40  # classes in the matrix at most; the JSON file has all
@@ -21,25 +21,25 @@ _ABOUT_ERRORS = (
 
 
 def write(path, scored, figures, origin, *, worst_images=40, side=640):
-    """Writes the page; it appears complete or not at all.
+    """Write the page, completely or not at all.
 
     Args:
-        path: the HTML file.
+        path: The HTML file.
         scored: `model_evaluation.Scored`.
-        figures: `evaluation_figures.as_dict` of it.
-        origin: lines on what was evaluated.
-        worst_images: how many are drawn for each kind.
-        side: pixels of a picture's longer side, at most.
+        figures: `evaluation_figures.to_dict` of it.
+        origin: Lines on what was evaluated.
+        worst_images: Number of images drawn for each kind.
+        side: Largest number of pixels of a picture's longer side.
 
     Returns:
-        The names of images that could not be drawn, for want of their files.
+        The names of images that cannot be drawn because their files are missing.
     """
-    rules, kinds = scored.rules, scored.kinds[::-1]  # masks first, where there are some
+    rules, kinds = scored.rules, scored.kinds[::-1]  # masks first, if any
     names = scored.coco.categories
     cards = [
-        _card(seen, kind, names, side)
+        _card(matched, kind, names, side)
         for kind in kinds
-        for seen in model_evaluation.worst(scored.judged[kind], worst_images)
+        for matched in model_evaluation.worst(scored.matches[kind], worst_images)
     ]
     counted = "{images} images, {objects} objects, {crowds} crowds, {detections} detections"
     lines = [*origin, counted.format(**figures), *scored.notes]
@@ -53,10 +53,10 @@ def write(path, scored, figures, origin, *, worst_images=40, side=640):
         ),
         "ERRORS": "".join(
             f'<label><input type="checkbox" value="{kind}" checked><i style="background:'
-            f'{error_pictures.COLOURS[kind]}"></i>{kind}</label>'
+            f'{pictures.ERROR_COLORS[kind]}"></i>{kind}</label>'
             for kind in ERRORS
         )
-        + f'<span><i style="background:{error_pictures.COLOURS[FOUND]}"></i>found well</span>',
+        + f'<span><i style="background:{pictures.ERROR_COLORS[FOUND]}"></i>found well</span>',
         "ABOUT-WORST": (
             f"Those with the most errors first, at IoU {rules.iou_threshold:g} and scores from "
             f"{rules.min_score:g}. {_ABOUT_ERRORS}"
@@ -68,35 +68,35 @@ def write(path, scored, figures, origin, *, worst_images=40, side=640):
             for number, name in names.items()
         ),
         "SECTIONS": "".join(_sections(scored, figures, kind) for kind in kinds),
-        # Last: the texts in it are the data's, and may hold anything.
+        # Last: texts from the data may contain anything.
         "CARDS": page.as_script(cards),
     }
     page.write(path, "evaluation_page.html", marks)
     return sorted({card["name"] for card in cards if card["picture"] is None})
 
 
-def _card(seen, kind, names, side):
-    picture = error_pictures.draw(seen, names, side, masks=kind == "masks")
+def _card(matched, kind, names, side):
+    picture = pictures.draw_errors(matched, names, side, masks=kind == "masks")
     return {
         "view": kind,
-        "id": seen.image.id,
-        "name": seen.image.name,
-        "found": len(seen.events) - len(seen.errors),
+        "id": matched.image.image_id,
+        "name": matched.image.name,
+        "found": len(matched.events) - len(matched.errors),
         "picture": None if picture is None else pictures.data_uri(picture),
         "errors": [
             {
                 "kind": event.kind,
-                "text": model_evaluation.words_of(event, seen, names),
-                "classes": _classes_of(event, seen),
+                "text": model_evaluation.describe(event, matched.image, names),
+                "classes": _classes_of(event, matched.image),
             }
-            for event in seen.errors
+            for event in matched.errors
         ],
     }
 
 
-def _classes_of(event, seen):
-    """The ids of the classes that an event is about, as the page's selection has them."""
-    sides = ((seen.image.truth, event.truth), (seen.found, event.found))
+def _classes_of(event, image):
+    """Return the ids of the classes of an event, as in the page's selection."""
+    sides = ((image.truth, event.truth), (image.detections, event.found))
     return sorted({str(int(owner.classes[k])) for owner, k in sides if k is not None})
 
 
@@ -122,7 +122,7 @@ def _overview(scored, figures, kind):
             reasons.setdefault(why, []).append(metric.label)
     counts = figures[kind]["errors"]
     best = figures[kind]["all_classes"]
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    errors = ", ".join(f"{count} {name}" for name, count in counts.items())
     f1 = ""
     if best["at score"] is not None:
         f1 = f" F1 over all classes is largest, {best['best F1']:.3f}, "
@@ -130,7 +130,7 @@ def _overview(scored, figures, kind):
     return (
         f'<section><h2>Numbers</h2><table class="numbers"><tbody>{rows}</tbody></table>'
         f"{_reasons(reasons)}<p>At score {scored.rules.min_score:g} and IoU "
-        f"{scored.rules.iou_threshold:g}: {told}.{f1}</p></section>"
+        f"{scored.rules.iou_threshold:g}: {errors}.{f1}</p></section>"
     )
 
 
@@ -163,10 +163,10 @@ def _curves(scored, kind):
     precision = coco.arrays(kind).precision[nearest, :, :, 0, -1]  # [R, K]
     recalls = np.linspace(0, 1, precision.shape[0])
     of_precision, of_f1 = [], []
-    for place, (number, name) in enumerate(coco.categories.items()):
-        if precision[0, place] > -1:
-            of_precision.append(Line(name, recalls, precision[:, place], str(number)))
-        f1 = scored.judged[kind].tallies[number].f1()
+    for index, (number, name) in enumerate(coco.categories.items()):
+        if precision[0, index] > -1:
+            of_precision.append(Line(name, recalls, precision[:, index], str(number)))
+        f1 = scored.matches[kind].tallies[number].f1()
         if f1 is not None:
             of_f1.append(Line(name, THRESHOLDS, f1, str(number)))
     if not of_precision or not of_f1:
@@ -174,7 +174,7 @@ def _curves(scored, kind):
         return f'<section><h2>Curves</h2><p class="none">None: {why}.</p></section>'
     mean = np.mean([line.y for line in of_precision], axis=0)
     of_precision.append(Line("all classes (mean)", recalls, mean))
-    together = sum(scored.judged[kind].tallies.values(), Tally()).f1()
+    together = sum(scored.matches[kind].tallies.values(), Tally()).f1()
     of_f1.append(Line("all classes (together)", THRESHOLDS, together))
     at = f"at IoU {thresholds[nearest]:g}"
     left = charts.chart(f"Precision and recall {at}", "recall", "precision", of_precision)
@@ -187,7 +187,7 @@ def _curves(scored, kind):
 
 
 def _confusion(scored, kind):
-    counts, names = scored.judged[kind].confusion, list(scored.coco.categories.values())
+    counts, names = scored.matches[kind].confusion, list(scored.coco.categories.values())
     off = counts.copy()
     np.fill_diagonal(off, 0)
     seen = np.flatnonzero((counts.sum(0) + counts.sum(1))[:-1])

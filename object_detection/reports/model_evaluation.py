@@ -1,17 +1,19 @@
-"""A model scored on a set of images: COCO's numbers, confusion, F1, and every error."""
+"""Evaluation of a model on a set of images: COCO's numbers, confusion, F1, and every error."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from object_detection.errors import AnnotationError
-from object_detection.metrics import images as metric_images
 from object_detection.metrics.coco_evaluation import CocoEvaluation
-from object_detection.metrics.images import ImageDetections
-from object_detection.reports import found_errors, ignore_regions
-from object_detection.reports.found_errors import FOUND, POOR_MASK
-from object_detection.reports.truth_sources import TruthImage
+from object_detection.metrics.evaluation import RepeatedImages
+from object_detection.reports import detection_errors, ground_truth
+from object_detection.reports.detection_errors import FOUND, POOR_MASK, Event
+from object_detection.reports.ground_truth import GroundTruth
+from object_detection.structures.instances import EvaluatedImage, Instances
+from object_detection.structures.masks import Masks
 
 MASKS_NEED_BOTH = {
     "truth": "Masks are not scored: the ground truth has none.",
@@ -21,39 +23,38 @@ SHOWN = 10  # ids in a message
 
 
 class Rules(NamedTuple):
-    """What counts as found, beside COCO's own averages."""
+    """What counts as found, in addition to COCO's own averages."""
 
     min_score: float = 0.5  # of the confusion matrix and the errors
     iou_threshold: float = 0.5
 
 
-class SeenImage(NamedTuple):
-    """One image, what was found in it, and what became of its objects."""
+class MatchedImage(NamedTuple):
+    """One image with the classification of its objects and detections."""
 
-    image: TruthImage
-    found: ImageDetections  # masks are RLEs
-    events: list  # of `found_errors.Event`
+    image: EvaluatedImage
+    events: list[Event]
 
     @property
-    def errors(self):
-        """Those of the events that are errors."""
+    def errors(self) -> list[Event]:
+        """The events that are errors."""
         return [event for event in self.events if event.kind != FOUND]
 
 
-class Judgement(NamedTuple):
-    """What one kind of comparison (boxes or masks) says."""
+class MatchSummary(NamedTuple):
+    """Result of one kind of comparison (boxes or masks) over all images."""
 
-    confusion: np.ndarray  # [K + 1, K + 1] of `found_errors.count_into`
-    tallies: dict  # class id -> `found_errors.Tally`
-    errors: Counter  # of the kinds of event
-    images: list  # of `SeenImage`
+    confusion: np.ndarray  # [K + 1, K + 1] of `detection_errors.count_into`
+    tallies: dict  # class id -> `Tally`
+    errors: Counter  # kind of event -> count
+    images: list[MatchedImage]
 
 
 class Scored(NamedTuple):
-    """A model's scores on a set."""
+    """Scores of a model on a set of images."""
 
     coco: CocoEvaluation
-    judged: dict  # kind -> `Judgement`
+    matches: dict[str, MatchSummary]  # by kind
     rules: Rules
     notes: list[str]
 
@@ -63,47 +64,51 @@ class Scored(NamedTuple):
         return self.coco.kinds
 
 
-def look_at(truth_set, find, max_images=0):
-    """Goes through the images once.
+def collect(
+    truth: GroundTruth,
+    detect: Callable[[EvaluatedImage], Instances | None],
+    max_images: int = 0,
+) -> tuple[list[EvaluatedImage], list[str]]:
+    """Detect the objects of all images.
 
     Args:
-        truth_set: `truth_sources.TruthSet`.
-        find: `TruthImage` -> `ImageDetections`, or None where the image cannot be looked at.
-        max_images: 0: all.
+        truth: The images; iterated once.
+        detect: Returns the detections in an image, or None if the image cannot be read.
+        max_images: Largest number of images; 0: all.
 
     Returns:
-        List of (`TruthImage`, `ImageDetections` with RLEs), and notes on what was left out.
+        The images with their detections, all masks as RLEs; notes on what was left out.
     """
-    pairs, notes, ignore = [], [], 0
-    for image in truth_set.images:
-        if max_images and len(pairs) >= max_images:
-            notes.append(f"only the first {max_images} images were looked at")
+    images, notes, num_ignoring = [], [], 0
+    for image in truth.images:
+        if max_images and len(images) >= max_images:
+            notes.append(f"only the first {max_images} images were evaluated")
             break
-        found = find(image)
-        if found is None:
+        detections = detect(image)
+        if detections is None:
             notes.append(f"not evaluated, its file cannot be read: {image.name}")
             continue
-        image, found = ignore_regions.left_out(image._replace(loaded=None), found)
-        ignore += image.ignore is not None
-        pairs.append((image, found.encoded(image.height, image.width)))
-    if truth_set.ignore_classes:
-        names = ", ".join(truth_set.ignore_classes)
-        notes.append(f"{ignore} of {len(pairs)} images have ignore regions ({names})")
-    return pairs, notes
+        image = ground_truth.without_ignored(image._replace(detections=detections))
+        num_ignoring += image.ignore is not None
+        images.append(image._replace(detections=image.detections.encoded()))
+    if truth.ignore_classes:
+        names = ", ".join(truth.ignore_classes)
+        notes.append(f"{num_ignoring} of {len(images)} images have ignore regions ({names})")
+    return images, notes
 
 
-def check_classes(categories: dict[int, str], pairs: list, origin: str) -> None:
+def check_classes(categories: dict[int, str], images: list[EvaluatedImage], origin: str) -> None:
     """Check that detections and ground truth have a class in common.
 
     Args:
         categories: {id: name} of the ground truth.
-        pairs: of `look_at`.
-        origin: of the detections, for the message.
+        images: Result of `collect`.
+        origin: Of the detections, for the message.
 
     Raises:
-        AnnotationError: there are detections, and none is of a class of the ground truth.
+        AnnotationError: There are detections, but none of a class of the ground truth.
     """
-    detected = {int(number) for _, found in pairs for number in np.unique(found.classes)}
+    detected = {int(n) for image in images for n in np.unique(image.detections.classes)}
     if not detected or detected & set(categories):
         return
     known = ", ".join(f"{number} ({name})" for number, name in list(categories.items())[:SHOWN])
@@ -114,123 +119,125 @@ def check_classes(categories: dict[int, str], pairs: list, origin: str) -> None:
     )
 
 
-def check_objects(truth_set, pairs: list) -> None:
-    """Check that the ground truth has an object, where it was to have some.
+def check_objects(truth: GroundTruth, images: list[EvaluatedImage]) -> None:
+    """Check that the ground truth kept an object if it had some.
 
     Args:
-        truth_set: `truth_sources.TruthSet`, its images gone through.
-        pairs: of `look_at`.
+        truth: The ground truth, its images iterated.
+        images: Result of `collect`.
 
     Raises:
-        AnnotationError: objects were left out, and none remains.
+        AnnotationError: Objects were left out, and none remains.
     """
-    if truth_set.lost() and not any(len(i.truth.boxes) or i.ignore is not None for i, _ in pairs):
+    if truth.lost() and not any(len(i.truth.boxes) or i.ignore is not None for i in images):
         raise AnnotationError(
-            "\n".join(["no object of the ground truth can be used:", *truth_set.notes[:20]])
+            "\n".join(["no object of the ground truth can be used:", *truth.notes[:20]])
         )
 
 
-def _crowded(pairs, categories, most):
-    """A note on images with more objects of a class than detections are counted; None: none."""
-    images, largest = 0, (0, "", "")
-    for image, _ in pairs:
+def _crowded(images, categories, most):
+    """Return a note on images with more objects of a class than detections count, or None."""
+    num_crowded, largest = 0, (0, "", "")
+    for image in images:
         counted = image.truth.classes[~image.truth.flags("crowd")]
         numbers, counts = np.unique(counted[np.isin(counted, list(categories))], return_counts=True)
         if counts.size and counts.max() > most:
-            images += 1
+            num_crowded += 1
             name = categories[int(numbers[counts.argmax()])]
             largest = max(largest, (int(counts.max()), image.name, name), key=lambda one: one[0])
-    if not images:
+    if not num_crowded:
         return None
     count, name, class_name = largest
     return (
-        f"{images} images have more than {most} objects of one class (at most {count} of "
+        f"{num_crowded} images have more than {most} objects of one class (at most {count} of "
         f"{class_name}, in {name}): COCO's metrics count the {most} best detections of each class "
         f"in an image (max detections), so there at most {most} of them can be found"
     )
 
 
-def score(categories, pairs, rules=None):
-    """Scores what was found.
+def score(
+    categories: dict[int, str], images: list[EvaluatedImage], rules: Rules | None = None
+) -> Scored:
+    """Score the detections.
 
-    Masks are scored where any image has them on both sides.
+    Masks are scored if any image has them on both sides.
 
     Args:
         categories: {id: name}.
-        pairs: of `look_at`.
-        rules: `Rules`; None for the usual ones.
-
-    Returns:
-        `Scored`.
+        images: Result of `collect`.
+        rules: None for the default ones.
     """
     rules, notes = rules or Rules(), []
-    with_truth = any(len(i.truth.boxes) and i.truth.masks is not None for i, _ in pairs)
-    with_found = any(len(found.boxes) and found.masks is not None for _, found in pairs)
+    with_truth, with_found = (
+        any(len(each.boxes) and each.masks is not None for each in side)
+        for side in ([i.truth for i in images], [i.detections for i in images])
+    )
     masks = with_truth and with_found
-    if with_truth != with_found and any(len(found.boxes) for _, found in pairs):
+    if with_truth != with_found and any(len(i.detections.boxes) for i in images):
         notes.append(MASKS_NEED_BOTH["found" if with_truth else "truth"])
     coco = CocoEvaluation(categories, boxes=True, masks=masks, all_per_category=True)
-    crowded = _crowded(pairs, coco.categories, max(coco.options.settings.limits))
+    crowded = _crowded(images, coco.categories, max(coco.options.settings.limits))
     notes += [crowded] if crowded else []
     kinds = coco.kinds
-    judged = {kind: _empty_judgement(coco.categories) for kind in kinds}
-    register = metric_images.Register()
-    for image, found in pairs:
-        coco.add(image.id, image.truth, found, image.height, image.width)
-        if register.is_repetition(image.id, image.truth, image.height, image.width):
+    matches = {kind: _empty_summary(coco.categories) for kind in kinds}
+    repeated = RepeatedImages()
+    for image in images:
+        coco.add(image.image_id, image.truth, image.detections)
+        if repeated.is_repetition(image.image_id, image.truth):
             continue
         for kind in kinds:
             if kind == "boxes" or image.truth.masks is not None or not len(image.truth.boxes):
-                _judge(judged[kind], image, found, kind, coco.categories, rules)
-    return Scored(coco, judged, rules, notes)
+                _match(matches[kind], image, kind, coco.categories, rules)
+    return Scored(coco, matches, rules, notes)
 
 
-def worst(judgement, limit):
-    """The images with the most errors, of equals those with the larger share of errors."""
-    ranked = sorted(
-        (seen for seen in judgement.images if seen.errors),
-        key=lambda seen: (-len(seen.errors), -len(seen.errors) / len(seen.events), seen.image.id),
-    )
-    return ranked[:limit]
+def worst(summary: MatchSummary, limit: int) -> list[MatchedImage]:
+    """Return the images with the most errors; ties by the larger share of errors."""
+
+    def rank(matched):
+        share = len(matched.errors) / len(matched.events)
+        return -len(matched.errors), -share, matched.image.image_id
+
+    return sorted((matched for matched in summary.images if matched.errors), key=rank)[:limit]
 
 
-def _empty_judgement(categories):
+def _empty_summary(categories):
     side = len(categories) + 1
-    tallies = {number: found_errors.Tally() for number in categories}
-    return Judgement(np.zeros([side, side], np.int64), tallies, Counter(), [])
+    tallies = {number: detection_errors.Tally() for number in categories}
+    return MatchSummary(np.zeros([side, side], np.int64), tallies, Counter(), [])
 
 
-def _judge(judgement, image, found, kind, categories, rules):
-    """Adds one image to a `Judgement`."""
-    known = list(categories)
+def _match(summary, image, kind, categories, rules):
+    """Add one image to a `MatchSummary`."""
+    known, found = list(categories), image.detections
     truth = image.truth.select(np.isin(image.truth.classes, known))
-    found = found.select(found.finite() & np.isin(found.classes, known))
+    found = found.select(found.is_finite() & np.isin(found.classes, known))
     if kind == "masks" and found.masks is None:
-        found = found._replace(masks=[])
-    iou = found_errors.overlaps(truth, found, kind)
-    matching = found_errors.match(truth, found, iou, rules.iou_threshold)
-    happened = found_errors.events(
+        found = found._replace(masks=Masks([], image.height, image.width))
+    iou = detection_errors.overlaps(truth, found, kind)
+    matching = detection_errors.match(truth, found, iou, rules.iou_threshold)
+    events = detection_errors.classify(
         truth,
         found,
         iou,
         matching,
         threshold=rules.iou_threshold,
         min_score=rules.min_score,
-        box_iou=found_errors.overlaps(truth, found, "boxes") if kind == "masks" else None,
+        box_iou=detection_errors.overlaps(truth, found, "boxes") if kind == "masks" else None,
     )
-    place_of = {number: place for place, number in enumerate(known)}
-    found_errors.count_into(judgement.confusion, place_of, truth, found, happened)
-    judgement.errors.update(event.kind for event in happened)
-    judgement.images.append(SeenImage(image._replace(truth=truth), found, happened))
+    index_of = {number: index for index, number in enumerate(known)}
+    detection_errors.count_into(summary.confusion, index_of, truth, found, events)
+    summary.errors.update(event.kind for event in events)
+    summary.images.append(MatchedImage(image._replace(truth=truth, detections=found), events))
     for number in {*truth.classes.tolist(), *found.classes.tolist()}:
         mine = (found.classes == number) & ~matching.in_crowd
         objects = ((truth.classes == number) & ~truth.flags("crowd")).sum()
-        judgement.tallies[number].add(objects, found.scores[mine], matching.truth_of[mine] >= 0)
+        summary.tallies[number].add(objects, found.scores[mine], matching.truth_of[mine] >= 0)
 
 
-def words_of(event, seen, categories):
-    """An event as a line for people."""
-    truth, found = seen.image.truth, seen.found
+def describe(event: Event, image: EvaluatedImage, categories: dict[int, str]) -> str:
+    """Return an event as a line for people."""
+    truth, found = image.truth, image.detections
     true_name = None if event.truth is None else categories[int(truth.classes[event.truth])]
     if event.found is None:
         return f"{event.kind}: {true_name}"

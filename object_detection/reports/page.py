@@ -1,4 +1,4 @@
-"""What all HTML pages share: filled from parts that stand beside this file, written as a whole."""
+"""Shared parts of the HTML pages: filled from parts next to this file, written as a whole."""
 
 import html
 import json
@@ -10,23 +10,23 @@ import object_detection
 
 
 def part(name):
-    """The text of a page's part, such as `contact_sheet.css`."""
+    """Return the text of a page's part, such as `contact_sheet.css`."""
     return resources.files("object_detection.reports").joinpath(name).read_text(encoding="utf-8")
 
 
 def as_script(value):
-    """JSON that may stand inside a script element, whatever texts are in it."""
+    """Return JSON that is safe inside a script element, whatever texts it contains."""
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def write(path, template, marks):
-    """Writes a page; it appears complete or not at all.
+    """Write a page, completely or not at all.
 
     Args:
-        path: the HTML file.
-        template: name of the part that holds `<!--MARK-->`s.
-        marks: {mark: HTML}, put in one after the other: what holds the data's own texts is best
-            the last one. `VERSION` need not be given.
+        path: The HTML file.
+        template: Name of the part with `<!--MARK-->`s.
+        marks: {mark: HTML}, inserted one after the other; put texts from the data last. `VERSION`
+            is added.
     """
     text = part(template)
     for mark, content in {"VERSION": html.escape(object_detection.__version__), **marks}.items():

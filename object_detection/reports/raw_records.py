@@ -1,4 +1,4 @@
-"""Records as they lie in their files, before any decoding."""
+"""Reads records as they are in their files, before any decoding."""
 
 import math
 from typing import NamedTuple
@@ -13,7 +13,7 @@ PNG, NUMERICAL = "png", "numerical"
 
 
 class RawRecord(NamedTuple):
-    """What a record says of itself, read without decoding its image."""
+    """What a record states, read without decoding its image."""
 
     serialized: bytes
     path: str
@@ -28,17 +28,17 @@ class RawRecord(NamedTuple):
 
     @property
     def place(self):
-        """Where it lies, for people."""
+        """Its position, for people."""
         return f"{self.path.rpartition('/')[2]}, record {self.index}"
 
 
 def read(files, input_report, *, keep_every=1):
-    """The intact records of files, in order.
+    """Yield the intact records of files, in order.
 
     Args:
-        files: their paths.
-        input_report: `InputReport`, told of files that are broken, empty or cannot be opened.
-        keep_every: of so many records one is read.
+        files: Their paths.
+        input_report: `InputReport` that collects broken, empty and unreadable files.
+        keep_every: Read one of this many records.
 
     Yields:
         (serialized bytes, path, index in its file).
@@ -61,16 +61,16 @@ def read(files, input_report, *, keep_every=1):
 
 
 def parse(serialized, path, index):
-    """A `RawRecord`; one that is no tf.Example has nothing but its place."""
+    """Return a `RawRecord`; one that is not a tf.Example has only its position."""
     try:
         feature = tf.train.Example.FromString(serialized).features.feature
     except Exception:  # protobuf's own error type differs between its implementations
         return RawRecord(serialized, path, index)
     kinds = {key: value.WhichOneof("kind") for key, value in feature.items()}
 
-    def values(key, *wanted):
+    def values(key, *allowed):
         kind = kinds.get(key)
-        return tuple(getattr(feature[key], kind).value) if kind in wanted else ()
+        return tuple(getattr(feature[key], kind).value) if kind in allowed else ()
 
     def first(key):
         return next(iter(values(key, "bytes_list")), b"")
@@ -95,7 +95,7 @@ def parse(serialized, path, index):
 
 
 def _size(height, width):
-    """(height, width) as whole numbers; None where a record states another kind."""
+    """Return (height, width) as ints; None for other numbers."""
     if not (math.isfinite(height) and math.isfinite(width)):
         return None
     return int(height), int(width)

@@ -1,11 +1,11 @@
-"""Counts and histograms of a set of images, as tables."""
+"""Tables of counts and histograms over a set of images."""
 
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
 
-from object_detection.reports.facts import SEVERITIES
+from object_detection.reports.findings import SEVERITIES
 
 COCO_EDGES = (32.0, 96.0)  # sides of a square: COCO's small, medium and large
 _SIDES = (0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)
@@ -16,7 +16,7 @@ _IDS_SHOWN = 5
 
 
 class Table(NamedTuple):
-    """A table for people; the second column is the one that bars are drawn for."""
+    """A table for people; bars are drawn for its second column."""
 
     title: str
     header: tuple[str, ...]
@@ -25,18 +25,18 @@ class Table(NamedTuple):
 
 
 def tables(images, classes, *, file_findings=()):
-    """All tables of a set.
+    """Return all tables of a set of images.
 
     Args:
-        images: list of `ImageFacts`.
-        classes: the `Classes`.
+        images: List of `ImageFacts`.
+        classes: The `Classes`.
         file_findings: (reason, count, names) of whole files.
 
     Returns:
         List of `Table`s.
     """
     readable = [image for image in images if image.size]
-    boxes = _joined([_sides(image.boxes) for image in readable])
+    boxes = _joined([_sides(image.objects.boxes) for image in readable])
     with_masks = [image.mask_area for image in readable if image.mask_area is not None]
     masks = np.sqrt(np.concatenate(with_masks)) if with_masks else np.zeros(0)
     made = [
@@ -58,23 +58,23 @@ def tables(images, classes, *, file_findings=()):
 
 
 def overview(images):
-    """The totals."""
+    """Return the totals."""
     readable = [image for image in images if image.size]
     masks = sum(len(image.mask_area) for image in images if image.mask_area is not None)
     rows = [
         ("images", len(images)),
         ("of them not readable", len(images) - len(readable)),
-        ("images without objects", sum(not len(image.boxes) for image in readable)),
-        ("objects", sum(len(image.boxes) for image in images)),
+        ("images without objects", sum(not len(image.objects.boxes) for image in readable)),
+        ("objects", sum(len(image.objects.boxes) for image in images)),
         ("masks", masks),
-        ("crowds", sum(int(image.crowd.sum()) for image in images)),
-        ("difficult objects", sum(int(image.difficult.sum()) for image in images)),
+        ("crowds", sum(int(image.objects.crowd.sum()) for image in images)),
+        ("difficult objects", sum(int(image.objects.difficult.sum()) for image in images)),
     ]
     return Table("In all", ("", "count"), rows)
 
 
 def findings(images, file_findings=()):
-    """What was found, the gravest first."""
+    """Return the findings, most severe first."""
     counts, where, ids = Counter(), defaultdict(int), defaultdict(list)
     for image in images:
         for finding in image.findings:
@@ -94,12 +94,12 @@ def findings(images, file_findings=()):
 
 
 def of_classes(images, classes):
-    """Objects by class, with the classes nobody has at the end."""
+    """Return the objects by class, classes without objects last."""
     objects, holders, crowds, sizes = Counter(), Counter(), Counter(), defaultdict(list)
     for image in images:
-        holders.update({int(number) for number in image.classes})
+        holders.update({int(number) for number in image.objects.classes})
         for number, is_crowd, side in zip(
-            image.classes, image.crowd, _sides(image.boxes), strict=True
+            image.objects.classes, image.objects.crowd, _sides(image.objects.boxes), strict=True
         ):
             objects[int(number)] += 1
             crowds[int(number)] += int(is_crowd)
@@ -116,14 +116,14 @@ def of_classes(images, classes):
 
 
 def coco_sizes(title, lengths):
-    """Small, medium and large, as COCO's metrics part them."""
+    """Return the counts of small, medium and large objects as COCO defines them."""
     counts = np.bincount(np.searchsorted(COCO_EDGES, lengths, side="right"), minlength=3)
     names = ("small (under 32 x 32)", "medium", "large (96 x 96 or more)")
     return Table(title, ("", "objects", "share"), _shares(names, counts))
 
 
 def sides(title, lengths):
-    """A finer histogram."""
+    """Return a finer histogram."""
     counts = np.histogram(lengths, [*_SIDES, np.inf])[0]
     names = [f"{low} to {high}" for low, high in zip(_SIDES, _SIDES[1:], strict=False)]
     rows = _shares([*names, f"{_SIDES[-1]} or more"], counts)
@@ -131,7 +131,7 @@ def sides(title, lengths):
 
 
 def shapes(boxes):
-    """Height to width: what the aspect ratios of anchors are chosen by."""
+    """Return a histogram of height to width, by which to choose anchors' aspect ratios."""
     ratios = boxes[:, 0] / np.maximum(boxes[:, 1], 1e-6)
     counts = np.histogram(ratios, [0, *_RATIOS, np.inf])[0]
     edges = ["1:5", "1:3", "1:2", "2:3", "3:2", "2:1", "3:1", "5:1"]
@@ -141,9 +141,9 @@ def shapes(boxes):
 
 
 def filled(images):
-    """How much of its box a mask fills."""
+    """Return a histogram of the share of its box that a mask fills."""
     shares = [
-        image.mask_area / np.maximum(_sides(image.boxes).prod(axis=1), 1e-6)
+        image.mask_area / np.maximum(_sides(image.objects.boxes).prod(axis=1), 1e-6)
         for image in images
         if image.mask_area is not None
     ]
@@ -157,8 +157,8 @@ def filled(images):
 
 
 def objects_an_image(images):
-    """How many objects images have; the largest is what max_number_of_boxes has to hold."""
-    counts = np.array([len(image.boxes) for image in images], int)
+    """Return a histogram of objects per image; max_number_of_boxes must allow the largest."""
+    counts = np.array([len(image.objects.boxes) for image in images], int)
     upper = [*_COUNTS[1:], np.inf]
     rows = []
     for low, high in zip(_COUNTS, upper, strict=True):
@@ -168,13 +168,13 @@ def objects_an_image(images):
             f"{low}" if single else f"{low} or more" if high == np.inf else f"{low} to {high - 1}"
         )
         rows.append((name, number, _percent(number, len(counts))))
-    most = max(images, key=lambda image: len(image.boxes), default=None)
-    note = f"at most {len(most.boxes)}, in {most.id}" if most else ""
+    most = max(images, key=lambda image: len(image.objects.boxes), default=None)
+    note = f"at most {len(most.objects.boxes)}, in {most.id}" if most else ""
     return Table("Objects an image", ("", "images", "share"), _trimmed(rows), note)
 
 
 def image_sizes(images):
-    """Heights and widths, the most frequent first."""
+    """Return heights and widths, most frequent first."""
     counts = Counter(image.size for image in images).most_common()
     rows = [
         (f"{height} x {width}", number, _percent(number, len(images)))
@@ -195,7 +195,7 @@ def image_sizes(images):
 
 
 def _sides(boxes):
-    """[g, 2] height and width."""
+    """Return heights and widths of boxes, [n, 2]."""
     return boxes[:, 2:] - boxes[:, :2]
 
 
@@ -204,7 +204,7 @@ def _joined(arrays):
 
 
 def _shares(names, counts):
-    """Rows of a histogram; none where there is nothing to count."""
+    """Return the rows of a histogram; empty if there is nothing to count."""
     total = int(sum(counts))
     if not total:
         return []
@@ -219,6 +219,6 @@ def _percent(count, total):
 
 
 def _trimmed(rows):
-    """Without the empty rows at both ends."""
+    """Return the rows without the empty ones at both ends."""
     full = [number for number, row in enumerate(rows) if row[1]]
     return rows[full[0] : full[-1] + 1] if full else []

@@ -10,7 +10,7 @@ import numpy as np
 from object_detection.data import record_files
 from object_detection.datasets import files, label_ids
 from object_detection.errors import AnnotationError, RecordError
-from object_detection.reports import data_browser, stored_view
+from object_detection.reports import data_browser, scanning
 from object_detection.scaffold import formats
 from object_detection.scaffold.data_set import LOOKED_AT, Facts
 
@@ -81,24 +81,25 @@ def facts_of(records, label_map_path=""):
     try:
         source = data_browser.source_of_records(patterns, label_map_path)
         count = sum(record_files.count_records(path) for path in source.files)
-        stored = stored_view.StoredView(source.files, source.classes, source.num_classes)
-        looked = list(stored.scan(keep_every=max(1, count // LOOKED_AT)))
+        scanner = scanning.RecordScanner(source.files, source.classes, source.num_classes)
+        looked = list(scanner.scan(keep_every=max(1, count // LOOKED_AT)))
     except RecordError as fault:
         raise AnnotationError(str(fault)) from None
     seen = [each.facts for each in looked if each.facts.size is not None]
-    kept = [facts for facts in seen if len(facts.boxes)]
+    kept = [facts for facts in seen if len(facts.objects.boxes)]
     if not kept:
         raise AnnotationError(
             f"none of the {len(looked)} records looked at has an image and an object"
         )
-    sides = [
-        (facts.boxes[:, 2:] - facts.boxes[:, :2])[~facts.crowd] / min(facts.size) for facts in kept
-    ]
+    sides = []
+    for facts in kept:
+        boxes = facts.objects.boxes[~facts.objects.crowd]
+        sides.append((boxes[:, 2:] - boxes[:, :2]) / min(facts.size))
     return Facts(
         num_images=count,
         sizes=np.array([facts.size for facts in seen]),
         sides=np.concatenate(sides),
-        most_objects=max(len(facts.boxes) for facts in kept),
+        most_objects=max(len(facts.objects.boxes) for facts in kept),
         masks=float(np.mean([facts.mask_area is not None for facts in kept])),
         labels=label_ids.LabelIds({name: number for number, name in source.classes.names.items()}),
     )

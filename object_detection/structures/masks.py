@@ -114,10 +114,11 @@ class Masks:
                 raise MaskError(f"mask {index}: {error}") from None
             is_plain = isinstance(rle["counts"], bytes) and runs.counts[1:].all()
             checked.append(rle if is_plain else run_lengths.encode(runs))
-        return cls._from_checked_rle(checked, height, width)
+        return cls.from_checked_rle(checked, height, width)
 
     @classmethod
-    def _from_checked_rle(cls, rles, height, width):
+    def from_checked_rle(cls, rles: list[dict], height: int, width: int) -> "Masks":
+        """Keep RLEs that this package encoded or checked, with `counts` in bytes."""
         return cls.__new__(cls)._set(height, width, rles, _crop_of_rle)
 
     @classmethod
@@ -139,7 +140,7 @@ class Masks:
             if not parts:
                 raise MaskError("no polygon of three points or more")
             rles.append(polygons.to_rle(parts, height, width))
-        return cls._from_checked_rle(rles, height, width)
+        return cls.from_checked_rle(rles, height, width)
 
     @classmethod
     def from_box_masks(
@@ -171,6 +172,19 @@ class Masks:
     def from_dense(cls, masks: np.ndarray) -> "Masks":
         """Keep masks of the whole image, [n, height, width], where > 0 is object."""
         return cls.__new__(cls)._set(*masks.shape[1:], masks, _crop_of_image)
+
+    @classmethod
+    def from_padded_crops(
+        cls, masks: np.ndarray, origins: np.ndarray, height: int, width: int
+    ) -> "Masks":
+        """Keep crops padded to one size.
+
+        Args:
+            masks: [n, h, w] where > 0 is object; may reach beyond the image with zeros.
+            origins: [n, 2] (row, column) of each first pixel in the image.
+            height, width: Size of the image.
+        """
+        return cls.__new__(cls)._set(height, width, masks, _crop_of_padded, None, origins)
 
     def __len__(self) -> int:
         """Return the number of masks."""
@@ -226,7 +240,7 @@ class Masks:
         """Return the same masks as RLEs, for several readers that each need them."""
         if self._crop is _crop_of_rle:
             return self
-        return self._from_checked_rle(self.to_rle(), self.height, self.width)
+        return self.from_checked_rle(self.to_rle(), self.height, self.width)
 
     def outlines(self, index: int, tolerance: float = 0.0) -> list[polygons.Outline]:
         """Return the connected parts of one mask with their holes; see `polygons.trace`."""
@@ -266,14 +280,22 @@ class Masks:
                 boxes[k] = crop.top, crop.left, crop.top + height, crop.left + width
         return boxes
 
+    def resize(self, height: int, width: int) -> "Masks":
+        """Return the masks in an image of another size, by nearest neighbors, lazily."""
+        return Masks.__new__(Masks)._set(height, width, self, _crop_of_resized)
+
     def select(self, index: np.ndarray) -> "Masks":
         """Return the masks that `index` numbers ([k] int, in that order) or marks ([n] bool)."""
         index = np.arange(len(self))[index]
-        values, boxes = self._values, self._boxes
-        chosen = values[index] if isinstance(values, np.ndarray) else [values[k] for k in index]
+        values, boxes, options = self._values, self._boxes, self._options
+        if isinstance(values, Masks):
+            values = values.select(index)
+        else:
+            values = values[index] if isinstance(values, np.ndarray) else [values[k] for k in index]
         boxes = None if boxes is None else boxes[index]
+        options = options[index] if isinstance(options, np.ndarray) else options
         return Masks.__new__(Masks)._set(
-            self.height, self.width, chosen, self._crop, boxes, self._options
+            self.height, self.width, values, self._crop, boxes, options
         )
 
 
@@ -283,6 +305,35 @@ def _crop_of_rle(masks, index):
 
 def _crop_of_image(masks, index):
     return CroppedMask.from_image(masks._values[index])
+
+
+def _crop_of_padded(masks, index):
+    top, left = masks._options[index].tolist()
+    crop = CroppedMask.from_image(masks._values[index])
+    return crop._replace(top=crop.top + top, left=crop.left + left)
+
+
+def _crop_of_resized(masks, index):
+    source = masks._values
+    crop = source.crop(index)
+    (top, rows), (left, columns) = (
+        _nearest(start, count, old, new)
+        for start, count, old, new in zip(
+            (crop.top, crop.left),
+            crop.pixels.shape,
+            (source.height, source.width),
+            (masks.height, masks.width),
+            strict=True,
+        )
+    )
+    return CroppedMask(crop.pixels[rows[:, np.newaxis], columns], top, left)
+
+
+def _nearest(start, count, old_side, new_side):
+    """Return the first new pixel that lies in a crop along one axis, and what all of them read."""
+    source = np.minimum(np.arange(new_side) * old_side // new_side, old_side - 1) - start
+    inside = np.flatnonzero((source >= 0) & (source < count))
+    return (int(inside[0]), source[inside]) if len(inside) else (0, source[:0])
 
 
 def _crop_of_box_mask(masks, index):

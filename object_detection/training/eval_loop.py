@@ -15,11 +15,11 @@ from object_detection.compat import outputs as tfod_outputs
 from object_detection.errors import NoExamplesError
 from object_detection.metrics.coco_evaluation import PREFIX, CocoEvaluation
 from object_detection.metrics.score_tally import ScoreTallies
+from object_detection.structures.drawing import Style
 from object_detection.training.eval_pictures import EvalPictures
 from object_detection.training.inputs import InputPipeline, Inputs
 from object_detection.training.stored_frame import images_of
 from object_detection.training.summaries import Summaries
-from object_detection.utils.side_by_side import Style
 
 _SAY_EVERY_SECONDS = 30  # between two lines of a long pass
 
@@ -178,12 +178,12 @@ class Evaluator:
 
 
 def _score(image, takers, encode):
-    """Gives an image to the metrics and the tallies, its masks encoded once for both."""
-    truth, found = image.truth, image.detections
+    """Add an image to the metrics and the tallies, its masks encoded once for both."""
+    truth, detections = image.truth, image.detections
     if encode:
-        truth, found = truth.encoded(), found.encoded(image.height, image.width)
+        truth, detections = truth.encoded(), detections.encoded()
     for taker in takers:
-        taker.add(image.image_id, truth, found, image.height, image.width)
+        taker.add(image.image_id, truth, detections)
 
 
 def write_metrics(path: Path, step: int, numbers: dict) -> None:

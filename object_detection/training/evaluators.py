@@ -7,9 +7,10 @@ from pathlib import Path
 from object_detection.builders import dataset_builder, evaluator_builder
 from object_detection.config import pipeline_file
 from object_detection.errors import TrainingError
+from object_detection.structures.drawing import Style
 from object_detection.training import eval_loop
 from object_detection.training.failures import built
-from object_detection.utils import label_map_util, side_by_side
+from object_detection.utils import label_map_util
 
 
 def evaluators_of(config, network, model_dir, options, *, on_train_data=False):
@@ -89,7 +90,7 @@ def _export_dir(eval_config, folder):
 
 
 def _style(eval_config):
-    return side_by_side.Style(
+    return Style(
         min_score_threshold=eval_config.min_score_threshold,
         max_num_boxes_to_visualize=eval_config.max_num_boxes_to_visualize,
         skip_scores=eval_config.skip_scores,

@@ -12,7 +12,7 @@ from object_detection.builders import dataset_builder
 from object_detection.config import record_checks
 from object_detection.data import record_files
 from object_detection.protos import input_reader_pb2, model_pb2
-from object_detection.reports import class_names, stored_view
+from object_detection.reports import data_browser, scanning
 
 ERRORS = ("RecordError",)
 # One of 250 inputs is a file of 25 records for the whole input pipeline and may take 12 times as
@@ -37,17 +37,17 @@ def prepare(folder):
         text += f"tf_record_input_reader {{ input_path: '{path}' }}"
         config = text_format.Parse(text, input_reader_pb2.InputReader())
         readers[kind] = config, model
-    classes = class_names.Classes(IDS, {1: "cat", 2: "dog"}, "label map", True)
-    view = stored_view.StoredView([path], classes, 2)
+    classes = data_browser.Classes(IDS, {1: "cat", 2: "dog"}, "label map", True)
+    scanner = scanning.RecordScanner([path], classes, 2)
     # Functions are traced when they are first called, which takes seconds.
     for example in (record([BOX], masks=True), record([BOX], mask=NUMERICAL), record([BOX])):
         write(path, [example])
-        list(view.scan(keep_every=1))
-    return folder / "case.record", readers, view
+        list(scanner.scan(keep_every=1))
+    return folder / "case.record", readers, scanner
 
 
 def run(dice, state, folder):
-    path, readers, view = state
+    path, readers, scanner = state
     by_files = dice.number % SLOW[0] == 0
     content = [_damaged_record(dice) for _ in range(25 if by_files else 1)]
     write(folder / "case.record", [*content, record([BOX], masks=True, seed=1)])
@@ -57,16 +57,16 @@ def run(dice, state, folder):
     record_files.scan_record_file(str(path))
     if by_files:
         config, model = readers[dice.choice(["PNG_MASKS", "PNG_MASKS", "NUMERICAL_MASKS", ""])]
-        _by_files(str(path), config, model, view)
+        _by_files(str(path), config, model, scanner)
     else:
-        view._look((content[0], str(path), 0))  # the decoder, without a dataset around it
+        scanner._scan((content[0], str(path), 0))  # the decoder, without a dataset around it
 
 
-def _by_files(path, config, model, view):
+def _by_files(path, config, model, scanner):
     found = record_checks.check(config, "reader", [path], num_classes=2, class_ids=IDS)
     for finding in (*found.faults, *found.warnings):
         str(finding).encode()
-    stored_view.about_the_set(list(view.scan(keep_every=1)))
+    scanning.with_duplicates(list(scanner.scan(keep_every=1)))
     pipeline = dataset_builder.build(
         config, model_config=model, training=False, batch_size=1, seed=0
     )

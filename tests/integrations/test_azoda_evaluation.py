@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from made_instances import annotated, detected, sized
 
 from object_detection.integrations.azoda import evaluation
-from object_detection.metrics.images import ImageDetections, ImageTruth
-from object_detection.reports.truth_sources import TruthImage
+from object_detection.structures.instances import EvaluatedImage
 
 NAMES = {1: "tile", 2: "disc", 3: "never"}
 BOX = (4.0, 4.0, 20.0, 20.0)
@@ -18,38 +18,35 @@ def seen(number, truth, found):
     """An image of 32 x 32: true classes, all at BOX; found (class, score, box)."""
     side, mask = 32, np.zeros((32, 32), np.uint8)
     mask[4:20, 4:20] = 1
-    image = TruthImage(
-        f"{number}.jpg",
-        ImageTruth(
+    truth = sized(
+        annotated(
             np.array([BOX] * len(truth), np.float64).reshape(-1, 4),
             np.array(truth, np.int64),
             masks=np.stack([mask] * len(truth)) if truth else np.zeros((0, side, side), np.uint8),
         ),
         side,
         side,
-        None,
-        f"{number}.jpg",
     )
-    detections = ImageDetections(
+    detections = detected(
         np.array([box for _, _, box in found], np.float64).reshape(-1, 4),
         np.array([score for _, score, _ in found], np.float64),
         np.array([label for label, _, _ in found], np.int64),
         np.ones((len(found), 8, 8), np.float32),
     )
-    return image, detections.encoded(side, side)
+    return EvaluatedImage(f"{number}.jpg", truth, sized(detections, side, side).encoded())
 
 
 @pytest.fixture
 def tables():
     far = (24.0, 24.0, 30.0, 30.0)
-    pairs = [
+    images = [
         seen(1, [1], [(1, 0.9, BOX)]),  # TP
         seen(2, [1], [(1, 0.3, BOX)]),  # FN: under the cut; its box still counts for the AP
         seen(3, [], [(1, 0.8, far)]),  # FP
         seen(4, [], []),  # TN
         seen(5, [2], [(2, 0.5, BOX)]),  # TP: the cut itself counts
     ]
-    return evaluation.evaluate_pairs(NAMES, pairs, 0.5, ("boxes", "masks"))
+    return evaluation.evaluate_images(NAMES, images, 0.5, ("boxes", "masks"))
 
 
 def test_the_table_of_images(tables):
@@ -99,7 +96,7 @@ def test_they_are_told_to_people(tables):
 
 
 def test_nothing_found_at_all_divides_by_nothing():
-    tables = evaluation.evaluate_pairs(NAMES, [seen(1, [1], [])], 0.5, ("boxes", "masks"))
+    tables = evaluation.evaluate_images(NAMES, [seen(1, [1], [])], 0.5, ("boxes", "masks"))
 
     assert tables.binary["Precision"] is None
     assert tables.mean["masks"] == 0.0

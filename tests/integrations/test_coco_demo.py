@@ -8,6 +8,7 @@ from bright_segmenter import BrightSegmenter
 
 from object_detection.integrations import COCODemo, coco_demo, demo_model
 from object_detection.prediction.predictor import Predictor
+from object_detection.structures.masks import Masks
 
 NAMES = {1: "red", 2: "green", 3: "blue"}
 
@@ -121,11 +122,14 @@ def test_the_montage_holds_probabilities(model):
     assert montage[37, 30].tolist() == cold
 
 
-def test_probabilities_between_none_and_all_have_colours_between(model):
+def test_probabilities_between_none_and_all_have_colors_between(model):
     model(exact=False)
     demo = COCODemo("cfg", 0.1, masks_per_dim=1)
     found = demo.compute_prediction(picture())
-    half = dataclasses.replace(found.prediction, box_masks=np.full([2, 4, 4], 0.5, np.float32))
+    boxes = found.prediction.boxes
+    masks = Masks.from_box_masks(np.full([2, 4, 4], 0.5, np.float32), boxes, 100, 120)
+    instances = found.prediction.instances._replace(masks=masks)
+    half = dataclasses.replace(found.prediction, instances=instances)
 
     montage = demo.create_mask_montage(picture(), coco_demo.BoxList(half))
 

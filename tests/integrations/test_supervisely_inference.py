@@ -26,6 +26,7 @@ from object_detection.integrations.supervisely.inference import (
 from object_detection.integrations.supervisely.project import write_json
 from object_detection.integrations.supervisely.settings import read_infer_settings
 from object_detection.prediction.prediction import Prediction
+from object_detection.structures.instances import Instances
 
 LABELS = {1: "red", 2: "green", 3: "blue"}
 HEIGHT, WIDTH = 60, 80
@@ -186,9 +187,8 @@ def test_probabilities_lie_beside_the_project(tmp_path, folder):
 
 def test_suppression_is_transitive():
     boxes = np.array([[0, 0, 10, 10], [0, 3, 10, 13], [0, 6, 10, 16], [0, 0, 10, 10]], np.float32)
-    found = Prediction(
-        boxes, np.float32([0.9, 0.8, 0.7, 0.6]), np.int32([1, 1, 1, 2]), "aaab", 20, 20
-    )
+    scores, classes = np.float32([0.9, 0.8, 0.7, 0.6]), np.int32([1, 1, 1, 2])
+    found = Prediction(Instances(20, 20, boxes, classes, scores), "aaab")
     # The third meets the second alone, which is suppressed itself; the fourth is of another class.
     assert nms_survivors(found, 0.5).tolist() == [True, False, False, True]
 

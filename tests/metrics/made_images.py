@@ -1,15 +1,16 @@
 """Random truths and detections of small images, for tests that compare two ways of scoring."""
 
 import numpy as np
+from made_instances import annotated, detected
 from pycocotools import mask as rle_codec
 
-from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
+from object_detection.structures.instances import ImageLabels
 
 HEIGHT, WIDTH = 48, 64
 
 
 def images(seed, count=12, classes=3, detections=14):
-    """(id, ImageTruth, ImageDetections) of images with every kind of object, some empty."""
+    """(id, annotated and detected `Instances`) of images with every kind of object, some empty."""
     draw = np.random.default_rng(seed)
     for number in range(1, count + 1):
         objects = 0 if draw.random() < 0.15 else int(draw.integers(1, 7))
@@ -22,8 +23,10 @@ def truth_of(draw, objects, classes):
     masks = np.stack([ellipse(box) for box in boxes]) if objects else empty_masks()
     masks[draw.random(objects) < 0.15] = 0  # known by box alone
     numbers = np.arange(1, classes + 1)
-    return ImageTruth(
+    return annotated(
         boxes=boxes,
+        height=HEIGHT,
+        width=WIDTH,
         classes=draw.integers(1, classes + 1, objects),
         crowd=draw.random(objects) < 0.15,
         difficult=draw.random(objects) < 0.2,
@@ -47,7 +50,7 @@ def found_of(draw, truth, count, classes):
     scores = draw.permutation(np.linspace(0.05, 0.95, max(count, 1)))[:count]
     scores = (scores + draw.uniform(0, 0.01, count)).astype(np.float32)
     masks = [rle_codec.encode(np.asfortranarray(ellipse(box))) for box in boxes]
-    return ImageDetections(boxes, scores, numbers, masks)
+    return detected(boxes, scores, numbers, masks, HEIGHT, WIDTH)
 
 
 def random_boxes(draw, count):

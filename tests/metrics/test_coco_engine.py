@@ -8,6 +8,7 @@ import json
 import made_images
 import numpy as np
 import pytest
+from made_instances import add, annotated, detected
 from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -15,7 +16,6 @@ from reference import REFERENCE, needs_reference
 
 from object_detection.metrics import coco_engine
 from object_detection.metrics.coco_evaluation import CocoEvaluation
-from object_detection.metrics.images import ImageDetections, ImageTruth
 
 NAMES = {1: "cat", 2: "dog", 3: "owl"}
 TINY = "data/sets/tiny_coco_lz/tiny_coco/annotations/instances_{}2017.json"
@@ -58,7 +58,7 @@ def random_set(seed, count=20):
         truth["images"].append({"id": number, **size})
         for k, (ymin, xmin, ymax, xmax) in enumerate(objects.boxes.astype(float).tolist()):
             box = [xmin, ymin, xmax - xmin, ymax - ymin]
-            mask = rle_codec.encode(np.asfortranarray(objects.masks[k]))
+            mask = objects.masks.to_rle()[k]
             truth["annotations"].append(
                 {
                     "id": len(truth["annotations"]) + 1,
@@ -77,7 +77,7 @@ def random_set(seed, count=20):
                     "category_id": int(found.classes[k]),
                     "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
                     "score": float(found.scores[k]),
-                    "segmentation": as_text(found.masks[k]),
+                    "segmentation": as_text(found.masks.to_rle()[k]),
                 }
             )
     return images, truth, results
@@ -91,7 +91,7 @@ def test_random_sets_have_pycocotools_numbers(seed, engine, tmp_path):
     size = (made_images.HEIGHT, made_images.WIDTH)
     evaluation = CocoEvaluation(NAMES, boxes=True, masks=True, engine=engine)
     for number, objects, found in images:
-        evaluation.add(number, objects, found, *size)
+        add(evaluation, number, objects, found, *size)
 
     numbers = list(evaluation.evaluate().values())
 
@@ -117,12 +117,12 @@ def test_real_images_with_crowds_have_pycocotools_numbers(split, engine, tmp_pat
         height, width = image["height"], image["width"]
         objects = loaded.loadAnns(loaded.getAnnIds(image["id"]))
         found = perturbed(objects, loaded, draw)
-        evaluation.add(image["id"], truth_of(objects, loaded, height, width), found, height, width)
+        add(evaluation, image["id"], truth_of(objects, loaded, height, width), found, height, width)
         for k, (ymin, xmin, ymax, xmax) in enumerate(found.boxes.tolist()):
             entry = {"image_id": image["id"], "category_id": int(found.classes[k])}
             entry["score"] = float(found.scores[k])
             boxes.append({**entry, "bbox": [xmin, ymin, xmax - xmin, ymax - ymin]})
-            masks.append({**entry, "segmentation": as_text(found.masks[k])})
+            masks.append({**entry, "segmentation": as_text(found.masks.to_rle()[k])})
 
     numbers = list(evaluation.evaluate().values())
 
@@ -147,13 +147,13 @@ def perturbed(objects, loaded, draw):
             mask = np.roll(loaded.annToMask(annotation), draw.integers(-4, 5, 2), (0, 1))
             masks.append(rle_codec.encode(np.asfortranarray(mask)))
     scores = draw.random(len(boxes)).round(3)  # some are equal
-    return ImageDetections(np.array(boxes).reshape(-1, 4), scores, np.array(classes, int), masks)
+    return detected(np.array(boxes).reshape(-1, 4), scores, np.array(classes, int), masks)
 
 
 def truth_of(objects, loaded, height, width):
     boxes = np.array([a["bbox"] for a in objects], float).reshape(-1, 4)
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    return ImageTruth(
+    return annotated(
         boxes=corners[:, [1, 0, 3, 2]],
         classes=np.array([a["category_id"] for a in objects], int),
         crowd=np.array([a["iscrowd"] for a in objects], bool),
@@ -181,7 +181,7 @@ def test_the_engines_give_the_same_arrays(settings, kind):
     for engine in coco_engine.ENGINES:
         evaluation = CocoEvaluation(NAMES, boxes=True, masks=True, settings=settings, engine=engine)
         for number, objects, found in images:
-            evaluation.add(number, objects, found, made_images.HEIGHT, made_images.WIDTH)
+            add(evaluation, number, objects, found, made_images.HEIGHT, made_images.WIDTH)
         arrays.append(evaluation.arrays(kind))
 
     for name in coco_engine.Arrays._fields:
@@ -200,12 +200,12 @@ def test_settings_change_what_is_read(engine):
         limits=(1, 2),
     )
     evaluation = CocoEvaluation(NAMES, settings=settings, engine=engine)
-    truth = ImageTruth(np.array(box * 2, float), np.array([1, 1]))
+    truth = annotated(np.array(box * 2, float), np.array([1, 1]))
     # Half of the object: IoU .5. The second one of three detections is beyond no limit, the third
     # is.
     found = np.array([[0, 0, 20, 10]] * 3, float)
-    detections = ImageDetections(found, np.array([0.9, 0.8, 0.7]), np.array([1, 1, 1]))
-    evaluation.add("a", truth, detections, 99, 99)
+    detections = detected(found, np.array([0.9, 0.8, 0.7]), np.array([1, 1, 1]))
+    add(evaluation, "a", truth, detections, 99, 99)
 
     numbers = {
         name.removeprefix("DetectionBoxes_"): value for name, value in evaluation.evaluate().items()
@@ -235,22 +235,22 @@ def test_more_masks_than_pycocotools_counts_at_once():
     mask[:, 2:5, 2:5] = 1
     many = 300
     boxes = np.tile(np.array([[2.0, 2, 5, 5]]), (many, 1))
-    found = ImageDetections(boxes, np.linspace(1, 0, many), np.ones(many, int), None)
-    found = found._replace(masks=[rle_codec.encode(np.asfortranarray(mask[0]))] * many)
+    rle = rle_codec.encode(np.asfortranarray(mask[0]))
+    found = detected(boxes, np.linspace(1, 0, many), np.ones(many, int), [rle] * many)
     evaluation = CocoEvaluation(NAMES, boxes=False, masks=True)
-    evaluation.add("a", ImageTruth(boxes[:1], np.array([1]), masks=mask), found, 9, 9)
+    add(evaluation, "a", annotated(boxes[:1], np.array([1]), masks=mask), found, 9, 9)
 
     assert evaluation.evaluate()["DetectionMasks_Precision/mAP"] == pytest.approx(1)
 
 
 def test_only_classes_that_an_image_names_count_on_request():
-    from object_detection.metrics.images import ImageLabels
+    from object_detection.structures.instances import ImageLabels
 
     box, far = [0.0, 0, 20, 20], [50.0, 50, 70, 70]
-    truth = ImageTruth(np.array([box]), np.array([1]), labels=ImageLabels(frozenset({1, 2})))
-    found = ImageDetections(np.array([far, box]), np.array([0.9, 0.8]), np.array([3, 1]))
+    truth = annotated(np.array([box]), np.array([1]), labels=ImageLabels(frozenset({1, 2})))
+    found = detected(np.array([far, box]), np.array([0.9, 0.8]), np.array([3, 1]))
     for verified_only, left_out in ((None, 0), (True, 1)):
         evaluation = CocoEvaluation(NAMES, verified_only=verified_only)
-        evaluation.add("a", truth, found, 99, 99)
+        add(evaluation, "a", truth, found, 99, 99)
         assert evaluation.unverified == left_out
     assert "1 detections left out: their image says nothing of their class" in evaluation.table()

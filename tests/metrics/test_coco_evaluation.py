@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from made_instances import add, annotated, detected, sized
 from pycocotools import mask as rle_codec
 from reference import blocks, needs_reference
 
-from object_detection.metrics.coco_evaluation import CocoEvaluation, ImageDetections, ImageTruth
+from object_detection.metrics.coco_evaluation import CocoEvaluation
 
 NAMES = {1: "cat", 2: "dog"}
 
@@ -15,14 +16,14 @@ NAMES = {1: "cat", 2: "dog"}
 def truth_of(*boxes, classes=None, **fields):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     classes = np.ones(len(boxes), np.int32) if classes is None else np.array(classes)
-    return ImageTruth(boxes, classes, **fields)
+    return annotated(boxes, classes, **fields)
 
 
 def found_of(*boxes, scores=None, classes=None, masks=None):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     scores = np.linspace(0.9, 0.5, len(boxes)) if scores is None else np.array(scores)
     classes = np.ones(len(boxes), np.int32) if classes is None else np.array(classes)
-    return ImageDetections(boxes, scores, classes, masks)
+    return detected(boxes, scores, classes, masks)
 
 
 def rles(masks):
@@ -35,13 +36,13 @@ def test_the_numbers_of_tfod():
     evaluation = CocoEvaluation({i: f"c{i}" for i in (1, 2, 3)}, boxes=True, masks=True)
     for k in range(6):
         im = {n.split("/")[1]: v for n, v in data.items() if n.startswith(f"im{k}/")}
-        truth = ImageTruth(
+        truth = annotated(
             im["gt_boxes"], im["gt_classes"], im["gt_is_crowd"].astype(bool), masks=im["gt_masks"]
         )
-        found = ImageDetections(
+        found = detected(
             im["det_boxes"], im["det_scores"], im["det_classes"], rles(im["det_masks"])
         )
-        evaluation.add(f"im{k}", truth, found, 80, 100)
+        add(evaluation, f"im{k}", truth, found, 80, 100)
 
     metrics = evaluation.evaluate()
 
@@ -53,8 +54,13 @@ def test_the_numbers_of_tfod():
 
 def test_a_box_found_and_a_box_missed():
     evaluation = CocoEvaluation(NAMES)
-    evaluation.add(
-        "a", truth_of([0, 0, 40, 40], [50, 50, 90, 90]), found_of([0, 0, 40, 40]), 99, 99
+    add(
+        evaluation,
+        "a",
+        truth_of([0, 0, 40, 40], [50, 50, 90, 90]),
+        found_of([0, 0, 40, 40]),
+        99,
+        99,
     )
 
     metrics = evaluation.evaluate()
@@ -69,7 +75,7 @@ def test_a_box_found_and_a_box_missed():
 def test_the_recorded_area_decides_the_size_and_the_box_stands_in_for_it():
     evaluation = CocoEvaluation(NAMES)
     boxes = [[0, 0, 40, 40], [50, 50, 90, 90]]  # both 1600 px: medium by their boxes
-    evaluation.add("a", truth_of(*boxes, area=np.array([100.0, 0.0])), found_of(*boxes), 99, 99)
+    add(evaluation, "a", truth_of(*boxes, area=np.array([100.0, 0.0])), found_of(*boxes), 99, 99)
 
     metrics = evaluation.evaluate()
 
@@ -81,7 +87,7 @@ def test_a_crowd_need_not_be_found_and_swallows_what_lies_in_it():
     evaluation = CocoEvaluation(NAMES)
     truth = truth_of([0, 0, 20, 20], [40, 0, 90, 90], crowd=np.array([False, True]))
     found = found_of([41, 1, 60, 60], [41, 30, 60, 80], [0, 0, 20, 20])  # two in the crowd first
-    evaluation.add("a", truth, found, 99, 99)
+    add(evaluation, "a", truth, found, 99, 99)
 
     assert evaluation.evaluate()["DetectionBoxes_Precision/mAP"] == pytest.approx(1)
 
@@ -92,7 +98,7 @@ def test_masks_are_scored_by_their_pixels():
     box = [10, 10, 30, 30]
     square = np.ones([1, 8, 8], np.float32)
     evaluation = CocoEvaluation(NAMES, masks=True)
-    evaluation.add("a", truth_of(box, masks=left), found_of(box, masks=square), 40, 40)
+    add(evaluation, "a", truth_of(box, masks=left), found_of(box, masks=square), 40, 40)
 
     metrics = evaluation.evaluate()
 
@@ -107,14 +113,14 @@ def test_only_the_best_100_detections_of_an_image_count():
     wrong = np.tile(np.array([[50, 50, 70, 70]], np.float32), (100, 1))
     found = found_of(*wrong, [0, 0, 20, 20], scores=[0.9] * 100 + [0.8])
     evaluation = CocoEvaluation(NAMES)
-    evaluation.add("a", truth, found, 99, 99)
+    add(evaluation, "a", truth, found, 99, 99)
 
     assert evaluation.evaluate()["DetectionBoxes_Recall/AR@100"] == 0
 
 
 def test_names_and_numbers_of_each_class():
     evaluation = CocoEvaluation(NAMES, per_category=True, super_categories={"pet": ["cat", "dog"]})
-    evaluation.add("a", truth_of([0, 0, 20, 20]), found_of([0, 0, 20, 20]), 99, 99)
+    add(evaluation, "a", truth_of([0, 0, 20, 20]), found_of([0, 0, 20, 20]), 99, 99)
 
     metrics = evaluation.evaluate()
 
@@ -148,7 +154,7 @@ def test_no_image():
 
 def test_no_detections_score_zero():
     evaluation = CocoEvaluation(NAMES)
-    evaluation.add("a", truth_of([0, 0, 20, 20]), found_of(), 99, 99)
+    add(evaluation, "a", truth_of([0, 0, 20, 20]), found_of(), 99, 99)
 
     metrics = evaluation.evaluate()
 
@@ -161,8 +167,8 @@ def test_no_detections_score_zero():
 
 def test_images_without_objects_count_as_images():
     evaluation = CocoEvaluation(NAMES, masks=True)
-    evaluation.add("a", truth_of(), found_of([0, 0, 9, 9], masks=np.ones([1, 4, 4])), 99, 99)
-    evaluation.add("b", truth_of(), found_of(), 99, 99)
+    add(evaluation, "a", truth_of(), found_of([0, 0, 9, 9], masks=np.ones([1, 4, 4])), 99, 99)
+    add(evaluation, "b", truth_of(), found_of(), 99, 99)
 
     assert set(evaluation.evaluate().values()) == {-1.0}
     assert "has no object that is not a crowd" in evaluation.table()
@@ -170,18 +176,18 @@ def test_images_without_objects_count_as_images():
 
 def test_an_id_of_two_images_loses_neither():
     evaluation = CocoEvaluation(NAMES)
-    evaluation.add(b"0", truth_of([0, 0, 20, 20]), found_of([0, 0, 20, 20]), 99, 99)
-    evaluation.add(b"0", truth_of([5, 5, 30, 30]), found_of(), 99, 99)
+    add(evaluation, b"0", truth_of([0, 0, 20, 20]), found_of([0, 0, 20, 20]), 99, 99)
+    add(evaluation, b"0", truth_of([5, 5, 30, 30]), found_of(), 99, 99)
 
     assert evaluation.evaluate()["DetectionBoxes_Recall/AR@100"] == 0.5
     assert "1 images share their id with another image" in evaluation.table()
-    assert evaluation.register.repeated_ids == ["0"]
+    assert evaluation.repeated.ids == ["0"]
 
 
 def test_an_image_that_comes_again_counts_once():
     evaluation = CocoEvaluation(NAMES)
     for _ in range(2):
-        evaluation.add("a", truth_of([0, 0, 20, 20]), found_of([0, 0, 20, 20]), 99, 99)
+        add(evaluation, "a", truth_of([0, 0, 20, 20]), found_of([0, 0, 20, 20]), 99, 99)
 
     assert len(evaluation.images) == 1
     assert "counted once: a" in evaluation.table()
@@ -190,7 +196,7 @@ def test_an_image_that_comes_again_counts_once():
 def test_numbers_that_are_not_finite_are_left_out_and_counted():
     evaluation = CocoEvaluation(NAMES)
     found = found_of([0, 0, 20, 20], [0, 0, np.nan, 20], scores=[0.5, 0.9])
-    evaluation.add("a", truth_of([0, 0, 20, 20]), found, 99, 99)
+    add(evaluation, "a", truth_of([0, 0, 20, 20]), found, 99, 99)
 
     assert evaluation.evaluate()["DetectionBoxes_Precision/mAP"] == pytest.approx(1)
     assert "1 detections left out" in evaluation.table()
@@ -198,7 +204,7 @@ def test_numbers_that_are_not_finite_are_left_out_and_counted():
 
 def test_classes_without_a_name_are_counted():
     evaluation = CocoEvaluation(NAMES)
-    evaluation.add("a", truth_of([0, 0, 9, 9], classes=[7]), found_of(), 99, 99)
+    add(evaluation, "a", truth_of([0, 0, 9, 9], classes=[7]), found_of(), 99, 99)
 
     assert "no object of the ground truth has a class of the label map" in evaluation.table()
     assert "1 objects of the ground truth left out: no class 7" in evaluation.table()
@@ -210,8 +216,8 @@ def test_objects_without_masks_stay_out_of_the_mask_metrics_only():
     full[:, 10:30, 10:30] = 1
     evaluation = CocoEvaluation(NAMES, masks=True)
     box = [10, 10, 30, 30]
-    evaluation.add("with", truth_of(box, masks=full), found_of(box, masks=square), 40, 40)
-    evaluation.add("bare", truth_of(box), found_of([1, 1, 5, 5], masks=square), 40, 40)
+    add(evaluation, "with", truth_of(box, masks=full), found_of(box, masks=square), 40, 40)
+    add(evaluation, "bare", truth_of(box), found_of([1, 1, 5, 5], masks=square), 40, 40)
 
     metrics = evaluation.evaluate()
 
@@ -228,14 +234,14 @@ def test_objects_without_masks_stay_out_of_the_mask_metrics_only():
         (
             truth_of([0, 0, 9, 9], masks=np.ones([1, 5, 6], np.uint8)),
             found_of(),
-            "is 40 x 40 but its ground-truth masks are 5 x 6",
+            "masks of 5 x 6 pixels .height x width., but the image is 40 x 40",
         ),
         (truth_of(), found_of([0, 0, 9, 9]), "the detections have no masks"),
     ],
 )
 def test_arrays_that_do_not_belong_together(truth, found, message):
     with pytest.raises(ValueError, match=message):
-        CocoEvaluation(NAMES, masks=True).add("a", truth, found, 40, 40)
+        add(CocoEvaluation(NAMES, masks=True), "a", truth, found, 40, 40)
 
 
 def test_full_masks_of_truth_and_detections():
@@ -243,18 +249,17 @@ def test_full_masks_of_truth_and_detections():
     full[:, 10:30, 10:30] = 1
     box = [10, 10, 30, 30]
 
-    assert truth_of(box, masks=full).full_mask(0, 40, 40).sum() == 400
-    assert truth_of(box).full_mask(0, 40, 40) is None
-    assert found_of(box, masks=rles(full)).full_mask(0, 40, 40).sum() == 400
-    pasted = found_of(box, masks=np.ones([1, 8, 8])).full_mask(0, 40, 40)
+    assert truth_of(box, masks=full).masks.full(0).sum() == 400
+    assert found_of(box, masks=rles(full)).masks.full(0).sum() == 400
+    pasted = sized(found_of(box, masks=np.ones([1, 8, 8])), 40, 40).masks.full(0)
     assert pasted.dtype == bool and pasted[15, 15] and not pasted[5, 15]
 
 
 def test_more_can_be_added_after_a_first_score():
     evaluation = CocoEvaluation(NAMES)
-    evaluation.add("a", truth_of([0, 0, 20, 20]), found_of([0, 0, 20, 20]), 99, 99)
+    add(evaluation, "a", truth_of([0, 0, 20, 20]), found_of([0, 0, 20, 20]), 99, 99)
     first = evaluation.evaluate()
-    evaluation.add("b", truth_of([0, 0, 20, 20]), found_of(), 99, 99)
+    add(evaluation, "b", truth_of([0, 0, 20, 20]), found_of(), 99, 99)
 
     assert first["DetectionBoxes_Recall/AR@100"] == 1
     assert evaluation.evaluate()["DetectionBoxes_Recall/AR@100"] == 0.5

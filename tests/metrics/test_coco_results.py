@@ -5,30 +5,30 @@ import json
 import made_images
 import numpy as np
 import pytest
+from made_instances import detected, sized
 from pycocotools import mask as rle_codec
 from reference import REFERENCE, needs_reference
 
 from object_detection.errors import ResultFileError
 from object_detection.metrics import coco_results
-from object_detection.metrics.images import ImageDetections
 
 SIZE = (made_images.HEIGHT, made_images.WIDTH)
 
 
 def test_there_and_back(tmp_path):
-    images = [(str(number), found, *SIZE) for number, _, found in made_images.images(4)]
+    images = [(str(number), found) for number, _, found in made_images.images(4)]
     count = coco_results.write(tmp_path / "found.json", images)
 
     back = coco_results.read(tmp_path / "found.json")
 
     assert count == sum(len(image[1].scores) for image in images)
     assert list(back) == [image[0] for image in images if len(image[1].scores)]
-    for image_id, found, *_ in images:
+    for image_id, found in images:
         if len(found.scores):
             np.testing.assert_allclose(back[image_id].boxes, found.boxes, atol=1e-5)
             np.testing.assert_array_equal(back[image_id].scores, found.scores)
             np.testing.assert_array_equal(back[image_id].classes, found.classes)
-            assert back[image_id].masks == found.masks
+            assert back[image_id].masks.to_rle() == found.masks.to_rle()
     first = json.loads((tmp_path / "found.json").read_text())[0]
     assert first["image_id"] == 1 and set(first) == {
         *("image_id", "category_id", "bbox", "score", "segmentation")
@@ -36,10 +36,10 @@ def test_there_and_back(tmp_path):
 
 
 def test_masks_of_a_model_are_written_at_the_images_size(tmp_path):
-    found = ImageDetections(
+    found = detected(
         np.array([[2.0, 3, 12, 13]]), np.array([0.5]), np.array([7]), np.ones([1, 4, 4], np.float32)
     )
-    coco_results.write(tmp_path / "a.json", [("photo.jpg", found, 20, 30)])
+    coco_results.write(tmp_path / "a.json", [("photo.jpg", sized(found, 20, 30))])
 
     (entry,) = json.loads((tmp_path / "a.json").read_text())
 
@@ -63,9 +63,9 @@ def test_segmentations_of_every_form(tmp_path):
 
     found = coco_results.read(tmp_path / "a.json", sizes={"1": (20, 30)})
 
-    assert rle_codec.area(found["1"].masks[0]) == 100
+    assert rle_codec.area(found["1"].masks.to_rle()[0]) == 100
     assert found["1"].boxes.tolist() == [[2, 2, 12, 12]]
-    assert rle_codec.area(found["2"].masks[0]) == 100
+    assert rle_codec.area(found["2"].masks.to_rle()[0]) == 100
     with pytest.raises(ResultFileError, match="needs the image's size"):
         coco_results.read(tmp_path / "a.json")
 
@@ -117,7 +117,7 @@ def test_the_result_files_of_coco():
 
     assert boxes["42"].masks is None and boxes["42"].scores.tolist() == [0.236]
     assert boxes["42"].boxes[0].tolist() == pytest.approx([41.29, 258.15, 285.07, 606.41])
-    assert masks["42"].masks[0]["size"] == [478, 640]
+    assert masks["42"].masks.to_rle()[0]["size"] == [478, 640]
     entries = json.loads((folder / "instances_val2014_fakesegm100_results.json").read_text())
     assert sum(len(found.scores) for found in masks.values()) == len(entries)
     with pytest.raises(ResultFileError, match="is no detection"):

@@ -6,13 +6,13 @@ import made_images
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_instances import add, detected, sized
 from made_records import record
 from PIL import Image
 from test_tfod_metrics import CATEGORIES
 
 from object_detection.legacy import offline_eval
 from object_detection.metrics import detection_records
-from object_detection.metrics.images import ImageDetections
 from object_detection.metrics.pascal_evaluation import PascalEvaluation
 from object_detection.protos import eval_pb2, input_reader_pb2
 
@@ -41,7 +41,9 @@ def record_of(number, truth):
     ):
         feature["image/object/" + name].int64_list.value[:] = values.astype(int).tolist()
     feature["image/object/area"].float_list.value[:] = truth.area.tolist()
-    feature["image/object/mask"].bytes_list.value[:] = [png(mask) for mask in truth.masks]
+    feature["image/object/mask"].bytes_list.value[:] = [
+        png(mask) for mask in truth.masks.to_dense()
+    ]
     for name, values in truth.labels._asdict().items():
         key = {"verified": "class/label", "negative": "neg_category_ids"}
         key = key.get(name, "not_exhaustive_category_ids")
@@ -53,15 +55,15 @@ def record_of(number, truth):
 
 def test_there_and_back():
     for number, truth, found in made_images.images(6):
-        written = detection_records.with_detections(record_of(number, truth), found, HEIGHT, WIDTH)
+        written = detection_records.with_detections(record_of(number, truth), found)
         back = detection_records.parse(written, load_masks=True)
 
         assert (back.image_id, back.height, back.width) == (str(number), HEIGHT, WIDTH)
         np.testing.assert_allclose(back.detections.boxes, found.boxes, atol=1e-5)
         np.testing.assert_array_equal(back.detections.scores, found.scores)
         np.testing.assert_array_equal(back.detections.classes, found.classes)
-        assert back.detections.masks == found.masks
-        np.testing.assert_array_equal(back.truth.masks, truth.masks)
+        assert back.detections.masks.to_rle() == found.masks.to_rle()
+        np.testing.assert_array_equal(back.truth.masks.to_dense(), truth.masks.to_dense())
         np.testing.assert_array_equal(back.truth.flags("crowd"), truth.crowd)
         np.testing.assert_array_equal(back.truth.flags("difficult"), truth.difficult)
         np.testing.assert_array_equal(back.truth.flags("group_of"), truth.group_of)
@@ -69,9 +71,9 @@ def test_there_and_back():
 
 
 def test_the_keys_are_tfods():
-    box = ImageDetections(np.array([[12.0, 16, 24, 32]]), np.array([0.5]), np.array([3]))
+    box = detected(np.array([[12.0, 16, 24, 32]]), np.array([0.5]), np.array([3]))
     written = detection_records.with_detections(
-        record([(0.1, 0.2, 0.3, 0.4)]), box, HEIGHT, WIDTH, discard_image_pixels=True
+        record([(0.1, 0.2, 0.3, 0.4)]), sized(box, HEIGHT, WIDTH), discard_image_pixels=True
     )
     feature = tf.train.Example.FromString(written).features.feature
 
@@ -88,20 +90,20 @@ def test_records_without_detections_are_none():
 
 
 def test_an_image_without_objects_counts():
-    nothing = ImageDetections(np.zeros([0, 4]), np.zeros(0), np.zeros(0, int))
-    written = detection_records.with_detections(b"", nothing, 9, 9)
+    nothing = detected(np.zeros([0, 4]), np.zeros(0), np.zeros(0, int))
+    written = detection_records.with_detections(b"", sized(nothing, 9, 9))
     feature = tf.train.Example.FromString(written).features.feature
     assert feature["image/detection/score"].HasField("float_list")
 
     back = detection_records.parse(written, load_masks=True)
 
     assert back.truth.boxes.shape == (0, 4) and back.detections.boxes.shape == (0, 4)
-    assert back.truth.masks.shape == (0, 9, 9) and back.detections.masks == []
+    assert len(back.truth.masks) == 0 and len(back.detections.masks) == 0
 
 
 def test_lists_that_do_not_fit():
     _, truth, found = next(made_images.images(6))
-    written = detection_records.with_detections(record_of(1, truth), found, HEIGHT, WIDTH)
+    written = detection_records.with_detections(record_of(1, truth), found)
     example = tf.train.Example.FromString(written)
     example.features.feature["image/detection/bbox/ymax"].float_list.value.pop()
     with pytest.raises(ValueError, match="image/detection/bbox has 14 ymin, 14 xmin, 13 ymax"):
@@ -116,7 +118,7 @@ def configs(tmp_path):
         with tf.io.TFRecordWriter(f"{tmp_path}/found-{shard:05d}-of-00002") as writer:
             for number, truth, found in images[shard::2]:
                 serialized = record_of(number, truth)
-                writer.write(detection_records.with_detections(serialized, found, HEIGHT, WIDTH))
+                writer.write(detection_records.with_detections(serialized, found))
             writer.write(record([(0.1, 0.2, 0.3, 0.4)]))  # without detections: left out
     names = [f"item {{ id: {i} name: '{name}' }}" for i, name in CATEGORIES.items()]
     (tmp_path / "map.pbtxt").write_text("\n".join(names), encoding="utf-8")
@@ -134,7 +136,7 @@ def test_the_offline_evaluation_scores_records(configs, name):
 
     direct = PascalEvaluation(CATEGORIES, name)
     for number, truth, found in images:
-        direct.add(number, truth, found, HEIGHT, WIDTH)
+        add(direct, number, truth, found, HEIGHT, WIDTH)
     assert numbers == pytest.approx(direct.evaluate(), abs=1e-12, nan_ok=True)
 
 

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from made_instances import add, annotated, detected
 from pycocotools import mask as rle_codec
 
-from object_detection.metrics.images import ImageDetections, ImageLabels, ImageTruth
 from object_detection.metrics.pascal_evaluation import PascalEvaluation
+from object_detection.structures.instances import ImageLabels
 
 NAMES = {1: "cat", 2: "dog"}
 A, B, FAR = [0, 0, 20, 20], [40, 40, 60, 60], [70, 70, 90, 90]
@@ -18,20 +19,20 @@ def truth_of(*boxes, **fields):
     for name in ("classes", "difficult", "group_of"):
         if name in fields:
             fields[name] = np.array(fields[name])
-    return ImageTruth(boxes, fields.pop("classes", np.ones(len(boxes), int)), **fields)
+    return annotated(boxes, fields.pop("classes", np.ones(len(boxes), int)), **fields)
 
 
 def found_of(*boxes, scores=None, classes=None, masks=None):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     scores = np.linspace(0.9, 0.5, len(boxes)) if scores is None else np.array(scores)
     classes = np.ones(len(boxes), int) if classes is None else np.array(classes)
-    return ImageDetections(boxes, scores, classes, masks)
+    return detected(boxes, scores, classes, masks)
 
 
 def ap(name, *pairs, **options):
     evaluation = PascalEvaluation(NAMES, name, **options)
     for k, (truth, found) in enumerate(pairs):
-        evaluation.add(k, truth, found, 99, 99)
+        add(evaluation, k, truth, found, 99, 99)
     numbers = evaluation.evaluate()
     return numbers[next(key for key in numbers if key.endswith("/cat"))]
 
@@ -96,7 +97,7 @@ def test_the_weighted_mean_is_one_curve_of_all_classes():
     truth = truth_of(A, B, FAR, classes=[1, 1, 2])
     found = found_of(A, FAR, B, scores=[0.9, 0.8, 0.1], classes=[1, 1, 2])
     evaluation = PascalEvaluation(NAMES, "weighted_pascal_voc_detection_metrics")
-    evaluation.add("a", truth, found, 99, 99)
+    add(evaluation, "a", truth, found, 99, 99)
 
     numbers = evaluation.evaluate()
 
@@ -129,7 +130,7 @@ def test_only_verified_classes_on_request():
 
 def test_several_thresholds_have_numbers_of_their_own():
     evaluation = PascalEvaluation(NAMES, "pascal_voc_detection_metrics", iou_thresholds=(0.5, 0.75))
-    evaluation.add("a", truth_of(A), found_of([0, 0, 20, 13]), 99, 99)
+    add(evaluation, "a", truth_of(A), found_of([0, 0, 20, 13]), 99, 99)
 
     numbers = evaluation.evaluate()
 
@@ -143,8 +144,8 @@ def test_what_is_missing_is_nan_and_said():
     assert "no image was evaluated" in evaluation.table()
 
     found = found_of(A, A, [0, 0, np.nan, 4], [9, 9, 9, 12], classes=[1, 7, 1, 1])
-    evaluation.add("a", truth_of(A), found, 99, 99)
-    evaluation.add("a", truth_of(A), found, 99, 99)
+    add(evaluation, "a", truth_of(A), found, 99, 99)
+    add(evaluation, "a", truth_of(A), found, 99, 99)
 
     table = evaluation.table()
     assert evaluation.evaluate()["PascalBoxes_Precision/mAP@0.5IOU"] == 1

@@ -1,9 +1,9 @@
 """How many detections are right from each score on."""
 
 import numpy as np
+from made_instances import add, annotated, detected, sized
 
 from object_detection.metrics.coco_evaluation import CocoEvaluation
-from object_detection.metrics.images import ImageDetections, ImageTruth
 from object_detection.metrics.score_tally import ScoreTallies
 
 CAT, DOG = 1, 2
@@ -12,15 +12,15 @@ BOXES = np.array([[0, 0, 10, 10], [20, 20, 40, 40], [50, 50, 60, 60]], np.float3
 
 
 def test_right_wrong_and_missed_from_each_score_on():
-    truth = ImageTruth(BOXES, np.array([CAT, CAT, DOG]), crowd=np.array([False, False, True]))
-    found = ImageDetections(
+    truth = annotated(BOXES, np.array([CAT, CAT, DOG]), crowd=np.array([False, False, True]))
+    found = detected(
         boxes=np.float32([*BOXES, BOXES[0], BOXES[0], [np.nan] * 4]),
         scores=np.array([0.9, 0.4, 0.8, 0.7, 0.5, 1.0]),
         classes=np.array([CAT, CAT, DOG, CAT, 7, CAT]),
     )
     tallies = ScoreTallies(NAMES, ("boxes",))
     for _ in range(2):  # the same image again does not count
-        tallies.add(b"a", truth, found, 100, 100)
+        add(tallies, b"a", truth, found, 100, 100)
 
     counts = tallies.of_class("boxes", CAT).counts()
     assert counts[[0, 40, 41, 70, 71, 90, 91]].tolist() == [
@@ -48,17 +48,19 @@ def test_what_is_found_at_all_is_cocos_recall():
         masks = np.zeros([count, 100, 100], np.uint8)
         for mask, (top, left, bottom, right) in zip(masks, boxes.astype(int), strict=True):
             mask[top:bottom, left:right] = 1
-        truth = ImageTruth(
+        truth = annotated(
             boxes, rng.integers(1, 3, count), crowd=rng.uniform(size=count) < 0.2, masks=masks
-        ).encoded()
+        )
         moved = np.tile(boxes, [2, 1]) + rng.normal(0, 4, [2 * count, 4]).astype(np.float32)
         moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)
-        found = ImageDetections(
+        found = detected(
             moved, rng.uniform(size=2 * count), rng.integers(1, 3, 2 * count),
             rng.uniform(0.4, 1, [2 * count, 7, 7]),
-        ).encoded(100, 100)  # fmt: skip
+        )  # fmt: skip
         for taker in (coco, tallies):
-            taker.add(f"image{number}", truth, found, 100, 100)
+            taker.add(
+                f"image{number}", sized(truth, 100, 100).encoded(), sized(found, 100, 100).encoded()
+            )
     for kind in coco.kinds:
         recall = coco.arrays(kind).recall[0, :, 0, -1]
         for place, number in enumerate(NAMES):

@@ -8,6 +8,7 @@ import made_images
 import make_metric_goldens
 import pytest
 from google.protobuf import text_format
+from made_instances import add
 
 from object_detection.builders import evaluator_builder
 from object_detection.protos import eval_pb2
@@ -24,7 +25,7 @@ def built(*names, options=""):
 
 def filled(evaluation, seed):
     for image in made_images.images(seed):
-        evaluation.add(*image, made_images.HEIGHT, made_images.WIDTH)
+        add(evaluation, *image, made_images.HEIGHT, made_images.WIDTH)
     return evaluation
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from bright_segmenter import BrightSegmenter
 
-from object_detection.prediction import batches
-from object_detection.prediction.predictor import Predictor
+from object_detection.prediction.predictor import Predictor, by_size
 
 
 def test_images_of_one_size_go_together():
@@ -17,7 +16,7 @@ def test_images_of_one_size_go_together():
         calls.append([image.shape[0] for image in group])
         return [int(image[0, 0, 0]) for image in group]
 
-    assert list(batches.by_size(images, detect, 3)) == list(range(8))
+    assert list(by_size(images, detect, 3)) == list(range(8))
     assert calls == [[3, 3, 3], [5, 5, 5], [3], [7]]
 
 
@@ -29,7 +28,7 @@ def test_no_image_waits_without_end():
             taken.append(place)
             yield np.zeros([9 if place == 0 else 4, 2, 3], np.uint8)
 
-    found = batches.by_size(images(), lambda group: [len(group)] * len(group), 2)
+    found = by_size(images(), lambda group: [len(group)] * len(group), 2)
     assert next(found) == 1  # alone: no second image of its size came
     assert len(taken) <= 4 * 2 + 1
 

@@ -58,6 +58,6 @@ def test_the_command(tmp_path):
         assert image.image_id == f"id-{k}" and len(image.truth.boxes) == 1
         np.testing.assert_allclose(image.detections.boxes, [box], atol=1e-4)
         assert image.detections.classes.tolist() == [2]
-        assert image.detections.full_mask(0, 40, 60)[box[0] : box[2], box[1] : box[3]].all()
-        assert results[f"id-{k}"].masks == image.detections.masks
+        assert image.detections.masks.full(0)[box[0] : box[2], box[1] : box[3]].all()
+        assert results[f"id-{k}"].masks.to_rle() == image.detections.masks.to_rle()
     assert len(json.loads((tmp_path / "out.json").read_text())) == 2

@@ -5,8 +5,8 @@ import pytest
 from bright_segmenter import BrightSegmenter
 from pycocotools import mask as rle_codec
 
-from object_detection.prediction import heat_maps, model_outputs
-from object_detection.prediction.prediction import Prediction, unmold_mask
+from object_detection.prediction import heat_maps
+from object_detection.prediction.prediction import Prediction, from_outputs, unmold_mask
 from object_detection.prediction.predictor import Predictor
 
 
@@ -69,9 +69,9 @@ def test_run_lengths_of_a_model_that_gives_these():
         "detection_masks_rle": codes
     }
     options = {"threshold": 0.5, "classes": None, "name_of": str}
-    read = model_outputs.prediction_of(outputs, 0, (40, 60), (40, 60), **options)
+    read = from_outputs(outputs, 0, (40, 60), (40, 60), **options)
     np.testing.assert_array_equal(read.full_masks(), plain.full_masks())
-    half = model_outputs.prediction_of(outputs, 0, (20, 30), (40, 60), **options)
+    half = from_outputs(outputs, 0, (20, 30), (40, 60), **options)
     assert half.full_masks()[0].sum() == plain.full_masks()[0].sum() / 4
     np.testing.assert_allclose(half.boxes, plain.boxes / 2)
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_unmolded(mask, box, message):
         unmold_mask(mask, box, (9, 9))
 
 
-def test_colours_of_probabilities():
+def test_colors_of_probabilities():
     colors = heat_maps.colored(np.array([[0.0, 0.5, 1.0]]))[0]
     assert colors.tolist() == [[0, 0, 128], [128, 255, 128], [128, 0, 0]]
     with pytest.raises(ValueError, match="at least 1"):

@@ -110,7 +110,7 @@ def test_coco_results(seen, tmp_path):
 
     found = coco_results.read(tmp_path / "coco_results.json")["7"]
     np.testing.assert_allclose(found.boxes, seen[2].boxes, atol=1e-3)
-    np.testing.assert_array_equal(rle_codec.decode(found.masks[1]) > 0, seen[2].full_mask(1))
+    np.testing.assert_array_equal(found.masks.full(1), seen[2].full_mask(1))
     assert isinstance(_json(tmp_path / "coco_results.json")[0]["image_id"], int)
 
 
@@ -146,9 +146,9 @@ def test_json_in_every_form(seen, tmp_path):
     write(writers.Json(tmp_path, "polygon"), seen)
     entry = _json(tmp_path / "7.json")
     assert "masks" not in entry and len(entry["polygons"][0][0]) > 8
-    assert "masks" not in results.as_json(seen[2], None, "none")
+    assert "masks" not in results.to_json(seen[2], None, "none")
     with pytest.raises(ValueError, match="allowed: rle, polygon, none"):
-        results.as_json(seen[2], None, "png")
+        results.to_json(seen[2], None, "png")
 
 
 def test_pictures_and_heat_maps(seen, tmp_path):

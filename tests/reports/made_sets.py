@@ -5,11 +5,10 @@ import io
 import json
 
 import numpy as np
+from made_instances import annotated, detected
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-
-from object_detection.metrics.images import ImageDetections, ImageTruth
 
 NASTY = "</script><b>\"cat\" & 'Ärger'"  # a class that would break a careless page
 SIZES = {str(number): (60, 80) for number in (1, 2, 3)}
@@ -17,7 +16,7 @@ CATEGORIES = [(1, "dog"), (7, NASTY), (9, "nobody")]
 
 
 def random_images(seed, count=25):
-    """List of (ImageTruth, ImageDetections) of one class, with crowds and empty images."""
+    """List of (annotated and detected `Instances`) of one class, with crowds and empty images."""
     draw = np.random.default_rng(seed)
     images = []
     for number in range(count):
@@ -29,8 +28,8 @@ def random_images(seed, count=25):
             else np.float64([[9, 9, 30, 30]] * 5)
         )
         found = again + draw.normal(0, 3, again.shape)
-        truth = ImageTruth(boxes, np.ones(len(boxes), int), crowd=draw.random(len(boxes)) < 0.2)
-        images.append((truth, ImageDetections(found, draw.random(5), np.ones(5, int))))
+        truth = annotated(boxes, np.ones(len(boxes), int), crowd=draw.random(len(boxes)) < 0.2)
+        images.append((truth, detected(found, draw.random(5), np.ones(5, int))))
     return images
 
 

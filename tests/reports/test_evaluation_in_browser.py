@@ -9,19 +9,19 @@ from object_detection.metrics import coco_results
 from object_detection.reports import (
     evaluation_figures,
     evaluation_page,
+    ground_truth,
     model_evaluation,
-    truth_sources,
 )
 
 
 def write_report(folder, *, masks=True):
     write_coco(folder, masks=masks)
-    truth = truth_sources.from_coco(folder / "truth.json")
+    truth = ground_truth.from_coco(folder / "truth.json")
     found = coco_results.read(folder / "results.json", SIZES)
-    pairs, _ = model_evaluation.look_at(truth, lambda image: found[image.id])
+    pairs, _ = model_evaluation.collect(truth, lambda image: found[image.image_id])
     scored = model_evaluation.score(truth.categories, pairs)
     path = folder / "report.html"
-    evaluation_page.write(path, scored, evaluation_figures.as_dict(scored), ["truth: <a>"])
+    evaluation_page.write(path, scored, evaluation_figures.to_dict(scored), ["truth: <a>"])
     return path
 
 

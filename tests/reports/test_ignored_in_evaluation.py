@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from made_instances import detected, sized
 from made_records import record, write
 
-from object_detection.metrics.images import ImageDetections
-from object_detection.reports import model_evaluation, truth_sources
+from object_detection.reports import ground_truth, model_evaluation
 
 # Of an image of 20 x 40 the left half is ignored. One object reaches into it, one lies on it.
 BOXES = [[0, 0, 20, 20], [0, 8, 10, 33], [0, 0, 10, 18]]
@@ -23,7 +23,7 @@ def of_records(folder, masks):
     )
     label_map = folder / "map.pbtxt"
     label_map.write_text('item { id: 1 name: "nut" } item { id: 3 name: "dust" }')
-    return truth_sources.from_records([path], str(label_map), ["dust"])
+    return ground_truth.from_records([path], str(label_map), ["dust"])
 
 
 def of_coco(folder, masks):
@@ -39,7 +39,7 @@ def of_coco(folder, masks):
     images = [{"id": 1, "file_name": "a.png", "height": 20, "width": 40}]
     content = {"images": images, "annotations": annotations, "categories": categories}
     path.write_text(json.dumps(content))
-    return truth_sources.from_coco(path, "", ["dust"])
+    return ground_truth.from_coco(path, "", ["dust"])
 
 
 @pytest.mark.parametrize("source", [of_records, of_coco])
@@ -48,21 +48,25 @@ def test_what_lies_on_ignore_regions_is_not_judged(tmp_path, source, masks):
     truth_set = source(tmp_path, masks)
     assert truth_set.categories == {1: "nut"}
     scores, ones = np.float32([0.9, 0.8, 0.7, 0.6]), np.ones(4, np.int64)
-    found = ImageDetections(np.float32(FOUND), scores, ones)
-    pairs, notes = model_evaluation.look_at(truth_set, lambda image: found)
+    found = detected(np.float32(FOUND), scores, ones)
+    images, notes = model_evaluation.collect(
+        truth_set, lambda image: sized(found, image.height, image.width)
+    )
 
-    ((image, kept),) = pairs
+    (image,) = images
     np.testing.assert_allclose(image.truth.boxes, [BOXES[1]], rtol=1e-6)
-    assert kept.scores.tolist() == pytest.approx([0.9, 0.7, 0.6])  # no box: told of elsewhere
+    assert image.detections.scores.tolist() == pytest.approx(
+        [0.9, 0.7, 0.6]
+    )  # no box: told of elsewhere
     assert notes == ["1 of 1 images have ignore regions (dust)"]
-    scored = model_evaluation.score(truth_set.categories, pairs)
-    assert scored.judged["boxes"].errors["found"] == 1
-    assert scored.judged["boxes"].errors["missed"] == 0
+    scored = model_evaluation.score(truth_set.categories, images)
+    assert scored.matches["boxes"].errors["found"] == 1
+    assert scored.matches["boxes"].errors["missed"] == 0
 
 
 def test_a_name_that_no_object_has_is_told(tmp_path):
     truth_set = of_coco(tmp_path, False)._replace(ignore_classes=("dsut",))
     images = [image._replace(ignore=None) for image in truth_set.images]
-    nothing = ImageDetections(np.zeros([0, 4]), np.zeros(0), np.zeros(0, np.int64))
-    _, notes = model_evaluation.look_at(truth_set._replace(images=images), lambda image: nothing)
+    nothing = detected(np.zeros([0, 4]), np.zeros(0), np.zeros(0, np.int64))
+    _, notes = model_evaluation.collect(truth_set._replace(images=images), lambda image: nothing)
     assert notes == ["0 of 1 images have ignore regions (dsut)"]

@@ -9,24 +9,25 @@ from made_sets import NASTY, SIZES, write_coco
 
 from object_detection.metrics import coco_results
 from object_detection.reports import (
-    error_pictures,
     evaluation_figures,
+    ground_truth,
     model_evaluation,
-    truth_sources,
+    pictures,
 )
-from object_detection.reports.found_errors import ERRORS
+from object_detection.reports.detection_errors import ERRORS
+from object_detection.structures.masks import Masks
 
 
 def evaluated(folder, *, masks=True, results=None, **rules):
     write_coco(folder, masks=masks)
-    truth = truth_sources.from_coco(folder / "truth.json")
+    truth = ground_truth.from_coco(folder / "truth.json")
     found = results or coco_results.read(folder / "results.json", truth.sizes)
-    pairs, _ = model_evaluation.look_at(truth, lambda image: found[image.id])
+    pairs, _ = model_evaluation.collect(truth, lambda image: found[image.image_id])
     return model_evaluation.score(truth.categories, pairs, model_evaluation.Rules(**rules))
 
 
 def test_numbers_confusion_and_errors(tmp_path):
-    figures = evaluation_figures.as_dict(evaluated(tmp_path))
+    figures = evaluation_figures.to_dict(evaluated(tmp_path))
 
     assert (figures["images"], figures["objects"], figures["detections"]) == (3, 5, 6)
     assert list(figures["masks"]["errors"].items()) == [
@@ -48,7 +49,7 @@ def test_numbers_confusion_and_errors(tmp_path):
 
 
 def test_every_missing_value_has_a_reason_in_words(tmp_path):
-    figures = evaluation_figures.as_dict(evaluated(tmp_path))
+    figures = evaluation_figures.to_dict(evaluated(tmp_path))
 
     assert figures["metrics"]["DetectionMasks_Precision/mAP (large)"] is None
     assert figures["reasons"]["DetectionMasks_Precision/mAP (large)"] == (
@@ -67,11 +68,11 @@ def test_crowds_alone_are_a_reason_of_their_own(tmp_path):
     for annotation in content["annotations"]:
         annotation["iscrowd"] = int(annotation["category_id"] == 7)
     (tmp_path / "truth.json").write_text(json.dumps(content))
-    truth = truth_sources.from_coco(tmp_path / "truth.json")
+    truth = ground_truth.from_coco(tmp_path / "truth.json")
     found = coco_results.read(tmp_path / "results.json", SIZES)
-    pairs, _ = model_evaluation.look_at(truth, lambda image: found[image.id])
+    pairs, _ = model_evaluation.collect(truth, lambda image: found[image.image_id])
 
-    figures = evaluation_figures.as_dict(model_evaluation.score(truth.categories, pairs))
+    figures = evaluation_figures.to_dict(model_evaluation.score(truth.categories, pairs))
 
     reasons = figures["classes"][1]["masks"]["reasons"]
     assert "is a crowd, which nothing has to find" in reasons["Precision/mAP"]
@@ -81,7 +82,7 @@ def test_without_masks_boxes_alone_are_scored(tmp_path):
     scored = evaluated(tmp_path, masks=False)
 
     assert scored.kinds == ("boxes",)
-    assert scored.judged["boxes"].errors["found"] == 3
+    assert scored.matches["boxes"].errors["found"] == 3
 
 
 def test_masks_on_one_side_only_are_told(tmp_path):
@@ -96,19 +97,19 @@ def test_masks_on_one_side_only_are_told(tmp_path):
 
 
 def test_the_worst_come_first(tmp_path):
-    judged = evaluated(tmp_path).judged["masks"]
+    summary = evaluated(tmp_path).matches["masks"]
 
-    ranked = model_evaluation.worst(judged, 10)
+    ranked = model_evaluation.worst(summary, 10)
 
-    assert [(seen.image.id, len(seen.errors)) for seen in ranked] == [("2", 3), ("3", 2)]
-    assert [seen.image.id for seen in model_evaluation.worst(judged, 1)] == ["2"]
+    assert [(seen.image.image_id, len(seen.errors)) for seen in ranked] == [("2", 3), ("3", 2)]
+    assert [seen.image.image_id for seen in model_evaluation.worst(summary, 1)] == ["2"]
 
 
 def test_errors_in_words(tmp_path):
     scored = evaluated(tmp_path)
     words = [
-        model_evaluation.words_of(event, seen, scored.coco.categories)
-        for seen in model_evaluation.worst(scored.judged["masks"], 2)
+        model_evaluation.describe(event, seen.image, scored.coco.categories)
+        for seen in model_evaluation.worst(scored.matches["masks"], 2)
         for event in seen.errors
     ]
 
@@ -121,22 +122,22 @@ def test_errors_in_words(tmp_path):
     ]
 
 
-def test_pictures_have_each_error_in_its_colour(tmp_path):
+def test_pictures_have_each_error_in_its_color(tmp_path):
     scored = evaluated(tmp_path)
-    bad, lost = model_evaluation.worst(scored.judged["masks"], 2)
+    bad, lost = model_evaluation.worst(scored.matches["masks"], 2)
 
-    picture = error_pictures.draw(bad, scored.coco.categories, 640).astype(int)
+    picture = pictures.draw_errors(bad, scored.coco.categories, 640).astype(int)
 
     assert picture.shape == (480, 640, 3)  # 8 times as large
     grey = picture[-8:, -8:].mean(axis=(0, 1))
     missed, false = (picture[y : y + 40, 60:120].mean(axis=(0, 1)) - grey for y in (130, 370))
     assert missed[0] > 15 and missed[1] < -5  # red, where the missed dog is
     assert false[0] > 15 and false[2] < -20  # orange
-    assert error_pictures.draw(lost, scored.coco.categories, 640) is None  # its file is missing
+    assert pictures.draw_errors(lost, scored.coco.categories, 640) is None  # its file is missing
 
 
 def test_files_for_programs(tmp_path):
-    figures = evaluation_figures.as_dict(evaluated(tmp_path))
+    figures = evaluation_figures.to_dict(evaluated(tmp_path))
 
     evaluation_figures.write_json(tmp_path / "metrics.json", figures)
     evaluation_figures.write_csv(tmp_path / "metrics.csv", figures)
@@ -157,10 +158,10 @@ def test_detections_that_are_no_numbers_or_of_no_class_are_left_out(tmp_path):
         boxes=np.vstack([bad.boxes, bad.boxes, bad.boxes]),
         scores=np.array([0.9, np.nan, 0.8]),
         classes=np.array([1, 1, 55]),
-        masks=bad.masks * 3,
+        masks=Masks.from_checked_rle(bad.masks.to_rle() * 3, 60, 80),
     )
 
     scored = evaluated(tmp_path, results=found)
 
-    assert scored.judged["boxes"].errors["false"] == 1  # that of image 2
+    assert scored.matches["boxes"].errors["false"] == 1  # that of image 2
     assert scored.coco.unknown_found == {55: 1}

@@ -3,7 +3,7 @@
 import pytest
 from made_page import NASTY, write
 
-from object_detection.reports import object_checks
+from object_detection.reports import findings
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_filter_by_class_and_by_finding(page):
     tick(page, "dog")
     assert shown(page) == ["image-0", "image-1"]
 
-    tick(page, object_checks.TINY)
+    tick(page, findings.TINY)
     assert shown(page) == ["image-1"]
 
     page.get_by_role("button", name="Clear filters").click()
@@ -64,7 +64,7 @@ def test_two_classes_show_the_images_of_either(page):
 def test_findings_are_listed_with_the_gravest_first(page):
     labels = page.locator("#findings label span:first-of-type").all_text_contents()
 
-    assert labels == ["no image", object_checks.TINY, object_checks.NO_OBJECTS]
+    assert labels == ["no image", findings.TINY, findings.NO_OBJECTS]
 
 
 def test_search_by_id_and_of_a_class(page):

@@ -4,7 +4,7 @@ import numpy as np
 from made_page import CLASSES, facts
 
 from object_detection.reports import statistics
-from object_detection.reports.facts import LOST, Finding, nothing_known
+from object_detection.reports.findings import LOST, Finding, undecodable
 
 
 def rows(table):
@@ -46,9 +46,7 @@ def test_how_much_of_its_box_a_mask_fills():
 
 
 def test_findings_say_where():
-    images = [
-        nothing_known(f"id-{k}", "", (Finding(LOST, "odd", "why", count=2),)) for k in range(7)
-    ]
+    images = [undecodable(f"id-{k}", "", (Finding(LOST, "odd", "why", count=2),)) for k in range(7)]
 
     table = statistics.findings(images, [("empty record file", 1, ["a.record"])])
 

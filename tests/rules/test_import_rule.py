@@ -39,6 +39,7 @@ OUTSIDE = {
     "core.standard_fields": set(),
     "utils.config_util": {"config", "builders", "errors", "protos", "utils"},
     "utils.ops": {"ops"},  # TFOD's names of what is in ops/
+    "utils.visualization_utils": {"atomic", "structures"},
     "metrics.offline_eval_map_corloc": {"legacy"},  # a command of TFOD's under its path
     "utils": {"atomic", "errors", "protos", "utils"},
     "protos": {"protos"},

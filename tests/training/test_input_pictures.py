@@ -5,9 +5,9 @@ import tensorflow as tf
 import tiny_run
 from PIL import ImageColor
 
+from object_detection.structures import drawing
 from object_detection.structures.batch import CroppedMasks, Images
 from object_detection.training import input_pictures
-from object_detection.utils import visualization_utils
 
 NAMES = {1: "cat", 2: "dog"}
 FACTOR = 85  # 512 // 6: what the tiny images are enlarged by
@@ -29,8 +29,8 @@ def tinted(picture, below_title=20):
 
 
 def test_masks_lie_where_their_objects_are():
-    masks = np.zeros([2, 1, 12, 16], np.uint8)
-    masks[:, :, 6:12, 0:8] = 1  # the lower left quarter of the stored image
+    masks = np.zeros([2, 2, 12, 16], np.uint8)
+    masks[:, 0, 6:12, 0:8] = 1  # the lower left quarter of the stored image
     nowhere, shape = np.zeros([2, 3, 4], np.float32), np.array([[12, 16]] * 2, np.int32)
     pictures = input_pictures.draw(
         grey_batch(masks=CroppedMasks(masks, shape), boxes=nowhere), {1: "", 2: ""}
@@ -46,24 +46,24 @@ def test_masks_lie_where_their_objects_are():
 
 
 def test_masks_that_travel_as_crops_are_drawn_alike():
-    masks = np.zeros([2, 1, 12, 16], np.uint8)
-    masks[:, :, 6:12, 2:8] = 1
+    masks = np.zeros([2, 2, 12, 16], np.uint8)
+    masks[:, 0, 6:12, 2:8] = 1
     shape = np.array([[12, 16]] * 2, np.int32)
     whole = input_pictures.draw(grey_batch(masks=CroppedMasks(masks, shape)), NAMES)
-    origin = np.array([[[6, 2]]] * 2, np.int32)
+    origin = np.array([[[6, 2], [0, 0]]] * 2, np.int32)
     crops = grey_batch(masks=CroppedMasks(masks[:, :, 6:12, 2:8], shape, origin))
     np.testing.assert_array_equal(input_pictures.draw(crops, NAMES), whole)
 
 
 def test_boxes_names_and_crowds_are_drawn(monkeypatch):
     seen = []
-    plain = visualization_utils.draw_objects
+    plain = drawing.draw_objects
 
     def note(image, boxes, labels, colors, *args, **options):
         seen.append((boxes, labels))
         return plain(image, boxes, labels, colors, *args, **options)
 
-    monkeypatch.setattr(visualization_utils, "draw_objects", note)
+    monkeypatch.setattr(drawing, "draw_objects", note)
     crowd = np.array([[False, True, False]] * 2)
     pictures = input_pictures.draw(grey_batch(masks=None, crowd=crowd), NAMES)
 
@@ -71,7 +71,7 @@ def test_boxes_names_and_crowds_are_drawn(monkeypatch):
     assert labels == ["cat", "dog (crowd)"]
     np.testing.assert_allclose(boxes, grey_batch().truth.boxes[0, :2].numpy() * FACTOR)
     top, left = (int(round(float(side))) for side in boxes[0, :2])
-    color = ImageColor.getrgb(visualization_utils.color_of(1))
+    color = ImageColor.getrgb(drawing.color_of(1))
     assert tuple(pictures[0, 20 + top + 80, left]) == color
 
 

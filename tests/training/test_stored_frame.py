@@ -68,9 +68,25 @@ def test_padding_is_left_out():
 
 def test_masks_are_cut_to_their_own_size():
     first, second = images_of(BATCH, FOUND)
-    assert first.truth.masks.shape == (2, 8, 40)
-    assert second.truth.masks.shape == (1, 4, 5)
-    np.testing.assert_array_equal(second.truth.masks[0], BATCH.truth.masks.pixels[1, 0, :4, :5])
+    assert first.truth.masks.to_dense().shape == (2, 8, 40)
+    np.testing.assert_array_equal(
+        second.truth.masks.to_dense(), BATCH.truth.masks.pixels[1, :1, :4, :5]
+    )
+
+
+def test_masks_that_travel_as_crops_are_the_same():
+    masks = np.zeros([2, 2, 8, 40], np.uint8)
+    masks[0, 0, 2:6, 30:40] = masks[1, 0, 1:4, 2:5] = 1
+    crops = np.zeros([2, 2, 4, 10], np.uint8)  # padded to the largest: beyond the second image
+    crops[0, 0] = crops[1, 0, :3, :3] = 1
+    origin = tf.constant([[[2, 30], [0, 0]], [[1, 2], [0, 0]]])
+    shape = BATCH.truth.masks.shape
+    whole = BATCH.truth._replace(masks=CroppedMasks(tf.constant(masks), shape))
+    cut = BATCH.truth._replace(masks=CroppedMasks(tf.constant(crops), shape, origin))
+
+    first, second = (images_of(BATCH._replace(truth=truth), FOUND) for truth in (whole, cut))
+    for one, other in zip(first, second, strict=True):
+        assert one.truth.masks.to_rle() == other.truth.masks.to_rle()
 
 
 def test_an_image_whose_masks_are_not_known_has_none():
@@ -78,7 +94,7 @@ def test_an_image_whose_masks_are_not_known_has_none():
     present = tf.constant([[True, True], [False, False]])
     truth = BATCH.truth._replace(masks=BATCH.truth.masks._replace(present=present))
     first, second = images_of(BATCH._replace(truth=truth), FOUND)
-    assert first.truth.masks.shape == (2, 8, 40)
+    assert len(first.truth.masks) == 2
     assert second.truth.masks is None and second.truth.classes.tolist() == [2]
 
 

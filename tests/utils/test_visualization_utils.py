@@ -4,9 +4,10 @@ import io
 
 import numpy as np
 import pytest
-from drawn_objects import INDEX, Objects, grey
-from PIL import Image, ImageColor
+from drawn_objects import INDEX, grey
+from PIL import Image, ImageColor, ImageDraw
 
+from object_detection.structures import drawing
 from object_detection.utils import visualization_utils as draw
 
 RED = (255, 0, 0)
@@ -76,13 +77,13 @@ def test_labels_stay_inside_and_apart():
     boxes = np.array([[0, 0, 40, 60]] * 2 + [[40, 30, 60, 80]] * 3, np.float32)
     taken = []
     picture = Image.fromarray(grey())
-    pen = draw.ImageDraw.Draw(picture)
+    pen = ImageDraw.Draw(picture)
     for box in boxes:
-        draw._write_label(pen, box, "cat 99%", "red", draw.font_of(10), taken)
+        drawing.write_label(pen, box, "cat 99%", "red", drawing.font_of(10), taken)
 
     for x, y, wide, high in taken:
         assert x >= 0 and y >= 0 and x + wide <= 80 and y + high <= 60
-    assert not draw._overlap(taken[0], taken[1])
+    assert not drawing._overlap(taken[0], taken[1])
 
 
 def test_the_image_given_is_not_touched_by_draw_objects():
@@ -252,22 +253,3 @@ def test_png_files(tmp_path):
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "a.png")), image)
     again = Image.open(io.BytesIO(draw.encode_image_array_as_png_str(image)))
     np.testing.assert_array_equal(np.array(again), image)
-
-
-def test_in_a_crowd_wide_names_move_to_a_legend(monkeypatch):
-    seen, plain = {}, draw.draw_objects
-
-    def note(image, boxes, labels, colors, masks, legend):
-        seen.update(labels=labels, colors=colors, legend=legend)
-        return plain(image, boxes, labels, colors, masks, legend=legend)
-
-    monkeypatch.setattr(draw, "draw_objects", note)
-    boxes = np.array([[20, 9 * k, 25, 9 * k + 4] for k in range(9)] + [[0, 0, 90, 90]])
-    objects = Objects(boxes, np.ones(10, int), np.ones(10))
-    image = np.full([100, 100, 3], 100, np.uint8)
-    drawn = draw.draw_named_objects(image, objects, range(10), ["90%"] * 10, {1: "cat"})
-
-    assert seen["labels"] == ["90%"] * 9 + ["cat 90%"]
-    assert len(set(seen["colors"])) == 10  # one class: a colour for each object
-    assert seen["legend"] == {"cat": "white"}
-    assert (drawn == 255).all(axis=2).any()  # its ground

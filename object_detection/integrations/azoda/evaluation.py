@@ -15,6 +15,7 @@ import numpy as np
 
 from object_detection import atomic
 from object_detection.metrics.pascal_evaluation import PascalEvaluation
+from object_detection.structures.masks import Masks
 
 KINDS = {"boxes": "Detection", "masks": "Segmentation"}
 _VARIANTS = {  # kind -> metrics by class, and of all classes in one list
@@ -43,23 +44,23 @@ class Tables(NamedTuple):
     mean: dict  # kind -> mean average precision over classes with objects, or None
 
 
-def evaluate_pairs(categories, pairs, threshold, kinds=("boxes",)):
+def evaluate_images(categories, images, threshold, kinds=("boxes",)):
     """Evaluate detections as azoda does.
 
     Args:
         categories: {id: name}.
-        pairs: of `model_evaluation`: (ground truth, detections) of each image.
+        images: `EvaluatedImage`s, as `model_evaluation.collect` returns them.
         threshold: EVAL_CONF: an image with a detection of this score or more counts as positive.
             Average precisions use all scores.
         kinds: of KINDS.
     """
     counts = Counter(
-        _verdict(bool(len(image.truth.boxes)), bool((detections.scores >= threshold).any()))
-        for image, detections in pairs
+        _verdict(bool(len(image.truth.boxes)), bool((image.detections.scores >= threshold).any()))
+        for image in images
     )
     rows, mean = {}, {}
     for kind in kinds:
-        rows[kind], mean[kind] = _by_class(categories, pairs, kind)
+        rows[kind], mean[kind] = _by_class(categories, images, kind)
     return Tables(_binary(counts), rows, mean)
 
 
@@ -134,14 +135,15 @@ def _ratio(part, whole):
     return part / whole if whole else None
 
 
-def _by_class(categories, pairs, kind):
+def _by_class(categories, images, kind):
     """Return the `CategoryRow`s of one kind, and the mean."""
     each, pooled = (PascalEvaluation(categories, name) for name in _VARIANTS[kind])
-    for image, detections in pairs:
-        if kind == "masks" and detections.masks is None:
-            detections = detections._replace(masks=[])  # an image without detections
+    for image in images:
+        detections = image.detections
+        if kind == "masks" and detections.masks is None:  # an image without detections
+            detections = detections._replace(masks=Masks([], image.height, image.width))
         for evaluation in (each, pooled):
-            evaluation.add(image.id, image.truth, detections, image.height, image.width)
+            evaluation.add(image.image_id, image.truth, detections)
     mean, *by_class = map(_finite, each.evaluate().values())
     rows = [
         CategoryRow(name, value, int(each.totals[number]))

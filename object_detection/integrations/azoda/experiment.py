@@ -186,24 +186,24 @@ def export(config, records, folders):
 def evaluate(records, folders, threshold):
     """Evaluate the export on the test records and write the report; return `evaluation.Tables`."""
     from object_detection.metrics.coco_results import write as write_results
-    from object_detection.prediction import found_for_truth
+    from object_detection.prediction import detection_source
     from object_detection.reports import (
         evaluation_figures,
         evaluation_page,
+        ground_truth,
         model_evaluation,
-        truth_sources,
     )
 
-    truth = truth_sources.from_records([str(records.paths["test"])], str(records.label_map))
-    finder = found_for_truth.FromModel(str(folders.export), truth.categories)
-    pairs, notes = model_evaluation.look_at(truth, finder)
+    truth = ground_truth.from_records([str(records.paths["test"])], str(records.label_map))
+    source = detection_source.ModelSource(str(folders.export), truth.categories)
+    images, notes = model_evaluation.collect(truth, source)
     rules = model_evaluation.Rules(min_score=threshold)
-    scored = model_evaluation.score(truth.categories, pairs, rules)
+    scored = model_evaluation.score(truth.categories, images, rules)
     scored.notes.extend([*truth.notes, *notes])
-    results = evaluation.evaluate_pairs(truth.categories, pairs, threshold, scored.kinds)
+    results = evaluation.evaluate_images(truth.categories, images, threshold, scored.kinds)
     folder = folders.evaluation
     folder.mkdir(parents=True, exist_ok=True)
-    figures = evaluation_figures.as_dict(scored)
+    figures = evaluation_figures.to_dict(scored)
     origin = [*truth.origin, f"detections: {folders.export}"]
     evaluation_page.write(
         folder / "report.html", scored, figures, origin, worst_images=40, side=640
@@ -211,7 +211,7 @@ def evaluate(records, folders, threshold):
     evaluation_figures.write_json(folder / "metrics.json", {"origin": origin, **figures})
     write_results(
         folder / "detections.json",
-        ((image.id, each, image.height, image.width) for image, each in pairs),
+        ((image.image_id, image.detections) for image in images),
     )
     evaluation.write(results, folder)
     print(scored.coco.table())

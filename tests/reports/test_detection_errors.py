@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from made_instances import annotated, detected
 from made_sets import coco_right, random_images
 from pycocotools import mask as rle_codec
 
-from object_detection.metrics.images import ImageDetections, ImageTruth
-from object_detection.reports import found_errors
-from object_detection.reports.found_errors import (
+from object_detection.reports import detection_errors
+from object_detection.reports.detection_errors import (
     DOUBLE,
     FALSE,
     FOUND,
@@ -25,7 +25,7 @@ SIZE = (12, 80)
 
 def truth_of(*objects, masks=None):
     """Objects as (box, class) or (box, class, "crowd")."""
-    return ImageTruth(
+    return annotated(
         boxes=np.float64([each[0] for each in objects]).reshape(-1, 4),
         classes=np.int64([each[1] for each in objects]),
         crowd=np.array([len(each) == 3 for each in objects], bool),
@@ -36,9 +36,7 @@ def truth_of(*objects, masks=None):
 def found_of(*found, masks=None):
     """Detections as (box, class, score)."""
     boxes, classes, scores = zip(*found, strict=True) if found else ((), (), ())
-    return ImageDetections(
-        np.float64(boxes).reshape(-1, 4), np.float64(scores), np.int64(classes), masks
-    )
+    return detected(np.float64(boxes).reshape(-1, 4), np.float64(scores), np.int64(classes), masks)
 
 
 def mask(top, left, bottom, right):
@@ -48,13 +46,13 @@ def mask(top, left, bottom, right):
 
 
 def events(truth, found, *, kind="boxes", min_score=0.5):
-    iou = found_errors.overlaps(truth, found, kind)
-    box_iou = found_errors.overlaps(truth, found, "boxes") if kind == "masks" else None
-    return found_errors.events(
+    iou = detection_errors.overlaps(truth, found, kind)
+    box_iou = detection_errors.overlaps(truth, found, "boxes") if kind == "masks" else None
+    return detection_errors.classify(
         truth,
         found,
         iou,
-        found_errors.match(truth, found, iou, 0.5),
+        detection_errors.match(truth, found, iou, 0.5),
         threshold=0.5,
         min_score=min_score,
         box_iou=box_iou,
@@ -139,7 +137,7 @@ def test_nothing_there(given):
 def test_confusion_matrix():
     matrix = np.zeros([3, 3], int)
 
-    found_errors.count_into(
+    detection_errors.count_into(
         matrix, {CAT: 0, DOG: 1}, TRUTH, FOUND_IN_IT, events(TRUTH, FOUND_IN_IT)
     )
 
@@ -153,7 +151,7 @@ def test_a_poor_mask_counts_in_row_and_column_of_the_background():
     matrix = np.zeros([3, 3], int)
 
     happened = events(truth, found, kind="masks")
-    found_errors.count_into(matrix, {CAT: 0, DOG: 1}, truth, found, happened)
+    detection_errors.count_into(matrix, {CAT: 0, DOG: 1}, truth, found, happened)
 
     assert matrix.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0]]
 
@@ -185,8 +183,8 @@ def test_matching_is_that_of_coco():
     images = random_images(seed=3)
     right, total = [], 0
     for truth, found in images:
-        matching = found_errors.match(
-            truth, found, found_errors.overlaps(truth, found, "boxes"), 0.5
+        matching = detection_errors.match(
+            truth, found, detection_errors.overlaps(truth, found, "boxes"), 0.5
         )
         counted = ~matching.in_crowd
         right += list(zip(found.scores[counted], matching.truth_of[counted] >= 0, strict=True))

@@ -2,20 +2,19 @@
 
 import json
 
-from object_detection.metrics.images import ImageTruth
-from object_detection.prediction import found_for_truth
-from object_detection.reports.truth_sources import TruthImage
+from object_detection.prediction import detection_source
+from object_detection.structures.instances import EvaluatedImage, Instances
 
 
 def test_classes_are_known_by_their_names():
-    ids, notes = found_for_truth.translation({1: "cat", 2: "dog"}, {1: "dog", 7: "cat"})
+    ids, notes = detection_source.translation({1: "cat", 2: "dog"}, {1: "dog", 7: "cat"})
 
     assert ids == {1: 7, 2: 1}
     assert notes == []
 
 
 def test_a_class_that_the_truth_has_not_is_none_of_its_others():
-    ids, notes = found_for_truth.translation({1: "cat", 2: "cow"}, {1: "dog", 2: "cat"})
+    ids, notes = detection_source.translation({1: "cat", 2: "cow"}, {1: "dog", 2: "cat"})
 
     assert ids[1] == 2
     assert ids[2] not in (1, 2)
@@ -23,20 +22,20 @@ def test_a_class_that_the_truth_has_not_is_none_of_its_others():
 
 
 def test_without_a_common_name_ids_hold():
-    ids, notes = found_for_truth.translation({1: "Katze"}, {1: "cat"})
+    ids, notes = detection_source.translation({1: "Katze"}, {1: "cat"})
 
     assert ids == {}
     assert "ids are compared" in notes[0]
-    assert found_for_truth.translation({}, {1: "cat"}) == ({}, [])
+    assert detection_source.translation({}, {1: "cat"}) == ({}, [])
 
 
 def test_images_of_one_side_alone_are_told(tmp_path):
     entry = {"category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}
     path = tmp_path / "results.json"
     path.write_text(json.dumps([entry | {"image_id": 1}, entry | {"image_id": 5}]))
-    find = found_for_truth.FromResults(path)
+    find = detection_source.ResultFileSource(path)
 
-    found = [find(TruthImage(name, ImageTruth([], []), 9, 9, None, name)) for name in ("1", "2")]
+    found = [find(EvaluatedImage(name, Instances(9, 9, [], []))) for name in ("1", "2")]
 
     assert [len(each.boxes) for each in found] == [1, 0]
     assert find.notes() == [

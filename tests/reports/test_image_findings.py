@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from object_detection.reports import object_checks
+from object_detection.reports import findings as checks
+from object_detection.structures.instances import Instances
+from object_detection.structures.masks import Masks
 
 SIZE = (100, 200)
 
@@ -11,14 +13,14 @@ SIZE = (100, 200)
 def found(boxes, classes=None, crowd=None, masks=None):
     boxes = np.float32(boxes).reshape(-1, 4)
     none = np.zeros(len(boxes), bool)
-    findings = object_checks.findings_of(
-        SIZE,
+    objects = Instances(
+        *SIZE,
         boxes,
         np.int32(classes or [1] * len(boxes)),
-        none if crowd is None else np.array(crowd),
-        none,
-        masks,
+        crowd=none if crowd is None else np.array(crowd),
+        difficult=none,
     )
+    findings = checks.check_objects(objects, masks)
     return {finding.reason: (finding.count, finding.detail) for finding in findings}
 
 
@@ -27,16 +29,16 @@ def test_a_good_box_gives_nothing():
 
 
 def test_an_image_without_objects():
-    assert found([]) == {object_checks.NO_OBJECTS: (1, "")}
+    assert found([]) == {checks.NO_OBJECTS: (1, "")}
 
 
 @pytest.mark.parametrize(
     ("box", "reason"),
     [
-        ([0, 10, 30, 40], object_checks.AT_BORDER),
-        ([70, 10, 100, 40], object_checks.AT_BORDER),
-        ([10, 170, 30, 200], object_checks.AT_BORDER),
-        ([10, 10, 11.5, 40], object_checks.TINY),
+        ([0, 10, 30, 40], checks.AT_BORDER),
+        ([70, 10, 100, 40], checks.AT_BORDER),
+        ([10, 170, 30, 200], checks.AT_BORDER),
+        ([10, 10, 11.5, 40], checks.TINY),
     ],
 )
 def test_one_box(box, reason):
@@ -44,16 +46,16 @@ def test_one_box(box, reason):
 
 
 def test_a_box_as_large_as_the_image():
-    assert object_checks.WHOLE_IMAGE in found([[0, 0, 100, 200]])
-    assert object_checks.WHOLE_IMAGE not in found([[0, 0, 100, 100]])
+    assert checks.WHOLE_IMAGE in found([[0, 0, 100, 200]])
+    assert checks.WHOLE_IMAGE not in found([[0, 0, 100, 100]])
 
 
 def test_twins():
     twice = [[10, 10, 50, 50], [10, 10, 50, 50.5]]
 
-    assert found(twice) == {object_checks.SAME_BOX_SAME_CLASS: (1, "#2")}
-    assert found(twice, classes=[1, 2]) == {object_checks.SAME_BOX_OTHER_CLASS: (1, "#2")}
-    assert object_checks.SAME_BOX_SAME_CLASS not in found(twice, crowd=[False, True])
+    assert found(twice) == {checks.SAME_BOX_SAME_CLASS: (1, "#2")}
+    assert found(twice, classes=[1, 2]) == {checks.SAME_BOX_OTHER_CLASS: (1, "#2")}
+    assert checks.SAME_BOX_SAME_CLASS not in found(twice, crowd=[False, True])
     assert not found([[10, 10, 50, 50], [10, 20, 50, 60]])
 
 
@@ -64,11 +66,11 @@ def test_masks_against_boxes():
     masks[1, 10:30, 45:65] = 1  # five pixels off: 300 of 500 are shared
     masks[3, 10:31, 100:122] = 1  # over by rounding: 400 of 462, but two pixels are none
 
-    of_masks = object_checks.extents_in_image(masks, SIZE)
+    of_masks = checks.extents_in_image(Masks.from_dense(masks), SIZE)
 
     assert found(boxes, masks=of_masks) == {
-        object_checks.MASK_NOT_IN_BOX: (1, "#2"),
-        object_checks.EMPTY_MASK: (1, "#3"),
+        checks.MASK_NOT_IN_BOX: (1, "#2"),
+        checks.EMPTY_MASK: (1, "#3"),
     }
 
 
@@ -76,7 +78,7 @@ def test_masks_of_another_size_than_the_image():
     masks = np.zeros((1, 50, 100), np.uint8)
     masks[0, 10:20, 30:60] = 1
 
-    extents, areas = object_checks.extents_in_image(masks, SIZE)
+    extents, areas = checks.extents_in_image(Masks.from_dense(masks), SIZE)
 
     np.testing.assert_array_equal(extents, [[20, 60, 40, 120]])
     assert areas[0] == 20 * 60
@@ -85,4 +87,4 @@ def test_masks_of_another_size_than_the_image():
 def test_many_objects_are_named_shortly():
     boxes = [[0, 10 * k, 9, 10 * k + 9] for k in range(8)]
 
-    assert found(boxes)[object_checks.AT_BORDER] == (8, "#1, #2, #3, #4, #5, ...")
+    assert found(boxes)[checks.AT_BORDER] == (8, "#1, #2, #3, #4, #5, ...")

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from made_instances import detected, sized
 
 from object_detection.errors import ResultFileError
 from object_detection.metrics import coco_results
-from object_detection.metrics.images import ImageDetections
-from object_detection.prediction import found_for_truth
-from object_detection.reports import model_evaluation, truth_sources
+from object_detection.prediction import detection_source
+from object_detection.reports import ground_truth, model_evaluation
 from object_detection.structures import run_lengths
 
 SQUARE = [10, 5, 20, 5, 20, 15, 10, 15]
@@ -30,12 +30,12 @@ def truth_of(folder, *annotations, **changes):
         **changes,
     }
     (folder / "truth.json").write_text(json.dumps(content))
-    return truth_sources.from_coco(folder / "truth.json")
+    return ground_truth.from_coco(folder / "truth.json")
 
 
 def results_of(folder, *entries, sizes=None):
     (folder / "results.json").write_text(json.dumps(entries))
-    return found_for_truth.FromResults(folder / "results.json", sizes)
+    return detection_source.ResultFileSource(folder / "results.json", sizes)
 
 
 def objects(truth_set):
@@ -59,7 +59,7 @@ def objects(truth_set):
 def test_masks_of_every_form_are_the_same(tmp_path, segmentation):
     truth = truth_of(tmp_path, {**GOOD, "segmentation": segmentation})
 
-    (mask,) = objects(truth).masks
+    (mask,) = objects(truth).masks.to_rle()
     assert mask == run_lengths.normalize(RUNS)
     assert truth.notes == []
 
@@ -120,7 +120,7 @@ def test_an_outline_thinner_than_a_pixel_counts_as_with_pycocotools(tmp_path):
     found = objects(truth_of(tmp_path, thin))
 
     assert len(found.boxes) == 1
-    assert found.full_mask(0, 30, 40).sum() == 0
+    assert found.masks.full(0).sum() == 0
 
 
 def test_many_findings_of_one_reason_are_one_line(tmp_path):
@@ -134,8 +134,8 @@ def test_many_findings_of_one_reason_are_one_line(tmp_path):
     assert note.endswith("and 20 more)")
 
 
-def pairs_of(truth, find):
-    return model_evaluation.look_at(truth, find)[0]
+def images_of(truth, find):
+    return model_evaluation.collect(truth, find)[0]
 
 
 @pytest.mark.parametrize("stated", [1, 1.0, "1", "0001"])
@@ -143,9 +143,10 @@ def test_ids_of_results_are_equal_as_whole_numbers_are(tmp_path, stated):
     find = results_of(tmp_path, {**RESULT, "image_id": stated, "category_id": "1"})
     truth = truth_of(tmp_path, GOOD)
 
-    ((image, found),) = pairs_of(truth, find)
+    (image,) = images_of(truth, find)
 
-    assert found.scores.tolist() == [0.9] and found.classes.tolist() == [1]
+    assert image.detections.scores.tolist() == [0.9]
+    assert image.detections.classes.tolist() == [1]
     find.check_ids()
     assert find.notes() == []
 
@@ -153,28 +154,28 @@ def test_ids_of_results_are_equal_as_whole_numbers_are(tmp_path, stated):
 def test_results_of_other_images_or_classes_are_an_error(tmp_path):
     truth = truth_of(tmp_path, GOOD)
     find = results_of(tmp_path, {**RESULT, "image_id": 7})
-    pairs_of(truth, find)
+    images_of(truth, find)
     with pytest.raises(ResultFileError, match="no image id .* have 7; .* has 1"):
         find.check_ids()
 
     truth = truth_of(tmp_path, GOOD)
     find = results_of(tmp_path, {**RESULT, "category_id": 0})
-    pairs = pairs_of(truth, find)
+    images = images_of(truth, find)
     find.check_ids()
     with pytest.raises(ValueError, match=r"no category id .* have 0; .* 1 \(thing\).*from 0"):
-        model_evaluation.check_classes(truth.categories, pairs, find.origin)
-    nothing = [(image, found.select([])) for image, found in pairs]
+        model_evaluation.check_classes(truth.categories, images, find.origin)
+    nothing = [image._replace(detections=image.detections.select([])) for image in images]
     model_evaluation.check_classes(truth.categories, nothing, find.origin)  # found nothing
 
 
 def test_a_truth_of_which_every_object_is_lost_is_an_error(tmp_path):
     truth = truth_of(tmp_path, {**GOOD, "image_id": 5})
-    pairs = pairs_of(truth, results_of(tmp_path, RESULT))
+    images = images_of(truth, results_of(tmp_path, RESULT))
     with pytest.raises(ValueError, match="no object of the ground truth.*\n.*no image '5'"):
-        model_evaluation.check_objects(truth, pairs)
+        model_evaluation.check_objects(truth, images)
 
     empty = truth_of(tmp_path)  # nothing annotated: nothing lost
-    model_evaluation.check_objects(empty, pairs_of(empty, results_of(tmp_path, RESULT)))
+    model_evaluation.check_objects(empty, images_of(empty, results_of(tmp_path, RESULT)))
 
 
 def test_a_mask_of_another_size_than_an_image_without_a_stated_size_is_an_error(tmp_path):
@@ -183,7 +184,7 @@ def test_a_mask_of_another_size_than_an_image_without_a_stated_size_is_an_error(
 
     assert len(find(image).masks) == 1
     with pytest.raises(ResultFileError, match="image 1 has the size"):
-        find(image._replace(height=31))
+        find(image._replace(truth=image.truth._replace(height=31)))
 
 
 @pytest.mark.parametrize(
@@ -223,15 +224,15 @@ def test_more_objects_than_detections_that_count_are_told(tmp_path):
         for k in range(101)
     ]
     truth = truth_of(tmp_path, *many)
-    nothing = ImageDetections(np.zeros([0, 4]), np.zeros(0), np.zeros(0, np.int64))
-    pairs = pairs_of(truth, lambda image: nothing)
+    nothing = detected(np.zeros([0, 4]), np.zeros(0), np.zeros(0, np.int64))
+    images = images_of(truth, lambda image: sized(nothing, 30, 40))
 
-    scored = model_evaluation.score(truth.categories, pairs)
+    scored = model_evaluation.score(truth.categories, images)
     assert any("max detections" in note and "101 of thing" in note for note in scored.notes)
 
     scored = model_evaluation.score(
         truth.categories,
-        [(image._replace(truth=image.truth.select(np.arange(100))), f) for image, f in pairs],
+        [image._replace(truth=image.truth.select(np.arange(100))) for image in images],
     )
     assert scored.notes == []
 
@@ -239,19 +240,20 @@ def test_more_objects_than_detections_that_count_are_told(tmp_path):
 def test_detections_of_images_whose_ids_have_leading_zeros_come_back(tmp_path):
     images = [{"id": name, "file_name": f"{name}.png", "height": 30, "width": 40} for name in IDS]
     truth = truth_of(tmp_path, *({**GOOD, "image_id": name} for name in IDS), images=images)
-    found = ImageDetections(np.array([[5.0, 10, 15, 20]]), np.array([0.9]), np.array([1]))
-    pairs = pairs_of(truth, lambda image: found)
+    found = detected(np.array([[5.0, 10, 15, 20]]), np.array([0.9]), np.array([1]))
+    evaluated = images_of(truth, lambda image: sized(found, 30, 40))
 
-    coco_results.write(tmp_path / "own.json", ((i.id, f, 30, 40) for i, f in pairs))
+    coco_results.write(tmp_path / "own.json", ((i.image_id, i.detections) for i in evaluated))
 
     stated = [entry["image_id"] for entry in json.loads((tmp_path / "own.json").read_text())]
     assert stated == ["0001", "0002", 3]
-    again = pairs_of(
+    again = images_of(
         truth_of(tmp_path, *({**GOOD, "image_id": name} for name in IDS), images=images),
-        found_for_truth.FromResults(tmp_path / "own.json", truth.sizes),
+        detection_source.ResultFileSource(tmp_path / "own.json", truth.sizes),
     )
     scores = [
-        model_evaluation.score(truth.categories, each).coco.evaluate() for each in (pairs, again)
+        model_evaluation.score(truth.categories, each).coco.evaluate()
+        for each in (evaluated, again)
     ]
     assert scores[0] == scores[1]
     assert scores[0]["DetectionBoxes_Precision/mAP"] == pytest.approx(1)

@@ -5,16 +5,16 @@ import pytest
 from made_records import box_mask, example, image_bytes, picture, record, write
 
 from object_detection.data import report
-from object_detection.reports import class_names, object_checks, raw_records
-from object_detection.reports.stored_view import StoredView, about_the_set
+from object_detection.reports import data_browser, findings, raw_records
+from object_detection.reports.scanning import RecordScanner, with_duplicates
 
 BOX = (0.25, 0.2, 0.75, 0.6)
-CLASSES = class_names.Classes({"cat": 1, "dog": 2}, {1: "cat", 2: "dog"}, "here", True)
+CLASSES = data_browser.Classes({"cat": 1, "dog": 2}, {1: "cat", 2: "dog"}, "here", True)
 
 
 def looked(path, classes=CLASSES, num_classes=2, **options):
-    view = StoredView([path], classes, num_classes)
-    return view, about_the_set(list(view.scan(**options)))
+    view = RecordScanner([path], classes, num_classes)
+    return view, with_duplicates(list(view.scan(**options)))
 
 
 def facts_of(tmp_path, *records, **options):
@@ -25,10 +25,10 @@ def test_a_good_record(tmp_path):
     facts = facts_of(tmp_path, record([BOX], size=(80, 100), masks=True, label=[2], crowd=[1]))[0]
 
     assert (facts.id, facts.size, facts.place) == ("id-0", (80, 100), "some.record, record 0")
-    np.testing.assert_allclose(facts.boxes, [[20, 20, 60, 60]], rtol=1e-6)
-    assert (facts.classes.tolist(), facts.crowd.tolist()) == ([2], [True])
+    np.testing.assert_allclose(facts.objects.boxes, [[20, 20, 60, 60]], rtol=1e-6)
+    assert (facts.objects.classes.tolist(), facts.objects.crowd.tolist()) == ([2], [True])
     assert facts.mask_area.tolist() == [1600]
-    assert facts.reasons == (object_checks.CROWDS,)
+    assert facts.reasons == (findings.CROWDS,)
 
 
 def test_the_pipeline_s_own_reasons_are_found(tmp_path):
@@ -47,11 +47,11 @@ def test_the_pipeline_s_own_reasons_are_found(tmp_path):
     assert report.CLASS_OUT_OF_RANGE in facts[0].reasons
     assert report.UNKNOWN_CLASS_TEXT in facts[1].reasons
     assert [f.detail for f in facts[1].findings if f.reason == report.UNKNOWN_CLASS_TEXT] == ["cow"]
-    assert report.BOX_WITHOUT_AREA in facts[2].reasons and len(facts[2].boxes) == 1
+    assert report.BOX_WITHOUT_AREA in facts[2].reasons and len(facts[2].objects.boxes) == 1
     assert report.BOX_CLIPPED in facts[3].reasons
     assert (facts[4].reasons, facts[4].size) == ((report.NOT_AN_EXAMPLE,), None)
     assert facts[4].id == facts[4].place
-    assert facts[5].reasons == (report.BAD_IMAGE, object_checks.SAME_ID)
+    assert facts[5].reasons == (report.BAD_IMAGE, findings.SAME_ID)
     assert report.PIXEL_BOXES in facts[6].reasons and facts[6].size is None
 
 
@@ -62,7 +62,7 @@ def test_masks_that_cannot_be_used_still_let_image_and_boxes_be_seen(tmp_path):
     facts = facts_of(tmp_path, two_boxes_one_mask, other_shape)
 
     assert [each.reasons[0] for each in facts] == [report.MASK_COUNT, report.MASK_SIZE]
-    assert [len(each.boxes) for each in facts] == [2, 1]
+    assert [len(each.objects.boxes) for each in facts] == [2, 1]
 
 
 BOXED = (2, 2, 6, 6)
@@ -75,9 +75,9 @@ def _mask():
 def test_objects_without_masks_are_told_where_others_have_some(tmp_path):
     facts = facts_of(tmp_path, record([BOX], masks=True), record([BOX], seed=1), record(seed=2))
 
-    assert [object_checks.NO_MASKS in each.reasons for each in facts] == [False, True, False]
+    assert [findings.NO_MASKS in each.reasons for each in facts] == [False, True, False]
     alone = facts_of(tmp_path, record([BOX], seed=1))
-    assert object_checks.NO_MASKS not in alone[0].reasons
+    assert findings.NO_MASKS not in alone[0].reasons
 
 
 def test_masks_as_numbers(tmp_path):
@@ -123,8 +123,8 @@ def test_what_a_record_states_against_what_is_so(tmp_path):
     )
 
     details = {f.reason: f.detail for each in facts for f in each.findings}
-    assert details[object_checks.OTHER_SIZE] == "80 x 10 is stated, the image is 8 x 10"
-    assert details[object_checks.OTHER_LABEL] == "dog is 3, not 2"
+    assert details[findings.OTHER_SIZE] == "80 x 10 is stated, the image is 8 x 10"
+    assert details[findings.OTHER_LABEL] == "dog is 3, not 2"
 
 
 def test_twin_records(tmp_path):
@@ -133,9 +133,9 @@ def test_twin_records(tmp_path):
         tmp_path, record([BOX]), record([BOX]), record([BOX], seed=3, encoded=same_pixels)
     )
 
-    assert object_checks.SAME_ID in facts[0].reasons
-    assert object_checks.SAME_ID not in facts[2].reasons
-    assert all(object_checks.SAME_IMAGE in each.reasons for each in facts)
+    assert findings.SAME_ID in facts[0].reasons
+    assert findings.SAME_ID not in facts[2].reasons
+    assert all(findings.SAME_IMAGE in each.reasons for each in facts)
 
 
 def test_broken_files_are_told_of(tmp_path):
@@ -182,7 +182,7 @@ def test_chosen_records_are_decoded_again(tmp_path):
 def test_classes_without_a_label_map(records, names, ids, tmp_path):
     raw = [raw_records.parse(each, "a", number) for number, each in enumerate(records)]
 
-    classes = class_names.from_records(raw)
+    classes = data_browser.classes_of_records(raw)
 
     assert (classes.names, classes.ids) == (names, ids)
     assert classes.name(77) == "class 77"
