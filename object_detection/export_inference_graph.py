@@ -70,7 +70,7 @@ def command():
     from object_detection.config import pipeline_file
 
     config = pipeline_file.load(FLAGS.pipeline_config_path, override_text=FLAGS.config_override)
-    commands.checked(config, door="export", reads=(), source=FLAGS.pipeline_config_path)
+    commands.checked(config, purpose="export", reads=(), source=FLAGS.pipeline_config_path)
     commands.start_tensorflow()
     from object_detection.export import frozen_graph
 

@@ -34,7 +34,7 @@ def export_inference_graph(
         raise ExportError(
             "use_side_inputs is not supported: Faster and Mask R-CNN take images only"
         )
-    commands.checked(pipeline_config, door="export", reads=(), source="pipeline_config")
+    commands.checked(pipeline_config, purpose="export", reads=(), source="pipeline_config")
     from object_detection.export import exporter
 
     options = exporter.ExportOptions(input_type=input_type)

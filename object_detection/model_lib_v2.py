@@ -52,7 +52,7 @@ def train_loop(
     if train_steps:
         config.train_config.num_steps = train_steps
     reads = ("train_input_reader",)
-    commands.checked(config, door="train", reads=reads, source=name, model_dir=str(model_dir))
+    commands.checked(config, purpose="train", reads=reads, source=name, model_dir=str(model_dir))
     from object_detection.training import distribution, jobs
 
     distribution.let_gpu_memory_grow()
@@ -125,7 +125,7 @@ def eval_continuously(
     for reader in readers:
         reader.sample_1_of_n_examples = every or reader.sample_1_of_n_examples
     reads = ("train_input_reader" if eval_on_train_data else "eval_input_reader",)
-    commands.checked(config, door="eval", reads=reads, source=name)
+    commands.checked(config, purpose="eval", reads=reads, source=name)
     from object_detection.training import distribution, jobs
 
     distribution.let_gpu_memory_grow()

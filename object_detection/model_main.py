@@ -59,7 +59,7 @@ def apply_hparams(config):
     config_util.merge_external_params_with_configs(configs, kwargs_dict=values)
 
 
-def door():
+def command():
     """Does what the flags say; the exit code."""
     if FLAGS.max_eval_retries:
         logging.warning("--max_eval_retries has no effect: an evaluation that fails says why.")
@@ -84,7 +84,7 @@ def door():
 
 def main():
     """The command."""
-    commands.run(door, define_flags, only_own_errors=True)
+    commands.run(command, define_flags, only_own_errors=True)
 
 
 if __name__ == "__main__":

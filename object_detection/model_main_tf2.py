@@ -36,7 +36,7 @@ def define_flags():
     flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and end.")
 
 
-def door():
+def command():
     """Does what the flags say; the exit code."""
     if FLAGS.use_tpu or FLAGS.tpu_name:
         return commands.refuse(
@@ -63,7 +63,7 @@ def door():
 
 def main():
     """The command."""
-    commands.run(door, define_flags, only_own_errors=True)
+    commands.run(command, define_flags, only_own_errors=True)
 
 
 if __name__ == "__main__":

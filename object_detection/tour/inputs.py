@@ -179,7 +179,7 @@ def train_on_photograph(
     reader.tf_record_input_reader.input_path[:] = [str(record_file)]
     reader.label_map_path = str(label_map)
     reads = ("train_input_reader",)
-    config = commands.checked(config, door="train", reads=reads, source=str(source))
+    config = commands.checked(config, purpose="train", reads=reads, source=str(source))
     options = jobs.TrainOptions(str(model_dir), checkpoint_max_to_keep=1, record_summaries=False)
     code = jobs.train(config, options)
     if code:

@@ -14,7 +14,7 @@ Change = Callable[[Any], None]  # changes a TrainEvalPipelineConfig in place
 
 
 def define_flags() -> None:
-    """The flags that both doors have: TFOD's, then ours. Called once, by the door that runs."""
+    """Define the flags of both training commands: TFOD's, then ours."""
     flags.DEFINE_string("pipeline_config_path", None, "The pipeline.config of the run.")
     flags.DEFINE_string("model_dir", None, "Where checkpoints, event files and metrics go.")
     flags.DEFINE_integer("num_train_steps", None, "Overrides train_config.num_steps.")
@@ -129,14 +129,14 @@ def _define_our_flags_of_training():
 
 
 def run(
-    door: Callable[[], int], define_flags: Callable[[], None], *, only_own_errors: bool = False
+    command: Callable[[], int], define_flags: Callable[[], None], *, only_own_errors: bool = False
 ) -> NoReturn:
     """Run a command whose work takes no arguments but flags; see `runner.run`.
 
     The work calls `start_tensorflow` itself, once all is checked that can be without it. Arguments
     that are no flags are ignored, as TFOD's commands did.
     """
-    runner.run(lambda _: door(), define_flags, only_own_errors=only_own_errors)
+    runner.run(lambda _: command(), define_flags, only_own_errors=only_own_errors)
 
 
 def start_tensorflow() -> None:
@@ -164,13 +164,13 @@ def _say_what_runs_us():
     )
 
 
-def load_config(door: str, reads: tuple[str, ...], change: Change | None = None):
+def load_config(purpose: str, reads: tuple[str, ...], change: Change | None = None):
     """The config with the flags' changes, checked as a whole; TensorFlow is started on the way.
 
     Args:
-        door: `train` or `eval`, which decides what has to be in order.
+        purpose: `train` or `eval`, which selects the checks.
         reads: which of `train_input_reader` and `eval_input_reader` will be read.
-        change: what a door does to the config besides, before it is checked.
+        change: applied to the config before the checks.
 
     Returns:
         A TrainEvalPipelineConfig.
@@ -191,7 +191,7 @@ def load_config(door: str, reads: tuple[str, ...], change: Change | None = None)
         config.train_config.num_steps = FLAGS.num_train_steps
     return checked(
         config,
-        door=door,
+        purpose=purpose,
         reads=reads,
         source=FLAGS.pipeline_config_path,
         start=_start_as_the_flags_say,
@@ -209,7 +209,7 @@ def _start_as_the_flags_say():
 def checked(
     config,
     *,
-    door: str,
+    purpose: str,
     reads: tuple[str, ...],
     source: str = "the config",
     start: Callable[[], None] = lambda: None,
@@ -219,7 +219,7 @@ def checked(
 
     Args:
         config: a TrainEvalPipelineConfig.
-        door: `train`, `eval` or `export`.
+        purpose: `train`, `eval` or `export`.
         reads: as for `load_config`.
         source: what the config is called in the message.
         start: called before the records are looked at, which takes TensorFlow; where the rest of
@@ -234,11 +234,11 @@ def checked(
     from object_detection.modeling.extractor_names import EXTRACTORS
 
     findings = preflight.check_config(
-        config, purpose=door, supported_extractors=EXTRACTORS, reads=reads, model_dir=model_dir
+        config, purpose=purpose, supported_extractors=EXTRACTORS, reads=reads, model_dir=model_dir
     )
     if not findings.faults:
         start()
-        findings = findings.merge(preflight.check_records(config, purpose=door, reads=reads))
+        findings = findings.merge(preflight.check_records(config, purpose=purpose, reads=reads))
     for warning in findings.warnings:
         logging.warning("config: %s", warning)
     if findings.faults:

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-import told_runs
+import recorded_runs
 import whole_configs
 from made_records import record, write
 
@@ -27,9 +27,9 @@ IN_TRAINING_ALONE = {
     ("eval_input_reader", 0, "data_service"),
 }
 TOLD = {
-    ("model",): told_runs.network,
-    ("train_config", "optimizer"): told_runs.optimizer,
-    ("train_config", "data_augmentation_options"): told_runs.augmentations,
+    ("model",): recorded_runs.network,
+    ("train_config", "optimizer"): recorded_runs.optimizer,
+    ("train_config", "data_augmentation_options"): recorded_runs.augmentations,
 }
 
 
@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 def told_of(path):
     """The function of a config that tells of the part a path lies in."""
     return next(
-        (tell for start, tell in TOLD.items() if path[: len(start)] == start), told_runs.runs
+        (tell for start, tell in TOLD.items() if path[: len(start)] == start), recorded_runs.runs
     )
 
 

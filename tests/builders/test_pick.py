@@ -81,6 +81,6 @@ def test_builders_name_what_they_want(name):
             BUILDERS[name](wrong)
 
 
-def test_a_whole_config_is_told_which_field_is_meant():
+def test_a_whole_config_shows_which_field_is_meant():
     with pytest.raises(ValueError, match="TrainEvalPipelineConfig: give its field model$"):
         model_builder.build(pipeline_pb2.TrainEvalPipelineConfig(), is_training=False)

@@ -112,7 +112,7 @@ def test_operations_are_read_one_by_one():
     assert framed.rules[0] == (rule, crop.PadRule(color=(0, 0, 0)))
 
 
-def test_a_list_ends_with_the_objects_there_is_room_for():
+def test_a_list_ends_with_the_objects_that_fit():
     flip, doubled, paste = (
         preprocessor_builder.read(f"{name} {{ }}")
         for name in ("random_horizontal_flip", "random_self_concat_image", "copy_paste")

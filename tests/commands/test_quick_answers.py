@@ -63,7 +63,7 @@ def test_help_of_every_command_needs_no_tensorflow():
 
 
 @pytest.mark.parametrize(
-    ("door", "fault"),
+    ("command", "fault"),
     [
         ("model_main", "nowhere.pbtxt"),
         ("model_main_tf2", "feature_extractor.type"),
@@ -71,15 +71,15 @@ def test_help_of_every_command_needs_no_tensorflow():
         ("model_main_tf2", "broken syntax"),
     ],
 )
-def test_a_broken_config_is_told_before_tensorflow_starts(tmp_path, door, fault):
+def test_a_broken_config_is_reported_before_tensorflow_starts(tmp_path, command, fault):
     kind = "no_such_net" if "extractor" in fault else "faster_rcnn_resnet50_keras"
     text = "model { faster_rcnn {" if "syntax" in fault else MINIMAL.replace("TYPE", kind)
     path = tmp_path / "pipeline.config"
     path.write_text(text)
     flags = [f"--pipeline_config_path={path}", f"--model_dir={tmp_path}/run"]
-    if door.startswith("exporter"):
+    if command.startswith("exporter"):
         flags[1:] = [f"--trained_checkpoint_dir={tmp_path}", f"--output_directory={tmp_path}/e"]
-    process = start(f"object_detection.{door}", *flags)
+    process = start(f"object_detection.{command}", *flags)
     modules, said = imported(process.communicate(timeout=120)[1])
     assert process.returncode == 1, said
     assert ("pipeline.config" if "syntax" in fault else fault) in said

@@ -38,11 +38,11 @@ def check(*changes):
         ((f"{GRID[: GRID.rindex('.')]}={{}}",), "first_stage_anchor_generator is not set"),
     ],
 )
-def test_a_fault_is_told(changes, said):
+def test_a_fault_is_reported(changes, said):
     assert said in only_fault(check(*changes))
 
 
-def test_levels_in_the_wrong_order_are_told():
+def test_levels_in_the_wrong_order_are_reported():
     found = check(*FPN, f"{SCALES}.min_level=7", f"{PYRAMID}.min_level=5")
 
     assert "min_level is 7, above max_level, which is 6" in str(found.faults[0])
@@ -61,7 +61,7 @@ def test_anchors_that_lie_beside_the_features_are_a_warning():
     assert "width_stride is 8, but feature_extractor.first_stage_features_stride is 16" in said
 
 
-def test_normalized_anchors_are_told_to_be_in_pixels():
+def test_normalized_anchors_are_reported_to_be_in_pixels():
     assert not check(*FPN).warnings  # unset, although the default says normalized
     assert not check(*FPN, f"{SCALES}.normalize_coordinates=false").warnings
     said = only_warning(check(*FPN, f"{SCALES}.normalize_coordinates=true"))

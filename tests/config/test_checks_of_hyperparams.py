@@ -29,7 +29,7 @@ def check(*changes):
         ),
     ],
 )
-def test_what_a_place_does_not_let_a_layer_be_is_told(change, said):
+def test_what_a_place_does_not_let_a_layer_be_is_reported(change, said):
     assert said in only_warning(check(change))
 
 

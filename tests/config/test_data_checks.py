@@ -22,7 +22,7 @@ def check(*changes):
         ("data_service", "grpc://first:5050"),
     ],
 )
-def test_what_only_training_reads_is_told_of_an_evaluation(field, value):
+def test_what_only_training_reads_is_reported_of_an_evaluation(field, value):
     assert sentences(check(f"train_input_reader.{field}={value}")) == ([], [])
     assert f"eval_input_reader.{field} has no effect on an evaluation" in only_warning(
         check(f"eval_input_reader.{field}={value}")
@@ -79,14 +79,14 @@ def test_sound_readers_pass():
         ("eval_config.batch_size=0", "eval_config.batch_size is 0; at least 1"),
     ],
 )
-def test_a_fault_is_told(change, said):
+def test_a_fault_is_reported(change, said):
     found = check(change)
 
     assert said in str(found.faults[0])
     assert len(found.faults) == 1
 
 
-def test_masks_without_a_model_for_them_are_told():
+def test_masks_without_a_model_for_them_are_reported():
     no_masks = (
         "model.faster_rcnn.number_of_stages=2",
         "model.faster_rcnn.second_stage_box_predictor="
@@ -113,7 +113,7 @@ def test_masks_may_be_asked_for_the_old_way():
     assert sentences(check(*changes)) == ([], [])
 
 
-def test_several_readers_are_told_apart():
+def test_several_readers_are_distinguished():
     faults, _ = sentences(check("eval_input_reader[1]={load_instance_masks: true}"))
 
     assert all(fault.startswith("eval_input_reader[1]") for fault in faults)

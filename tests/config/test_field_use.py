@@ -172,7 +172,7 @@ def test_a_field_that_says_what_holds_anyway_passes(change):
     assert sentences(field_checks.check(config_with(change))) == ([], [])
 
 
-def test_a_place_in_a_list_is_told():
+def test_a_place_in_a_list_is_reported():
     steps = "[{random_horizontal_flip {}}, {convert_class_logits_to_softmax {}}]"
     found = field_checks.check(config_with(f"train_config.data_augmentation_options={steps}"))
 

@@ -55,7 +55,7 @@ def test_a_sound_map_passes(check):
         ("item { id: 1 nam: 'a' }", 'has no field "nam"; did you mean "name"?'),
     ],
 )
-def test_a_fault_is_told_with_its_line(check, text, said):
+def test_a_fault_is_reported_with_its_line(check, text, said):
     assert said in only_fault(check(text))
 
 
@@ -84,7 +84,7 @@ def test_a_model_without_number_of_classes_is_held_against_nothing(check):
     assert sentences(check(items((1, "a"), (2, "b")), num_classes=0)) == ([], [])
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     said = only_fault(label_map_checks.check(str(tmp_path / "no.pbtxt"), 3))
 
     assert "cannot be used: label map" in said and "No such file" in said

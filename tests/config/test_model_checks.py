@@ -81,7 +81,7 @@ def test_a_sound_model_passes(changes):
         ("second_stage_box_predictor={}", "box_predictor is not set. Add mask_rcnn_box_predictor"),
     ],
 )
-def test_a_fault_is_told_with_what_is_allowed(change, said):
+def test_a_fault_is_reported_with_what_is_allowed(change, said):
     assert said in only_fault(check(f"{RCNN}.{change}"))
 
 
@@ -94,7 +94,7 @@ def test_a_fault_is_told_with_what_is_allowed(change, said):
         ("image_resizer", "image_resizer is not set"),
     ],
 )
-def test_a_missing_part_is_told(field, said):
+def test_a_missing_part_is_reported(field, said):
     assert said in only_fault(check(f"-{RCNN}.{field}"))
 
 
@@ -108,7 +108,7 @@ def test_a_missing_part_is_told(field, said):
         (f"{PREDICTOR}.spatial_mask_branch=true", 'resnet50_keras" is no feature pyramid'),
     ],
 )
-def test_a_fault_of_the_mask_branch_is_told(change, said):
+def test_a_fault_of_the_mask_branch_is_reported(change, said):
     assert said in only_fault(check(change))
 
 

@@ -27,7 +27,7 @@ def test_only_the_readers_asked_for_are_looked_at(folder):
     assert paths.check_readers(config_with(), BOTH).faults
 
 
-def test_a_placeholder_is_told(folder):
+def test_a_placeholder_is_reported(folder):
     config = config_with("train_input_reader.label_map_path=PATH_TO_BE_CONFIGURED/map.pbtxt")
 
     assert only_fault(paths.check_readers(config, BOTH)) == (
@@ -36,7 +36,7 @@ def test_a_placeholder_is_told(folder):
     )
 
 
-def test_a_glob_that_matches_nothing_is_told_with_what_there_is(folder):
+def test_a_glob_that_matches_nothing_is_reported_with_what_there_is(folder):
     config = config_with(
         "train_input_reader.tf_record_input_reader.input_path=trian-?????-of-00002"
     )
@@ -57,14 +57,14 @@ def test_a_path_in_a_folder_that_is_not_there_names_the_last_one_that_is(folder)
     assert f"There is no folder {folder}/dta" in said and "map.pbtxt, train.record" in said
 
 
-def test_one_of_several_paths_is_told_by_its_place(folder):
+def test_one_of_several_paths_is_reported_by_its_place(folder):
     value = "[train.record, none.record]"
     config = config_with(f"train_input_reader.tf_record_input_reader.input_path={value}")
 
     assert "input_path[1] is" in only_fault(paths.check_readers(config, BOTH))
 
 
-def test_a_backslash_that_became_an_escape_is_told(folder):
+def test_a_backslash_that_became_an_escape_is_reported(folder):
     config = config_with(r'train_input_reader.label_map_path="C:\data\train\map.pbtxt"')
 
     said = only_fault(paths.check_readers(config, BOTH))

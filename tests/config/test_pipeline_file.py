@@ -70,7 +70,7 @@ def test_an_error_names_file_line_and_column(tmp_path):
         pipeline_file.load(tmp_path / "my.config")
 
 
-def test_an_error_in_the_override_text_is_told_as_such(path):
+def test_an_error_in_the_override_text_is_reported_as_such(path):
     with pytest.raises(ConfigError, match="config override:1:1: .*train_config"):
         pipeline_file.load(path, override_text="trainconfig { }")
 
@@ -86,7 +86,7 @@ def test_a_truncated_config_is_an_error_or_says_less(tmp_path, cut):
         assert config != pipeline_file.parse(TEXT)
 
 
-def test_a_missing_or_empty_file_is_told(tmp_path):
+def test_a_missing_or_empty_file_is_reported(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         pipeline_file.load(tmp_path / "nowhere.config")
     (tmp_path / "empty.config").write_text("\n")
@@ -94,7 +94,7 @@ def test_a_missing_or_empty_file_is_told(tmp_path):
         pipeline_file.load(tmp_path / "empty.config")
 
 
-def test_a_value_given_twice_is_told(tmp_path, caplog):
+def test_a_value_given_twice_is_reported(tmp_path, caplog):
     (tmp_path / "my.config").write_text("train_config {\n batch_size: 1\n batch_size: 2\n}")
 
     with caplog.at_level(logging.WARNING):

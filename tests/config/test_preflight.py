@@ -1,4 +1,4 @@
-"""One look finds everything that is wrong for a door, and nothing that it does not read."""
+"""One look finds everything that is wrong for a command, and nothing that it does not read."""
 
 import pytest
 from findings_of import PREDICTOR, SUPPORTED, config_with, only_fault, sentences
@@ -27,8 +27,8 @@ def check(*changes, purpose="train", reads=None):
     return preflight.check(config, purpose=purpose, supported_extractors=SUPPORTED, reads=reads)
 
 
-@pytest.mark.parametrize("door", ["train", "eval", "export"])
-def test_a_sound_config_passes_every_door(folder, purpose):
+@pytest.mark.parametrize("purpose", ["train", "eval", "export"])
+def test_a_sound_config_passes_every_command(folder, purpose):
     assert sentences(check(purpose=purpose)) == ([], [])
 
 
@@ -52,7 +52,7 @@ def test_all_faults_come_at_once(folder):
     }
 
 
-def test_a_door_is_not_held_up_by_what_it_does_not_read(folder):
+def test_a_command_is_not_held_up_by_what_it_does_not_read(folder):
     (folder / "train.record").unlink()
 
     assert check(purpose="train").faults
@@ -83,7 +83,7 @@ def test_another_kind_of_model_is_one_sentence_whatever_else_is_wrong(folder):
     assert "model.ssd is an SSD" in only_fault(found)
 
 
-def test_a_label_map_that_both_readers_name_is_told_once(folder):
+def test_a_label_map_that_both_readers_name_is_reported_once(folder):
     (folder / "map.pbtxt").write_text("item { id: 0 name: 'a' }")
 
     assert "map.pbtxt:1" in only_fault(check(reads=BOTH))
@@ -104,7 +104,7 @@ def test_one_contradiction_is_one_fault(folder):
     assert len(check("model.faster_rcnn.number_of_stages=2", reads=BOTH).faults) == 1
 
 
-def test_an_unknown_door_is_refused():
+def test_an_unknown_command_is_refused():
     with pytest.raises(ValueError, match="purpose is 'window'; allowed: train, eval, export"):
         check(purpose="window")
 
@@ -112,7 +112,7 @@ def test_an_unknown_door_is_refused():
 def test_a_training_that_resumes_starts_from_no_random_weights(tmp_path):
     """Neither in a folder of ours nor in one of TFOD's, of 1.x or 2.x."""
     config = config_with("model.faster_rcnn.feature_extractor.batch_norm_trainable=false")
-    options = {"door": "train", "supported_extractors": SUPPORTED, "reads": ()}
+    options = {"purpose": "train", "supported_extractors": SUPPORTED, "reads": ()}
 
     def told(folder):
         found = preflight.check_config(config, **options, model_dir=str(folder))

@@ -61,7 +61,7 @@ def test_sound_records_pass(check):
     assert sentences(check(example(), example(texts=("dog", "")), empty)) == ([], [])
 
 
-def test_masks_that_are_asked_for_and_absent_are_told(check):
+def test_masks_that_are_asked_for_and_absent_are_reported(check):
     said = only_fault(check(example(masks=()), example(masks=())))
 
     assert (
@@ -95,7 +95,7 @@ def test_the_kind_of_the_masks_must_fit(check, masks, mask_type, said):
     assert said in only_fault(check(example(masks=masks), changes=changes))
 
 
-def test_an_unset_kind_is_told_to_be_the_default(check):
+def test_an_unset_kind_is_reported_to_be_the_default(check):
     found = check(example(), changes=("-train_input_reader.mask_type",))
 
     assert "mask_type is NUMERICAL_MASKS (its default), but" in only_fault(found)
@@ -109,7 +109,7 @@ def test_masks_that_nobody_asks_for_may_be_of_any_kind(check):
     assert sentences(check(example(), changes=changes)) == ([], [])
 
 
-def test_class_texts_that_the_map_lacks_are_told_with_their_numbers(check):
+def test_class_texts_that_the_map_lacks_are_reported_with_their_numbers(check):
     said = only_fault(check(example(texts=("cat", "Dog")), example(texts=("Dog", "cow"))))
 
     assert 'holds objects of classes that map.pbtxt lacks: "Dog" (2), "cow" (1)' in said
@@ -120,20 +120,20 @@ def test_without_a_usable_map_texts_are_not_judged(check):
     assert sentences(check(example(texts=("cow",)), class_ids=None)) == ([], [])
 
 
-def test_class_numbers_above_num_classes_are_told_where_no_text_counts(check):
+def test_class_numbers_above_num_classes_are_reported_where_no_text_counts(check):
     said = only_fault(check(example(texts=("",), labels=(7,))))
 
     assert "class number(s) 7, above num_classes, which is 2" in said
     assert sentences(check(example(labels=(7,)))) == ([], [])  # the text decides
 
 
-def test_boxes_in_pixels_are_told(check):
+def test_boxes_in_pixels_are_reported(check):
     said = only_fault(check(example(boxes=((10.0, 20.0, 30.0, 40.0),))))
 
     assert "boxes in pixels, it seems: a.jpg has a coordinate of 40" in said
 
 
-def test_records_without_images_are_told(check):
+def test_records_without_images_are_reported(check):
     said = only_fault(check(example(**{"image/encoded": [b""]})))
 
     assert (
@@ -141,7 +141,7 @@ def test_records_without_images_are_told(check):
     )
 
 
-def test_records_of_another_program_are_told(check):
+def test_records_of_another_program_are_reported(check):
     said = only_fault(check(b"\xff\xff\xff", b"{}"))
 
     assert "holds records that are no tf.train.Example" in said
@@ -151,13 +151,13 @@ def test_records_of_another_program_are_told(check):
     ("content", "said"),
     [(b"", "1 file(s) without any record"), (b"not a record file at all", "no TFRecord file")],
 )
-def test_a_file_that_holds_no_record_is_told(tmp_path, content, said):
+def test_a_file_that_holds_no_record_is_reported(tmp_path, content, said):
     (tmp_path / "a.record").write_bytes(content)
 
     assert said in only_fault(look_at([str(tmp_path / "a.record")]))
 
 
-def test_a_truncated_file_is_told_and_its_records_are_looked_at(check, tmp_path):
+def test_a_truncated_file_is_reported_and_its_records_are_looked_at(check, tmp_path):
     check(example(), example())
     path = tmp_path / "some.record"
     path.write_bytes(path.read_bytes()[:-10])
@@ -186,7 +186,7 @@ def test_masks_of_every_form_that_is_decoded_are_seen(check, more, mask_type):
     assert sentences(check(example(**more), example(**more), changes=changes)) == ([], [])
 
 
-def test_class_numbers_from_0_are_told(check):
+def test_class_numbers_from_0_are_reported(check):
     records = [example(texts=(), labels=(label,)) for label in (0, 1)]
 
     said = only_fault(check(*records))
@@ -202,7 +202,7 @@ def test_class_numbers_from_0_are_told(check):
     ("box", "said"),
     [((0.1, 0.6, 0.5, 0.2), "xmin above xmax"), ((0.5, 0.2, 0.1, 0.6), "ymin above ymax")],
 )
-def test_swapped_corners_are_told(check, box, said):
+def test_swapped_corners_are_reported(check, box, said):
     found = only_fault(check(example(boxes=(box,)), example(boxes=(box,)), example()))
 
     assert f"holds boxes with {said}: 2 of the 3 in the first 3 records" in found
@@ -210,7 +210,7 @@ def test_swapped_corners_are_told(check, box, said):
     assert sentences(check(example(boxes=(box,)), *[example()] * 2)) == ([], [])  # an accident
 
 
-def test_boxes_in_pixels_as_whole_numbers_are_told(check):
+def test_boxes_in_pixels_as_whole_numbers_are_reported(check):
     message = tf.train.Example.FromString(example())
     for side, value in (("ymin", 3), ("xmin", 4), ("ymax", 70), ("xmax", 50)):
         feature = message.features.feature[f"image/object/bbox/{side}"]
@@ -221,7 +221,7 @@ def test_boxes_in_pixels_as_whole_numbers_are_told(check):
     assert "holds boxes in pixels, it seems: a.jpg has a coordinate of 70" in said
 
 
-def test_records_without_one_usable_box_are_told(check):
+def test_records_without_one_usable_box_are_reported(check):
     nan, inf = float("nan"), float("inf")
     boxes = ((nan, 0.1, 0.5, 0.5), (0.1, 0.1, inf, 0.5), (0.3, 0.1, 0.3, 0.5), (1.1, 0, 1.5, 1))
     useless = example(texts=["cat"] * 4, boxes=boxes, masks=[b"png"] * 4)

@@ -66,7 +66,7 @@ def test_a_sound_train_config_passes():
         ),
     ],
 )
-def test_a_fault_is_told(changes, said):
+def test_a_fault_is_reported(changes, said):
     assert said in only_fault(check(*changes))
 
 

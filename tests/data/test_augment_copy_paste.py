@@ -171,7 +171,7 @@ def test_a_bad_record_before_it_is_passed_over(records, tmp_path):
     assert_same(whole[9:], rest)
 
 
-def test_more_objects_than_there_is_room_for_are_cut(records):
+def test_more_objects_than_that_fit_are_cut(records):
     steps = (ALL, KeepAtMost(1))
     for batch in build(records, masks=True, augmentations=steps, max_boxes=1).dataset:
         assert batch.truth.boxes.shape == (1, 1, 4)

@@ -42,7 +42,7 @@ def _make_set(folder, names=("person", "dog"), first_id=1):
 
 
 def _convert(splits, output_dir, **options):
-    """Converts (name, image folder, annotation file)s by the door of all commands."""
+    """Converts (name, image folder, annotation file)s as all commands do."""
     found = [
         Split(name, Path(output_dir) / f"coco_{name}.record", coco.read(annotations, images))
         for name, images, annotations in splits

@@ -136,7 +136,7 @@ def test_other_spellings_of_one_name_are_found(tmp_path, on_disk, stated):
     assert files.ImageFolder(tmp_path).find(stated) == tmp_path / on_disk
 
 
-def test_two_files_that_look_alike_are_told_apart_by_their_very_names(tmp_path):
+def test_two_files_that_look_alike_are_distinguished_by_their_very_names(tmp_path):
     names = ["Mo\u0308lln.png", "M\u00f6lln.png"]
     _touch(tmp_path, *names)
     folder = files.ImageFolder(tmp_path)

@@ -138,7 +138,7 @@ def test_neither_box_nor_mask_is_skipped():
         assert findings[0].reason == "neither a box nor a mask"
 
 
-def test_a_mask_of_another_size_is_told():
+def test_a_mask_of_another_size_is_reported():
     mask = CroppedMask(np.ones((2, 2), np.uint8))
 
     fitted, findings = _check(

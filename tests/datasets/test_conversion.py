@@ -84,7 +84,7 @@ def test_an_image_without_objects_has_empty_lists():
     assert outcome.features["image/object/mask"] == []
 
 
-def test_the_size_is_the_images_own_and_another_is_told():
+def test_the_size_is_the_images_own_and_another_is_reported():
     outcome = features_of(_image(stated_size=(20, 10)), Settings(CLASSES))
 
     assert outcome.features["image/height"] == [10]

@@ -169,7 +169,7 @@ def test_the_name_of_a_file_does_not_matter_its_bytes_do():
     assert prepare(_encode(_picture(), "PNG")).format == "png"
 
 
-def test_of_several_frames_the_first_is_kept_and_told():
+def test_of_several_frames_the_first_is_kept_and_reported():
     frames = [_picture("P"), _picture("P").transpose(Image.Transpose.ROTATE_180)]
 
     stored = prepare(_encode(frames[0], "GIF", save_all=True, append_images=frames[1:]))

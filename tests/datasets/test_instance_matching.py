@@ -255,7 +255,7 @@ def test_soft_edges_count_to_the_colour_next_to_theirs(tmp_path):
         assert (match.masks[number] & mask).sum() / (match.masks[number] | mask).sum() > 0.85
 
 
-def test_pixels_of_a_classs_colour_far_from_its_boxes_are_told(tmp_path):
+def test_pixels_of_a_classs_colour_far_from_its_boxes_are_reported(tmp_path):
     other = disc(10, 60, 7)  # nobody drew a box around it
     path = colour_png(tmp_path / "a.png", _numbers(CAT | COW | other), [(0, 0, 0), RED])
 

@@ -46,7 +46,7 @@ def test_an_error_of_the_work_comes_through(num_workers):
             list(results)
 
 
-def test_a_worker_that_was_ended_is_told():
+def test_a_worker_that_was_ended_is_reported():
     with pytest.raises(WorkerDied, match="memory"):
         with mapped(_vanish, range(3), None, 2) as results:
             list(results)

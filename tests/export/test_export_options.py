@@ -54,7 +54,7 @@ def test_names_need_a_label_map():
         ({"precision": "float16"}, 3, "precision is 'float16'"),
     ],
 )
-def test_what_does_not_fit_is_told(chosen, stages, message):
+def test_what_does_not_fit_is_reported(chosen, stages, message):
     with pytest.raises(ValueError, match=message):
         options.check(ExportOptions(**chosen), model(stages))
 

@@ -276,7 +276,7 @@ def test_a_graph_of_tfods_names(fake_network, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == sorted(exporter.PARTS)
 
 
-def test_tensors_that_a_graph_has_not_got_are_told(fake_network, tmp_path):
+def test_tensors_that_a_graph_has_not_got_are_reported(fake_network, tmp_path):
     graph_options = frozen_graph.GraphOptions(additional_outputs=("anchors:0",))
     module = frozen_graph.serving.FromImages(bright_rectangle(), Identity())
     with pytest.raises(ValueError, match="anchors is not in the graph"):

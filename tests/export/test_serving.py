@@ -169,7 +169,7 @@ def test_other_kinds_of_input_are_refused(input_type, message):
 
 
 @pytest.mark.parametrize("input_type", ["image_tensor", "encoded_image_string_tensor"])
-def test_a_batch_without_images_is_told(input_type):
+def test_a_batch_without_images_is_reported(input_type):
     empty = (
         np.zeros([0, 4, 4, 3], np.uint8)
         if input_type == "image_tensor"

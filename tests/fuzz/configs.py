@@ -60,8 +60,8 @@ def _config(dice, texts, folder):
 
 
 def _checked(config, dice):
-    door = dice.choice(["train", "eval", "export"])
-    found = preflight.check_config(config, purpose=door, supported_extractors=SUPPORTED)
+    command = dice.choice(["train", "eval", "export"])
+    found = preflight.check_config(config, purpose=command, supported_extractors=SUPPORTED)
     for finding in (*found.faults, *found.warnings):
         said = str(finding)
         if len(said) > 5000 or not said.encode():

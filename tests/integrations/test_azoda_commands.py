@@ -37,7 +37,7 @@ MODULE = "object_detection.integrations.azoda"
     ("arguments", "told"),
     [((), None), (("serve",), "'serve' is no command; there are train and score")],
 )
-def test_without_a_command_the_two_are_told(capsys, arguments, told):
+def test_without_a_command_the_two_are_reported(capsys, arguments, told):
     with pytest.raises(SystemExit) as ended:
         run(["azoda", *arguments])
 

@@ -87,7 +87,7 @@ def test_they_are_written_under_azodas_names(tables, tmp_path):
     assert (tmp_path / "image_metrics.csv").is_file()
 
 
-def test_they_are_told_to_people(tables):
+def test_they_are_reported_to_people(tables):
     text = evaluation.to_text(tables, 0.5)
 
     assert "Precision 0.667, Recall 0.667, Accuracy 0.600" in text

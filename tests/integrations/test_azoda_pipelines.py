@@ -97,7 +97,7 @@ def test_weights_alone_take_the_samples_config(experiment, tmp_path):
     assert base.weights == str(folder)
 
 
-def test_an_unknown_base_model_is_told_with_those_there_are(experiment, tmp_path):
+def test_an_unknown_base_model_is_reported_with_those_there_are(experiment, tmp_path):
     (tmp_path / "models" / "mine").mkdir(parents=True)
 
     with pytest.raises(SettingsError) as caught:
@@ -109,7 +109,7 @@ def test_an_unknown_base_model_is_told_with_those_there_are(experiment, tmp_path
     assert ZOO in text
 
 
-def test_a_folder_without_a_config_is_told(experiment, tmp_path):
+def test_a_folder_without_a_config_is_reported(experiment, tmp_path):
     (tmp_path / "models" / "mask_rcnn_tiny").mkdir(parents=True)
 
     with pytest.raises(SettingsError, match=r"has no pipeline\.config"):
@@ -168,7 +168,7 @@ def test_the_cosine_decay_ends_with_the_steps(experiment, records):
     assert "1000 steps (STEPS), 25 of them warm-up" in told
 
 
-def test_first_stage_reaches_the_model_and_is_told(experiment, records):
+def test_first_stage_reaches_the_model_and_is_reported(experiment, records):
     stage = azoda_files.EXPERIMENT["MODEL_PARAMS"]["FIRST_STAGE"]
 
     config, told = prepared(

@@ -102,7 +102,7 @@ def test_csvs_by_name(store):
         ({"TEST_CSV": "train_shapes_mask_211121120000.csv"}, "which is also the TRAIN_CSV"),
     ],
 )
-def test_a_csv_that_is_not_there_is_told_by_key(store, changes, words):
+def test_a_csv_that_is_not_there_is_reported_by_key(store, changes, words):
     with pytest.raises(SettingsError, match=words):
         store.select(**changes)
 
@@ -198,7 +198,7 @@ def test_an_image_without_objects_is_a_row_without_a_class(store):
     ],
     ids=["beyond the image", "two points", "cut literal", "code", "no number", "no image"],
 )
-def test_a_bad_row_is_told_with_file_and_line(store, row, words):
+def test_a_bad_row_is_reported_with_file_and_line(store, row, words):
     store.csv("train", [*store.rows["train"], row])
 
     report = store.write().reports["train"]
@@ -256,13 +256,13 @@ def test_images_whose_segmentation_is_left_empty_are_left_out(store):
     assert store.write(masks=False).reports["train"].written["objects"] == 1
 
 
-def test_images_in_both_csvs_are_told(store):
+def test_images_in_both_csvs_are_reported(store):
     store.csv("test", [*store.rows["test"], *store.rows["train"]])
 
     assert "2 images are in both CSVs (a.jpg, b.jpg)" in next(tables.remarks(store.read()))
 
 
-def test_an_image_that_is_missing_is_told_by_the_row_that_names_it(store):
+def test_an_image_that_is_missing_is_reported_by_the_row_that_names_it(store):
     store.csv("train", [*store.rows["train"], row_of("no.jpg", (4, 4, 20, 20), "tile")])
 
     (told,) = tables.remarks(store.read())

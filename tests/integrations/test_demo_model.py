@@ -161,7 +161,7 @@ def test_weights_without_a_config(export):
         COCODemo(export)
 
 
-def test_what_a_bare_saved_model_cannot_take_is_told(caplog):
+def test_what_a_bare_saved_model_cannot_take_is_reported(caplog):
     source = demo_model.Source("x", changes=(("MODEL.ROI_HEADS.NMS", "a=1"),), sizes=(8, 9))
     with caplog.at_level(logging.WARNING):
         demo_model._warn_of_fixed_settings(source, "x")

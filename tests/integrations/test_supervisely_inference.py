@@ -83,7 +83,7 @@ def inferred(tmp_path, folder, mode, **model):
     content = json.loads((output / "ds/ann/a.png.json").read_text())
     assert content["description"] == "d" and content["tags"] == [{"name": "train"}]
     meta = json.loads((output / "meta.json").read_text())
-    project.read_project(output)  # valid by the door's own strict rules
+    project.read_project(output)  # valid by the strict rules of a project
     (read,) = supervisely.read(output).values()
     assert not [f for f in read.findings if "left out" in f.reason]
     return content["objects"], meta, read

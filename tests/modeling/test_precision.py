@@ -208,7 +208,7 @@ def test_an_unknown_precision_is_refused():
     ("flags", "is_told"),
     [("fpu avx2 avx512f", True), ("fpu avx512_bf16", False), ("amx_bf16 amx_tile", False)],
 )
-def test_a_cpu_without_fast_bfloat16_is_told(flags, is_told, tmp_path, monkeypatch, caplog):
+def test_a_cpu_without_fast_bfloat16_is_reported(flags, is_told, tmp_path, monkeypatch, caplog):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
     read = precision.cpu_flags
     monkeypatch.setattr(precision, "cpu_flags", lambda: read(tmp_path / "cpuinfo"))

@@ -29,7 +29,7 @@ def test_without_a_common_name_ids_hold():
     assert detection_source.translation({}, {1: "cat"}) == ({}, [])
 
 
-def test_images_of_one_side_alone_are_told(tmp_path):
+def test_images_of_one_side_alone_are_reported(tmp_path):
     entry = {"category_id": 1, "score": 0.5, "bbox": [1, 2, 3, 4]}
     path = tmp_path / "results.json"
     path.write_text(json.dumps([entry | {"image_id": 1}, entry | {"image_id": 5}]))

@@ -218,7 +218,7 @@ def test_a_result_that_is_no_object_is_named(tmp_path, entry):
         results_of(tmp_path, entry)
 
 
-def test_more_objects_than_detections_that_count_are_told(tmp_path):
+def test_more_objects_than_detections_that_count_are_reported(tmp_path):
     many = [
         {**GOOD, "id": k, "bbox": [k % 40, k // 40, 1, 1], "area": 1, "segmentation": None}
         for k in range(101)

@@ -64,7 +64,7 @@ def test_what_lies_on_ignore_regions_is_not_judged(tmp_path, source, masks):
     assert scored.matches["boxes"].errors["missed"] == 0
 
 
-def test_a_name_that_no_object_has_is_told(tmp_path):
+def test_a_name_that_no_object_has_is_reported(tmp_path):
     truth_set = of_coco(tmp_path, False)._replace(ignore_classes=("dsut",))
     images = [image._replace(ignore=None) for image in truth_set.images]
     nothing = detected(np.zeros([0, 4]), np.zeros(0), np.zeros(0, np.int64))

@@ -85,7 +85,7 @@ def test_without_masks_boxes_alone_are_scored(tmp_path):
     assert scored.matches["boxes"].errors["found"] == 3
 
 
-def test_masks_on_one_side_only_are_told(tmp_path):
+def test_masks_on_one_side_only_are_reported(tmp_path):
     write_coco(tmp_path)
     found = coco_results.read(tmp_path / "results.json", SIZES)
     bare = {key: each._replace(masks=None) for key, each in found.items()}

@@ -72,7 +72,7 @@ def _mask():
     return image_bytes(box_mask(80, 100, (20, 20, 60, 60)))
 
 
-def test_objects_without_masks_are_told_where_others_have_some(tmp_path):
+def test_objects_without_masks_are_reported_where_others_have_some(tmp_path):
     facts = facts_of(tmp_path, record([BOX], masks=True), record([BOX], seed=1), record(seed=2))
 
     assert [findings.NO_MASKS in each.reasons for each in facts] == [False, True, False]
@@ -138,7 +138,7 @@ def test_twin_records(tmp_path):
     assert all(findings.SAME_IMAGE in each.reasons for each in facts)
 
 
-def test_broken_files_are_told_of(tmp_path):
+def test_broken_files_are_reported(tmp_path):
     path = write(tmp_path / "some.record", [record([BOX], seed=k) for k in range(3)])
     with open(path, "r+b") as file:
         file.truncate(file.seek(0, 2) - 9)

@@ -50,7 +50,7 @@ def test_messages_that_are_quoted_exist():
     ("quote", "found"),
     [("there is no file or folder ...", True), ("there is no such sentence at all", False)],
 )
-def test_the_law_tells_right_from_wrong(quote, found):
+def test_the_rule_detects_wrong_quotes(quote, found):
     assert (list(_lacking([quote])) == []) == found
 
 

@@ -1,4 +1,4 @@
-"""POST /annotate: the answer of a function that a door gives the server."""
+"""POST /annotate: the result of a function that a command gives the server."""
 
 from asking import ask, error, post
 from made_models import file_of, picture

@@ -57,7 +57,7 @@ def test_status_metadata_and_plain_requests(client):
     assert answer["predictions"][0]["num_detections"] == 1
 
 
-def test_refusals_are_told_at_once(client):
+def test_refusals_are_reported_at_once(client):
     with pytest.raises(ServerError, match="not an image") as error:
         client.score(b"text")
     assert error.value.status == 400

@@ -42,7 +42,7 @@ def test_get_is_not_allowed(server):
 
 
 @pytest.mark.parametrize("masks", ["", "; masks=rle", "; masks=box"])
-def test_a_server_can_be_told_to_score_without_masks(start, models, masks):
+def test_a_server_can_be_configured_to_score_without_masks(start, models, masks):
     with start({"pixels": models["pixels"]}, score_masks=False) as plain:
         accept = {"Accept": f"application/json{masks}"}
         (found,) = post(plain, "/score?prob=0.5", file_of(picture()), accept)[1]

@@ -219,7 +219,7 @@ def test_a_worker_that_is_killed_and_started_again_is_joined_by_the_other(tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("told", [0, 1])
-def test_one_worker_that_is_told_to_stop_takes_the_other_along(tmp_path, told):
+def test_one_worker_that_is_asked_to_stop_takes_the_other_along(tmp_path, told):
     addresses = two_addresses()
     workers = [start_worker(index, addresses, tmp_path, 10_000, 0.1) for index in range(2)]
     wait_for(tmp_path / "ckpt-2.index")

@@ -161,7 +161,7 @@ def test_a_pass_can_be_abandoned(tmp_path):
     assert not list(tmp_path.glob("metrics-*"))
 
 
-def test_the_pipelines_own_fault_is_told(tmp_path):
+def test_the_pipelines_own_fault_is_reported(tmp_path):
     report = InputReport()
     report.fault = "a.record: not a TFRecord file"
 

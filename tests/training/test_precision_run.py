@@ -36,14 +36,14 @@ def _config(text):
     return text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
 
 
-@pytest.mark.parametrize("door", ["train", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "evaluate"])
 @pytest.mark.parametrize(
     ("field", "flag", "expected"),
     [(False, "", FLOAT32), (True, "", FLOAT32), (False, BFLOAT16, BFLOAT16)]
     + [(True, BFLOAT16, BFLOAT16), (True, FLOAT32, FLOAT32)],
 )
 def test_the_flag_alone_asks_for_bfloat16(
-    tmp_path, monkeypatch, caplog, door, field, flag, expected
+    tmp_path, monkeypatch, caplog, command, field, flag, expected
 ):
     asked = []
 
@@ -53,14 +53,14 @@ def test_the_flag_alone_asks_for_bfloat16(
 
     monkeypatch.setattr(jobs.model_builder, "build_network", build_network)
     options = jobs.TrainOptions(str(tmp_path), precision=flag)
-    if door == "evaluate":
+    if command == "evaluate":
         options = jobs.EvalOptions(str(tmp_path), str(tmp_path), precision=flag)
     caplog.set_level("INFO", logger="absl")
     with pytest.raises(TrainingError, match="enough"):
         config = _config(f"train_config {{ use_bfloat16: {str(field).lower()} }}")
-        getattr(jobs, door)(config, options)
+        getattr(jobs, command)(config, options)
 
-    assert asked == [(door == "train", expected)]
+    assert asked == [(command == "train", expected)]
     said = [r for r in caplog.records if "use_bfloat16 is for TPUs, as in TFOD" in r.message]
     assert [r.levelname for r in said] == (["INFO"] if field and not flag else [])
 

@@ -60,14 +60,14 @@ def run(*command, cwd, **environment):
 
 
 @pytest.mark.parametrize(
-    ("door", "wanted"), [("model_main_tf2", TF2_FLAGS), ("model_main", TF1_FLAGS)]
+    ("command", "wanted"), [("model_main_tf2", TF2_FLAGS), ("model_main", TF1_FLAGS)]
 )
-def test_every_flag_of_tfod_is_there_with_its_default(door, wanted):
+def test_every_flag_of_tfod_is_there_with_its_default(command, wanted):
     code = f"""
 import json
 from absl import flags
-from object_detection import {door}
-{door}.define_flags()
+from object_detection import {command}
+{command}.define_flags()
 print(json.dumps({{name: flags.FLAGS[name].default for name in flags.FLAGS}}, default=str))
 """
     done = run("-c", code, cwd=ROOT)
@@ -88,11 +88,11 @@ def test_a_tpu_is_refused_by_name_from_a_file_anywhere(tmp_path, flag):
 
 
 @pytest.mark.parametrize(
-    ("door", "flag"),
+    ("command", "flag"),
     [("model_main_tf2", "eval_on_train_data"), ("model_main", "eval_training_data")],
 )
-def test_flags_of_evaluation_need_checkpoint_dir(tmp_path, door, flag):
-    script = ROOT / "object_detection" / f"{door}.py"
+def test_flags_of_evaluation_need_checkpoint_dir(tmp_path, command, flag):
+    script = ROOT / "object_detection" / f"{command}.py"
     done = run(script, f"--{flag}", "--model_dir=x", "--pipeline_config_path=y", cwd=tmp_path)
     assert done.returncode == 1
     assert f"--{flag}: it belongs to evaluation" in done.stderr
@@ -207,22 +207,22 @@ def test_from_images_to_metrics_and_on(tmp_path):
         "--deterministic",
         f"--pipeline_config_path={ROOT}/samples/configs/mask_rcnn_resnet18_fpn_shapes.config",
     )
-    door = ("-m", "object_detection.model_main")
-    log = do(*door, *common, "--num_train_steps=2", "--checkpoint_every_n=1")
+    command = ("-m", "object_detection.model_main")
+    log = do(*command, *common, "--num_train_steps=2", "--checkpoint_every_n=1")
     assert "step 2/2 | loss" in log and "mask" in log
     run_dir = tmp_path / "run"
     metrics = json.loads((run_dir / "eval" / "metrics-2.json").read_text())["metrics"]
     assert -1 <= metrics["DetectionMasks_Precision/mAP"] <= 1
     assert "Loss/BoxClassifierLoss/mask_loss" in metrics
     assert len(list((run_dir / "eval" / "images-2").iterdir())) == 3
-    log = do(*door, *common, "--num_train_steps=3", "--eval_every_n_steps=0")
+    log = do(*command, *common, "--num_train_steps=3", "--eval_every_n_steps=0")
     assert "resuming from run/ckpt-3 at step 2" in log and "step 3/3" in log
-    do(*door, *common, "--checkpoint_dir=run", "--run_once")
+    do(*command, *common, "--checkpoint_dir=run", "--run_once")
     assert (run_dir / "eval" / "metrics-3.json").exists()
     # The same run without a stop: every weight, slot and average to the last bit.
     whole = [part.replace("=run", "=whole") for part in common]
     flags = ("--num_train_steps=3", "--eval_every_n_steps=0")
-    do(*door, *whole, *flags)
+    do(*command, *whole, *flags)
     stopped, straight = (
         tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / name)))
         for name in ("run", "whole")

@@ -161,14 +161,14 @@ def test_hparams_are_read_by_their_values(configs):
     assert configs["train_config"].batch_size == 5
 
 
-def test_an_ambiguous_reader_is_told(configs):
+def test_an_ambiguous_reader_is_reported(configs):
     with pytest.raises(ConfigError, match='fits 2 readers; the names of all are: "first", "sec'):
         config_util.merge_external_params_with_configs(
             configs, None, {"eval_input_configs::shuffle": False}
         )
 
 
-def test_a_key_that_means_nothing_is_told_and_left_out(configs, caplog):
+def test_a_key_that_means_nothing_is_reported_and_left_out(configs, caplog):
     with caplog.at_level(logging.WARNING):
         merged(configs, batchsize=3)
 
@@ -281,7 +281,7 @@ def test_parts_in_files_of_their_own_become_one_config(tmp_path):
     assert len(whole.eval_input_reader) == 1
 
 
-def test_a_part_that_cannot_be_read_is_told(tmp_path):
+def test_a_part_that_cannot_be_read_is_reported(tmp_path):
     (tmp_path / "model").write_text("faster_rcnn { num_clases: 3 }")
     with pytest.raises(ConfigError, match="model:1:15.*num_clases"):
         config_util.get_configs_from_multiple_files(model_config_path=str(tmp_path / "model"))

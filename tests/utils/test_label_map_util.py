@@ -138,7 +138,7 @@ def test_a_binary_map_is_read(tmp_path):
         ("item {\n id: 1\n name: 'a'\nitem {\n id: 2\n}\n", "missing above line 4"),
     ],
 )
-def test_a_fault_is_told_with_its_line(write, text, said):
+def test_a_fault_is_reported_with_its_line(write, text, said):
     with pytest.raises(LabelMapError, match=said):
         label_map_util.load_labelmap(write(text))
 
@@ -149,12 +149,12 @@ def test_id_0_may_be_the_background(write):
     assert len(label_map_util.load_labelmap(path).item) == 1
 
 
-def test_a_missing_file_is_told():
+def test_a_missing_file_is_reported():
     with pytest.raises(LabelMapError, match="nowhere.pbtxt cannot be read"):
         label_map_util.load_labelmap("nowhere.pbtxt")
 
 
-def test_two_classes_in_one_item_are_told(write, caplog):
+def test_two_classes_in_one_item_are_reported(write, caplog):
     with caplog.at_level(logging.WARNING):
         label_map_util.load_labelmap(write("item {\n id: 1 name: 'a'\n id: 2 name: 'b'\n}"))
 

@@ -49,7 +49,7 @@ def test_a_faulty_text_is_not_taken_for_binary(tmp_path):
         read(tmp_path, b"item { idd: 1 }")
 
 
-def test_a_text_read_by_a_guess_is_told_with_what_was_read(tmp_path, caplog):
+def test_a_text_read_by_a_guess_is_reported_with_what_was_read(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         message, _ = read(
             tmp_path, "item {\n id: 1\n name: 'B\u00e4r \u2013 gro\u00df' }".encode("cp1252")

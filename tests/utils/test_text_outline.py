@@ -23,7 +23,7 @@ def test_the_path_of_a_place_is_what_is_open_there():
     assert names_at((5, 7)) == ["a", "e"]
 
 
-def test_what_is_open_at_the_end_is_told_with_its_line():
+def test_what_is_open_at_the_end_is_reported_with_its_line():
     assert [(block.name, block.line) for block in Outline(TEXT).open_at_end] == [("g", 7)]
 
 

@@ -56,7 +56,7 @@ def test_the_caret_stands_right_below_tabs():
         ("train_input_reader { label_map_path: \u201ca\u201d }", "write straight ones"),
     ],
 )
-def test_a_mistake_is_told_in_words_that_say_what_to_write(text, said):
+def test_a_mistake_is_reported_in_words_that_say_what_to_write(text, said):
     assert said in complaint(text)
 
 
@@ -88,7 +88,7 @@ def test_a_truncated_text_names_the_blocks_that_are_open():
     assert '"model" of line 1, "faster_rcnn" of line 2. It was cut off' in complaint(text)
 
 
-def test_a_brace_missing_at_the_end_is_told_by_the_indentation():
+def test_a_brace_missing_at_the_end_is_reported_by_the_indentation():
     # optimizer is not closed; batch_size stands as far out as optimizer does
     text = "train_config {\n  optimizer {\n    adam_optimizer {\n    }\n  batch_size: 1\n}\n"
 

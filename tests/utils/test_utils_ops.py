@@ -50,7 +50,7 @@ def test_masks_are_reframed_in_a_graph_of_unknown_sizes():
     )
 
 
-def test_a_wrong_method_is_told():
+def test_a_wrong_method_is_reported():
     with pytest.raises(ValueError, match="resize_method is 'cubic'; allowed: bilinear, nearest"):
         ops.reframe_box_masks_to_image_masks(np.ones([1, 2, 2]), np.ones([1, 4]), 2, 2, "cubic")
 

@@ -70,7 +70,7 @@ def run(options):
     )
     config = commands.checked(
         config,
-        door="train",
+        purpose="train",
         reads=("train_input_reader", "eval_input_reader"),
         source=str(path),
         start=commands.start_tensorflow,

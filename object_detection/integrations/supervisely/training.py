@@ -343,7 +343,7 @@ def _train(config, path, folder, schedule, values, seed):
     from object_detection.training import commands, jobs
 
     commands.checked(
-        config, door="train", reads=("train_input_reader", "eval_input_reader"), source=str(path)
+        config, purpose="train", reads=("train_input_reader", "eval_input_reader"), source=str(path)
     )
     return jobs.train(
         config,

@@ -105,7 +105,7 @@ def test_classes_that_are_none(text, why):
         cityscapes.class_ids(text)
 
 
-def test_an_id_of_an_unknown_class_is_told(tmp_path):
+def test_an_id_of_an_unknown_class_is_reported(tmp_path):
     _add(tmp_path, np.full((4, 4), 65535, np.int32))
 
     outcome, _ = _written(cityscapes.read(tmp_path)["train"].images[0])
@@ -152,7 +152,7 @@ def test_photographs_of_other_names(tmp_path):
     assert not any(found.findings for found in sets.values())
 
 
-def test_what_is_missing_or_broken_is_told(tmp_path):
+def test_what_is_missing_or_broken_is_reported(tmp_path):
     _add(tmp_path, _ids(), name="a_1", photo=False)
     _add(tmp_path, _ids(), name="b_1")
     _add(tmp_path, _ids(), name="c_1")

@@ -52,7 +52,7 @@ def test_classes_images_and_objects_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("crowd", [0, 1])
-def test_the_form_of_a_mask_is_told_by_its_shape(tmp_path, crowd):
+def test_the_form_of_a_mask_is_reported_by_its_shape(tmp_path, crowd):
     def mask(segmentation):
         return _only_object(tmp_path, segmentation=segmentation, iscrowd=crowd).mask
 

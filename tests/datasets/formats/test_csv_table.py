@@ -219,7 +219,7 @@ NORMALIZED = (
 )
 
 
-def test_shares_of_the_image_are_told_and_brought_to_pixels(tmp_path):
+def test_shares_of_the_image_are_reported_and_brought_to_pixels(tmp_path):
     Image.new("RGB", (40, 20)).save(tmp_path / "a.png")
 
     found = _read(tmp_path, NORMALIZED)

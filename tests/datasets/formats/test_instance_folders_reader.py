@@ -120,7 +120,7 @@ def test_a_folder_of_masks_of_another_name(tmp_path):
     assert iou(photo.objects[0], blob(0)) == 1
 
 
-def test_what_does_not_belong_together_is_told(tmp_path):
+def test_what_does_not_belong_together_is_reported(tmp_path):
     for name in ("a", "b"):
         image(tmp_path / "images" / f"{name}.png")
     _masks(tmp_path, "masks/a/1.png", "masks/lost/1.png", "masks/ab.png")

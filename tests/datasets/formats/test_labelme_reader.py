@@ -295,7 +295,7 @@ def test_images_of_another_folder(tmp_path):
     assert photo.source_id == "deep/a.png"
 
 
-def test_an_image_without_shapes_is_an_image_and_others_are_told(tmp_path):
+def test_an_image_without_shapes_is_an_image_and_others_are_reported(tmp_path):
     image(tmp_path / "b.png")
 
     found = _read(tmp_path)

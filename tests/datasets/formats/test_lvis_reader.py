@@ -132,7 +132,7 @@ def test_masks_are_those_of_other_tools(tmp_path):
     assert (found.box, found.area) == ((10.0, 20.0, 90.0, 100.0), 3000.5)
 
 
-def test_what_does_not_fit_together_is_told(tmp_path):
+def test_what_does_not_fit_together_is_reported(tmp_path):
     images = json.loads(_set(tmp_path).read_text())["images"]
     images[0]["neg_category_ids"] = [2, 77, [9]]
     images[1]["neg_category_ids"] = "x"

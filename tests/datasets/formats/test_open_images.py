@@ -232,7 +232,7 @@ def test_masks_join_their_boxes_and_take_the_size_of_the_image(folder):
     assert [finding.reason for finding in outcome.findings if "no mask" in finding.reason]
 
 
-def test_boxes_without_a_mask_are_told_once_an_image_where_masks_alone_are_wanted(folder):
+def test_boxes_without_a_mask_are_reported_once_an_image_where_masks_alone_are_wanted(folder):
     _png(folder, "one.png", np.ones((20, 40)))
     rows = _mask_rows(("a1", "/m/b", 0.1, 0.5, 0.25, 1, "one.png"))
 

@@ -76,7 +76,7 @@ def test_bodies_have_the_mask_and_the_box_of_the_trimap(tmp_path):
     assert findings == ()
 
 
-def test_an_image_without_xml_is_left_out_and_told(tmp_path):
+def test_an_image_without_xml_is_left_out_and_reported(tmp_path):
     _set(tmp_path, ["pug_1", "pug_2", "pug_3", "pug_4"])
     (tmp_path / "annotations/xmls/pug_2.xml").unlink()
     (tmp_path / "annotations/xmls/pug_3.xml").write_text("<annotation>")
@@ -117,7 +117,7 @@ def test_a_file_name_without_a_class_is_a_finding(tmp_path):
     assert ["17.jpg"] in found.values()
 
 
-def test_two_faces_and_one_trimap_are_told(tmp_path):
+def test_two_faces_and_one_trimap_are_reported(tmp_path):
     _set(tmp_path, ["pug_1", "pug_2"])
     for name in ("pug_1", "pug_2"):
         sheet(tmp_path / f"annotations/xmls/{name}.xml", thing("dog", BOX), thing("dog", BOX))

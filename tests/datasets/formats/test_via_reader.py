@@ -213,7 +213,7 @@ def test_regions_without_any_attribute_need_a_class(tmp_path):
         _objects(tmp_path, *regions)
 
 
-def test_an_entry_without_a_file_name_is_told(tmp_path):
+def test_an_entry_without_a_file_name_is_reported(tmp_path):
     content = {"a": _entry(_regions(POLYGON)), "b": _entry([], ""), "c": {"size": 3}}
 
     found = _read(tmp_path, content)

@@ -187,7 +187,7 @@ def test_a_file_name_left_over_from_another_xml_is_not_believed(tmp_path):
     assert ["a.xml"] in reasons(found.findings).values()
 
 
-def test_several_xmls_of_one_image_are_told(tmp_path):
+def test_several_xmls_of_one_image_are_reported(tmp_path):
     photo(tmp_path / "JPEGImages/b.jpg")
     for name in ("a", "c"):
         sheet(tmp_path / f"Annotations/{name}.xml", thing("dog", BOX), filename="b.jpg")
@@ -265,7 +265,7 @@ def test_instances_are_exact_to_the_pixel(tmp_path):
     assert findings == ()
 
 
-def test_instances_in_another_order_are_told(tmp_path):
+def test_instances_in_another_order_are_reported(tmp_path):
     objects = [thing("cat", box_around(CAT)), thing("dog", box_around(DOG))]
     _segmented(tmp_path, "a", _numbers((2, CAT), (1, DOG)), *objects)
 
@@ -288,7 +288,7 @@ def test_difficult_objects_left_out_take_their_instances_along(tmp_path):
     assert findings == ()
 
 
-def test_what_instance_and_object_lack_each_other_is_told(tmp_path):
+def test_what_instance_and_object_lack_each_other_is_reported(tmp_path):
     objects = [thing("cat", box_around(CAT)), thing("dog", box_around(DOG))]
     other = disc(50, 10, 5)
     _segmented(tmp_path, "a", _numbers((1, CAT), (7, other)), *objects)

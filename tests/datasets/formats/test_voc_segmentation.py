@@ -64,7 +64,7 @@ def test_cvats_label_map_names_colours(tmp_path):
     assert found.categories == (Category("apple"), Category("zebra"))
 
 
-def test_instances_of_no_class_and_of_two_are_told(tmp_path):
+def test_instances_of_no_class_and_of_two_are_reported(tmp_path):
     classes = 8 * CAT.astype(int)
     classes[CAT & disc(20, 20, 3)] = 12
     _set(tmp_path, classes)

@@ -77,7 +77,7 @@ def test_rows_that_are_no_objects_are_named(tmp_path):
     assert "class 2: the names go from 0 to 1" in reasons(found)
 
 
-def test_the_confidence_of_a_prediction_is_left_out_and_told(tmp_path):
+def test_the_confidence_of_a_prediction_is_left_out_and_reported(tmp_path):
     found = _read(tmp_path, f"{BOX} 0.9\n{ROW} 0.8\n")
 
     box, polygon = _objects(found)
@@ -107,7 +107,7 @@ def test_an_image_without_objects_and_one_without_a_label_file(tmp_path):
     assert reasons(found) == {yolo.NO_LABELS: ["images/b.jpg"]}
 
 
-def test_a_label_file_without_an_image_is_told(tmp_path):
+def test_a_label_file_without_an_image_is_reported(tmp_path):
     text(tmp_path / "labels" / "lost.txt", BOX)
     text(tmp_path / "labels" / "classes.txt", "cat\ndog")
 
@@ -155,7 +155,7 @@ def test_splits_below_a_path(tmp_path, path):
     assert names == {split: [f"images/{split}/a.png"] for split in ("train", "val", "test")}
 
 
-def test_several_folders_are_one_split_and_missing_ones_are_told(tmp_path):
+def test_several_folders_are_one_split_and_missing_ones_are_reported(tmp_path):
     for folder in ("one", "two"):
         _set(tmp_path, BOX, images=f"{folder}/images", labels=f"{folder}/labels")
     entries = "train:\n  - one/images\n  - two/images\nvalid: three/images\n"
