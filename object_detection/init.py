@@ -128,8 +128,8 @@ def in_flags_of_init(text: str, format_name: str | None) -> str:
     converter = {"voc": "pascal", "pets": "pet"}.get(format_name, format_name)
     of = f"of create_{converter}_tf_record" if converter else "of the format's converter"
 
-    def translated(found):
-        flag = RENAMED.get(found[1], found[1])
+    def translated(match):
+        flag = RENAMED.get(match[1], match[1])
         return f"--{flag}" if flag in FLAGS else f"--{flag} {of}"
 
     return re.sub(r"(?<![\w-])--([a-z_]+)\b", translated, text)
@@ -159,11 +159,11 @@ def _write(name, start):
     from object_detection.scaffold import commands, fitting, formats
 
     folder = Path(FLAGS.output_dir).absolute()
-    given = {name: FLAGS[name].value for name in fitting.Wishes._fields}
-    given["extractor"] = fitting.extractor_of(FLAGS.extractor)
-    if given["fine_tune_checkpoint"]:  # which holds wherever the training is started
-        given["fine_tune_checkpoint"] = os.path.abspath(given["fine_tune_checkpoint"])
-    wishes = fitting.Wishes(**given)
+    values = {name: FLAGS[name].value for name in fitting.Wishes._fields}
+    values["extractor"] = fitting.extractor_of(FLAGS.extractor)
+    if values["fine_tune_checkpoint"]:  # which holds wherever the training is started
+        values["fine_tune_checkpoint"] = os.path.abspath(values["fine_tune_checkpoint"])
+    wishes = fitting.Wishes(**values)
     facts, written = (_of_records if name == formats.RECORDS else _of_annotations)(
         name, folder, wishes, start
     )
@@ -190,8 +190,8 @@ def _options():
     from object_detection.scaffold import data_set
 
     names = ("image_dir", "val_image_dir", "annotations_dir", "mask_dir", "class_name")
-    given = {name: FLAGS[name].value for name in (*names, "names_file")}
-    return data_set.Options(val=FLAGS.val_data, **given)
+    values = {name: FLAGS[name].value for name in (*names, "names_file")}
+    return data_set.Options(val=FLAGS.val_data, **values)
 
 
 def _of_records(name, folder, wishes, start):
@@ -203,25 +203,27 @@ def _of_records(name, folder, wishes, start):
     start()
     from object_detection.scaffold import record_set
 
-    found = record_set.find(FLAGS.data, FLAGS.val_data)
-    facts = record_set.facts_of(found, FLAGS.label_map_path)
-    return facts, commands.Written(found.train, found.val, ())
+    records = record_set.find(FLAGS.data, FLAGS.val_data)
+    facts = record_set.facts_of(records, FLAGS.label_map_path)
+    return facts, commands.Written(records.train, records.val, ())
 
 
 def _of_annotations(name, folder, wishes, start):
     """(`Facts`, `commands.Written`) of annotations."""
     from object_detection.scaffold import commands, data_set, fitting
 
-    data = data_set.read(FLAGS.data, options=_options(), format_name=name)
-    facts = data_set.facts_of(data)
+    dataset = data_set.read(FLAGS.data, options=_options(), format_name=name)
+    facts = data_set.facts_of(dataset)
     start()
     reading = [f"--encoding={FLAGS.encoding}"] if FLAGS.encoding else []
     reading += ["--allow_outside_images"] if FLAGS.allow_outside_images else []
-    data = data._replace(
-        conversions=tuple(each._replace(flags=(*each.flags, *reading)) for each in data.conversions)
+    dataset = dataset._replace(
+        conversions=tuple(
+            each._replace(flags=(*each.flags, *reading)) for each in dataset.conversions
+        )
     )
     written = commands.conversion(
-        data, folder, masks=fitting.has_masks(facts, wishes), val_fraction=FLAGS.val_fraction
+        dataset, folder, masks=fitting.has_masks(facts, wishes), val_fraction=FLAGS.val_fraction
     )
     return facts, written
 
@@ -260,14 +262,14 @@ def _save(folder, config, facts, *, exists):
     folder.mkdir(parents=True, exist_ok=True)
     label_ids.write(folder / LABEL_MAP, facts.labels)
     reads = ("train_input_reader", "eval_input_reader") if exists else ()
-    found = preflight.check(config, purpose="train", supported_extractors=BACKBONES, reads=reads)
-    found = found.merge(
+    checked = preflight.check(config, purpose="train", supported_extractors=BACKBONES, reads=reads)
+    checked = checked.merge(
         label_map_checks.check(str(folder / LABEL_MAP), config.model.faster_rcnn.num_classes)
     )
-    if found.faults:
-        raise ConfigError("\n".join(map(str, found.faults)))
+    if checked.faults:
+        raise ConfigError("\n".join(map(str, checked.faults)))
     pipeline_file.save(config, folder, replace=True)
-    return list(map(str, found.warnings))
+    return list(map(str, checked.warnings))
 
 
 def _summary(name, folder, facts, config, masks, notes):

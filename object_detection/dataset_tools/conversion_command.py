@@ -28,7 +28,7 @@ class Split(NamedTuple):
 
     name: str  # what the progress bar and the report call it
     base: Path
-    found: AnnotationSet
+    annotations: AnnotationSet
     num_shards: int = 1
 
 
@@ -127,7 +127,7 @@ def options_by_flags():
     return Options(**masks, **values, bit_depth=int(FLAGS.bit_depth))
 
 
-def given(name):
+def required_flag(name):
     """The value of a flag that the command cannot do without.
 
     Raises:
@@ -138,7 +138,7 @@ def given(name):
     return FLAGS[name].value
 
 
-def base_by_flags(name):
+def record_base(name):
     """Path of the records by `--output_dir` and `--name`, `name` being the format's."""
     if not FLAGS.output_dir:
         raise AnnotationError("--output_dir is missing: the folder the records are to go to")
@@ -149,14 +149,16 @@ def named_splits(base, sets):
     """Splits of one command: `NAME_train.record` and so on; one without a name is `NAME.record`.
 
     Args:
-        base: by `base_by_flags`.
+        base: by `record_base`.
         sets: name of the split, or "" -> `AnnotationSet`.
     """
     return [
         Split(
-            name or base.stem, base.with_name(f"{base.stem}_{name}.record") if name else base, found
+            name or base.stem,
+            base.with_name(f"{base.stem}_{name}.record") if name else base,
+            annotations,
         )
-        for name, found in sets.items()
+        for name, annotations in sets.items()
     ]
 
 
@@ -172,12 +174,12 @@ def run(define_flags, splits):
         write_shards = beam_command.writer_by_flags(argv[1:])
         files.allow_outside_images(FLAGS.allow_outside_images)
         files.declare_encoding(FLAGS.encoding)
-        found = splits()  # before the options: some commands' own flags decide over these
+        to_write = splits()  # before the options: some commands' own flags decide over these
         options = options_by_flags()._replace(write_shards=write_shards)
-        reports = convert(found, options)
+        reports = convert(to_write, options)
         for report in reports:
             print(report.text())
-        print(f"all names of each finding: {found[0].base.parent}/*.report.txt")
+        print(f"all names of each finding: {to_write[0].base.parent}/*.report.txt")
         failures = [f"error: {report.failure}" for report in reports if report.failure]
         if failures:
             sys.exit("\n".join(failures))
@@ -206,21 +208,21 @@ def convert(splits, options):
         raise AnnotationError("there is nothing to convert")
     if options.include_masks:  # of all splits, before one is written
         for split in splits:
-            conversion.check_masks(split.found.images, split.name)
+            conversion.check_masks(split.annotations.images, split.name)
     label_map = Path(options.label_map_path or splits[0].base.parent / "label_map.pbtxt")
-    labels = label_ids.settle(
+    labels = label_ids.resolve(
         label_map,
-        label_ids.from_annotations([split.found for split in splits]),
-        given=bool(options.label_map_path),
+        label_ids.from_annotations([split.annotations for split in splits]),
+        keep=bool(options.label_map_path),
     )
     ids = dict(labels.ids)
-    if any(split.found.has_ignore_regions for split in splits):
+    if any(split.annotations.has_ignore_regions for split in splits):
         # Ignore regions have a number of their own, after those of the label map.
         ids.setdefault(IGNORE_CLASS, max(ids.values(), default=0) + 1)
     settings = Settings(ids, options.include_masks, options.mask_storage, options.bit_depth)
     reports = []
     for split in _divided(splits, options):
-        images = split.found.images
+        images = split.annotations.images
         count = split.num_shards if options.num_shards is None else options.num_shards
         if options.shard_size_mb:
             count = conversion.num_shards_for(images, settings, options.shard_size_mb)
@@ -232,7 +234,7 @@ def convert(splits, options):
             num_workers=options.num_workers,
             resume=options.resume,
             write_shards=options.write_shards,
-            findings=[*_about_labels(labels, label_map), *split.found.findings],
+            findings=[*_about_labels(labels, label_map), *split.annotations.findings],
         )
         reports.append(report)
     return reports
@@ -241,14 +243,14 @@ def convert(splits, options):
 def _divided(splits, options):
     """The splits with unique ids, each in two where a part of it is to be set aside."""
     for split in splits:
-        split = split._replace(found=conversion.with_unique_ids(split.found))
+        split = split._replace(annotations=conversion.with_unique_ids(split.annotations))
         if not options.val_fraction:
             yield split
             continue
-        parts = conversion.split_off(split.found, options.val_fraction, options.split_seed)
+        parts = conversion.split_off(split.annotations, options.val_fraction, options.split_seed)
         for name, part in zip(("train", "val"), parts, strict=True):
             base = split.base.with_name(f"{split.base.stem}_{name}{split.base.suffix}")
-            yield split._replace(name=f"{split.name}_{name}", base=base, found=part)
+            yield split._replace(name=f"{split.name}_{name}", base=base, annotations=part)
 
 
 def _about_labels(labels, label_map):

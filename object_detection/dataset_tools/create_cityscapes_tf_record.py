@@ -32,9 +32,9 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("cityscapes")
+    base = conversion_command.record_base("cityscapes")
     sets = cityscapes.read(
-        conversion_command.given("data_dir"),
+        conversion_command.required_flag("data_dir"),
         kind=FLAGS.annotation_kind,
         classes=cityscapes.class_ids(FLAGS.classes),
     )

@@ -69,8 +69,8 @@ def splits():
     for name in UNSUPPORTED:
         if FLAGS[name].value:
             raise AnnotationError(f"--{name}: keypoints and DensePose are not supported")
-    wanted = [row for row in SPLITS if _is_wanted(row)]
-    if not wanted:
+    rows = [row for row in SPLITS if _is_wanted(row)]
+    if not rows:
         pairs = " or ".join(f"--{row[1]} with --{row[2]}" for row in SPLITS)
         raise AnnotationError(f"nothing to convert: give {pairs}")
     return [
@@ -80,7 +80,7 @@ def splits():
             _persons(coco.read(FLAGS[annotations].value, FLAGS[image_dir].value)),
             num_shards,
         )
-        for name, image_dir, annotations, base, num_shards in wanted
+        for name, image_dir, annotations, base, num_shards in rows
     ]
 
 
@@ -97,13 +97,13 @@ def _is_wanted(row):
     return bool(annotations)
 
 
-def _persons(found):
+def _persons(annotations):
     """An `AnnotationSet` after TFOD's two flags that keep persons only."""
     objects, images = FLAGS.remove_non_person_annotations, FLAGS.remove_non_person_images
     if not (objects or images):
-        return found
-    kept = (persons_only(image, objects=objects, images=images) for image in found.images)
-    return found._replace(images=tuple(filter(None, kept)))
+        return annotations
+    kept = (persons_only(image, objects=objects, images=images) for image in annotations.images)
+    return annotations._replace(images=tuple(filter(None, kept)))
 
 
 def run():

@@ -35,7 +35,7 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("csv")
+    base = conversion_command.record_base("csv")
     tables = {"": FLAGS.csv} | {split: FLAGS[flag].value for split, flag in TABLES.items()}
     tables = {name: path for name, path in tables.items() if path}
     if not tables:
@@ -50,9 +50,11 @@ def splits():
         )
         for name, path in tables.items()
     }
-    names = sorted({category.name for found in sets.values() for category in found.categories})
+    names = sorted(
+        {category.name for annotations in sets.values() for category in annotations.categories}
+    )
     categories = tuple(Category(name) for name in names)
-    sets = {name: found._replace(categories=categories) for name, found in sets.items()}
+    sets = {name: annotations._replace(categories=categories) for name, annotations in sets.items()}
     return conversion_command.named_splits(base, sets)
 
 

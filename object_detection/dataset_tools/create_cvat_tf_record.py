@@ -23,8 +23,8 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("cvat")
-    sets = cvat.read(conversion_command.given("annotations_file"), FLAGS.image_dir or None)
+    base = conversion_command.record_base("cvat")
+    sets = cvat.read(conversion_command.required_flag("annotations_file"), FLAGS.image_dir or None)
     return conversion_command.named_splits(base, sets)
 
 

@@ -28,13 +28,13 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("instance_folders")
-    found = instance_folders.read(
-        conversion_command.given("data_dir"),
+    base = conversion_command.record_base("instance_folders")
+    annotations = instance_folders.read(
+        conversion_command.required_flag("data_dir"),
         class_name=FLAGS.class_name,
         mask_dir=FLAGS.mask_dir or None,
     )
-    return [conversion_command.Split("instance_folders", base, found)]
+    return [conversion_command.Split("instance_folders", base, annotations)]
 
 
 def run():

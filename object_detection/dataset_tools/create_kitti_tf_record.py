@@ -41,10 +41,10 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    output = conversion_command.given("output_path")
-    tfod_label_maps.settle()
+    output = conversion_command.required_flag("output_path")
+    tfod_label_maps.resolve()
     train, val = kitti.read(
-        conversion_command.given("data_dir"),
+        conversion_command.required_flag("data_dir"),
         classes_to_use=FLAGS.classes_to_use.split(","),
         validation_set_size=FLAGS.validation_set_size,
     )
@@ -54,9 +54,9 @@ def splits():
             f"--validation_set_size={FLAGS.validation_set_size}"
         )
     return [
-        conversion_command.Split(name, Path(f"{output}_{name}.tfrecord"), found, num_shards=0)
-        for name, found in (("train", train), ("val", val))
-        if found.images
+        conversion_command.Split(name, Path(f"{output}_{name}.tfrecord"), annotations, num_shards=0)
+        for name, annotations in (("train", train), ("val", val))
+        if annotations.images
     ]
 
 

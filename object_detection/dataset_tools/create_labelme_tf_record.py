@@ -23,9 +23,11 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("labelme")
-    found = labelme.read(conversion_command.given("data_dir"), FLAGS.image_dir or None)
-    return [conversion_command.Split("labelme", base, found)]
+    base = conversion_command.record_base("labelme")
+    annotations = labelme.read(
+        conversion_command.required_flag("data_dir"), FLAGS.image_dir or None
+    )
+    return [conversion_command.Split("labelme", base, annotations)]
 
 
 def run():

@@ -29,8 +29,8 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("lvis")
-    image_dir = conversion_command.given("image_dir")
+    base = conversion_command.record_base("lvis")
+    image_dir = conversion_command.required_flag("image_dir")
     paths = {split: FLAGS[flag].value for split, flag in JSONS.items()}
     if not any(paths.values()):
         names = " or ".join(f"--{flag}" for flag in JSONS.values())

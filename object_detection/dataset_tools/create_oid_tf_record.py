@@ -45,7 +45,7 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = Path(conversion_command.given("output_tf_record_path_prefix"))
+    base = Path(conversion_command.required_flag("output_tf_record_path_prefix"))
     FLAGS.label_map_path = FLAGS.label_map_path or FLAGS.input_label_map
     label_map, names = FLAGS.label_map_path, None
     if label_map and Path(label_map).is_file():
@@ -53,15 +53,15 @@ def splits():
     if FLAGS.include_masks and not FLAGS.input_mask_annotations_csv:
         raise AnnotationError("--include_masks needs --input_mask_annotations_csv")
     source = open_images.Source(
-        image_dir=conversion_command.given("input_images_directory"),
+        image_dir=conversion_command.required_flag("input_images_directory"),
         boxes=FLAGS.input_box_annotations_csv,
         masks=FLAGS.input_mask_annotations_csv,
         mask_dir=FLAGS.input_masks_directory,
         image_labels=FLAGS.input_image_label_annotations_csv,
         descriptions=FLAGS.input_class_descriptions_csv,
     )
-    found = open_images.read(source, class_names=names, masks_only=FLAGS.include_masks)
-    return [conversion_command.Split(base.name, base, found, num_shards=100)]
+    annotations = open_images.read(source, class_names=names, masks_only=FLAGS.include_masks)
+    return [conversion_command.Split(base.name, base, annotations, num_shards=100)]
 
 
 def run():

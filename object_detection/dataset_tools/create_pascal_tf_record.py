@@ -32,10 +32,10 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    output = Path(conversion_command.given("output_path"))
-    tfod_label_maps.settle()
-    found = voc.read(
-        conversion_command.given("data_dir"),
+    output = Path(conversion_command.required_flag("output_path"))
+    tfod_label_maps.resolve()
+    annotations = voc.read(
+        conversion_command.required_flag("data_dir"),
         year=FLAGS.year,
         image_set=FLAGS.set if FLAGS["set"].present else "",
         annotations_dir=FLAGS.annotations_dir,
@@ -43,7 +43,7 @@ def splits():
         ignore_difficult=FLAGS.ignore_difficult_instances,
         with_masks=FLAGS.include_masks,
     )
-    return [conversion_command.Split(FLAGS.set, output, found, num_shards=0)]
+    return [conversion_command.Split(FLAGS.set, output, annotations, num_shards=0)]
 
 
 def run():

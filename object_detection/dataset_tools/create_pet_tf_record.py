@@ -31,19 +31,21 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    output_dir = Path(conversion_command.given("output_dir"))
-    tfod_label_maps.settle()
+    output_dir = Path(conversion_command.required_flag("output_dir"))
+    tfod_label_maps.resolve()
     if FLAGS.faces_only and FLAGS.include_masks:
         raise AnnotationError("faces have no masks: --include_masks needs --faces_only=false")
     FLAGS.include_masks = not FLAGS.faces_only
     if FLAGS.include_masks and FLAGS.mask_type == "numerical":
         FLAGS.mask_storage = "numerical"
     title = "pet_faces" if FLAGS.faces_only else "pets_fullbody_with_masks"
-    sets = pets.read(conversion_command.given("data_dir"), faces_only=FLAGS.faces_only)
+    sets = pets.read(conversion_command.required_flag("data_dir"), faces_only=FLAGS.faces_only)
     return [
-        conversion_command.Split(name, output_dir / f"{title}_{name}.record", found, num_shards=10)
-        for name, found in zip(("train", "val"), sets, strict=True)
-        if found.images
+        conversion_command.Split(
+            name, output_dir / f"{title}_{name}.record", annotations, num_shards=10
+        )
+        for name, annotations in zip(("train", "val"), sets, strict=True)
+        if annotations.images
     ]
 
 

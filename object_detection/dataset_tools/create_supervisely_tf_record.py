@@ -32,9 +32,9 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("supervisely")
+    base = conversion_command.record_base("supervisely")
     sets = supervisely.read(
-        conversion_command.given("data_dir"),
+        conversion_command.required_flag("data_dir"),
         train_tags=FLAGS.train_tag,
         val_tags=FLAGS.val_tag,
         train_datasets=FLAGS.train_datasets,

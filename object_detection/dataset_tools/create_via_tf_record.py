@@ -25,14 +25,14 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("via")
-    found = via.read(
-        conversion_command.given("annotations_file"),
+    base = conversion_command.record_base("via")
+    annotations = via.read(
+        conversion_command.required_flag("annotations_file"),
         FLAGS.image_dir or None,
         class_attribute=FLAGS.class_attribute or None,
         class_name=FLAGS.class_name or None,
     )
-    return [conversion_command.Split("via", base, found)]
+    return [conversion_command.Split("via", base, annotations)]
 
 
 def run():

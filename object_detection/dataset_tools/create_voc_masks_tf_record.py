@@ -26,15 +26,15 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("voc_masks")
-    found = voc_masks.read(
-        conversion_command.given("data_dir"),
+    base = conversion_command.record_base("voc_masks")
+    annotations = voc_masks.read(
+        conversion_command.required_flag("data_dir"),
         image_dir=FLAGS.image_dir,
         annotations_dir=FLAGS.annotations_dir,
         mask_dir=FLAGS.mask_dir,
         with_masks=FLAGS.include_masks,
     )
-    return [conversion_command.Split("voc_masks", base, found)]
+    return [conversion_command.Split("voc_masks", base, annotations)]
 
 
 def run():

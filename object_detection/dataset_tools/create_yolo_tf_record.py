@@ -28,9 +28,11 @@ def define_flags():
 
 def splits():
     """The records to write, by the flags."""
-    base = conversion_command.base_by_flags("yolo")
+    base = conversion_command.record_base("yolo")
     sets = yolo.read(
-        conversion_command.given("data_dir"), FLAGS.names_file or None, image_dir=FLAGS.image_dir
+        conversion_command.required_flag("data_dir"),
+        FLAGS.names_file or None,
+        image_dir=FLAGS.image_dir,
     )
     return conversion_command.named_splits(base, sets)
 

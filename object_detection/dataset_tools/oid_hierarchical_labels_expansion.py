@@ -147,11 +147,11 @@ def expand(hierarchy_file, source, target, annotation_type):
 def _expand(lines, output, expansion, source, annotation_type):
     header = next(lines, "")
     columns = [cell.strip() for cell in _cells(header)]
-    wanted = ["LabelName"] + ["Confidence"] * (annotation_type == IMAGE_LABELS)
-    missing = [name for name in wanted if name not in columns]
+    required = ["LabelName"] + ["Confidence"] * (annotation_type == IMAGE_LABELS)
+    missing = [name for name in required if name not in columns]
     if missing:
         raise ExpansionError(f"{source} has no column {', '.join(missing)} in its first line")
-    places = [columns.index(name) for name in wanted]
+    places = [columns.index(name) for name in required]
     expand_row = (
         expansion.expand_labels_from_csv
         if annotation_type == IMAGE_LABELS

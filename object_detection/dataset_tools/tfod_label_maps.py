@@ -17,7 +17,7 @@ def define(default):
     )
 
 
-def settle():
+def resolve():
     """Forgets the default where TFOD's file is not there: its folder is that of TFOD's sources."""
     flag = FLAGS["label_map_path"]
     if flag.using_default_value and not Path(flag.value).is_file():

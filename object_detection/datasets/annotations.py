@@ -93,6 +93,7 @@ class AnnotatedObject(NamedTuple):
     mask_fault: str | None = None  # why a mask that the annotation has could not be read
     view: str | None = None  # VOC's pose, such as 'Frontal'
     attributes: tuple[tuple[str, int | float], ...] = ()  # name, value: image/object/NAME
+    category_id: int | None = None  # in the annotation file; two categories may share a name
 
 
 class ImageLabel(NamedTuple):

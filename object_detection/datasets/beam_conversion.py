@@ -135,20 +135,20 @@ def make_record(handed, settings, paths, num_files):
     return place % num_files, (place, made._replace(findings=tuple(findings), digest=digest))
 
 
-def write_shard(found, target, paths):
+def write_shard(grouped, target, paths):
     """Writes one shard with the records in their order, as the local conversion does.
 
     All of the shard's records are in memory meanwhile.
     """
-    index, records = found[0], sorted(found[1], key=itemgetter(0))
+    index, records = grouped[0], sorted(grouped[1], key=itemgetter(0))
     places = range(index, target.num_images, target.num_files)
     hidden = ShardedRecords(target.base, target.num_shards).folder
     with tempfile.TemporaryDirectory() as folder:
         scratch = ShardedRecords(Path(folder) / Path(target.base).name, target.num_shards)
         scratch.begin({})
         with scratch.open(index) as file:
-            told = conversion.write_shard(file, places, (made for _, made in records))
-        scratch.finish(index, told)
+            notes = conversion.write_shard(file, places, (made for _, made in records))
+        scratch.finish(index, notes)
         # The notes last: a shard counts as finished by them.
         for path in sorted(scratch.folder.glob(f"{index:05d}*")):
             _publish(path, paths.there(hidden / path.name))
@@ -204,8 +204,8 @@ def _write_empty(records, indices):
     """Shards that get no image; the pipeline knows nothing of them."""
     for index in indices:
         with records.open(index) as file:
-            told = conversion.write_shard(file, (), iter(()))
-        records.finish(index, told)
+            notes = conversion.write_shard(file, (), iter(()))
+        records.finish(index, notes)
 
 
 def _publish(path, destination):

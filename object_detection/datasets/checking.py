@@ -36,7 +36,7 @@ LEAST_OVERLAP, SLACK = 0.5, 2.0
 LARGEST_AREA = 1e30  # pixels; records hold float32
 NO_MASK = "the object has no mask"
 NO_PIXEL = "the mask covers no pixel of the image"
-NO_MASKS = "no object of the image has a mask: without its objects the image would teach background"
+NO_MASKS = "no object of the image has a usable mask: what the image shows is unknown"
 
 # Which masks `check_objects` reads.
 NO, REQUIRED, STATED = "no", "required", "stated"
@@ -46,7 +46,6 @@ class CheckedObjects(NamedTuple):
     """The usable objects of an image."""
 
     kept: list[AnnotatedObject]  # as from `check_object`
-    places: list[int]  # of the kept objects in the list that was checked
     findings: list[Finding]
     # Every object was dropped, at least one for want of a mask that can be read. What the image
     # shows is unknown then; it is not an image without objects.
@@ -72,8 +71,8 @@ def check_objects(
             evaluation; one whose mask cannot be read is dropped.
         classes: Names of the classes to keep. None: all.
     """
-    kept, places, lost, findings = [], [], [], []
-    for place, annotated in enumerate(objects):
+    kept, lost, findings = [], [], []
+    for annotated in objects:
         if classes is not None and annotated.class_name not in classes:
             reason = f"the label map has no class '{annotated.class_name}'"
             findings.append(Finding(SKIPPED_OBJECT, reason, annotated.key))
@@ -83,21 +82,21 @@ def check_objects(
         checked, reasons = check_object(annotated, height, width, with_mask=needed)
         if checked is None and with_masks == STATED and reasons[-1].reason == NO_PIXEL:
             if annotated.box is not None:
-                checked, reasons = check_object(annotated, height, width, with_mask=False)
-                empty = CroppedMask(np.zeros((0, 0), np.uint8))
-                checked = checked and checked._replace(mask=empty)
+                by_box, findings_of_box = check_object(annotated, height, width, with_mask=False)
+                if by_box:
+                    empty = CroppedMask(np.zeros((0, 0), np.uint8))
+                    checked, reasons = by_box._replace(mask=empty), findings_of_box
         findings += reasons
         if checked is None:
             lost.append((annotated, needed))
         else:
             kept.append(checked)
-            places.append(place)
     masks_unknown = not kept and any(
         needed and not has_readable_mask(annotated, height, width) for annotated, needed in lost
     )
     if masks_unknown:  # said once, of the image
         findings = [each for each in findings if each.reason != NO_MASK]
-    return CheckedObjects(kept, places, findings, masks_unknown)
+    return CheckedObjects(kept, findings, masks_unknown)
 
 
 def check_object(

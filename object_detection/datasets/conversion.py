@@ -128,7 +128,7 @@ def check_masks(images, title):
     """
     objects, first = 0, None
     for image in images:
-        if image.complete or any(found.mask is not None for found in image.objects):
+        if image.complete or any(annotated.mask is not None for annotated in image.objects):
             return
         objects += len(image.objects)
         first = first or next(iter(image.objects), None)
@@ -174,28 +174,28 @@ def _write(images, records, settings, notes, shards, *, title, num_workers):
         # disable=None: no bar where the output is not a terminal.
         tqdm(made, title, len(images), initial=done, unit="image", disable=None) as bar,
     ):
-        found = iter(bar)
+        results = iter(bar)
         for index in todo:
             with records.open(index) as file:
-                told = write_shard(file, shards[index], found)
-            records.finish(index, told)
-            notes[index] = told
+                shard_notes = write_shard(file, shards[index], results)
+            records.finish(index, shard_notes)
+            notes[index] = shard_notes
 
 
-def write_shard(file, places, found):
+def write_shard(file, places, results):
     """Writes one shard; gives what is to be known of it, as plain values."""
     written, classes, findings, digests = Counter(), Counter(), [], []
     for place in places:
-        one = next(found)
-        digests.append(one.digest)
-        findings += [(place, *finding) for finding in one.findings]
-        if one.record is None:
+        result = next(results)
+        digests.append(result.digest)
+        findings += [(place, *finding) for finding in result.findings]
+        if result.record is None:
             continue
-        file.write(one.record)
+        file.write(result.record)
         written["images"] += 1
-        written["images without objects"] += not one.classes
-        written["crowds"] += one.crowds
-        classes.update(one.classes)
+        written["images without objects"] += not result.classes
+        written["crowds"] += result.crowds
+        classes.update(result.classes)
     digest = shard_digest(digests)
     return {"digest": digest, "written": written, "classes": classes, "findings": findings}
 
@@ -204,14 +204,14 @@ def _report(title, records, notes, findings, settings):
     """The report on all shards, its findings in the order of the images."""
     report = Report(title, records.pattern)
     report.add(findings)
-    for told in notes.values():
-        report.written.update(told["written"])
-        report.objects_of_class.update(told["classes"])
+    for entries in notes.values():
+        report.written.update(entries["written"])
+        report.objects_of_class.update(entries["classes"])
     objects = report.objects_of_class.total()
     report.written["objects"] = objects
     report.written["masks"] = objects if settings.include_masks else 0
-    told = [entry for each in notes.values() for entry in each["findings"]]
-    report.add(Finding(*entry[1:]) for entry in sorted(told, key=lambda entry: entry[0]))
+    entries = [entry for each in notes.values() for entry in each["findings"]]
+    report.add(Finding(*entry[1:]) for entry in sorted(entries, key=lambda entry: entry[0]))
     return report
 
 
@@ -228,8 +228,8 @@ def _kept(images, records, inputs, shards):
     if not changed:
         changed = [
             f"the annotations or image files of shard {index}"
-            for index, told in notes.items()
-            if told["digest"] != _digest_of(images, shards[index])
+            for index, shard_notes in notes.items()
+            if shard_notes["digest"] != _digest_of(images, shards[index])
         ]
     if changed:
         raise AnnotationError(
@@ -325,17 +325,17 @@ def describe_inputs(settings, num_shards, num_images, version):
     }
 
 
-def with_unique_ids(found):
+def with_unique_ids(annotations):
     """An `AnnotationSet` in which no two images have one `source_id`; each new one is a finding.
 
     Evaluation tells images apart by it: of two with one id, one would be left out.
     """
-    taken = {image.source_id for image in found.images}
-    if len(taken) == len(found.images):
-        return found
+    taken = {image.source_id for image in annotations.images}
+    if len(taken) == len(annotations.images):
+        return annotations
     seen, images, findings = set(), [], []
     reason = "another image has the same source_id: it was given a new one"
-    for image in found.images:
+    for image in annotations.images:
         new, number = image.source_id, 2
         if new in seen:
             while new in taken:
@@ -345,17 +345,17 @@ def with_unique_ids(found):
         seen.add(new)
         taken.add(new)
         images.append(image)
-    return found._replace(images=tuple(images), findings=(*found.findings, *findings))
+    return annotations._replace(images=tuple(images), findings=(*annotations.findings, *findings))
 
 
-def split_off(found, fraction, seed):
+def split_off(annotations, fraction, seed):
     """Sets a share of the images aside.
 
     Which ones depends on their `source_id` and the seed alone: not on their order, and hardly on
     what other images there are.
 
     Args:
-        found: the `AnnotationSet`, its ids unique.
+        annotations: the `AnnotationSet`, its ids unique.
         fraction: of the images that are set aside, above 0 and below 1; at least one is, and at
             least one stays.
         seed: a whole number.
@@ -367,19 +367,19 @@ def split_off(found, fraction, seed):
     Raises:
         AnnotationError: there are fewer than two images.
     """
-    count = len(found.images)
+    count = len(annotations.images)
     if count < 2:
-        raise AnnotationError(f"{found.source}: {count} image cannot be split in two")
-    wanted = min(max(round(count * fraction), 1), count - 1)
+        raise AnnotationError(f"{annotations.source}: {count} image cannot be split in two")
+    number_aside = min(max(round(count * fraction), 1), count - 1)
 
     def rank(place):
-        text = f"{seed}:{found.images[place].source_id}"
+        text = f"{seed}:{annotations.images[place].source_id}"
         return hashlib.sha256(text.encode(errors="surrogateescape")).digest(), place
 
-    aside = set(sorted(range(count), key=rank)[:wanted])
-    stay = Subset(found.images, [place for place in range(count) if place not in aside])
-    away = Subset(found.images, sorted(aside))
-    return found._replace(images=stay), found._replace(images=away, findings=())
+    aside = set(sorted(range(count), key=rank)[:number_aside])
+    stay = Subset(annotations.images, [place for place in range(count) if place not in aside])
+    away = Subset(annotations.images, sorted(aside))
+    return annotations._replace(images=stay), annotations._replace(images=away, findings=())
 
 
 class Subset(Sequence):

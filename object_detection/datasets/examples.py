@@ -108,9 +108,9 @@ def _about_image(image, stored):
         findings.append(Finding(NOTED, reason, f"{image.key}: {stored.kind}"))
     stated = image.stated_size
     if stated and stated != (stored.height, stored.width):
-        said, have = "{} x {}".format(*stated), f"{stored.height} x {stored.width}"
+        states, have = "{} x {}".format(*stated), f"{stored.height} x {stored.width}"
         reason = "the image has another size than the annotation says; the image's is used"
-        findings.append(Finding(NOTED, reason, f"{image.key}: {have} pixels, not {said}"))
+        findings.append(Finding(NOTED, reason, f"{image.key}: {have} pixels, not {states}"))
     return findings
 
 
@@ -118,7 +118,7 @@ def _annotated_size(image):
     """Return the (height, width) that an image was annotated in; None if it is not known."""
     if image.stated_size:
         return image.stated_size
-    sizes = (checking.mask_size(found.mask) for found in image.objects)
+    sizes = (checking.mask_size(annotated.mask) for annotated in image.objects)
     return next(filter(None, sizes), None)
 
 

@@ -267,15 +267,15 @@ def parse_xml(content: bytes) -> ElementTree.Element:
 
 def walk(folder, suffixes):
     """Files under a folder with one of the suffixes (lower case), sorted by path; none hidden."""
-    found = []
+    paths = []
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not is_hidden(name)]
-        found += [
+        paths += [
             Path(place, name)
             for name in names
             if os.path.splitext(name)[1].lower() in suffixes and not is_hidden(name)
         ]
-    return sorted(found)
+    return sorted(paths)
 
 
 def is_hidden(name: str) -> bool:
@@ -303,21 +303,21 @@ def split_of(name: str) -> str | None:
     "train2017", "Valid", "test-dev" and "my_training_set" say it; "trainval", "train_val" do not.
     """
     words = re.split(r"[^a-z]+", str(name).lower())
-    found = {SPLITS[word] for word in words if word in SPLITS}
+    splits = {SPLITS[word] for word in words if word in SPLITS}
     # 'test-dev' and 'val_test' name what is not trained on: the first word decides.
-    if len(found) > 1 and "train" not in found:
+    if len(splits) > 1 and "train" not in splits:
         return next(SPLITS[word] for word in words if word in SPLITS)
-    return found.pop() if len(found) == 1 else None
+    return splits.pop() if len(splits) == 1 else None
 
 
 def split_folders(folder: str | Path) -> dict[str, list[Path]]:
     """Return the folders in a folder whose names say a split: "train", "val" or "test" -> paths."""
-    found = {}
+    folders = {}
     for path in sorted(Path(folder).iterdir()) if Path(folder).is_dir() else ():
         split = None if path.name.startswith((".", "__MACOSX")) else split_of(path.name)
         if split and path.is_dir():
-            found.setdefault(split, []).append(path)
-    return found
+            folders.setdefault(split, []).append(path)
+    return folders
 
 
 def relative_name(path, root):
@@ -430,22 +430,22 @@ class ImageFolder:
         parts = name_parts(name)
         if not parts:
             return None
-        found = self._as_stated(name.strip(), parts, beside)
-        if found:
-            return found
+        path = self._as_stated(name.strip(), parts, beside)
+        if path:
+            return path
         self._index()
-        wanted = name_key(parts[-1])
-        found = self._best(self._by_name.get(wanted, ()), parts, beside)
-        if found is None and any_suffix and wanted not in self._by_name:
+        key = name_key(parts[-1])
+        path = self._best(self._by_name.get(key, ()), parts, beside)
+        if path is None and any_suffix and key not in self._by_name:
             stem = name_key(os.path.splitext(parts[-1])[0])
-            found = self._best(self._by_stem.get(stem, ()), parts, beside)
-        return found
+            path = self._best(self._by_stem.get(stem, ()), parts, beside)
+        return path
 
     def path(self, name, *, beside=None, any_suffix=False):
         """Like `find`, but where nothing is found the path at which the file is missed."""
-        found = self.find(name, beside=beside, any_suffix=any_suffix)
-        if found:
-            return found
+        image = self.find(name, beside=beside, any_suffix=any_suffix)
+        if image:
+            return image
         missed = "unusable file name" if name_fault(name) else Path(*name_parts(name))
         return Path(beside or self.root, missed)
 
@@ -484,12 +484,12 @@ class ImageFolder:
 
     def _best(self, paths, parts, beside):
         """The one path that shares most of its last folders with the name, or None."""
-        wanted = [name_key(part) for part in reversed(parts[:-1])]
+        stated = [name_key(part) for part in reversed(parts[:-1])]
 
         def shared(path):
             folders = [name_key(part) for part in reversed(path.relative_to(self.root).parts[:-1])]
             count = 0
-            while count < min(len(wanted), len(folders)) and wanted[count] == folders[count]:
+            while count < min(len(stated), len(folders)) and stated[count] == folders[count]:
                 count += 1
             near = beside is not None and path.parent == Path(beside)
             return count, near, path.parent == self.root

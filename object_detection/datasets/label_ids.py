@@ -145,13 +145,13 @@ def _item_fields(item):
         yield "instance_count", item.instance_count
 
 
-def settle(path, found, *, given):
+def resolve(path, labels, *, keep):
     """The numbers to use, with the label map file at `path` written where it has to be.
 
     Args:
         path: of the label map.
-        found: `LabelIds` by the annotations.
-        given: True where the user named the file: then, if it exists, its numbers hold. Else it is
+        labels: `LabelIds` by the annotations.
+        keep: True where the user named the file: then, if it exists, its numbers hold. Else it is
             the file beside the records, which grows as splits are converted one by one.
 
     Raises:
@@ -159,22 +159,22 @@ def settle(path, found, *, given):
     """
     path = Path(path)
     if not path.exists():
-        write(path, found)
-        return found
+        write(path, labels)
+        return labels
     old = read(path)
-    if given:
-        return old._replace(notes=tuple(_lookalikes(found.ids)))
-    if found.source_ids:
-        found = _as_before(found, old.ids)
+    if keep:
+        return old._replace(notes=tuple(_lookalikes(labels.ids)))
+    if labels.source_ids:
+        labels = _as_before(labels, old.ids)
     clashes = [
-        f"'{name}' is {number} there and {found.ids[name]} here"
+        f"'{name}' is {number} there and {labels.ids[name]} here"
         for name, number in old.ids.items()
-        if found.ids.get(name, number) != number
+        if labels.ids.get(name, number) != number
     ]
     taken = {number: name for name, number in old.ids.items()}
     clashes += [
         f"id {number} is '{taken[number]}' there and '{name}' here"
-        for name, number in found.ids.items()
+        for name, number in labels.ids.items()
         if taken.get(number, name) != name
     ]
     if clashes:
@@ -183,22 +183,22 @@ def settle(path, found, *, given):
             f"To keep its numbers pass --label_map_path={path}; else remove it, and convert every "
             "split anew."
         )
-    if found.ids.keys() - old.ids.keys():
+    if labels.ids.keys() - old.ids.keys():
         names = {name: old.ids[name] for name in old.item_fields}  # without the display names
-        fields = {**old.item_fields, **found.item_fields}
-        write(path, found._replace(ids={**names, **found.ids}, item_fields=fields))
-    return found
+        fields = {**old.item_fields, **labels.item_fields}
+        write(path, labels._replace(ids={**names, **labels.ids}, item_fields=fields))
+    return labels
 
 
-def _as_before(found, old):
+def _as_before(labels, old):
     """Classes that were numbered anew under the numbers that an earlier split gave them."""
-    ids = {name: old[name] for name in found.ids if name in old}
+    ids = {name: old[name] for name in labels.ids if name in old}
     highest = max(old.values(), default=0)
-    for name in found.ids:
+    for name in labels.ids:
         if name not in ids:
             highest += 1
             ids[name] = highest
-    return found._replace(ids=ids)
+    return labels._replace(ids=ids)
 
 
 def write(path, labels):

@@ -89,8 +89,8 @@ def extents_of(labels: np.ndarray, count: int) -> np.ndarray:
         places = np.broadcast_to(places, labels.shape).ravel()
         np.minimum.at(low[axis], labels.ravel(), places)
         np.maximum.at(high[axis], labels.ravel(), places + 1)
-    found = np.concatenate([low, high]).T.astype(float)
-    return np.where(high[0, :, None] > 0, found, 0.0)
+    extents = np.concatenate([low, high]).T.astype(float)
+    return np.where(high[0, :, None] > 0, extents, 0.0)
 
 
 def extent_of(mask):
@@ -163,12 +163,12 @@ def _main_colours(values, labels):
         if not main or (np.abs(colours[main] - colours[number]).max(axis=1) > NEAR).all():
             main.append(number)
     # Blurred edges make colours of their own, in bands too thin to have an inside.
-    found = _nearest(colours, main)[labels]
-    inner = found[1:-1, 1:-1]
+    nearest = _nearest(colours, main)[labels]
+    inner = nearest[1:-1, 1:-1]
     inside = np.ones(inner.shape, bool)
     for rows, columns in ((0, 1), (2, 1), (1, 0), (1, 2)):
-        inside &= inner == found[rows:, columns:][: inner.shape[0], : inner.shape[1]]
-    shares = np.bincount(inner[inside], minlength=len(main)) / np.bincount(found.ravel())
+        inside &= inner == nearest[rows:, columns:][: inner.shape[0], : inner.shape[1]]
+    shares = np.bincount(inner[inside], minlength=len(main)) / np.bincount(nearest.ravel())
     wide = [number for number, share in zip(main, shares, strict=True) if share >= LEAST_INSIDE]
     main = wide or main
     return values[main], _nearest(colours, main)[labels]
@@ -214,19 +214,19 @@ def match_by_number(regions, boxes, places):
     kept = values_of_instances(regions)
     overlap = np.nan_to_num(_iou(regions.extents, boxes))
     owner = {} if regions.of_colours else {place: n for n, place in enumerate(places)}
-    found = {}
+    value_of = {}
     for value in kept:
         number = owner.get(int(regions.values[value]))
         if number is None:
             continue
         best = overlap[value].max()
         if np.isnan(boxes[number]).any() or 0 < IN_ORDER * best <= overlap[value, number]:
-            found[number] = value
-    moved = _best_pairs(overlap, SHARED, found, kept)
+            value_of[number] = value
+    moved = _best_pairs(overlap, SHARED, value_of, kept)
     return Match(
-        {number: regions.labels == value for number, value in found.items()},
+        {number: regions.labels == value for number, value in value_of.items()},
         moved=() if regions.of_colours else tuple(moved),
-        left=tuple(value for value in kept if value not in found.values()),
+        left=tuple(value for value in kept if value not in value_of.values()),
     )
 
 
@@ -258,15 +258,17 @@ def match_by_color(regions, boxes, classes):
     regions, ground = _without_frame(regions, boxes)
     kept = [n for n in range(len(regions.values)) if n != ground]
     overlap = np.nan_to_num(_iou(regions.extents, boxes))
-    found = {}
-    _best_pairs(overlap, OWN, found, kept)
-    if ground is not None and regions.values[ground] and len(found) < len(boxes):
-        _best_pairs(overlap, INSIDE, found, [ground])  # nothing is black: it may be an object too
-    alone = set(found)
-    _share(regions, boxes, classes, found, kept)
+    value_of = {}
+    _best_pairs(overlap, OWN, value_of, kept)
+    if ground is not None and regions.values[ground] and len(value_of) < len(boxes):
+        _best_pairs(
+            overlap, INSIDE, value_of, [ground]
+        )  # nothing is black: it may be an object too
+    alone = set(value_of)
+    _share(regions, boxes, classes, value_of, kept)
     masks, parted, stray = {}, [], []
-    for value in set(found.values()):
-        owners = sorted(number for number in found if found[number] == value)
+    for value in set(value_of.values()):
+        owners = sorted(number for number in value_of if value_of[number] == value)
         mask = regions.labels == value
         if len(owners) == 1 and owners[0] in alone:
             masks[owners[0]] = mask
@@ -276,7 +278,7 @@ def match_by_color(regions, boxes, classes):
         parted += [owners[n] for n in touching]
         if (mask & ~np.any(pieces, axis=0)).any():
             stray.append(value)
-    left = tuple(value for value in kept if value not in found.values())
+    left = tuple(value for value in kept if value not in value_of.values())
     return Match(masks, parted=tuple(sorted(parted)), left=left, stray=tuple(sorted(stray)))
 
 
@@ -290,13 +292,13 @@ def _iou(first, second):
     return shared / np.maximum(areas[0] + areas[1] - shared, 1e-9)
 
 
-def _best_pairs(overlap, least, found, values):
-    """Adds object -> value to `found`, best overlap first, each once; returns the new objects."""
+def _best_pairs(overlap, least, value_of, values):
+    """Add object -> value to `value_of`, best overlap first; return the objects added."""
     pairs = [(overlap[value, n], value, n) for value in values for n in range(overlap.shape[1])]
-    taken, added = set(found.values()), []
+    taken, added = set(value_of.values()), []
     for score, value, number in sorted(pairs, key=lambda pair: -pair[0]):
-        if score >= least and number not in found and value not in taken:
-            found[number] = value
+        if score >= least and number not in value_of and value not in taken:
+            value_of[number] = value
             taken.add(value)
             added.append(number)
     return added
@@ -343,13 +345,13 @@ def _ground(labels, values):
     return int(black[0]) if black.size and counts[black[0]] else int(counts.argmax())
 
 
-def _share(regions, boxes, classes, found, values):
+def _share(regions, boxes, classes, value_of, values):
     """Adds the objects without a colour of their own: the colour that fills their box best."""
     owners = {}
-    for number, value in found.items():
+    for number, value in value_of.items():
         owners.setdefault(value, set()).add(classes[number])
     pairs = []
-    for number in set(range(len(boxes))) - found.keys():
+    for number in set(range(len(boxes))) - value_of.keys():
         if np.isnan(boxes[number]).any():
             continue
         inside = _window(boxes[number], regions.labels.shape)
@@ -360,8 +362,8 @@ def _share(regions, boxes, classes, found, values):
             pairs.append((_iou(extent, boxes[number]).item(), number, value))
     for score, number, value in sorted(pairs, key=lambda pair: -pair[0]):
         allowed = owners.get(value, {classes[number]}) == {classes[number]}
-        if score >= SHARED and number not in found and allowed:
-            found[number] = value
+        if score >= SHARED and number not in value_of and allowed:
+            value_of[number] = value
             owners.setdefault(value, set()).add(classes[number])
 
 
@@ -388,7 +390,7 @@ def _part(mask, boxes):
         shares = [np.count_nonzero(distance[number] <= 1) for distance in apart]
         if shares and max(shares):
             owners[int(np.argmax(shares))].add(number)
-    found = [np.zeros(mask.shape, bool) for _ in boxes]
+    parts = [np.zeros(mask.shape, bool) for _ in boxes]
     touching = set()
     for (rows, columns), distance, several in zip(pieces, apart, owners, strict=True):
         several = sorted(several)
@@ -398,9 +400,9 @@ def _part(mask, boxes):
         near = distance.min(axis=0) <= MARGIN
         for number in several:
             own = (nearest == number) & (near | (len(several) == 1))
-            found[number][rows[own], columns[own]] = True
+            parts[number][rows[own], columns[own]] = True
         touching |= set(several) if len(several) > 1 else set()
-    return found, sorted(touching)
+    return parts, sorted(touching)
 
 
 def _owners(piece, apart, boxes):

@@ -266,14 +266,14 @@ def file_pixels(mask):
     if decoded.values is None:
         codes += [_code((value,) * 3) for value in numbers if 0 <= value <= 255]
         numbers = []
-    found = np.zeros(decoded.drawn.shape, bool)
+    is_object = np.zeros(decoded.drawn.shape, bool)
     if numbers and decoded.values.dtype == bool:  # white is 1 to some tools and 255 to others
         numbers = [value in (1, 255) for value in numbers if value in (0, 1, 255)]
     if numbers:
-        found |= _any_of(decoded.values, numbers)
+        is_object |= _any_of(decoded.values, numbers)
     if codes and decoded.colours is not None:
-        found |= _any_of(decoded.colours, codes)
-    return found
+        is_object |= _any_of(decoded.colours, codes)
+    return is_object
 
 
 def file_size(mask):

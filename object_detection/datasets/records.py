@@ -96,8 +96,8 @@ class ShardedRecords:
     def strangers(self):
         """Files of the same name that another run left here: `NAME*` would read them too."""
         shard = re.compile(re.escape(self.base.name) + r"(-\d{5}-of-\d{5})?")
-        found = {path for path in self.base.parent.iterdir() if shard.fullmatch(path.name)}
-        return sorted(found - set(self.paths))
+        paths = {path for path in self.base.parent.iterdir() if shard.fullmatch(path.name)}
+        return sorted(paths - set(self.paths))
 
     def _partial(self, index):
         return self.folder / f"{index:05d}"
@@ -130,29 +130,29 @@ _POLYNOMIAL = 0x82F63B78  # Castagnoli's, its bits in reverse
 _MASK_DELTA = 0xA282EAD8
 
 
-def frame(data):
+def frame(content):
     """A record as it stands in the file."""
-    length = struct.pack("<Q", len(data))
-    return b"".join([length, _checksum(length), data, _checksum(data)])
+    length = struct.pack("<Q", len(content))
+    return b"".join([length, _checksum(length), content, _checksum(content)])
 
 
-def _checksum(data):
-    crc = crc32c(data)
+def _checksum(content):
+    crc = crc32c(content)
     turned = (crc >> 15 | crc << 17) & 0xFFFFFFFF
     return struct.pack("<I", (turned + _MASK_DELTA) & 0xFFFFFFFF)
 
 
-def crc32c(data):
+def crc32c(content):
     """CRC-32C of bytes."""
-    if len(data) < 4:
+    if len(content) < 4:
         crc = 0xFFFFFFFF
-        for byte in data:
+        for byte in content:
             crc = _over_zeros_bitwise(crc ^ byte, 1)
         return crc ^ 0xFFFFFFFF
     # Zeros in front change nothing; the start value is added to the first four bytes.
-    missing = -len(data) % 8
-    padded = np.zeros(len(data) + missing, np.uint8)
-    padded[missing:] = np.frombuffer(data, np.uint8)
+    missing = -len(content) % 8
+    padded = np.zeros(len(content) + missing, np.uint8)
+    padded[missing:] = np.frombuffer(content, np.uint8)
     padded[missing : missing + 4] ^= 0xFF
     crcs = _carried(padded.view("<u2").reshape(-1, 4), (8, 8, 4, 4))
     span = 8

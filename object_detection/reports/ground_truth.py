@@ -76,21 +76,17 @@ def from_coco(
         AnnotationError: Not a json file, or not in COCO's format.
     """
     folder = image_dir or Path(annotations_file).parent
-    content = coco.load(annotations_file)
-    listed = coco.listed(content, annotations_file, folder)
-    found, notes = listed.found, FindingNotes()
-    notes.add(found.findings)
-    names = [category.name for category in found.categories]
+    annotations, notes = coco.read(annotations_file, folder), FindingNotes()
+    notes.add(annotations.findings)
+    names = [category.name for category in annotations.categories]
     categories = {
-        c.id: c.name if names.count(c.name) == 1 else f"{c.name} ({c.id})" for c in found.categories
+        each.id: each.name if names.count(each.name) == 1 else f"{each.name} ({each.id})"
+        for each in annotations.categories
     }
     ignore = {k for k, name in categories.items() if name in ignore_classes}
-    images = (
-        _of_coco(image, listed.category_ids[image.source_id], notes, ignore)
-        for image in found.images
-    )
+    images = (_of_coco(image, notes, ignore) for image in annotations.images)
     images = (image for image in images if image is not None)
-    sizes = {image.source_id: image.stated_size for image in found.images if image.stated_size}
+    sizes = {image.source_id: image.stated_size for image in annotations.images if image.stated_size}
     categories = {k: name for k, name in categories.items() if k not in ignore}
     origin = [f"ground truth: {annotations_file}"]
     ignore_classes = tuple(ignore_classes)
@@ -183,7 +179,7 @@ class _RecordPixels:
         return None
 
 
-def _of_coco(image, category_ids, notes, ignore):
+def _of_coco(image, notes, ignore):
     """Return the `EvaluatedImage`, or None if its size is unknown; `ignore` is a set of ids."""
     size = image.stated_size or _size_of(image.path)
     if size is None:
@@ -196,7 +192,7 @@ def _of_coco(image, category_ids, notes, ignore):
     if checked.masks_unknown:
         notes.add([Finding(SKIPPED_IMAGE, checking.NO_MASKS, image.filename)])
         return None
-    kept, classes = checked.kept, [category_ids[index] for index in checked.places]
+    kept = checked.kept
     masks = [each.mask and each.mask.to_rle(height, width) for each in kept]
     if any(mask is None for mask in masks) and any(mask is not None for mask in masks):
         reason = "masks are not scored in this image: some of its objects have none"
@@ -206,7 +202,7 @@ def _of_coco(image, category_ids, notes, ignore):
         height,
         width,
         boxes=np.array([each.box for each in kept]).reshape(-1, 4),
-        classes=np.array(classes, np.int64),
+        classes=np.array([each.category_id for each in kept], np.int64),
         crowd=np.array([each.crowd for each in kept], bool),
         area=np.array([each.area for each in kept], np.float64),
         masks=Masks.from_checked_rle(masks, height, width) if complete else None,

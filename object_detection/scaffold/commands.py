@@ -17,24 +17,24 @@ class Written(NamedTuple):
     steps: tuple[tuple[str, ...], ...]  # commands, a tuple of words each
 
 
-def conversion(data, folder, *, masks, val_fraction=VAL_FRACTION):
+def conversion(dataset, folder, *, masks, val_fraction=VAL_FRACTION):
     """The commands that write a data set's records, and the patterns of these.
 
     Args:
-        data: `DataSet`.
+        dataset: `DataSet`.
         folder: of the run: records go to `records` in it, the label map lies in it.
         masks: whether masks are written.
         val_fraction: of the images that are set aside where the data set has no split for it.
     """
     records = Path(folder, "records")
-    divided = data.evaluated is None
+    divided = dataset.evaluated is None
     steps = []
-    for each in data.conversions:
+    for each in dataset.conversions:
         words = ["python", "-m", f"object_detection.dataset_tools.{each.command}", *each.flags]
-        words += _outputs(data.format, records, each.set_name)
-        if data.format == "pets":
+        words += _outputs(dataset.format, records, each.set_name)
+        if dataset.format == "pets":
             pass  # whose bodies have masks by --faces_only=false
-        elif data.format != "kitti":
+        elif dataset.format != "kitti":
             words.append(f"--include_masks={str(masks).lower()}")
         words.append(f"--label_map_path={Path(folder, 'label_map.pbtxt')}")
         words += ["--num_shards=1", "--num_workers=2"]
@@ -43,12 +43,12 @@ def conversion(data, folder, *, masks, val_fraction=VAL_FRACTION):
         steps.append(tuple(words))
 
     def patterns(splits, part=""):
-        return tuple(str(records / _file_of(data.format, split, part)) for split in splits)
+        return tuple(str(records / _file_of(dataset.format, split, part)) for split in splits)
 
     if divided:
-        splits = data.trained
+        splits = dataset.trained
         return Written(patterns(splits, "train"), patterns(splits, "val"), tuple(steps))
-    return Written(patterns(data.trained), patterns([data.evaluated]), tuple(steps))
+    return Written(patterns(dataset.trained), patterns([dataset.evaluated]), tuple(steps))
 
 
 def _outputs(name, records, set_name):

@@ -57,8 +57,8 @@ class DataSet(NamedTuple):
     def evaluated(self):
         """The split to evaluate on; None: a share of the images has to be set aside."""
         names = {name.lower(): name for name in self.sets}
-        found = next((names[name] for name in _EVALUATED if name in names), None)
-        return found if found is not None and len(self.sets) > 1 else None
+        split = next((names[name] for name in _EVALUATED if name in names), None)
+        return split if split is not None and len(self.sets) > 1 else None
 
     @property
     def trained(self):
@@ -164,11 +164,11 @@ def _by_folders(name, place, options):
             if _format_of(folder) != name:
                 continue
             images = _of_split(options.image_dir, folder.name)
-            found = _READERS[name](folder, options._replace(image_dir=images))
-            if split in sets or len(found.sets) != 1:
+            dataset = _READERS[name](folder, options._replace(image_dir=images))
+            if split in sets or len(dataset.sets) != 1:
                 return None
-            (sets[split],) = found.sets.values()
-            conversions += [each._replace(set_name=split) for each in found.conversions]
+            (sets[split],) = dataset.sets.values()
+            conversions += [each._replace(set_name=split) for each in dataset.conversions]
     if "train" not in sets or len(sets) < 2:
         return None
     return DataSet(name, sets, tuple(conversions))
@@ -231,22 +231,22 @@ def _split_files(folder, suffix, name):
 
     A file's own name says its split, else the innermost folder that does.
     """
-    found = files.walk(folder, {suffix})
+    paths = files.walk(folder, {suffix})
     if name != "csv":
-        found = [path for path in found if formats.json_format_of(path) == name]
+        paths = [path for path in paths if formats.json_format_of(path) == name]
     else:
-        found = [path for path in found if formats.csv_format_of(path) == name]
-    if len(found) == 1:
-        return {"train": found[0]}
+        paths = [path for path in paths if formats.csv_format_of(path) == name]
+    if len(paths) == 1:
+        return {"train": paths[0]}
     splits = {}
-    for path in found:
+    for path in paths:
         within = path.relative_to(folder)
         words = [within.stem, *reversed(within.parts[:-1])]
         split = next(filter(None, map(files.split_of, words)), None)
         splits.setdefault(split, []).append(path)
     splits = {split: _instances(paths) for split, paths in splits.items() if split}
     if len(splits.get("train", ())) != 1 or any(len(paths) > 1 for paths in splits.values()):
-        names = ", ".join(path.relative_to(folder).as_posix() for path in found[:8])
+        names = ", ".join(path.relative_to(folder).as_posix() for path in paths[:8])
         raise AnnotationError(
             f"{folder} has several annotation files ({names}): give the one to train on, and with "
             "--val_data the one to evaluate on"
@@ -274,10 +274,10 @@ def _images_of(content, path, place):
     named = [name for name in stated if isinstance(name, str) and not files.name_fault(name)]
     for root in _roots_of_images(path, place):
         folder = files.ImageFolder(root)
-        found = [(files.name_parts(name), folder.find(name)) for name in named]
+        matches = [(files.name_parts(name), folder.find(name)) for name in named]
         bases = [
             image.parents[len(parts) - 1] if image.parts[-len(parts) :] == parts else image.parent
-            for parts, image in found
+            for parts, image in matches
             if image is not None
         ]
         if bases:
@@ -305,19 +305,19 @@ def _of_voc(place, options):
     year = years[-1] if years else "VOC2007"
     where = {"annotations_dir": options.annotations_dir or "Annotations"}
     where["image_dir"] = options.image_dir
-    wanted = voc.splits(place, year=year, annotations_dir=where["annotations_dir"])
+    image_sets = voc.splits(place, year=year, annotations_dir=where["annotations_dir"])
     sets, conversions = {}, []
-    for split, image_set in wanted.items():
+    for split, image_set in image_sets.items():
         masks = voc.has_instances(place, year)
         try:
-            found = voc.read(place, year=year, image_set=image_set, with_masks=masks, **where)
+            annotations = voc.read(place, year=year, image_set=image_set, with_masks=masks, **where)
         except AnnotationError:
             if split in ("", "train"):
                 raise
             continue  # VOC's own test set has a list, and no xmls
-        if not found.images and sets:
+        if not annotations.images and sets:
             continue
-        sets[split] = found
+        sets[split] = annotations
         flags = [f"--data_dir={_absolute(place)}", f"--year={year}", f"--set={image_set}"]
         flags += [f"--{name}={value}" for name, value in _given(options, "voc").items()]
         conversions.append(Conversion("create_pascal_tf_record", tuple(flags), split))
@@ -332,24 +332,24 @@ def _given(options, name):
 
     Folders of xmls and masks are within --data, unless they are absolute.
     """
-    given = {}
+    stated = {}
     for option, value in options._asdict().items():
         if value and name in _TAKEN[option]:
-            given[option] = _absolute(value) if option in ("image_dir", "names_file") else value
-    return given
+            stated[option] = _absolute(value) if option in ("image_dir", "names_file") else value
+    return stated
 
 
 def _simple(name, reader, flag="data_dir", more=()):
     """A reader of a format whose command has one flag for the place, and takes `_given`."""
 
     def of(place, options):
-        given = _given(options, name)
-        found = reader(place, **given)
+        stated = _given(options, name)
+        read = reader(place, **stated)
         flags = [f"--{flag}={_absolute(place)}", *more]
-        flags += [f"--{option}={value}" for option, value in given.items()]
-        if isinstance(found, tuple) and not isinstance(found, AnnotationSet):
-            found = dict(zip(("train", "val"), found, strict=True))
-        sets = found if isinstance(found, dict) else {"": found}
+        flags += [f"--{option}={value}" for option, value in stated.items()]
+        if isinstance(read, tuple) and not isinstance(read, AnnotationSet):
+            read = dict(zip(("train", "val"), read, strict=True))
+        sets = read if isinstance(read, dict) else {"": read}
         kept = {split: each for split, each in sets.items() if each.images}
         command = f"create_{'pet' if name == 'pets' else name}_tf_record"
         return DataSet(name, kept or sets, (Conversion(command, tuple(flags)),))
@@ -359,13 +359,13 @@ def _simple(name, reader, flag="data_dir", more=()):
 
 def _via(place, options):
     if place.is_dir():
-        found = files.walk(place, {".json", ".csv"})
-        kinds = {path: _format_of(path) for path in found}
-        found = [path for path in found if kinds[path] == "via"]
-        if len(found) != 1:
-            names = ", ".join(path.name for path in found[:8]) or "none"
+        paths = files.walk(place, {".json", ".csv"})
+        kinds = {path: _format_of(path) for path in paths}
+        paths = [path for path in paths if kinds[path] == "via"]
+        if len(paths) != 1:
+            names = ", ".join(path.name for path in paths[:8]) or "none"
             raise AnnotationError(f"{place} has not one file of VIA ({names}): give the file")
-        place = found[0]
+        place = paths[0]
     return _simple("via", via.read, "annotations_file")(place, options)
 
 
@@ -385,11 +385,11 @@ def _project(place, options):
         sets = supervisely.read(place, train_tags=["train"], val_tags=["val"])
         flags += ["--train_tag=train", "--val_tag=val"]
     except AnnotationError:
-        chosen = {}
+        of_splits = {}
         if by_split.get("train") and by_split.get("val"):
-            chosen = {f"{split}_datasets": by_split[split] for split in ("train", "val")}
-        sets = supervisely.read(place, **chosen)  # which raises again where it is no project
-        flags += [f"--{flag}={','.join(names)}" for flag, names in chosen.items()]
+            of_splits = {f"{split}_datasets": by_split[split] for split in ("train", "val")}
+        sets = supervisely.read(place, **of_splits)  # which raises again where it is no project
+        flags += [f"--{flag}={','.join(names)}" for flag, names in of_splits.items()]
     return DataSet("supervisely", sets, (Conversion("create_supervisely_tf_record", tuple(flags)),))
 
 
@@ -410,16 +410,16 @@ _READERS = {
 _BY_FOLDERS = ("voc_masks", "labelme", "via", "cvat", "instance_folders")
 
 
-def facts_of(data):
+def facts_of(dataset):
     """The `Facts` of a `DataSet`; of large ones a sample is looked at.
 
     Raises:
         AnnotationError: no image or no object that can be used.
     """
-    trained = [image for name in data.trained for image in data.sets[name].images]
-    labels = label_ids.from_annotations(list(data.sets.values()))
+    trained = [image for name in dataset.trained for image in dataset.sets[name].images]
+    labels = label_ids.from_annotations(list(dataset.sets.values()))
     sample = random.Random(0).sample(range(len(trained)), min(LOOKED_AT, len(trained)))
-    findings = [finding for name in data.trained for finding in data.sets[name].findings]
+    findings = [finding for name in dataset.trained for finding in dataset.sets[name].findings]
     sizes, sides, with_mask, most, count = [], [], 0, 1, 0
     for place in sorted(sample):
         image = trained[place]
@@ -435,11 +435,13 @@ def facts_of(data):
             continue
         sizes.append(size)
         usable = [
-            found for found in image.objects if not found.crowd and found.class_name != IGNORE_CLASS
+            annotated
+            for annotated in image.objects
+            if not annotated.crowd and annotated.class_name != IGNORE_CLASS
         ]
         most, count = max(most, len(usable)), count + len(usable)
-        with_mask += sum(found.mask is not None for found in usable)
-        sides += filter(None, (_side_of(found, image, size, findings) for found in usable))
+        with_mask += sum(annotated.mask is not None for annotated in usable)
+        sides += filter(None, (_side_of(annotated, image, size, findings) for annotated in usable))
     if not sizes or not sides:
         lacks = "has a usable object" if sizes else "can be read"
         raise AnnotationError(
@@ -452,7 +454,7 @@ def facts_of(data):
         most,
         with_mask / max(count, 1),
         labels,
-        any(found.has_ignore_regions for found in data.sets.values()),
+        any(annotated.has_ignore_regions for annotated in dataset.sets.values()),
     )
 
 
@@ -467,8 +469,8 @@ def _reasons(findings):
     for finding in skipped:
         by_reason.setdefault(finding.reason, []).append(finding.key)
     most = sorted(by_reason.items(), key=lambda entry: -len(entry[1]))[:NAMED]
-    told = [f"{reason}: {len(keys)} ({', '.join(keys[:NAMED])})" for reason, keys in most]
-    return f". Skipped: {'; '.join(told)}" if told else "; the annotations state none"
+    reasons = [f"{reason}: {len(keys)} ({', '.join(keys[:NAMED])})" for reason, keys in most]
+    return f". Skipped: {'; '.join(reasons)}" if reasons else "; the annotations state none"
 
 
 def _size_of(image):
@@ -480,12 +482,12 @@ def _size_of(image):
         return None
 
 
-def _side_of(found, image, size, findings):
+def _side_of(annotated, image, size, findings):
     """Height and width of an object as shares of the image's shorter side, None if it has none."""
-    if found.box is None and isinstance(found.mask, MaskFile) and image.normalized:
+    if annotated.box is None and isinstance(annotated.mask, MaskFile) and image.normalized:
         return None
-    (found,) = checking.to_pixels(image._replace(objects=(found,)), *size)
-    checked, reasons = checking.check_object(found, *size, with_mask=found.box is None)
+    (annotated,) = checking.to_pixels(image._replace(objects=(annotated,)), *size)
+    checked, reasons = checking.check_object(annotated, *size, with_mask=annotated.box is None)
     if checked is None:
         findings += reasons
         return None

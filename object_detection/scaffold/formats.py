@@ -39,12 +39,12 @@ def detect(place):
     if any(sign in str(place) for sign in "*?[") and not path.exists():
         return RECORDS
     if path.is_file():
-        found = _of_file(path)
+        detected = _of_file(path)
     elif path.is_dir():
-        found = _of_folder(path)
+        detected = _of_folder(path)
     else:
         raise AnnotationError(f"there is no file or folder {place}")
-    if found is None:
+    if detected is None:
         if path.is_dir():
             for each in files.walk(path, {".json"})[:_SNIFFED]:
                 files.load_json(each)  # raises where it cannot be read, which may be the reason
@@ -52,7 +52,7 @@ def detect(place):
             f"{place} is in none of the formats that are known ({', '.join(FORMATS)}). If it is, "
             "say which with --format; else see docs/datasets.md for what each looks like"
         )
-    return found
+    return detected
 
 
 def csv_format_of(path: Path) -> str | None:
@@ -153,9 +153,9 @@ def _of_folder(folder):
     if not kinds and any(path.is_dir() for path in folder.rglob("SegmentationObject*")):
         return "voc"  # masks are all there is, as CVAT and labelme export them
     jsons = (json_format_of(path) for path in files.walk(folder, {".json"})[:_SNIFFED])
-    found = next(filter(None, [*jsons, *kinds]), None)
-    if found:
-        return found
+    detected = next(filter(None, [*jsons, *kinds]), None)
+    if detected:
+        return detected
     if next(filter(lambda each: each.is_dir(), folder.rglob("masks")), None):
         return "instance_folders"
     tables = files.walk(folder, {".csv"})

@@ -61,14 +61,14 @@ def find(place, val=None):
 
 def _of_split_folders(folder):
     """Patterns of records in folders such as train, valid and test: to train on, to evaluate on."""
-    found = {}
+    patterns = {}
     for split, folders in files.split_folders(folder).items():
         paths = (path for each in folders for path in each.iterdir())
         records = {_pattern(path.absolute()) for path in paths if formats.is_record_file(path)}
         if records:
-            found[split] = tuple(sorted(records))
-    train = found.get("train", ())
-    return train, found.get("val") or found.get("test") or train
+            patterns[split] = tuple(sorted(records))
+    train = patterns.get("train", ())
+    return train, patterns.get("val") or patterns.get("test") or train
 
 
 def facts_of(records, label_map_path=""):
@@ -82,14 +82,14 @@ def facts_of(records, label_map_path=""):
         source = data_browser.source_of_records(patterns, label_map_path)
         count = sum(record_files.count_records(path) for path in source.files)
         scanner = scanning.RecordScanner(source.files, source.classes, source.num_classes)
-        looked = list(scanner.scan(keep_every=max(1, count // LOOKED_AT)))
+        scanned = list(scanner.scan(keep_every=max(1, count // LOOKED_AT)))
     except RecordError as fault:
         raise AnnotationError(str(fault)) from None
-    seen = [each.facts for each in looked if each.facts.size is not None]
+    seen = [each.facts for each in scanned if each.facts.size is not None]
     kept = [facts for facts in seen if len(facts.objects.boxes)]
     if not kept:
         raise AnnotationError(
-            f"none of the {len(looked)} records looked at has an image and an object"
+            f"none of the {len(scanned)} records looked at has an image and an object"
         )
     sides = []
     for facts in kept:

@@ -94,9 +94,9 @@ def read(data_dir, *, kind="gtFine", classes=None):
     ending = re.compile(rf"(.+)_{kind}_instanceIds\.(?:png|tiff?)", re.IGNORECASE)
     ids, photos = {}, {}
     for path in files.walk(root, files.IMAGE_SUFFIXES):
-        found = ending.fullmatch(path.name)
-        if found:
-            ids[_split(path, root), found[1]] = path
+        match = ending.fullmatch(path.name)
+        if match:
+            ids[_split(path, root), match[1]] = path
         elif not any(f"_{each}_" in path.name for each in KINDS):
             key = _split(path, root), path.stem.removesuffix(_PHOTO_MARK)
             if path.stem.endswith(_PHOTO_MARK) or key not in photos:

@@ -6,7 +6,6 @@ from array import array
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from object_detection.datasets import files
 from object_detection.datasets.annotations import (
@@ -29,13 +28,6 @@ from object_detection.structures.run_lengths import MAX_PIXELS, whole_number
 LARGEST_ID = 2**62  # of a category; NumPy holds no more
 
 
-class Listed(NamedTuple):
-    """A COCO json as read, with the ids of its categories."""
-
-    found: AnnotationSet
-    category_ids: dict[str, tuple[int, ...]]  # source_id -> the category of each of its objects
-
-
 def read(annotations_file: str | Path, image_dir: str | Path) -> AnnotationSet:
     """Reads one COCO json.
 
@@ -55,15 +47,12 @@ def read(annotations_file: str | Path, image_dir: str | Path) -> AnnotationSet:
     return from_content(load(annotations_file), annotations_file, image_dir)
 
 
-def from_content(content: dict, annotations_file: str | Path, image_dir: str | Path):
-    """Like `read`, of what `load` gave."""
-    return listed(content, annotations_file, image_dir).found
-
-
-def listed(content: dict, annotations_file: str | Path, image_dir: str | Path) -> Listed:
-    """Like `from_content`, with the category id of every object, for evaluation."""
+def from_content(
+    content: dict, annotations_file: str | Path, image_dir: str | Path
+) -> AnnotationSet:
+    """Read the content that `load` returned, like `read`."""
     with _without_collector():
-        return _listed(content, annotations_file, image_dir)
+        return _read(content, annotations_file, image_dir)
 
 
 @contextmanager
@@ -78,14 +67,12 @@ def _without_collector():
             gc.enable()
 
 
-def _listed(content, annotations_file, image_dir):
-    """The `Listed` of a file's content."""
+def _read(content, annotations_file, image_dir):
     findings = []
     categories = _categories(content["categories"], annotations_file, findings)
     images, skipped = _images(content["images"], annotations_file, image_dir, findings)
     names = {category.id: category.name for category in categories}
-    ids = coco_json.IdTable(images)
-    objects, used = {image_id: [] for image_id in images}, {image_id: [] for image_id in images}
+    ids, objects = coco_json.IdTable(images), {image_id: [] for image_id in images}
     unknown, no_image = [], {}
     for place, annotation in enumerate(content.get("annotations") or [], 1):
         key = _key(annotation, place)
@@ -102,18 +89,17 @@ def _listed(content, annotations_file, image_dir):
         if image_id not in images:
             no_image.setdefault(_no_image(annotation.get("image_id"), skipped), []).append(key)
             continue
-        objects[image_id].append(_object(annotation, key, names[number], findings))
-        used[image_id].append(number)
+        objects[image_id].append(_object(annotation, key, names[number], number, findings))
     findings += unknown
     findings += [
         Finding(SKIPPED_OBJECT, reason, key) for reason, keys in no_image.items() for key in keys
     ]
+    used = {each.category_id for of_image in objects.values() for each in of_image}
     categories = _without_root(content["categories"], categories, used, findings)
     images = tuple(
         image._replace(objects=tuple(objects[image_id])) for image_id, image in images.items()
     )
-    found = AnnotationSet(str(annotations_file), categories, images, tuple(findings))
-    return Listed(found, {image_id: tuple(numbers) for image_id, numbers in used.items()})
+    return AnnotationSet(str(annotations_file), categories, images, tuple(findings))
 
 
 def load(path: str | Path) -> dict:
@@ -194,9 +180,8 @@ def _name(value):
 
 def _without_root(entries, categories, used, findings):
     """The categories without Roboflow's root: id 0, above all others, and of no object."""
-    numbers = {number for of_image in used.values() for number in of_image}
     root = next((category for category in categories if category.id == 0), None)
-    if root is None or root.id in numbers or len(categories) < 2:
+    if root is None or root.id in used or len(categories) < 2:
         return categories
     above = {
         _name(entry.get("supercategory"))
@@ -281,7 +266,7 @@ def _stated_size(entry):
     return size
 
 
-def _object(annotation, key, class_name, findings):
+def _object(annotation, key, class_name, category_id, findings):
     """One annotation as it is; numbers that cannot be read become absent with a reason."""
     mask, fault = _mask(annotation.get("segmentation"))
     box, degrees = _box(annotation.get("bbox")), _rotation(annotation)
@@ -298,6 +283,7 @@ def _object(annotation, key, class_name, findings):
         area=_area(annotation.get("area")),
         crowd=_is_set(annotation.get("iscrowd")),
         difficult=_is_set(annotation.get("difficult")),
+        category_id=category_id,
     )
 
 
@@ -342,11 +328,11 @@ def _rotation(annotation):
 def _mask(segmentation):
     """A segmentation of any form, told by its shape and not by `iscrowd`; or why there is none."""
     try:
-        found = coco_json.read_segmentation(segmentation)
+        read = coco_json.read_segmentation(segmentation)
     except MaskError as fault:
         return None, str(fault)
-    if found is None:
+    if read is None:
         return None, None
-    if found.parts is not None:
-        return Polygons(found.parts), None
-    return RunLengths(*found.size, found.counts), None
+    if read.parts is not None:
+        return Polygons(read.parts), None
+    return RunLengths(*read.size, read.counts), None

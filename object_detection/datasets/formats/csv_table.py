@@ -48,7 +48,7 @@ class _Row(NamedTuple):
     key: str
     image: str
     size: tuple[int, int] | None
-    found: AnnotatedObject | None
+    annotated: AnnotatedObject | None
 
 
 class _NoObject(Exception):
@@ -95,7 +95,7 @@ def read(path, image_dir=None, *, coordinates=AUTO, with_masks=False):
         findings += _tiny(rows)
     findings += _repeated(rows)
     images = _images(rows, files.ImageFolder(image_dir or Path(path).parent), normalized, findings)
-    names = sorted({row.found.class_name for row in rows if row.found})
+    names = sorted({row.annotated.class_name for row in rows if row.annotated})
     return AnnotationSet(
         str(path), tuple(Category(name) for name in names), images, tuple(findings)
     )
@@ -114,17 +114,17 @@ def _read_rows(table, name, findings):
         if fault:
             findings.append(Finding(SKIPPED_OBJECT, fault, key))
             continue
-        found = None
+        annotated = None
         try:
             if any(cells[table.width :]):
                 raise _NoObject(
                     f"the row has {len(cells)} cells and the header {table.width}: text that holds "
                     "the separator must stand in quotes"
                 )
-            found = _object(values, key, table.delimiter, findings)
+            annotated = _object(values, key, table.delimiter, findings)
         except _NoObject as reason:
             findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
-        yield _Row(key, values["image"], _size(values), found)
+        yield _Row(key, values["image"], _size(values), annotated)
 
 
 def _object(values, key, delimiter, findings):
@@ -183,18 +183,18 @@ def _size(values):
     return shapes.size_of(values.get("height"), values.get("width"))
 
 
-def _numbers(found):
+def _numbers(annotated):
     """All coordinates of an object that are numbers."""
-    box = found.box or ()
+    box = annotated.box or ()
     return [
         *(side for side in box if math.isfinite(side)),
-        *_finite_numbers(found.mask),
+        *_finite_numbers(annotated.mask),
     ]
 
 
 def _check_coordinates(path, rows, coordinates):
     """Refuse a declared unit with which every object would be lost, or be one pixel large."""
-    largest = [max(map(abs, _numbers(row.found)), default=0) for row in rows if row.found]
+    largest = [max(map(abs, _numbers(row.annotated)), default=0) for row in rows if row.annotated]
     if coordinates == NORMALIZED:
         beyond = sum(number > LARGEST_DECLARED_SHARE for number in largest)
         if 2 * beyond > len(largest):
@@ -206,7 +206,10 @@ def _check_coordinates(path, rows, coordinates):
             )
     elif coordinates == PIXELS and _are_shares(rows):
         if not all(
-            number.is_integer() for row in rows if row.found for number in _numbers(row.found)
+            number.is_integer()
+            for row in rows
+            if row.annotated
+            for number in _numbers(row.annotated)
         ):
             raise AnnotationError(
                 f"{path}: no number of the table is above {LARGEST_SHARE:g}, so that every object "
@@ -217,7 +220,7 @@ def _check_coordinates(path, rows, coordinates):
 
 
 def _are_shares(rows):
-    largest = [max(map(abs, _numbers(row.found)), default=0) for row in rows if row.found]
+    largest = [max(map(abs, _numbers(row.annotated)), default=0) for row in rows if row.annotated]
     return bool(largest) and max(largest) <= LARGEST_SHARE and max(largest) > 0
 
 
@@ -227,17 +230,17 @@ def _tiny(rows):
     return [
         Finding(NOTED, reason, row.key)
         for row in rows
-        if row.found and row.found.box and max(row.found.box) <= LARGEST_SHARE
+        if row.annotated and row.annotated.box and max(row.annotated.box) <= LARGEST_SHARE
     ]
 
 
 def _repeated(rows):
     """Objects that stand there more than once, word for word: a table merged with itself?"""
-    times = Counter((row.image, row.found._replace(key="")) for row in rows if row.found)
+    times = Counter((row.image, row.annotated._replace(key="")) for row in rows if row.annotated)
     return [
         Finding(NOTED, "the same object stands there more than once; each is kept", row.key)
         for row in rows
-        if row.found and times[row.image, row.found._replace(key="")] > 1
+        if row.annotated and times[row.image, row.annotated._replace(key="")] > 1
     ]
 
 
@@ -252,7 +255,7 @@ def _images(rows, folder, normalized, findings):
     images = []
     for path, own in by_path.items():
         name = files.relative_name(path, folder.root)
-        objects = tuple(row.found for row in own if row.found)
+        objects = tuple(row.annotated for row in own if row.annotated)
         sizes = {row.size for row in own if row.size}
         if len(sizes) > 1:
             findings.append(Finding(NOTED, "the rows of the image state several sizes", name))

@@ -37,14 +37,14 @@ def read(annotations_file, image_dir=None):
     Raises:
         AnnotationError: there is no XML of CVAT.
     """
-    labels, subsets, told = set(), {}, defaultdict(list)  # subset -> images, findings
+    labels, subsets, about = set(), {}, defaultdict(list)  # subset -> images, findings
     findings = []  # of no subset
     roots = _roots(files.annotation_files(annotations_file, ".xml"), findings)
     for path, root in roots:
         labels |= _labels(root, findings)
         folder = files.ImageFolder(image_dir or path.parent)
         prefix = files.relative_name(path.parent, annotations_file) if len(roots) > 1 else "."
-        images = [*_images(root, folder, told, findings), *_frames(root, folder, told, findings)]
+        images = [*_images(root, folder, about, findings), *_frames(root, folder, about, findings)]
         findings += folder.findings()
         for subset, image in images:
             if prefix != "." and not image_dir:  # tasks may call their images alike
@@ -52,13 +52,13 @@ def read(annotations_file, image_dir=None):
                 image = image._replace(source_id=name, filename=name)
             subsets.setdefault(subset, []).append(image)
     if not subsets:
-        first = "".join(f": {found.key}: {found.reason}" for found in findings[:1])
+        first = "".join(f": {finding.key}: {finding.reason}" for finding in findings[:1])
         raise AnnotationError(f"{annotations_file}: no XML of CVAT with an image is there{first}")
     everything = [image for images in subsets.values() for image in images]
     categories = shapes.categories(everything, labels)
     sets = {}
     for subset in sorted(subsets):
-        own = (*(() if sets else findings), *told[subset])
+        own = (*(() if sets else findings), *about[subset])
         source = f"{annotations_file} {subset}".strip()
         sets[subset] = AnnotationSet(source, categories, tuple(subsets[subset]), own)
     return sets
@@ -106,8 +106,8 @@ def _labels(root, findings):
     return labels
 
 
-def _images(root, folder, told, findings):
-    """(subset, `AnnotatedImage`) of each <image>; what it has wrong goes to `told` by subset."""
+def _images(root, folder, about, findings):
+    """(subset, `AnnotatedImage`) of each <image>; what it has wrong goes to `about` by subset."""
     for place, element in enumerate(root.iterfind("image")):
         name = element.get("name") or ""
         subset = (element.get("subset") or "").strip()
@@ -125,7 +125,7 @@ def _images(root, folder, told, findings):
                 key=name,
                 source_id=where,
                 filename=where,
-                objects=shapes.grouped(_members(element, name, told[subset])),
+                objects=shapes.grouped(_members(element, name, about[subset])),
                 path=path,
                 stated_size=shapes.size_of(element.get("height"), element.get("width")),
             ),
@@ -140,14 +140,14 @@ def _members(element, name, findings):
             continue
         key = f"{name} {shape.tag} {number + 1}"
         make = partial(_shape_object, shape, shape.get("label"), key, findings)
-        found = shapes.attempt(make, key, findings)
-        if found:
-            yield _group_of(shape), found
+        annotated = shapes.attempt(make, key, findings)
+        if annotated:
+            yield _group_of(shape), annotated
 
 
-def _frames(root, folder, told, findings):
+def _frames(root, folder, about, findings):
     """(subset, `AnnotatedImage`) of each frame of a video whose tracks are of a usable subset."""
-    for subset, image in _track_frames(root, folder, told):
+    for subset, image in _track_frames(root, folder, about):
         fault = _subset_fault(subset)
         if fault:
             findings.append(Finding(SKIPPED_IMAGE, fault, image.key))
@@ -263,14 +263,14 @@ DIGITS = 7  # of a frame's number; more is a broken one, and would be counted th
 BETWEEN = "not stated between two keyframes: moved evenly from one to the other"
 
 
-def _track_frames(root, folder, told):
+def _track_frames(root, folder, about):
     """(subset, `AnnotatedImage`) of each frame of the video, in order; nothing without tracks.
 
     Args:
         root: the XML's <annotations>.
         folder: `ImageFolder` of the frames. A frame's image is the one whose name ends in its
             number, as in `frame_000012.png`.
-        told: subset -> list that takes in what is to be reported; a defaultdict.
+        about: subset -> list that takes in what is to be reported; a defaultdict.
 
     Of the frames that no keyframe states only those are given that have an image, where there are
     more than MOST_UNSEEN others: a broken number would be counted through.
@@ -283,16 +283,16 @@ def _track_frames(root, folder, told):
     members, sizes = {}, _video_size(root)
     for place, track in enumerate(tracks):
         subset = (track.get("subset") or "").strip()
-        findings = told[subset]
+        findings = about[subset]
         for frame, shape in _shapes(track, step, paths):
             key = f"frame {frame} track {track.get('id', place)}"
             listed = members.setdefault((subset, frame), [])
             if shapes.is_ticked(shape.get("outside")):
                 continue
             make = partial(_shape_object, shape, track.get("label"), key, findings)
-            found = shapes.attempt(make, key, findings)
-            if found:
-                listed.append((_group_of(track), found))
+            annotated = shapes.attempt(make, key, findings)
+            if annotated:
+                listed.append((_group_of(track), annotated))
                 if shape.get("between"):
                     findings.append(Finding(DERIVED, BETWEEN, key))
     if len({subset for subset, _ in members}) == 1 and first is not None:
@@ -301,10 +301,9 @@ def _track_frames(root, folder, told):
             members.setdefault((subset, frame), [])
     for (subset, frame), listed in sorted(members.items()):
         name = f"frame_{frame:06d}"
-        found = paths.get(frame, [])
-        chosen = [path for path in found if path.stem.lower() == name] or found
-        missed = folder.root / f"{name}.png"
-        path = chosen[0] if len(chosen) == 1 else missed
+        numbered = paths.get(frame, [])
+        named = [path for path in numbered if path.stem.lower() == name] or numbered
+        path = named[0] if len(named) == 1 else folder.root / f"{name}.png"
         where = files.relative_name(path, folder.root)
         yield (
             subset,
@@ -332,12 +331,12 @@ def _video_size(root):
 
 def _by_number(folder):
     """Number at the end of an image's name -> its paths."""
-    found = {}
+    numbered = {}
     for path in folder.paths():
         number = re.search(r"([0-9]+)$", path.stem)
         if number and len(number[1].lstrip("0")) <= DIGITS:
-            found.setdefault(int(number[1]), []).append(path)
-    return found
+            numbered.setdefault(int(number[1]), []).append(path)
+    return numbered
 
 
 def _seen(first, end, step, paths):

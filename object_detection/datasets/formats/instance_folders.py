@@ -66,16 +66,16 @@ def read(data_dir, *, class_name="object", mask_dir=None):
 
 def _pairs(root):
     """Every folder of images with a folder of masks beside it, sorted."""
-    found = []
+    pairs = []
     for place, folders, _ in os.walk(root, followlinks=True):
         folders.sort()
         named = {name.lower(): Path(place, name) for name in folders}
         images = next((named[name] for name in IMAGES if name in named), None)
         masks = next((named[name] for name in MASKS if name in named), None)
         if images and masks:
-            found.append(_Pair(images, masks))
+            pairs.append(_Pair(images, masks))
             folders[:] = [name for name in folders if Path(place, name) not in (images, masks)]
-    return sorted(found)
+    return sorted(pairs)
 
 
 def _images(pair, root, class_name, findings):

@@ -65,10 +65,10 @@ def read(data_dir, *, classes_to_use=CLASSES_TO_USE, validation_set_size=500):
     paths = images.paths()
     for place, path in enumerate(paths):
         number = int(path.stem) if path.stem.isdecimal() else place
-        found, findings = val if number < validation_set_size else train
+        kept, findings = val if number < validation_set_size else train
         image = _image(path, images.root, labels, classes, findings)
         if image is not None:
-            found.append(image)
+            kept.append(image)
     missing = {path.stem for path in labels.glob("*.txt")} - {path.stem for path in paths}
     train[1].extend(
         Finding(SKIPPED_IMAGE, "there are labels for it, and no image", name)
@@ -78,8 +78,8 @@ def read(data_dir, *, classes_to_use=CLASSES_TO_USE, validation_set_size=500):
     categories = [Category(name, number) for name, number in IDS.items() if name in used]
     categories += [Category(name) for name in used if name not in IDS]
     return tuple(
-        AnnotationSet(str(data_dir), tuple(categories), tuple(found), tuple(findings))
-        for found, findings in (train, val)
+        AnnotationSet(str(data_dir), tuple(categories), tuple(kept), tuple(findings))
+        for kept, findings in (train, val)
     )
 
 

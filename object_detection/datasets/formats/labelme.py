@@ -99,21 +99,21 @@ def _image(content, path, key, folder, findings):
     """One JSON as an `AnnotatedImage`; what its shapes have wrong goes to `findings`."""
     stated = content.get("imagePath")
     size = shapes.size_of(content.get("imageHeight"), content.get("imageWidth"))
-    found = _file(stated, path, key, folder, findings)
-    encoded = _embedded(content.get("imageData"), found is None, key, findings)
-    if found and encoded and _is_better(encoded, found, size):
+    file = _file(stated, path, key, folder, findings)
+    encoded = _embedded(content.get("imageData"), file is None, key, findings)
+    if file and encoded and _is_better(encoded, file, size):
         reason = (
             "the image inside the JSON (imageData) is taken: the file is no image, or has another "
             "size than the JSON states"
         )
-        findings.append(Finding(NOTED, reason, f"{key}: {found.name}"))
-        found = None
+        findings.append(Finding(NOTED, reason, f"{key}: {file.name}"))
+        file = None
     parts = files.name_parts(stated) if files.name_fault(stated) is None else ()
-    if found is None and encoded is None:
+    if file is None and encoded is None:
         name = parts[-1] if parts and _names_image(parts[-1]) else f"{path.stem}.jpg"
-        found = path.parent / name
-    if found is not None:
-        name, encoded = files.relative_name(found, folder.root), None
+        file = path.parent / name
+    if file is not None:
+        name, encoded = files.relative_name(file, folder.root), None
     else:
         suffix = Path(parts[-1]).suffix if parts and _names_image(parts[-1]) else ".png"
         name = f"{Path(key).with_suffix(suffix)}"
@@ -122,7 +122,7 @@ def _image(content, path, key, folder, findings):
         source_id=name,
         filename=name,
         objects=_objects(content["shapes"], key, findings),
-        path=found,
+        path=file,
         encoded=encoded,
         stated_size=size,
     )
@@ -187,9 +187,11 @@ def _objects(stated, key, findings):
             reason = f"labeled '{BACKGROUND}', which is labelme's word for no class"
             findings.append(Finding(LEFT_OUT, reason, shape_key))
             continue
-        found = shapes.attempt(partial(_object, shape, shape_key, findings), shape_key, findings)
-        if found:
-            members.append((shape.get("group_id"), found))
+        annotated = shapes.attempt(
+            partial(_object, shape, shape_key, findings), shape_key, findings
+        )
+        if annotated:
+            members.append((shape.get("group_id"), annotated))
     return shapes.grouped(members)
 
 

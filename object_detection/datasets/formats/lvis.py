@@ -49,17 +49,19 @@ def read(annotations_file, image_dir):
             f"{annotations_file}: no image has '{NEGATIVE}', as every one of LVIS does. Is it a "
             "json of COCO? Then use create_coco_tf_record"
         )
-    found = coco.from_content(content, annotations_file, image_dir)
-    names = {category.id: category.name for category in found.categories}
-    findings = list(found.findings)
-    images = tuple(_with_lists(image, entries, names, findings) for image in found.images)
+    annotations = coco.from_content(content, annotations_file, image_dir)
+    names = {category.id: category.name for category in annotations.categories}
+    findings = list(annotations.findings)
+    images = tuple(_with_lists(image, entries, names, findings) for image in annotations.images)
     details = {
         whole_number(entry.get("id")): _item_fields(entry)
         for entry in reversed(content["categories"])
         if isinstance(entry, dict)
     }
-    categories = tuple(each._replace(item_fields=details[each.id]) for each in found.categories)
-    return found._replace(categories=categories, images=images, findings=tuple(findings))
+    categories = tuple(
+        each._replace(item_fields=details[each.id]) for each in annotations.categories
+    )
+    return annotations._replace(categories=categories, images=images, findings=tuple(findings))
 
 
 def _file_name(entry, folder):
@@ -91,10 +93,10 @@ def _with_lists(image, entries, names, findings):
             findings.append(Finding(NOTED, reason, f"{image.key}: {files.shortened(unknown)}"))
         lists.append(tuple(names[number] for number in known))
     negative, not_exhaustive = lists
-    for found in image.objects:
-        if found.class_name in negative:
+    for annotated in image.objects:
+        if annotated.class_name in negative:
             reason = "the image says that the class does not occur; the object is kept"
-            findings.append(Finding(NOTED, reason, f"{image.key} {found.key}"))
+            findings.append(Finding(NOTED, reason, f"{image.key} {annotated.key}"))
     return image._replace(negative_classes=negative, not_exhaustive_classes=not_exhaustive)
 
 

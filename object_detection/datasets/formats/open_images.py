@@ -77,38 +77,42 @@ def read(source, *, class_names=None, masks_only=False):
     if class_names is None and categories:
         class_names = [category.name for category in categories]
     images, labels = Names(sorted(paths)), Names(class_names)
-    found = {}
+    read_tables = {}
     for kind in ("boxes", "masks"):
         path = getattr(source, kind)
         if path:
-            found[kind], about = read_table(path, images, labels, kind=kind)
+            read_tables[kind], about = read_table(path, images, labels, kind=kind)
             findings += about
-    _check_classes(class_names, found, findings)
+    _check_classes(class_names, read_tables, findings)
     if source.image_labels:
         closed = Names(labels.list())  # a class that has no box gets no number
-        found["labels"], about = read_table(source.image_labels, images, closed, kind="labels")
+        read_tables["labels"], about = read_table(
+            source.image_labels, images, closed, kind="labels"
+        )
         findings += about
     if (
-        found.get("masks")
-        and not found["masks"].has_masks
+        read_tables.get("masks")
+        and not read_tables["masks"].has_masks
         and not Path(source.mask_dir or "?").is_dir()
     ):
         raise AnnotationError(
             f"{source.masks} names PNGs: there is no folder of masks '{source.mask_dir}'"
         )
-    findings += [each for kind in ("boxes", "masks") for each in _unknown_groups(found.get(kind))]
+    findings += [
+        each for kind in ("boxes", "masks") for each in _unknown_groups(read_tables.get(kind))
+    ]
     return AnnotationSet(
         source.boxes or source.masks,
         tuple(_categories(labels.list(), categories, given=class_names is not None)),
-        _Images(source, paths, labels.list(), found, masks_only=masks_only),
+        _Images(source, paths, labels.list(), read_tables, masks_only=masks_only),
         tuple(findings),
     )
 
 
-def _check_classes(class_names, found, findings):
+def _check_classes(class_names, read_tables, findings):
     """Raises `AnnotationError` where the tables have rows, and none of the classes asked for."""
     refused = [each for each in findings if (each.group, each.reason) == NO_CLASS["boxes"]]
-    if refused and not any(table.images for table in found.values()):
+    if refused and not any(table.images for table in read_tables.values()):
         raise AnnotationError(
             f"no object is of a class that is asked for ({', '.join(class_names[:3])}, ...); the "
             f"tables have {refused[0].key.partition('(')[2].rstrip(')')}. The names in a label map "
@@ -116,10 +120,10 @@ def _check_classes(class_names, found, findings):
         )
 
 
-def _categories(names, described, *, given):
+def _categories(names, described, *, keep_order):
     """The classes: as described, as given, or as found (then sorted)."""
     by_name = {category.name: category for category in described}
-    known = names if given else sorted(names)
+    known = names if keep_order else sorted(names)
     return [by_name.get(name, Category(name)) for name in known]
 
 
@@ -163,13 +167,15 @@ def _unknown_groups(boxes):
 class _Images(Sequence):
     """The images of a set, each made when it is asked for."""
 
-    def __init__(self, source, paths, label_names, found, *, masks_only):
-        self._root, self._labels, self._found = Path(source.image_dir), label_names, found
+    def __init__(self, source, paths, label_names, read_tables, *, masks_only):
+        self._root, self._labels, self._tables = Path(source.image_dir), label_names, read_tables
         self._ids, self._paths, self._masks_only = sorted(paths), paths, masks_only
         self._by_image = {
-            kind: rows_by_image(table.images, len(self._ids)) for kind, table in found.items()
+            kind: rows_by_image(table.images, len(self._ids)) for kind, table in read_tables.items()
         }
-        self._mask_of = _Masks(source.mask_dir, found["masks"]) if "masks" in found else None
+        self._mask_of = (
+            _Masks(source.mask_dir, read_tables["masks"]) if "masks" in read_tables else None
+        )
 
     def __len__(self):
         return len(self._ids)
@@ -192,11 +198,11 @@ class _Images(Sequence):
         )
 
     def _rows(self, kind, image):
-        return self._by_image[kind].rows(image) if kind in self._found else []
+        return self._by_image[kind].rows(image) if kind in self._tables else []
 
     def _image_labels(self, image):
         rows = self._rows("labels", image)
-        table = self._found.get("labels")
+        table = self._tables.get("labels")
         return tuple(
             ImageLabel(
                 self._labels[table.labels[row]],
@@ -207,31 +213,31 @@ class _Images(Sequence):
 
     def _objects(self, image):
         """The objects of an image: boxes with their masks, then masks that have no box."""
-        found = [self._object("boxes", row) for row in self._rows("boxes", image)]
+        objects = [self._object("boxes", row) for row in self._rows("boxes", image)]
         findings = []
         for row in self._rows("masks", image):
             masked = self._object("masks", row)
-            place = _same_box(masked, found)
+            place = _same_box(masked, objects)
             if place is not None:
                 mask, fault = masked.mask, masked.mask_fault
-                found[place] = found[place]._replace(mask=mask, mask_fault=fault, area=None)
+                objects[place] = objects[place]._replace(mask=mask, mask_fault=fault, area=None)
                 continue
-            if "boxes" in self._found:
+            if "boxes" in self._tables:
                 reason = "a mask whose box is not in the table of boxes; its own is taken"
                 findings.append(Finding(NOTED, reason, masked.key))
-            found.append(masked)
+            objects.append(masked)
         # An image of bare boxes keeps them: the conversion leaves it out, and says so.
-        if self._masks_only and not all(map(_is_bare, found)):
-            bare = sum(_is_bare(each) for each in found)
+        if self._masks_only and not all(map(_is_bare, objects)):
+            bare = sum(_is_bare(each) for each in objects)
             if bare:
-                key = f"{self._ids[image]}: {bare} of {len(found)} boxes"
+                key = f"{self._ids[image]}: {bare} of {len(objects)} boxes"
                 findings.append(Finding(SKIPPED_OBJECT, "boxes without a mask", key))
-            found = [each for each in found if not _is_bare(each)]
-        return tuple(found), tuple(findings)
+            objects = [each for each in objects if not _is_bare(each)]
+        return tuple(objects), tuple(findings)
 
     def _object(self, kind, row):
         """The object of a row of the boxes or of the masks."""
-        table = self._found[kind]
+        table = self._tables[kind]
         box = tuple(table.boxes[4 * row : 4 * row + 4])
         flags = table.flags[5 * row : 5 * row + 5]
         occluded, truncated, group_of, depiction, inside = flags or (0,) * 5
@@ -257,14 +263,14 @@ def _with(image, findings):
     return image, findings
 
 
-def _is_bare(found):
-    return found.mask is None and found.mask_fault is None
+def _is_bare(annotated):
+    return annotated.mask is None and annotated.mask_fault is None
 
 
-def _same_box(masked, found):
+def _same_box(masked, objects):
     """Place of the object without a mask whose class and box are those of `masked`, or None."""
     best, nearest = None, SAME_BOX
-    for place, each in enumerate(found):
+    for place, each in enumerate(objects):
         if masked.box is None or each.class_name != masked.class_name or not _is_bare(each):
             continue
         apart = max(abs(a - b) for a, b in zip(each.box, masked.box, strict=True))
@@ -474,14 +480,14 @@ class _Places(NamedTuple):
         if kind == "masks":
             is_inside = "Mask" in header and "MaskPath" not in header  # as in the challenges
             mask, size = (("Mask",), SIZE) if is_inside else (("MaskPath",), ())
-        wanted = ("ImageID", "LabelName", *sides, *mask, *size)
-        missing = [name for name in wanted if name not in header]
+        required = ("ImageID", "LabelName", *sides, *mask, *size)
+        missing = [name for name in required if name not in header]
         if missing:
             raise AnnotationError(
                 f"{path} has no column {', '.join(missing)}: it is no table of {kind} of Open "
                 f"Images'. Its first line is {ascii(','.join(header)[:120])}"
             )
-        image, label, *rest = (header.index(name) for name in wanted)
+        image, label, *rest = (header.index(name) for name in required)
         flags = [header.index(name) if name in header else None for name in FLAGS]
         has_flags = kind != "labels" and any(place is not None for place in flags)
         has_confidence = kind == "labels" and "Confidence" in header

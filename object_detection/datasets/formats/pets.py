@@ -59,13 +59,20 @@ def read(data_dir, *, faces_only=True):
     halves = []
     for part in (names[:count], names[count:]):
         findings = []
-        found = [_image(annotations, images, name, faces_only, findings) for name in part if name]
-        halves.append((tuple(image for image in found if image is not None), findings))
-    classes = {each.class_name for found, _ in halves for image in found for each in image.objects}
+        images_of_part = [
+            _image(annotations, images, name, faces_only, findings) for name in part if name
+        ]
+        halves.append((tuple(image for image in images_of_part if image is not None), findings))
+    classes = {
+        each.class_name
+        for images_of_part, _ in halves
+        for image in images_of_part
+        for each in image.objects
+    }
     categories = _categories(classes)
     return tuple(
-        AnnotationSet(str(data_dir), categories, found, tuple(findings))
-        for found, findings in halves
+        AnnotationSet(str(data_dir), categories, images_of_part, tuple(findings))
+        for images_of_part, findings in halves
     )
 
 
@@ -95,26 +102,26 @@ def _image(annotations, images, name, faces_only, findings):
         findings.append(Finding(SKIPPED_IMAGE, reason, name[: files.LONGEST_NAME]))
         return None
     try:
-        sheet = voc_xml.read(path)
+        annotation = voc_xml.read(path)
     except AnnotationError as fault:
         findings.append(Finding(SKIPPED_IMAGE, str(fault), path.name))
         return None
-    filename = sheet.filename or f"{name}.jpg"
+    filename = annotation.filename or f"{name}.jpg"
     class_of_file = CLASS_IN_NAME.match(filename)
     if not class_of_file:
         reason = "the file's name has no class: CLASS_NUMBER.jpg is expected"
         findings.append(Finding(SKIPPED_IMAGE, reason, filename))
         return None
-    findings += sheet.findings
-    found = images.find(filename, any_suffix=True)
-    name_found = relative_name(found, images.root) if found else filename
+    findings += annotation.findings
+    image_path = images.find(filename, any_suffix=True)
+    name_found = relative_name(image_path, images.root) if image_path else filename
     image = AnnotatedImage(
         key=name_found,
         source_id=name_found,
         filename=name_found,
-        objects=tuple(each._replace(class_name=class_of_file[1]) for each in sheet.objects),
-        path=found or images.path(filename),
-        stated_size=sheet.size,
+        objects=tuple(each._replace(class_name=class_of_file[1]) for each in annotation.objects),
+        path=image_path or images.path(filename),
+        stated_size=annotation.size,
     )
     if faces_only:
         return image

@@ -197,9 +197,9 @@ def grouped(members):
             different classes stay apart.
     """
     groups = {}
-    for place, (group, found) in enumerate(members):
-        key = place if group is None else (str(group), found.class_name)
-        groups.setdefault(key, []).append(found)
+    for place, (group, annotated) in enumerate(members):
+        key = place if group is None else (str(group), annotated.class_name)
+        groups.setdefault(key, []).append(annotated)
     return tuple(joined(objects) for objects in groups.values())
 
 
@@ -232,5 +232,5 @@ def _bare(name):
 
 def categories(images, declared=()):
     """The classes of a data set without numbers, by name: those declared and those used."""
-    used = {found.class_name for image in images for found in image.objects}
+    used = {annotated.class_name for image in images for annotated in image.objects}
     return tuple(Category(name) for name in sorted((used | set(declared)) - {IGNORE_CLASS}))

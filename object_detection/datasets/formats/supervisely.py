@@ -73,9 +73,9 @@ def read(
         for entry in _images_of(project, name, folder, group_tag, about, findings)
     ]
     categories = shapes.categories([each.image for each in tagged], declared)
-    chosen = {"train": (train_tags, train_datasets), "val": (val_tags, val_datasets)}
+    requested = {"train": (train_tags, train_datasets), "val": (val_tags, val_datasets)}
     splits, sets = {}, {}
-    for split, (tags, names) in chosen.items():
+    for split, (tags, names) in requested.items():
         if tags or names:
             splits[split] = _choose(tagged, tags, names, split, project)
     if not splits:
@@ -108,14 +108,14 @@ def _datasets(project):
     """(name, folder) of each data set: the folders with `ann` in them, nested ones too."""
     if not project.is_dir():
         raise AnnotationError(f"there is no folder {project}")
-    found = sorted(
+    folders = sorted(
         path.parent for path in project.rglob("ann") if path.is_dir() and ".git" not in path.parts
     )
-    if not found:
+    if not folders:
         raise AnnotationError(
             f"{project} is no Supervisely project: meta.json, and DATASET/img with DATASET/ann"
         )
-    return [(_dataset_name(path, project), path) for path in found]
+    return [(_dataset_name(path, project), path) for path in folders]
 
 
 def _dataset_name(path, project):
@@ -212,9 +212,10 @@ def _choose(tagged, tags, names, split, project):
     images = tuple(each.image for each in tagged if each.dataset in names or each.tags & set(tags))
     if not images:
         known = ", ".join(sorted({f"'{tag}'" for each in tagged for tag in each.tags})) or "none"
-        wanted = " or ".join(f"'{tag}'" for tag in tags)
+        requested = " or ".join(f"'{tag}'" for tag in tags)
         raise AnnotationError(
-            f"{project}: no image has the tag {wanted}, so {split} is empty; tags in use: {known}"
+            f"{project}: no image has the tag {requested}, so {split} is empty; tags in "
+            f"use: {known}"
         )
     return images
 
@@ -231,9 +232,9 @@ def objects_of(objects, name, group_tag, findings):
     members = []
     for place, stated in enumerate(objects):
         key = f"{name} object {place + 1}"
-        found = shapes.attempt(partial(_object, stated, key, findings), key, findings)
-        if found:
-            members.append((_tags(stated).get(group_tag), found))
+        annotated = shapes.attempt(partial(_object, stated, key, findings), key, findings)
+        if annotated:
+            members.append((_tags(stated).get(group_tag), annotated))
     return shapes.grouped(members)
 
 

@@ -199,19 +199,19 @@ def _without_undefined(text):
     """
     return re.sub(
         r'("(?:[^"\\]|\\.)*")|\bundefined\b',
-        lambda found: found[1] or "null",
+        lambda match: match[1] or "null",
         text,
         flags=re.DOTALL,
     )
 
 
-def _class_attribute(attributes, options, wanted, class_name, *, path, findings):
+def _class_attribute(attributes, options, requested, class_name, *, path, findings):
     """The name of the region attribute that says the class; None: none does.
 
     Args:
         attributes: the attributes of every region.
         options: attribute -> kind ('dropdown', 'radio', 'checkbox', 'text'), as far as stated.
-        wanted: by the user, or None.
+        requested: by the user, or None.
         class_name: of regions without a class, or None.
         path: of the file.
         findings: takes in a guess.
@@ -220,25 +220,25 @@ def _class_attribute(attributes, options, wanted, class_name, *, path, findings)
         AnnotationError: no region has the one wanted; or no attribute says a class, and there is
             no `class_name`.
     """
-    said = {}
+    stated = {}
     for each in attributes:
         for name, value in each.items():
             if _values(value):
-                said.setdefault(name, []).append(value)
-    names = ", ".join(f"'{name}'" for name in said) or "none"
-    if wanted:
-        if attributes and wanted not in said:
-            raise AnnotationError(f"{path}: no region has '{wanted}'; they have {names}")
-        return wanted
+                stated.setdefault(name, []).append(value)
+    names = ", ".join(f"'{name}'" for name in stated) or "none"
+    if requested:
+        if attributes and requested not in stated:
+            raise AnnotationError(f"{path}: no region has '{requested}'; they have {names}")
+        return requested
 
     def likelihood(name):
         word = name.strip().lower().replace(" ", "_")
         known = CLASS_ATTRIBUTES.index(word) if word in CLASS_ATTRIBUTES else len(CLASS_ATTRIBUTES)
-        chosen = options.get(name) in ("dropdown", "radio")
-        distinct = len({str(value) for value in said[name]})
-        return known, not chosen, -len(said[name]), distinct
+        is_choice = options.get(name) in ("dropdown", "radio")
+        distinct = len({str(value) for value in stated[name]})
+        return known, not is_choice, -len(stated[name]), distinct
 
-    best = min((name for name in said if not shapes.is_flag(name)), key=likelihood, default=None)
+    best = min((name for name in stated if not shapes.is_flag(name)), key=likelihood, default=None)
     if best is None:
         if attributes and not class_name:
             raise AnnotationError(
@@ -246,7 +246,7 @@ def _class_attribute(attributes, options, wanted, class_name, *, path, findings)
                 "name the class of all regions with --class_name"
             )
         return None
-    if len(said) > 1:
+    if len(stated) > 1:
         reason = f"the class is taken to be region attribute '{best}', of {names}"
         findings.append(Finding(NOTED, reason, path.name))
     return best

@@ -59,7 +59,7 @@ class _Root(NamedTuple):
     """A folder with annotations, images and lists of one year."""
 
     path: Path
-    sheets: voc_layout.Files | None  # the xmls
+    xmls: voc_layout.Files | None  # the xmls
     images: ImageFolder
     instances: voc_layout.Files  # masks
     semantic: voc_layout.Files  # masks of the classes, needed where there are no xmls
@@ -100,14 +100,14 @@ def read(
     roots = _roots(Path(data_dir), year, annotations_dir, image_set)
     if image_dir:
         roots = [root._replace(images=ImageFolder(image_dir)) for root in roots]
-    if all(root.sheets is None for root in roots):
+    if all(root.xmls is None for root in roots):
         return _without_xmls(data_dir, roots, image_set)
     images, findings = [], []
     for root in roots:
-        names, notes = voc_layout.names(root.path, root.sheets, image_set, masks=with_masks)
+        names, notes = voc_layout.names(root.path, root.xmls, image_set, masks=with_masks)
         findings += notes
-        found = (_image(root, name, ignore_difficult, with_masks, findings) for name in names)
-        images += [image for image in found if image is not None]
+        read_images = (_image(root, name, ignore_difficult, with_masks, findings) for name in names)
+        images += [image for image in read_images if image is not None]
     for path, times in Counter(image.path for image in images).items():
         if times > 1:
             findings.append(Finding(NOTED, "several xmls name this image", path.name))
@@ -130,15 +130,15 @@ def splits(
     data_dir = Path(data_dir)
     root = subfolder(data_dir, [year]) or data_dir
     names = voc_layout.set_names(root)
-    found = {}
+    sets = {}
     for name in names:
         split = split_of(name)
-        if split and (split not in found or name == split):
-            found[split] = name
-    if "train" not in found and "trainval" in names:
-        found["train"] = "trainval"
+        if split and (split not in sets or name == split):
+            sets[split] = name
+    if "train" not in sets and "trainval" in names:
+        sets["train"] = "trainval"
     if names:
-        in_order = {split: found[split] for split in SPLITS if split in found}
+        in_order = {split: sets[split] for split in SPLITS if split in sets}
         only = names[0] if len(names) == 1 else "train"
         return in_order if len(in_order) > 1 else {"": next(iter(in_order.values()), only)}
     if _is_root(root, annotations_dir):
@@ -158,11 +158,11 @@ def has_instances(data_dir: str | Path, year: str = "VOC2007") -> bool:
 
 def _split_roots(folder, annotations_dir):
     """The folders of splits that are data sets of their own: split -> folders."""
-    found = {
+    roots = {
         split: [each for each in folders if _is_root(each, annotations_dir)]
         for split, folders in split_folders(folder).items()
     }
-    return {split: folders for split, folders in found.items() if folders}
+    return {split: folders for split, folders in roots.items() if folders}
 
 
 def subfolder(folder, names):
@@ -185,9 +185,9 @@ def _roots(data_dir, year, annotations_dir, image_set):
         if any(folders) or not _is_root(data_dir, annotations_dir):
             divided = {} if any(folders) else _split_roots(data_dir, annotations_dir)
             if divided.get(split_of(image_set or "train")):
-                found = divided[split_of(image_set or "train")]
-                return [_root(folder, annotations_dir) for folder in found]
-            missing = [each for each, found in zip(years, folders, strict=True) if not found]
+                of_split = divided[split_of(image_set or "train")]
+                return [_root(folder, annotations_dir) for folder in of_split]
+            missing = [each for each, of_split in zip(years, folders, strict=True) if not of_split]
             if divided:
                 raise AnnotationError(
                     f"{data_dir} has folders of the sets {', '.join(divided)}, and none of "
@@ -202,7 +202,7 @@ def _roots(data_dir, year, annotations_dir, image_set):
         if not _is_root(folder, annotations_dir):
             raise AnnotationError(f"{folder} has no folder {annotations_dir} (--annotations_dir)")
     roots = [_root(folder, annotations_dir) for folder in folders]
-    if len({root.sheets is None for root in roots}) > 1:
+    if len({root.xmls is None for root in roots}) > 1:
         raise AnnotationError(f"only one of {' and '.join(years)} has a folder {annotations_dir}")
     return roots
 
@@ -228,10 +228,10 @@ def _without_xmls(data_dir, roots, image_set):
     """The set where the masks are all there is."""
     images, findings, categories = [], [], {}
     for root in roots:
-        found, of_root, notes = _read_segmentation(
+        of_root_images, of_root, notes = _read_segmentation(
             root.path, root.instances, root.semantic, root.images, image_set, CLASSES
         )
-        images += found
+        images += of_root_images
         findings += notes
         categories |= {each.name: each for each in of_root}
     return AnnotationSet(str(data_dir), tuple(categories.values()), tuple(images), tuple(findings))
@@ -254,34 +254,36 @@ def _xml_folder(folder, annotations_dir):
 
 def _image(root, name, ignore_difficult, with_masks, findings):
     """The image of one xml; None where there is none to be had."""
-    path = root.sheets.get(name)
+    path = root.xmls.get(name)
     if path is None:
         findings.append(Finding(SKIPPED_IMAGE, "the list names it, and it has no xml", name))
         return None
     try:
-        sheet = voc_xml.read(path)
+        annotation = voc_xml.read(path)
     except AnnotationError as fault:
         findings.append(Finding(SKIPPED_IMAGE, str(fault), relative_name(path, root.path)))
         return None
-    findings += sheet.findings
-    kept = sheet.objects
+    findings += annotation.findings
+    kept = annotation.objects
     if ignore_difficult:
         reason = "the object is difficult (--ignore_difficult_instances)"
         findings += [Finding(LEFT_OUT, reason, each.key) for each in kept if each.difficult]
         kept = tuple(each for each in kept if not each.difficult)
-    stated, found = _find(root, path, sheet.filename, findings)
-    filename = relative_name(found, root.images.root) if found else stated
+    stated, image_path = _find(root, path, annotation.filename, findings)
+    filename = relative_name(image_path, root.images.root) if image_path else stated
     image = AnnotatedImage(
         key=filename,
         source_id=filename,
         filename=filename,
         objects=kept,
-        path=found or root.images.path(stated),
-        stated_size=sheet.size,
+        path=image_path or root.images.path(stated),
+        stated_size=annotation.size,
     )
     mask = root.instances.get(name)
     if with_masks and mask and not all(each.mask for each in kept):
-        work = partial(_numbered, path=mask, everything=sheet.objects, places=sheet.places)
+        work = partial(
+            _numbered, path=mask, everything=annotation.objects, places=annotation.places
+        )
         image = image._replace(complete=work)
     return image
 
@@ -294,14 +296,14 @@ def _find(root, path, filename, findings):
     if not filename:
         return path.stem, root.images.find(path.stem, any_suffix=True)
     stem = (name_parts(filename) or ("",))[-1].rpartition(".")[0]
-    if stem.lower() != path.stem.lower() and stem in root.sheets:
+    if stem.lower() != path.stem.lower() and stem in root.xmls:
         own = root.images.find(path.stem, any_suffix=True)
         if own is not None:
             reason = "the xml names another one's image: that of its own name is taken"
             findings.append(Finding(NOTED, reason, path.name))
             return own.name, own
-    found = root.images.find(filename, any_suffix=True)
-    return filename, found or root.images.find(path.stem, any_suffix=True)
+    image_path = root.images.find(filename, any_suffix=True)
+    return filename, image_path or root.images.find(path.stem, any_suffix=True)
 
 
 def _with_masks(images, roots, findings):
@@ -338,10 +340,10 @@ def _numbered(image, *, path, everything, places):
     whole, findings = matched(whole, path, regions, match)
     if whole is None:
         return None, findings
-    wanted = {each.key for each in image.objects}
-    unwanted = {each.key for each in everything} - wanted
+    kept_keys = {each.key for each in image.objects}
+    unwanted = {each.key for each in everything} - kept_keys
     return (
-        image._replace(objects=tuple(each for each in whole.objects if each.key in wanted)),
+        image._replace(objects=tuple(each for each in whole.objects if each.key in kept_keys)),
         tuple(finding for finding in findings if finding.key not in unwanted),
     )
 
@@ -421,7 +423,7 @@ def _read_segmentation(root, instances, semantic, images, image_set, vocs_classe
     """
     classes, categories = _classes(root, vocs_classes)
     names, findings = voc_layout.names(root, instances, image_set, masks=True)
-    found = []
+    annotated = []
     for name in names:
         path, of_class = instances.get(name), semantic.get(name)
         if path is None or of_class is None:
@@ -430,7 +432,7 @@ def _read_segmentation(root, instances, semantic, images, image_set, vocs_classe
             continue
         photo = images.find(f"{name}.jpg", any_suffix=True)
         filename = relative_name(photo, images.root) if photo else f"{name}.jpg"
-        found.append(
+        annotated.append(
             AnnotatedImage(
                 key=filename,
                 source_id=filename,
@@ -439,7 +441,7 @@ def _read_segmentation(root, instances, semantic, images, image_set, vocs_classe
                 complete=partial(_instances, path=path, of_class=of_class, classes=classes),
             )
         )
-    return found, categories, findings
+    return annotated, categories, findings
 
 
 def _classes(root, vocs_classes):

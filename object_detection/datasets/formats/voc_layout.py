@@ -64,9 +64,9 @@ def names(root, have, image_set, *, masks):
     if not image_set:  # nothing is asked for
         image_set = only[0] if len(only) == 1 else "train"
     for paths in _lists(folder, image_set, masks=masks):
-        found, findings = _names(paths, have)
-        if found:
-            return found, findings
+        listed, findings = _names(paths, have)
+        if listed:
+            return listed, findings
     raise AnnotationError(
         f"{folder} has no list of the set '{image_set}' (--set) that names an image; "
         f"it has {', '.join(only) or 'none'}"
@@ -102,15 +102,15 @@ def _folder(root):
 
 def _names(paths, have):
     """The images that lists name together, each once, and findings."""
-    found, findings = {}, []
+    listed, findings = {}, []
     for path in paths:
         for line in read_text(path).splitlines():
             name = _name(line, have)
-            if name in found and len(paths) == 1:
+            if name in listed and len(paths) == 1:
                 findings.append(Finding(NOTED, f"listed twice in {path.name}: taken once", name))
             elif name:
-                found[name] = True
-    return list(found), findings
+                listed[name] = True
+    return list(listed), findings
 
 
 def _lists(folder, image_set, *, masks):

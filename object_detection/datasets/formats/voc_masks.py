@@ -58,11 +58,11 @@ def read(data_dir, *, image_dir="", annotations_dir="", mask_dir="", with_masks=
     folders = _folders(Path(data_dir), image_dir, annotations_dir, mask_dir, with_masks)
     files = ImageFolder(folders.images)
     masks = {path.stem.lower(): path for path in walk(folders.masks, IMAGE_SUFFIXES)}
-    sheets = walk(folders.annotations, {".xml"})
-    of_images = {path.stem.lower() for path in sheets}
+    xmls = walk(folders.annotations, {".xml"})
+    of_images = {path.stem.lower() for path in xmls}
     single = {stem: path for stem, path in masks.items() if stem not in of_images}
     images, findings = [], []
-    for path in sheets:
+    for path in xmls:
         image = _image(path, files, folders, findings)
         if image is not None and with_masks:
             image = _with_masks(image, path, masks, single, findings)
@@ -91,14 +91,14 @@ def _folders(data_dir, image_dir, annotations_dir, mask_dir, with_masks):
                 )
     xmls = {folder: len(kinds.get(".xml", ())) for folder, kinds in stems.items()}
     annotations = _folder(data_dir, annotations_dir, xmls, "annotations_dir", "xmls")
-    sheets = stems.get(annotations, {}).get(".xml", set())
+    stems_of_xmls = stems.get(annotations, {}).get(".xml", set())
     masks, images = {}, {}
     for folder, kinds in stems.items():
         pictures = set().union(*(kinds[suffix] for suffix in kinds.keys() & IMAGE_SUFFIXES))
         if MASK_FOLDER.search(folder.relative_to(data_dir).as_posix()):
             masks[folder] = len(pictures)
         else:
-            images[folder] = len(pictures & sheets)
+            images[folder] = len(pictures & stems_of_xmls)
     return _Folders(
         _folder(data_dir, image_dir, images, "image_dir", "images"),
         annotations,
@@ -109,10 +109,10 @@ def _folders(data_dir, image_dir, annotations_dir, mask_dir, with_masks):
 def _folder(data_dir, stated, fitting, flag, what):
     """The folder that was stated, else the one of `fitting` with the most files that fit."""
     if stated:
-        found = data_dir / stated  # an absolute path stays one
-        if not found.is_dir():
-            raise AnnotationError(f"--{flag}: there is no folder {found}")
-        return found
+        folder_path = data_dir / stated  # an absolute path stays one
+        if not folder_path.is_dir():
+            raise AnnotationError(f"--{flag}: there is no folder {folder_path}")
+        return folder_path
     most = max(fitting.values(), default=0)
     candidates = [folder for folder, count in fitting.items() if count == most and most]
     if len(candidates) != 1:
@@ -127,24 +127,24 @@ def _folder(data_dir, stated, fitting, flag, what):
 def _image(path, files, folders, findings):
     """The image of one xml, without masks; None where the xml cannot be used."""
     try:
-        sheet = voc_xml.read(path)
+        annotation = voc_xml.read(path)
     except AnnotationError as fault:
         findings.append(
             Finding(SKIPPED_IMAGE, str(fault), relative_name(path, folders.annotations))
         )
         return None
-    findings += sheet.findings
-    stated = sheet.filename or path.stem
+    findings += annotation.findings
+    stated = annotation.filename or path.stem
     # In these sets the files were renamed together, and what an xml says inside is often stale.
-    found = files.find(path.stem, any_suffix=True) or files.find(stated, any_suffix=True)
-    name = relative_name(found, files.root) if found else stated
+    image_path = files.find(path.stem, any_suffix=True) or files.find(stated, any_suffix=True)
+    name = relative_name(image_path, files.root) if image_path else stated
     return AnnotatedImage(
         key=name,
         source_id=name,
         filename=name,
-        objects=sheet.objects,
-        path=found or files.path(stated),
-        stated_size=sheet.size,
+        objects=annotation.objects,
+        path=image_path or files.path(stated),
+        stated_size=annotation.size,
     )
 
 
@@ -165,18 +165,22 @@ def _with_masks(image, path, masks, single, findings):
         Path(image.filename).stem.lower(),
         Path(image.filename).name.lower(),
     }
-    found = next(filter(None, (_mask_of(stem, masks) for stem in sorted(stems))), None)
-    if found is not None:
-        return image._replace(complete=partial(_coloured, path=found))
-    found = next(filter(None, (_single_masks(stem, single, image) for stem in sorted(stems))), None)
-    if found is None:
+    mask_paths = next(filter(None, (_mask_of(stem, masks) for stem in sorted(stems))), None)
+    if mask_paths is not None:
+        return image._replace(complete=partial(_coloured, path=mask_paths))
+    mask_paths = next(
+        filter(None, (_single_masks(stem, single, image) for stem in sorted(stems))), None
+    )
+    if mask_paths is None:
         findings.append(Finding(SKIPPED_IMAGE, "the image has no mask image", image.key))
         return None
-    missing = [each.key for each, mask in zip(image.objects, found, strict=True) if mask is None]
+    missing = [
+        each.key for each, mask in zip(image.objects, mask_paths, strict=True) if mask is None
+    ]
     findings += [Finding(NOTED, "the object has no mask image of its own", key) for key in missing]
     objects = tuple(
         each._replace(mask=mask and MaskFile(mask))
-        for each, mask in zip(image.objects, found, strict=True)
+        for each, mask in zip(image.objects, mask_paths, strict=True)
     )
     return image._replace(objects=objects)
 
@@ -194,11 +198,11 @@ def _single_masks(stem, masks, image):
     """[n] mask files of the objects in the xml's order, numbered from 0 or 1; None: no files."""
     for pattern in (f"{stem}_object{{}}", f"{stem}_{{}}", f"{stem}-{{}}"):
         for first in (0, 1):
-            found = [
+            paths = [
                 masks.get(pattern.format(place + first)) for place in range(len(image.objects))
             ]
-            if found[0] is not None:
-                return found
+            if paths[0] is not None:
+                return paths
     return None
 
 

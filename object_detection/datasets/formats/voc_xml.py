@@ -45,12 +45,12 @@ def read(path):
     for place, element in enumerate(root.findall("object"), start=1):
         key = f"{path.name}: object {place}"
         try:
-            found, notes = _object(element, key)
+            annotated, notes = _object(element, key)
         except _Unusable as reason:
             findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
             continue
         findings += [Finding(NOTED, note, key) for note in notes]
-        objects.append(found)
+        objects.append(annotated)
         places.append(place)
     return VocAnnotation(
         filename=_text(root, "filename"),
@@ -131,8 +131,8 @@ def _object(element, key):
 
 def _box(element, *, has_mask):
     """The `<bndbox>` of the object itself (its `<part>`s have their own), and notes."""
-    found = element.find("bndbox")
-    if found is None:
+    bndbox = element.find("bndbox")
+    if bndbox is None:
         if has_mask:
             return None, ()
         turned = ": it has a turned box" if element.find("robndbox") is not None else ""
@@ -140,9 +140,9 @@ def _box(element, *, has_mask):
     sides = {}
     for tag in CORNERS:
         try:
-            sides[tag] = _number(_text(found, tag))
+            sides[tag] = _number(_text(bndbox, tag))
         except ValueError:
-            raise _Unusable(f"{tag} is no number: {_text(found, tag)!r}") from None
+            raise _Unusable(f"{tag} is no number: {_text(bndbox, tag)!r}") from None
     notes = ()
     for low, high in (("ymin", "ymax"), ("xmin", "xmax")):
         if sides[low] > sides[high]:

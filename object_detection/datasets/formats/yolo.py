@@ -60,13 +60,13 @@ def read(place, names_file=None, *, image_dir=""):
     if layout.keypoint_numbers is None:
         poses.check(place)
     seen = set()
-    for split, found in sets.items():
-        about = found.findings
+    for split, annotations in sets.items():
+        about = annotations.findings
         if not layout.listed:
             folders = {path.parent for path in labels.of_images(layout.splits[split])} - seen
             about = [*about, *_orphans(folders, used, layout.root)]
             seen |= folders
-        sets[split] = found._replace(findings=tuple(about))
+        sets[split] = annotations._replace(findings=tuple(about))
     return sets
 
 
@@ -97,15 +97,15 @@ class _LabelFiles:
         """The label file of an image, or None: of its name, or of one that means the same."""
         if image not in self._found:
             places = list(dict.fromkeys(self.places(image)))
-            found = next((each for each in places if files.is_file(each)), None)
-            if found is None:
+            label_file = next((each for each in places if files.is_file(each)), None)
+            if label_file is None:
                 stem = files.name_key(image.stem)
-                found = next(
+                label_file = next(
                     filter(None, (self._by_stem(p.parent).get(stem) for p in places)), None
                 )
-            self._found[image] = found
-            if found:
-                self.used.add(found)
+            self._found[image] = label_file
+            if label_file:
+                self.used.add(label_file)
         return self._found[image]
 
     def _label_folders(self):
@@ -131,14 +131,14 @@ class _LabelFiles:
 
 def _image(path, layout, labels, poses, findings):
     name = files.relative_name(path, layout.images)
-    found = labels.find(path)
+    label_file = labels.find(path)
     objects, seen = [], {}
-    if found is None:
+    if label_file is None:
         findings.append(Finding(NOTED, NO_LABELS, name))
     else:
-        where = files.relative_name(found, layout.root)
+        where = files.relative_name(label_file, layout.root)
         try:
-            rows = files.read_text(found).splitlines()
+            rows = files.read_text(label_file).splitlines()
         except AnnotationError as error:
             rows = []
             findings.append(Finding(SKIPPED_IMAGE, str(error), name))
@@ -333,7 +333,11 @@ def find_layout(place, names_file, findings, image_dir=""):
         raise AnnotationError(NO_NAMES.format(root=root))
     splits, listed = _by_entries(entries, root, images, findings) if described else ({}, False)
     if described and not splits and not image_dir:
-        values = (f"{key}: {'/'.join(each)}" for key, found in entries.items() for each in found)
+        values = (
+            f"{key}: {'/'.join(each)}"
+            for key, each_entries in entries.items()
+            for each in each_entries
+        )
         stated = ", ".join(values)[:300] or "none"
         raise AnnotationError(
             f"{described}: no images are where its splits are said to be ({stated})"
@@ -490,10 +494,10 @@ def _existing(parts, root):
     if files.exists(Path(root, *parts)):
         return _direct(Path(root, *parts))
     for parent in (root, root.parent):
-        wanted = [part for entry in parts for part in files.name_parts(entry)]
-        for left_out in range(len(wanted)):
+        parts_of_name = [part for entry in parts for part in files.name_parts(entry)]
+        for left_out in range(len(parts_of_name)):
             if parent == root or not left_out:
-                path = parent.joinpath(*wanted[left_out:])
+                path = parent.joinpath(*parts_of_name[left_out:])
                 if files.exists(path):
                     return path
     return None
@@ -535,15 +539,15 @@ def _of_list(path, root, findings):
     folder = files.ImageFolder(root)
     for line in _lines(path):
         stated = Path(path.parent, line)
-        found = _direct(stated) if files.is_file(stated) else _existing((line,), root)
-        if not (found and files.is_file(found)):
-            found = folder.find(line)
-        fault = None if found else files.name_fault(line)
-        if fault or not (found or files.name_parts(line)):
+        image = _direct(stated) if files.is_file(stated) else _existing((line,), root)
+        if not (image and files.is_file(image)):
+            image = folder.find(line)
+        fault = None if image else files.name_fault(line)
+        if fault or not (image or files.name_parts(line)):
             reason = f"{path.name}: {fault or 'a line that names no image'}"
             findings.append(Finding(SKIPPED_IMAGE, reason, files.shortened(line)))
         else:
-            yield found or folder.path(line)
+            yield image or folder.path(line)
 
 
 def _by_folders(root):
@@ -554,8 +558,8 @@ def _by_folders(root):
         for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
             split = files.split_of(folder.name)
             if split:
-                found = files.walk(folder, files.IMAGE_SUFFIXES)
-                splits[split] = (*splits.get(split, ()), *found)
+                images = files.walk(folder, files.IMAGE_SUFFIXES)
+                splits[split] = (*splits.get(split, ()), *images)
         splits = {split: images for split, images in splits.items() if images}
         if splits:
             return splits

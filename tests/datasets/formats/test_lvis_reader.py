@@ -109,7 +109,7 @@ def test_lists_of_classes_reach_the_record_in_the_numbers_of_the_label_map(tmp_p
 def test_the_label_map_says_how_frequent_a_class_is(tmp_path):
     found = lvis.read(_set(tmp_path), tmp_path / "coco")
 
-    labels = label_ids.settle(
+    labels = label_ids.resolve(
         tmp_path / "label_map.pbtxt", label_ids.from_annotations([found]), given=False
     )
 
