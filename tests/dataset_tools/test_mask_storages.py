@@ -64,6 +64,8 @@ def test_every_pixel_reaches_the_decoder(tmp_path, storage):
     options = DecoderOptions(1, {"cat": 1}, load_masks=True, png_masks=storage != "numerical")
     decoder = Decoder(options)
     for record, masks in zip(tf.data.TFRecordDataset(str(records.base)), expected, strict=True):
-        decoded = decoder(record).example.masks.numpy()
+        stored = decoder(record).example.masks
+        assert tuple(stored.shape.numpy()) == (HEIGHT, WIDTH)
+        decoded = stored.pixels.numpy()
         assert decoded.shape == (len(masks), HEIGHT, WIDTH)
         np.testing.assert_array_equal(decoded, masks.reshape(decoded.shape))

@@ -4,7 +4,7 @@ import pytest
 
 from object_detection.datasets import label_ids
 from object_detection.datasets.annotations import AnnotationSet, Category
-from object_detection.datasets.label_ids import LabelIds, from_annotations, settle
+from object_detection.datasets.label_ids import LabelIds, from_annotations, resolve
 from object_detection.errors import AnnotationError
 
 
@@ -64,7 +64,7 @@ def test_the_numbers_of_a_given_map_hold(tmp_path):
     path = tmp_path / "mine.pbtxt"
     path.write_text("item { id: 5 name: 'cat' }")
 
-    assert settle(path, LabelIds({"cat": 1, "dog": 2}), given=True).ids == {"cat": 5}
+    assert resolve(path, LabelIds({"cat": 1, "dog": 2}), keep=True).ids == {"cat": 5}
     assert path.read_text() == "item { id: 5 name: 'cat' }"
 
 
@@ -72,11 +72,11 @@ def test_a_broken_map_is_an_error_with_its_name(tmp_path):
     (tmp_path / "mine.pbtxt").write_text("item { id: 5 name: 'cat'")
 
     with pytest.raises(AnnotationError, match="mine.pbtxt"):
-        settle(tmp_path / "mine.pbtxt", LabelIds({"cat": 1}), given=True)
+        resolve(tmp_path / "mine.pbtxt", LabelIds({"cat": 1}), keep=True)
 
 
 def test_a_given_map_that_is_not_there_is_written(tmp_path):
-    settle(tmp_path / "mine.pbtxt", LabelIds({"cat": 1}), given=True)
+    resolve(tmp_path / "mine.pbtxt", LabelIds({"cat": 1}), keep=True)
 
     assert label_ids.read(tmp_path / "mine.pbtxt").ids == {"cat": 1}
 
@@ -84,8 +84,8 @@ def test_a_given_map_that_is_not_there_is_written(tmp_path):
 def test_the_map_beside_the_records_grows_split_by_split(tmp_path):
     path = tmp_path / "label_map.pbtxt"
 
-    settle(path, LabelIds({"cat": 1, "dog": 2}), given=False)
-    labels = settle(path, LabelIds({"dog": 2, "bird": 3}), given=False)
+    resolve(path, LabelIds({"cat": 1, "dog": 2}), keep=False)
+    labels = resolve(path, LabelIds({"dog": 2, "bird": 3}), keep=False)
 
     assert labels.ids == {"dog": 2, "bird": 3}
     assert label_ids.read(path).ids == {"cat": 1, "dog": 2, "bird": 3}
@@ -100,10 +100,10 @@ def test_the_map_beside_the_records_grows_split_by_split(tmp_path):
 )
 def test_the_map_of_other_annotations_is_not_overwritten(tmp_path, ids, why):
     path = tmp_path / "label_map.pbtxt"
-    settle(path, LabelIds({"cat": 1}), given=False)
+    resolve(path, LabelIds({"cat": 1}), keep=False)
 
     with pytest.raises(AnnotationError, match=why):
-        settle(path, LabelIds(ids), given=False)
+        resolve(path, LabelIds(ids), keep=False)
     assert label_ids.read(path).ids == {"cat": 1}
 
 
@@ -113,7 +113,7 @@ def test_what_annotations_say_of_a_class_stands_in_its_item(tmp_path):
     dog = Category("/m/dog", 2, (("instance_count", 12),))
     found = from_annotations([AnnotationSet("a.csv", (cat, dog), ())])
 
-    settle(path, found, given=False)
+    resolve(path, found, keep=False)
 
     again = label_ids.read(path)
     assert again.item_fields == {"/m/cat": cat.item_fields, "/m/dog": dog.item_fields}
@@ -124,9 +124,9 @@ def test_what_annotations_say_of_a_class_stands_in_its_item(tmp_path):
 def test_a_label_map_that_grows_keeps_what_it_says_of_its_classes(tmp_path):
     path = tmp_path / "label_map.pbtxt"
     cat = Category("/m/cat", 1, (("display_name", "Cat"),))
-    settle(path, from_annotations([AnnotationSet("a.csv", (cat,), ())]), given=False)
+    resolve(path, from_annotations([AnnotationSet("a.csv", (cat,), ())]), keep=False)
 
-    settle(path, LabelIds({"/m/dog": 2}), given=False)
+    resolve(path, LabelIds({"/m/dog": 2}), keep=False)
 
     assert label_ids.read(path).ids == {"/m/cat": 1, "Cat": 1, "/m/dog": 2}
     assert path.read_text().count("item {") == 2
@@ -139,13 +139,13 @@ def test_ids_of_a_data_base_are_numbered_from_1(tmp_path):
     assert labels.harmless == len(labels.notes) == 1
     assert "2905442 for 3 classes" in labels.notes[0]
     path = tmp_path / "label_map.pbtxt"
-    settle(path, labels, given=False)
+    resolve(path, labels, keep=False)
     assert "# Category 2905442 of the annotations.\nitem {\n  id: 2\n" in path.read_text()
     assert label_ids.read(path).ids == labels.ids
 
     # Another split, with fewer classes and a new one: the numbers hold.
-    again = settle(
-        path, from_annotations([_set((2905442, "reader"), (10**12, "new"))]), given=False
+    again = resolve(
+        path, from_annotations([_set((2905442, "reader"), (10**12, "new"))]), keep=False
     )
     assert again.ids == {"reader": 2, "new": 4}
     assert label_ids.read(path).ids == {"strip": 1, "reader": 2, "other": 3, "new": 4}
@@ -186,6 +186,6 @@ def test_classes_that_differ_only_in_case_are_named_with_a_given_map_too(tmp_pat
     path = tmp_path / "mine.pbtxt"
     path.write_text("item { id: 1 name: 'cat' } item { id: 2 name: 'Cat' }")
 
-    labels = settle(path, from_annotations([_set((1, "cat"), (2, "Cat"))]), given=True)
+    labels = resolve(path, from_annotations([_set((1, "cat"), (2, "Cat"))]), keep=True)
 
     assert "'cat', 'Cat'" in labels.notes[0]

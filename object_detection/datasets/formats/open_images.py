@@ -103,7 +103,7 @@ def read(source, *, class_names=None, masks_only=False):
     ]
     return AnnotationSet(
         source.boxes or source.masks,
-        tuple(_categories(labels.list(), categories, given=class_names is not None)),
+        tuple(_categories(labels.list(), categories, keep_order=class_names is not None)),
         _Images(source, paths, labels.list(), read_tables, masks_only=masks_only),
         tuple(findings),
     )

@@ -110,7 +110,7 @@ def test_the_label_map_says_how_frequent_a_class_is(tmp_path):
     found = lvis.read(_set(tmp_path), tmp_path / "coco")
 
     labels = label_ids.resolve(
-        tmp_path / "label_map.pbtxt", label_ids.from_annotations([found]), given=False
+        tmp_path / "label_map.pbtxt", label_ids.from_annotations([found]), keep=False
     )
 
     assert labels.ids == {"aerosol_can": 1, "air_conditioner": 2, "zucchini": 9}
