@@ -86,7 +86,9 @@ def from_coco(
     ignore = {k for k, name in categories.items() if name in ignore_classes}
     images = (_of_coco(image, notes, ignore) for image in annotations.images)
     images = (image for image in images if image is not None)
-    sizes = {image.source_id: image.stated_size for image in annotations.images if image.stated_size}
+    sizes = {
+        image.source_id: image.stated_size for image in annotations.images if image.stated_size
+    }
     categories = {k: name for k, name in categories.items() if k not in ignore}
     origin = [f"ground truth: {annotations_file}"]
     ignore_classes = tuple(ignore_classes)

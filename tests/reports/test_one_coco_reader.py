@@ -11,7 +11,7 @@ from PIL import Image
 from object_detection.dataset_tools import conversion_command
 from object_detection.datasets.formats import coco
 from object_detection.errors import ObjectDetectionError
-from object_detection.reports import evaluation_figures, model_evaluation, truth_sources
+from object_detection.reports import evaluation_figures, ground_truth, model_evaluation
 
 _CANDIDATE = Path(os.environ.get("OD_SHARED", Path(__file__).parents[3] / "shared")) / "faults"
 FAULTS = _CANDIDATE if _CANDIDATE.is_dir() else Path(__file__).parent / "absent"
@@ -112,10 +112,8 @@ CASES = {
 class Detections:
     """Most objects of a ground truth, moved a little, with scores: the same for every source."""
 
-    origin = "made"
-
     def __init__(self, truth):
-        self.of_image = {image.id: image.truth for image in truth.images}
+        self.of_image = {image.image_id: image.truth for image in truth.images}
         self.names = truth.categories
 
     def for_categories(self, categories):
@@ -123,43 +121,39 @@ class Detections:
         ids = {name: number for number, name in categories.items()}
 
         def find(image):
-            truth = self.of_image[image.id]
-            kept = np.arange(len(truth.boxes)) % 4 != 3
-            return model_evaluation.ImageDetections(
-                truth.boxes[kept] + np.array([0, 0, 1, 0]),
-                np.linspace(0.9, 0.2, len(kept))[kept],
-                np.array([ids[self.names[int(k)]] for k in truth.classes[kept]], np.int64),
-                None
-                if truth.masks is None
-                else [mask for mask, keep in zip(truth.masks, kept, strict=True) if keep],
+            truth = self.of_image[image.image_id]
+            kept = truth.select(np.arange(len(truth.boxes)) % 4 != 3)
+            return kept._replace(
+                boxes=kept.boxes + np.array([0, 0, 1, 0]),
+                scores=np.linspace(0.9, 0.2, len(kept.boxes)),
+                classes=np.array([ids[self.names[int(k)]] for k in kept.classes], np.int64),
+                crowd=None,
+                area=None,
             )
 
         return find
 
 
 def scores(truth, detections):
-    """Every figure of the evaluation page, or the error that a user sees."""
-    pairs, notes = model_evaluation.look_at(truth, detections.for_categories(truth.categories))
-    if not pairs:
-        return "no image", notes
-    scored = model_evaluation.score(truth.categories, pairs, model_evaluation.Rules())
-    figures = evaluation_figures.as_dict(scored)
-    figures.pop("notes", None)
+    """Return every figure of the evaluation page."""
+    images, _ = model_evaluation.collect(truth, detections.for_categories(truth.categories))
+    scored = model_evaluation.score(truth.categories, images, model_evaluation.Rules())
+    figures = evaluation_figures.to_dict(scored)
     for each in figures["classes"]:
         each.pop("id")  # records number classes from 1
     return json.loads(json.dumps(figures, default=str).replace("NaN", "null"))
 
 
 def objects(truth):
-    """Image id -> what is known of each object."""
+    """Return image id -> what is known of each object."""
     return {
-        image.id: [
+        image.image_id: [
             (
                 truth.categories[int(number)],
                 np.round(box, 3).tolist(),
                 bool(crowd),
                 round(float(area), 3),
-                None if masks is None else masks[k],
+                None if image.truth.masks is None else image.truth.masks.to_rle()[k],
             )
             for k, (number, box, crowd, area) in enumerate(
                 zip(
@@ -172,12 +166,11 @@ def objects(truth):
             )
         ]
         for image in truth.images
-        for masks in [image.truth.masks]
     }
 
 
 def both_sources(path, image_dir, folder):
-    """The report of the conversion, and the `TruthSet`s of the json and of its records."""
+    """The report of the conversion, and the ground truths of the json and of its records."""
     annotations = coco.read(path, image_dir)
     masks = any(each.mask for image in annotations.images for each in image.objects)
     (report,) = conversion_command.convert(
@@ -185,8 +178,8 @@ def both_sources(path, image_dir, folder):
         conversion_command.Options(include_masks=masks),
     )
     records = [str(each) for each in sorted(folder.glob("val.record-*"))]
-    by_json = truth_sources.from_coco(path, image_dir)
-    by_records = truth_sources.from_records(records, str(folder / "label_map.pbtxt"))
+    by_json = ground_truth.from_coco(path, image_dir)
+    by_records = ground_truth.from_records(records, str(folder / "label_map.pbtxt"))
     return report, *(each._replace(images=list(each.images)) for each in (by_json, by_records))
 
 
@@ -251,7 +244,7 @@ def test_every_json_of_the_faulty_files(tmp_path, path, image_dir):
             pytest.skip("an image is missing, broken, or of another size")
     except ObjectDetectionError as error:
         with pytest.raises(ObjectDetectionError) as other:
-            truth_sources.from_coco(path, image_dir)
+            ground_truth.from_coco(path, image_dir)
         assert str(other.value) == str(error)
         return
 
