@@ -1,12 +1,12 @@
-"""Asks a model server for detections, with numpy and the standard library alone.
+"""Client of a model server: returns detections, needs only NumPy and the standard library.
 
-No TensorFlow here, so that a camera, a phone's backend or a notebook can use it. Drawing needs
-Pillow, the gRPC protocol `grpcio`; both are imported where they are used.
+It does not import TensorFlow, so that a camera, a phone's backend or a notebook can use it. Drawing
+needs Pillow, the gRPC protocol `grpcio`; both are imported when they are used.
 
     from object_detection.client import Client
 
-    for found in Client("http://127.0.0.1:8501").score("photo.jpg", prob=0.5):
-        print(found.label, found.score, found.box, found.mask().sum())
+    for detection in Client("http://127.0.0.1:8501").score("photo.jpg", prob=0.5):
+        print(detection.label, detection.score, detection.box, detection.mask().sum())
 """
 
 from object_detection.client.detections import Detection

@@ -1,68 +1,47 @@
-"""Detections drawn over an image, with Pillow."""
+"""Draws detections over an image, with Pillow."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from object_detection.client import images
-from object_detection.client.detections import Detection
-
-COLORS = (
-    (41, 182, 246),
-    (255, 112, 67),
-    (156, 204, 101),
-    (236, 64, 122),
-    (255, 202, 40),
-    (126, 87, 194),
-    (38, 166, 154),
-    (255, 167, 38),
-)
-_MASK_SHARE = 0.4
+from object_detection.client.detections import Detection, to_instances
 
 
-def draw(image, detections):
-    """A copy of an image with masks, boxes, names and scores.
+def draw(image, detections: Sequence[Detection]) -> np.ndarray:
+    """Return a copy of an image with masks, boxes, names and scores.
 
     Args:
-        image: path, bytes of an image file, a Pillow image, or uint8 [h, w, 3].
-        detections: of `Detection`s.
+        image: A path, bytes of an image file, a Pillow image, or uint8 [h, w, 3].
+        detections: What `Client.score` or one row of `Client.detect` returns.
 
     Returns:
         uint8 [h, w, 3].
 
     Raises:
-        TypeError, ValueError: no image, or no detections.
+        TypeError, ValueError: Not an image, or not detections.
     """
     pixels, detections = images.pixels(image), _checked(detections)
-    from PIL import Image, ImageDraw, ImageFont
+    from object_detection.structures import drawing  # imports Pillow
 
-    height, width = pixels.shape[:2]
-    # Large ones first, so that none is buried.
-    ordered = sorted(detections, key=lambda found: -_area(found.box))
-    for found in ordered:
-        mask = found.mask(height, width)
-        if mask is not None:
-            color = np.array(color_of(found.class_id))
-            pixels[mask] = pixels[mask] * (1 - _MASK_SHARE) + color * _MASK_SHARE
-    picture = Image.fromarray(pixels)
-    pen = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(size=max(10, min(height, width) // 40))
-    for found in ordered:
-        top, left, bottom, right = found.box_in(height, width)
-        color = color_of(found.class_id)
-        pen.rectangle((left, top, max(right, left), max(bottom, top)), outline=color, width=2)
-        text = f"{found.label} {round(100 * found.score)}%"
-        place = (max(left, 0), max(top - font.size - 2, 0))
-        pen.rectangle(pen.textbbox(place, text, font=font), fill=color)
-        pen.text(place, text, fill=(0, 0, 0), font=font)
-    return np.array(picture)
+    names = {each.class_id: each.label for each in detections}
+    instances = to_instances(detections, *pixels.shape[:2])
+    remarks = [f"{round(100 * each.score)}%" for each in detections]
+    # The entry -1 keeps the colors of classes: with one class each object has its own color.
+    return drawing.draw(pixels, instances, {**names, -1: ""}, remarks=remarks, enlarge=False)
 
 
-def color_of(class_id):
-    """The colour of a class, the same in every picture."""
-    return COLORS[class_id % len(COLORS)]
+def color_of(class_id: int) -> tuple[int, int, int]:
+    """Return the (red, green, blue) color of a class, the same in every picture."""
+    from PIL import ImageColor
+
+    from object_detection.structures import drawing
+
+    return ImageColor.getrgb(drawing.color_of(class_id))
 
 
 def _checked(detections):
-    """The detections as a list."""
+    """Return the detections as a list."""
     single = isinstance(detections, Detection) or not hasattr(detections, "__iter__")
     rows = [detections] if single else list(detections)
     wrong = [row for row in rows if not isinstance(row, Detection)]
@@ -73,7 +52,3 @@ def _checked(detections):
             f"gives it, got {'a single' if single else 'one of'} {what}"
         )
     return rows
-
-
-def _area(box):
-    return (box[2] - box[0]) * (box[3] - box[1])

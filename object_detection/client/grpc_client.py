@@ -1,4 +1,4 @@
-"""TensorFlow Serving's gRPC protocol; needs `grpcio`."""
+"""Client for TensorFlow Serving's gRPC protocol; needs `grpcio`."""
 
 import numpy as np
 
@@ -22,13 +22,13 @@ _LARGEST = 256 << 20  # bytes of a message
 
 
 class GrpcClient:
-    """One server, ours or TensorFlow Serving.
+    """Connection to one server, ours or TensorFlow Serving.
 
     Args:
-        address: such as "127.0.0.1:8500".
-        model: its name.
-        timeout: seconds to wait for an answer.
-        input_name: of the model's input; "inputs" for exports of TFOD's TF1 exporter.
+        address: For example "127.0.0.1:8500".
+        model: Its name.
+        timeout: Seconds to wait for a response.
+        input_name: Name of the model's input; "inputs" for exports of TFOD's TF1 exporter.
     """
 
     def __init__(self, address, model="model", *, timeout=60, input_name="input_tensor"):
@@ -48,17 +48,17 @@ class GrpcClient:
         self._status = self._method(STATUS, wire.GetModelStatusResponse)
 
     def predict(self, inputs, *, outputs=(), version=None, signature_name=""):
-        """The model's outputs {name: array}.
+        """Return the model's outputs {name: array}.
 
         Args:
-            inputs: uint8 [B, h, w, 3], or a list of images as `Client.score` takes them, for
-                models that take encoded ones.
-            outputs: names of those wanted; none for all.
-            version: of the model; None takes the newest.
-            signature_name: of the model; "" takes the default one.
+            inputs: uint8 [B, h, w, 3], or a list of images as for `Client.score`, for models that
+                take encoded images.
+            outputs: Names of the outputs to return; empty for all.
+            version: Of the model; None takes the newest.
+            signature_name: Of the model; "" takes the default one.
 
         Raises:
-            ServerError: the request was refused; its text says why.
+            ServerError: The server refused the request; the message says why.
         """
         request = wire.PredictRequest()
         request.model_spec.name = self._model
@@ -69,15 +69,15 @@ class GrpcClient:
             inputs = np.array([encoded(image) for image in several(inputs)], object)
         wire.put_array(request.inputs[self._input], inputs)
         request.output_filter.extend(outputs)
-        answer = self._call(self._predict, request)
-        return {name: wire.array_of(value) for name, value in answer.outputs.items()}
+        response = self._call(self._predict, request)
+        return {name: wire.array_of(value) for name, value in response.outputs.items()}
 
     def detect(self, inputs, *, min_score=0.0, names=None):
-        """A list of `Detection`s for each image.
+        """Return a list of `Detection`s for each image.
 
         Args:
-            inputs: as in `predict`.
-            min_score: what scores less is left out.
+            inputs: As for `predict`.
+            min_score: Least score.
             names: {class id: name}.
         """
         outputs = self.predict(inputs)
@@ -88,33 +88,33 @@ class GrpcClient:
         return [from_outputs(row, names or {}, min_score) for row in rows]
 
     def status(self):
-        """[(version, state)] of the model; state 30 is available."""
+        """Return [(version, state)] of the model; state 30 is available."""
         request = wire.GetModelStatusRequest()
         request.model_spec.name = self._model
-        answer = self._call(self._status, request)
-        return [(row.version, row.state) for row in answer.model_version_status]
+        response = self._call(self._status, request)
+        return [(row.version, row.state) for row in response.model_version_status]
 
     def close(self):
-        """Closes the connection."""
+        """Close the connection."""
         self._channel.close()
 
     def __enter__(self):
-        """Itself."""
+        """Return the client."""
         return self
 
     def __exit__(self, *_):
-        """Closes the connection."""
+        """Close the connection."""
         self.close()
 
-    def _method(self, name, answer):
+    def _method(self, name, response):
         return self._channel.unary_unary(
             name,
             request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=answer.FromString,
+            response_deserializer=response.FromString,
         )
 
     def _call(self, method, request):
         try:
             return method(request, timeout=self._timeout)
-        except self._grpc.RpcError as fault:
-            raise ServerError(f"{fault.code().name}: {fault.details()}") from None
+        except self._grpc.RpcError as error:
+            raise ServerError(f"{error.code().name}: {error.details()}") from None

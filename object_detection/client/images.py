@@ -1,4 +1,4 @@
-"""Images of any common kind for a server, or to draw on; Pillow is imported where it is needed."""
+"""Images of any common kind, for a server or to draw on; imports Pillow when needed."""
 
 import io
 import os
@@ -10,14 +10,14 @@ _KINDS = "a path, the bytes of an image file, a Pillow image, or an array uint8 
 
 
 def encoded(image) -> bytes:
-    """The bytes of an image file.
+    """Return the bytes of an image file.
 
     Args:
-        image: a path, whose file is taken as it is; the bytes of a file; a Pillow image, which is
-            turned as its EXIF orientation says; or an array as `pixels` takes it.
+        image: A path, whose file is sent unchanged; the bytes of a file; a Pillow image, which is
+            rotated by its EXIF orientation; or an array as for `pixels`.
 
     Raises:
-        TypeError: something else. ValueError: an array that is no image.
+        TypeError: Another type. ValueError: An array that is not an image.
     """
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
@@ -29,10 +29,10 @@ def encoded(image) -> bytes:
 
 
 def several(images) -> list:
-    """The images as a list.
+    """Return the images as a list.
 
     Raises:
-        TypeError: a single image.
+        TypeError: A single image.
     """
     single = isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike))
     single = single or getattr(images, "ndim", 4) in (2, 3) or not hasattr(images, "__iter__")
@@ -42,14 +42,14 @@ def several(images) -> list:
 
 
 def pixels(image) -> np.ndarray:
-    """The pixels of an image, uint8 [h, w, 3], an array of their own.
+    """Return the pixels of an image, a new array uint8 [h, w, 3].
 
     Args:
-        image: as `encoded` takes it; arrays may be [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], of
-            any number type in 0..255.
+        image: As for `encoded`; arrays may be [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], of any
+            number type in 0..255.
 
     Raises:
-        TypeError: something else. ValueError: an array or a file that is no image.
+        TypeError: Another type. ValueError: An array or a file that is not an image.
     """
     if isinstance(image, (str, os.PathLike)):
         return _opened(image, os.fspath(image))
@@ -76,10 +76,10 @@ def pixels(image) -> np.ndarray:
 
 
 def pillow():
-    """The module `PIL.Image`.
+    """Return the module `PIL.Image`.
 
     Raises:
-        ModuleNotFoundError: with what to install.
+        ModuleNotFoundError: Says what to install.
     """
     try:
         from PIL import Image

@@ -1,4 +1,4 @@
-"""The HTTP protocols: TensorFlow Serving's REST and azoda's scoring."""
+"""Client for the HTTP protocols: TensorFlow Serving's REST and azoda's scoring."""
 
 import base64
 import http.client
@@ -12,20 +12,20 @@ from object_detection.client.detections import Detection, from_outputs
 from object_detection.client.images import encoded, several
 from object_detection.errors import ServerError
 
-_LONGEST_PAUSE = 5.0  # seconds between two tries
+_MAX_PAUSE = 5.0  # seconds between two attempts
 
 
 class Client:
-    """One server. Not for several threads at once: give each its own.
+    """Connection to one server. Not thread-safe: give each thread its own.
 
-    Requests that found no server, a full queue (503) or a connection that broke are tried again:
-    a prediction changes nothing, so that asking twice does no harm.
+    Requests are retried if there is no server, its queue is full (503) or the connection breaks. A
+    prediction changes nothing on the server, so that repeating it is safe.
 
     Args:
-        address: such as "http://127.0.0.1:8501".
-        model: its name in the addresses of TensorFlow Serving's protocol.
-        timeout: seconds to wait for an answer.
-        patience: seconds over which a request is tried again; 0: once.
+        address: For example "http://127.0.0.1:8501".
+        model: Its name in the addresses of TensorFlow Serving's protocol.
+        timeout: Seconds to wait for a response.
+        patience: Seconds during which a request is retried; 0: one attempt.
     """
 
     def __init__(self, address="http://127.0.0.1:8501", model="model", *, timeout=60, patience=30):
@@ -41,23 +41,23 @@ class Client:
         self._names = None
 
     def score(self, image, prob=0.5, *, masks="rle"):
-        """Detections of one image by azoda's protocol.
+        """Return the detections in one image, by azoda's protocol.
 
         Args:
-            image: path, encoded bytes (JPEG, PNG, ...), a Pillow image, or uint8 [h, w, 3].
-            prob: what scores more is answered.
-            masks: the form they travel in: "rle" (of the whole image), "png" or "box"
-                (probabilities inside the box), or "none". azoda's own servers send "box" always.
+            image: A path, encoded bytes (JPEG, PNG, ...), a Pillow image, or uint8 [h, w, 3].
+            prob: Detections with higher scores are returned.
+            masks: Their form: "rle" (of the whole image), "png" or "box" (probabilities inside the
+                box), or "none". azoda's own servers always send "box".
 
         Raises:
-            ServerError: the request was refused; its text says why.
+            ServerError: The server refused the request; the message says why.
         """
         headers = {
             "Content-Type": "application/octet-stream",
             "Accept": f"application/json; masks={masks}, application/json;q=0.5",
         }
-        rows = self._ask("POST", f"/score?prob={prob}", encoded(image), headers)
-        if not isinstance(rows, list):  # azoda answers faults as a text with status 200
+        rows = self._request("POST", f"/score?prob={prob}", encoded(image), headers)
+        if not isinstance(rows, list):  # azoda sends errors as a text with status 200
             raise ServerError(str(rows), 200)
         return [
             Detection(
@@ -71,13 +71,13 @@ class Client:
         ]
 
     def detect(self, images, *, min_score=0.0, masks="rle", names=None):
-        """Detections of several images by TensorFlow Serving's protocol: a list for each.
+        """Return a list of detections for each image, by TensorFlow Serving's protocol.
 
         Args:
-            images: as in `score`; they travel encoded.
-            min_score: what scores less is left out.
-            masks: as in `score`. TensorFlow Serving itself sends "box" always.
-            names: {class id: name}. This project's server tells them by itself.
+            images: As for `score`; they are sent encoded.
+            min_score: Least score.
+            masks: As for `score`. TensorFlow Serving itself always sends "box".
+            names: {class id: name}. None requests them from the server, which ours provides.
         """
         files = [encoded(image) for image in several(images)]
         instances = [{"b64": base64.b64encode(file).decode()} for file in files]
@@ -87,69 +87,69 @@ class Client:
         return [from_outputs(row, names, min_score) for row in rows]
 
     def predict(self, request, *, masks=None, version=None):
-        """TensorFlow Serving's answer to a request, as it comes.
+        """Return TensorFlow Serving's response to a request unchanged.
 
         Args:
-            request: {"instances": [...]} or {"inputs": ...}, plain Python or numpy inside.
-            masks: None for TensorFlow Serving's own form; else as in `score`.
-            version: of the model; None takes the newest.
+            request: {"instances": [...]} or {"inputs": ...} of plain Python or NumPy values.
+            masks: None for TensorFlow Serving's own form; otherwise as for `score`.
+            version: Of the model; None takes the newest.
         """
         headers = {"Content-Type": "application/json"}
         if masks is not None:
             headers["Accept"] = f"application/json; masks={masks}, application/json;q=0.5"
         body = json.dumps(request, default=_plain).encode()
-        return self._ask("POST", f"{self._place(version)}:predict", body, headers)
+        return self._request("POST", f"{self._path(version)}:predict", body, headers)
 
     def status(self, version=None):
-        """The versions of the model and their states."""
-        return self._ask("GET", self._place(version))["model_version_status"]
+        """Return the versions of the model and their states."""
+        return self._request("GET", self._path(version))["model_version_status"]
 
     def metadata(self, version=None):
-        """The signatures of the model."""
-        return self._ask("GET", f"{self._place(version)}/metadata")
+        """Return the signatures of the model."""
+        return self._request("GET", f"{self._path(version)}/metadata")
 
     def names(self):
-        """{class id: name} of the model; empty where the server does not tell."""
+        """Return {class id: name} of the model; empty if the server does not provide them."""
         if self._names is None:
-            told = self.metadata().get("metadata", {}).get("label_map", {})
-            self._names = {int(number): name for number, name in told.items()}
+            label_map = self.metadata().get("metadata", {}).get("label_map", {})
+            self._names = {int(number): name for number, name in label_map.items()}
         return self._names
 
     def close(self):
-        """Closes the connection; the next request opens another."""
+        """Close the connection; the next request opens another."""
         self._connection.close()
 
     def __enter__(self):
-        """Itself."""
+        """Return the client."""
         return self
 
     def __exit__(self, *_):
-        """Closes the connection."""
+        """Close the connection."""
         self.close()
 
-    def _place(self, version):
+    def _path(self, version):
         return self._model if version is None else f"{self._model}/versions/{version}"
 
-    def _ask(self, method, place, body=None, headers=None):
-        """The JSON of an answer; asks again while that may help and patience lasts."""
+    def _request(self, method, path, body=None, headers=None):
+        """Return the JSON of a response; retries while that may help and patience lasts."""
         deadline, pause = time.monotonic() + self._patience, 0.1
         while True:
             try:
-                self._connection.request(method, self._prefix + place, body, headers or {})
-                answer = self._connection.getresponse()
-                text = answer.read()
-            except (OSError, http.client.HTTPException) as fault:
+                self._connection.request(method, self._prefix + path, body, headers or {})
+                response = self._connection.getresponse()
+                text = response.read()
+            except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
-                refusal = ServerError(f"{method} {place}: {fault or type(fault).__name__}")
-                asked = 0.0
+                refusal = ServerError(f"{method} {path}: {error or type(error).__name__}")
+                retry_after = 0.0
             else:
-                if answer.status == 200:
+                if response.status == 200:
                     return json.loads(text)
-                refusal = ServerError(_message(text, answer), answer.status)
-                if answer.status != 503:
+                refusal = ServerError(_message(text, response), response.status)
+                if response.status != 503:
                     raise refusal
-                asked = _seconds(answer.getheader("Retry-After"))
-            wait = min(max(pause, asked), _LONGEST_PAUSE)
+                retry_after = _seconds(response.getheader("Retry-After"))
+            wait = min(max(pause, retry_after), _MAX_PAUSE)
             if time.monotonic() + wait > deadline:
                 raise refusal
             time.sleep(wait)
@@ -157,7 +157,7 @@ class Client:
 
 
 def _plain(value):
-    """Arrays as lists, bytes as {"b64": ...}."""
+    """Return arrays as lists, bytes as {"b64": ...}."""
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     if isinstance(value, bytes):
@@ -165,12 +165,13 @@ def _plain(value):
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
 
 
-def _message(text, answer):
+def _message(text, response):
     try:
-        told = json.loads(text)
-        return str(told["error"]) if isinstance(told, dict) and "error" in told else str(told)
+        content = json.loads(text)
+        is_error = isinstance(content, dict) and "error" in content
+        return str(content["error"]) if is_error else str(content)
     except ValueError:
-        return text[:500].decode("utf-8", "replace") or f"{answer.status} {answer.reason}"
+        return text[:500].decode("utf-8", "replace") or f"{response.status} {response.reason}"
 
 
 def _seconds(header):

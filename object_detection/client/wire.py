@@ -1,8 +1,8 @@
 """TensorFlow Serving's gRPC messages, as far as predictions need them, without TensorFlow.
 
-They are described here in a pool of their own, so that they do not clash with the generated
-modules of `tensorflow` and `tensorflow-serving-api`: the bytes are the same. Fields that are not
-described are kept as unknown ones by protobuf and do no harm.
+They are described in a separate pool, so that they do not clash with the generated modules of
+`tensorflow` and `tensorflow-serving-api`; the bytes are the same. Protobuf keeps undescribed fields
+as unknown fields.
 """
 
 import numpy as np

@@ -58,8 +58,9 @@ def draw(
     *,
     remarks: Sequence[str] | None = None,
     truth: Instances | None = None,
+    enlarge: bool = True,
 ) -> np.ndarray:
-    """Return a copy of an image with its objects drawn over it, enlarged if it is small.
+    """Return a copy of an image with its objects drawn over it.
 
     Each class has its own color; with a label map of one class each object has. Where objects
     crowd, a name wider than its box is left out, and a legend in the corner explains the colors.
@@ -73,6 +74,7 @@ def draw(
         remarks: [n] texts behind the class names; then all objects are drawn. None: the score of a
             detection, "(crowd)" for annotated crowds.
         truth: Annotated objects whose boxes the style may add.
+        enlarge: Whether to enlarge small images, so that labels can be read.
 
     Returns:
         uint8 [H, W, 3].
@@ -82,7 +84,7 @@ def draw(
     elif remarks is None:
         instances = instances.select(style.best(instances.scores))
         remarks = ["" if style.skip_scores else _percent(score) for score in instances.scores]
-    large, factor = _magnify(image)
+    large, factor = _magnify(image) if enlarge else (image, 1)
     boxes = np.asarray(instances.boxes, np.float32).reshape(-1, 4) * factor
     classes = instances.classes
     names = ["" if style.skip_labels else name_of(k, category_index) for k in classes]

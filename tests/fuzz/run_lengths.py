@@ -12,7 +12,7 @@ from object_detection import evaluate
 from object_detection.datasets import masks
 from object_detection.datasets.annotations import RunLengths
 
-ERRORS = ("AnnotationError", "MaskFault", "ResultFileError")
+ERRORS = ("AnnotationError", "MaskError", "ResultFileError")
 HEIGHT, WIDTH = 30, 40
 FLAGS = flags.FLAGS
 BOX = [10.0, 5.0, 20.0, 10.0]
