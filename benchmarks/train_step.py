@@ -26,7 +26,7 @@ from object_detection.modeling import recomputation
 from object_detection.modeling.precision import PRECISIONS
 from object_detection.protos import model_pb2
 from object_detection.structures.batch import CroppedMasks, GroundTruth, Images
-from object_detection.training import layer_groups, trained_weights
+from object_detection.training import trained_weights
 
 RESNET50_C4_MASKS = """
 faster_rcnn {
@@ -93,7 +93,7 @@ def train_step_of(network, rate=1e-4, momentum=0.9, layers="all"):
     Args:
         layers: the group of layers that is trained, as in --train_layers.
     """
-    variables = list(trained_weights.choose(network, group=layers).values())
+    variables = list(trained_weights.select(network, stages=layers).values())
     slots = [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables]
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -174,7 +174,7 @@ def options_of_command_line():
         default=PRECISIONS[0],
         help="of convolutions and matrix products; both: two models in turns, and their ratio",
     )
-    parser.add_argument("--train_layers", choices=layer_groups.GROUPS, default="all")
+    parser.add_argument("--train_layers", choices=trained_weights.TRAINABLE_STAGES, default="all")
     parser.add_argument(
         "--gradient_checkpointing",
         action="store_true",

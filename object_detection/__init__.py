@@ -29,9 +29,9 @@ if _runs_a_command():
 def __getattr__(name):
     """Load `object_detection.Predictor` on first use, so that importing the package is fast."""
     if name == "Predictor":
-        from object_detection.training import quiet
+        from object_detection.training.tensorflow_start import import_tensorflow_quietly
 
-        quiet.start_tensorflow()  # importing TensorFlow writes a dozen lines to standard error
+        import_tensorflow_quietly()  # importing TensorFlow writes a dozen lines to standard error
         from object_detection.prediction.predictor import Predictor
 
         return Predictor

@@ -230,14 +230,14 @@ def _of_annotations(name, folder, wishes, start):
 
 def _about_length(facts, train_config):
     """Yields a note where a training from random weights would be too short to learn much."""
-    from object_detection.training import short_runs
+    from object_detection.training import run_length
 
     cures = (
         "start from pretrained weights (--fine_tune_checkpoint, see docs/checkpoints.md)",
         "train for more steps (--num_steps)",
     )
     steps, batch = train_config.num_steps, train_config.batch_size
-    warning = short_runs.warning_of(steps, batch, facts.num_images, cures)
+    warning = run_length.short_run_warning(steps, batch, facts.num_images, cures)
     if warning and not train_config.fine_tune_checkpoint:
         yield f"{warning}."
 

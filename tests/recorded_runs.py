@@ -19,7 +19,7 @@ from object_detection.builders import (
     preprocessor_builder,
 )
 from object_detection.checkpoints import restore
-from object_detection.training import eval_loop, evaluators, jobs
+from object_detection.training import eval_loop, jobs
 
 _PARTS = "FasterRCNN RegionProposalNetwork RoiStage MaskStage MaskHead BoxHead RoiCropper".split()
 _STEPS = (0, 1, 5, 11, 50, 99)  # of learning rates
@@ -91,15 +91,15 @@ def runs(config):
 def _train(config, stack, stand_in):
     """With the rest of a run; of its functions, which hold the config, nothing is told."""
     keeper = Anything(directory="run", restore_newest=lambda state: None)
-    for name in ("_announce", "Optimizer", "Summaries", "pipeline_file"):
+    for name in ("_log_start", "Optimizer", "Summaries", "pipeline_file"):
         stack.enter_context(mock.patch.object(jobs, name, ANYTHING))
     for name in ("optimizer_builder", "restore"):
         stack.enter_context(mock.patch.object(jobs, name, ANYTHING))
     stack.enter_context(mock.patch.object(jobs, "distribution", _distribution()))
     network = SimpleNamespace(num_classes=2)
     stand_in(jobs.model_builder, "build_network", network)
-    stand_in(jobs.trained_weights, "choose")
-    stand_in(jobs.layer_groups, "hold_norms")
+    stand_in(jobs.trained_weights, "select")
+    stand_in(jobs.trained_weights, "freeze_batch_norm")
     stack.enter_context(mock.patch.object(jobs.manager, "fresh_state", ANYTHING))
     stand_in(jobs.manager, "CheckpointDirectory", keeper)
     stand_in(jobs.train_step, "StepSettings")
@@ -129,7 +129,7 @@ def _evaluate(config, stack, stand_in, told):
         evaluate_one("ckpt-1")
 
     # The text of the whole config, which TensorBoard gets, says nothing of what is gone by.
-    stack.enter_context(mock.patch.object(evaluators, "pipeline_file", ANYTHING, create=True))
+    stack.enter_context(mock.patch.object(eval_loop, "pipeline_file", ANYTHING, create=True))
     stand_in(jobs.manager, "read_weights", 0)
     stand_in(eval_loop, "evaluate_checkpoints", effect=evaluate_checkpoints, says=False)
     stand_in(eval_loop, "Evaluator", effect=evaluator, says=False)

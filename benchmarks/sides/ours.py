@@ -123,7 +123,7 @@ def train(given):
     pixels = of_batch(models.image(given.height, given.width)[0], tf.float32)
     examples = Batch(Images(pixels, shape), truth, tf.constant(["0"] * batch), shape)
     plan = optimizer_builder.build(config.train_config.optimizer)
-    optimizer = Optimizer(plan, trained_weights.choose(network))
+    optimizer = Optimizer(plan, trained_weights.select(network))
     step_function = train_step.build_train_step(
         network,
         optimizer,

@@ -1,6 +1,7 @@
 """`AnchorGenerator` messages -> `ops.anchors` generators."""
 
 from object_detection.builders.pick import check_message, pick
+from object_detection.errors import ConfigError
 from object_detection.ops.anchors import GridAnchors, MultiscaleAnchors
 
 
@@ -34,13 +35,13 @@ def build(config):
     """The anchor generator an `AnchorGenerator` message asks for.
 
     Raises:
-        ValueError: none is set, one that is not supported, or one without a single anchor.
+        ConfigError: none is set, one that is not supported, or one without a single anchor.
     """
     check_message(config, "AnchorGenerator", "anchor_generator_config")
     generator = pick(config, "anchor_generator_oneof", ANCHOR_GENERATORS)
     if not all(generator.per_location):
         name = config.WhichOneof("anchor_generator_oneof")
-        raise ValueError(
+        raise ConfigError(
             f"{name} makes no anchor: give it at least one of scales and of aspect_ratios, such as "
             "aspect_ratios: [0.5, 1.0, 2.0]"
         )

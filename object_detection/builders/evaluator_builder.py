@@ -2,6 +2,7 @@
 
 from object_detection.builders.pick import check_message
 from object_detection.config import data_checks
+from object_detection.errors import ConfigError
 from object_detection.metrics import coco_engine
 from object_detection.metrics.coco_evaluation import CocoEvaluation
 from object_detection.metrics.evaluation import CombinedEvaluation
@@ -47,7 +48,7 @@ def build(eval_config, categories, frequencies=None):
         Something with `add`, `evaluate`, `table`, `categories` and `kinds`.
 
     Raises:
-        ValueError: a metrics_set or an option that this package does not have, by name.
+        ConfigError: a metrics_set or an option that this package does not have, by name.
     """
     check_message(eval_config, "EvalConfig", "eval_config")
     names = metric_names(eval_config)
@@ -56,7 +57,7 @@ def build(eval_config, categories, frequencies=None):
         faults.append("eval_config.parameterized_metric is not supported; take it out.")
     faults += [str(finding) for finding in data_checks.evaluation_settings(eval_config)]
     if faults:
-        raise ValueError("\n".join(faults))
+        raise ConfigError("\n".join(faults))
     found = []
     if any(name in _COCO for name in names):
         found.append(_coco(eval_config, categories, {_COCO.get(name) for name in names}))

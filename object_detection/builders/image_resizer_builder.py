@@ -1,6 +1,7 @@
 """Builds the image resizer that a model's config names."""
 
 from object_detection.builders.pick import check_message, pick
+from object_detection.errors import ConfigError
 from object_detection.ops import image
 from object_detection.protos import image_resizer_pb2
 
@@ -9,7 +10,7 @@ def build(config):
     """The resizer of an `ImageResizer` message: a callable of `ops.image`.
 
     Raises:
-        ValueError: where no resizer is set, or its fields contradict one another.
+        ConfigError: where no resizer is set, or its fields contradict one another.
     """
     check_message(config, "ImageResizer", "image_resizer_config")
     return pick(config, "image_resizer_oneof", IMAGE_RESIZERS)
@@ -18,13 +19,13 @@ def build(config):
 def _keep_aspect_ratio(config):
     _check_positive(config, "min_dimension", "max_dimension")
     if config.min_dimension > config.max_dimension:
-        raise ValueError(
+        raise ConfigError(
             f"keep_aspect_ratio_resizer.min_dimension ({config.min_dimension}) must not exceed "
             f"max_dimension ({config.max_dimension}); were the two swapped?"
         )
     pad_value = tuple(config.per_channel_pad_value) or (0.0, 0.0, 0.0)
     if len(pad_value) != 3:
-        raise ValueError(
+        raise ConfigError(
             "keep_aspect_ratio_resizer.per_channel_pad_value needs 3 values (red, green, blue), "
             f"got {len(pad_value)}: {list(pad_value)}"
         )
@@ -49,7 +50,7 @@ def _conditional_shape(config):
     _check_positive(config, "size_threshold")
     conditions = image_resizer_pb2.ConditionalShapeResizer.ResizeCondition
     if config.condition == conditions.Value("INVALID"):
-        raise ValueError(
+        raise ConfigError(
             "conditional_shape_resizer.condition is INVALID; supported: GREATER, SMALLER"
         )
     return image.ConditionalShape(
@@ -82,4 +83,4 @@ def _check_positive(config, *fields):
     for field in fields:
         if getattr(config, field) < 1:
             where = type(config).__name__
-            raise ValueError(f"{where}.{field} must be at least 1, got {getattr(config, field)}")
+            raise ConfigError(f"{where}.{field} must be at least 1, got {getattr(config, field)}")

@@ -9,6 +9,7 @@ from object_detection.builders import (
 )
 from object_detection.builders.pick import check_message
 from object_detection.compat.detection_model import DetectionModel
+from object_detection.errors import ConfigError
 from object_detection.modeling.backbones import BACKBONES, ExtractorSpec
 from object_detection.modeling.box_head import BoxHead
 from object_detection.modeling.conv_block import Hyperparams
@@ -53,24 +54,24 @@ def build_network(model_config, is_training, precision=FLOAT32, rewrites=FAST):
         rewrites: `modeling.rewrites.Rewrites`; without some the network computes the same, slower.
 
     Raises:
-        ValueError: a meta-architecture, extractor, combination or precision that is not supported;
+        ConfigError: a meta-architecture, extractor, combination or precision that is not supported;
             the message says what is.
     """
     check_message(model_config, "DetectionModel", "model_config")
     check(precision)
     kind = model_config.WhichOneof("model")
     if kind != "faster_rcnn":
-        raise ValueError(
+        raise ConfigError(
             f"model is {kind or 'unset'}; this package builds faster_rcnn "
             "(Faster R-CNN and Mask R-CNN)"
         )
     config = model_config.faster_rcnn
     if config.HasField("context_config"):
-        raise ValueError("context_config is set, but Context R-CNN is not built here; take it out")
+        raise ConfigError("context_config is set, but Context R-CNN is not built here; take it out")
     extractor = build_extractor(config.feature_extractor, is_training)
     stages = config.number_of_stages
     if stages not in (1, 2, 3):
-        raise ValueError(f"number_of_stages is {stages}; allowed are 1, 2 and 3")
+        raise ConfigError(f"number_of_stages is {stages}; allowed are 1, 2 and 3")
     roi_stage = _roi_stage(config, extractor, is_training) if stages > 1 else None
     mask_stage = _mask_stage(config, is_training) if stages > 2 else None
     network = FasterRCNN(
@@ -125,17 +126,17 @@ def build_extractor(config, is_training):
     """The `Extractor` of a `FasterRcnnFeatureExtractor` message.
 
     Raises:
-        ValueError: unknown type or a stride the type does not have.
+        ConfigError: unknown type or a stride the type does not have.
     """
     check_message(config, "FasterRcnnFeatureExtractor", "feature_extractor_config")
     row = BACKBONES.get(config.type)
     if row is None:
-        raise ValueError(
+        raise ConfigError(
             f"feature_extractor.type is '{config.type}'; supported: {', '.join(BACKBONES)}"
         )
     stride = config.first_stage_features_stride
     if row.strides and stride not in row.strides:
-        raise ValueError(
+        raise ConfigError(
             f"first_stage_features_stride is {stride}; '{config.type}' has "
             f"{' or '.join(str(s) for s in row.strides)}"
         )
@@ -179,7 +180,7 @@ def _rpn(config, is_training):
 def _box_predictor(config):
     kind = config.second_stage_box_predictor.WhichOneof("box_predictor_oneof")
     if kind != "mask_rcnn_box_predictor":
-        raise ValueError(
+        raise ConfigError(
             f"second_stage_box_predictor is {kind or 'unset'}; supported: mask_rcnn_box_predictor "
             "(it serves Faster R-CNN without masks too)"
         )
@@ -189,7 +190,7 @@ def _box_predictor(config):
 def _roi_stage(config, extractor, is_training):
     predictor = _box_predictor(config)
     if config.maxpool_kernel_size < 1 or config.maxpool_stride < 1 or config.initial_crop_size < 1:
-        raise ValueError(
+        raise ConfigError(
             "initial_crop_size, maxpool_kernel_size and maxpool_stride must be at least 1, got "
             f"{config.initial_crop_size}, {config.maxpool_kernel_size}, {config.maxpool_stride}; "
             "kernel and stride 1 leave the crop as it is"
@@ -240,7 +241,7 @@ def _roi_stage(config, extractor, is_training):
 def _mask_stage(config, is_training):
     predictor = _box_predictor(config)
     if not predictor.predict_instance_masks:
-        raise ValueError(
+        raise ConfigError(
             "number_of_stages is 3 but predict_instance_masks is false; set it true in "
             "mask_rcnn_box_predictor, or number_of_stages to 2"
         )

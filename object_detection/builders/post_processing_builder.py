@@ -2,6 +2,7 @@
 
 from object_detection.builders import calibration_builder
 from object_detection.builders.pick import check_message
+from object_detection.errors import ConfigError
 from object_detection.modeling.roi_stage import DetectionSettings
 
 
@@ -12,13 +13,13 @@ def build(config):
     computes; the result is the same, so they are not read.
 
     Raises:
-        ValueError: max_detections_per_class above max_total_detections, or a calibration that is
+        ConfigError: max_detections_per_class above max_total_detections, or a calibration that is
             not supported.
     """
     check_message(config, "PostProcessing", "post_processing_config")
     nms = config.batch_non_max_suppression
     if nms.max_detections_per_class > nms.max_total_detections:
-        raise ValueError(
+        raise ConfigError(
             f"max_detections_per_class is {nms.max_detections_per_class}, which is above "
             f"max_total_detections ({nms.max_total_detections}): lower the one or raise the other"
         )

@@ -4,9 +4,9 @@
 def __getattr__(name):
     """Load `COCODemo` on first use, so that importing the package is fast."""
     if name == "COCODemo":
-        from object_detection.training import quiet
+        from object_detection.training.tensorflow_start import import_tensorflow_quietly
 
-        quiet.start_tensorflow()  # importing TensorFlow writes a dozen lines to standard error
+        import_tensorflow_quietly()  # importing TensorFlow writes a dozen lines to standard error
         from object_detection.integrations.coco_demo import COCODemo
 
         return COCODemo

@@ -10,7 +10,7 @@ from object_detection.config import pipeline_file
 from object_detection.errors import ImageError, SettingsError
 from object_detection.integrations import demo_model
 from object_detection.prediction import video
-from object_detection.training import quiet
+from object_detection.training.tensorflow_start import import_tensorflow_quietly
 
 # Names of COCO's classes by the numbers of maskrcnn-benchmark, which have no gaps.
 CATEGORIES = ["__background"] + (
@@ -145,7 +145,7 @@ class COCODemo:
             )
         if masks_per_dim < 1:
             raise SettingsError(f"masks_per_dim must be at least 1, got {masks_per_dim}")
-        quiet.start_tensorflow()
+        import_tensorflow_quietly()
         size = None if isinstance(min_image_size, _Unset) else min_image_size
         source = demo_model.read_cfg(cfg, weight_loading)
         self.cfg = cfg

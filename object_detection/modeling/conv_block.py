@@ -13,6 +13,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from object_detection.errors import ConfigError
 from object_detection.modeling import recomputation
 from object_detection.modeling.precision import ProductLayer
 from object_detection.modeling.rewrites import FAST
@@ -336,7 +337,7 @@ class DenseBlock(ProductLayer):
     order here is dense, activation, norm.
 
     Raises:
-        ValueError: a group norm, which wants positions.
+        ConfigError: a group norm, which wants positions.
     """
 
     def __init__(
@@ -351,7 +352,7 @@ class DenseBlock(ProductLayer):
     ):
         super().__init__(**kwargs)
         if norm is not None and norm.kind == "group":
-            raise ValueError("group_norm is for convolutions; a dense layer can have batch_norm")
+            raise ConfigError("group_norm is for convolutions; a dense layer can have batch_norm")
         self.units = units
         self.activation = activation
         self.norm = norm

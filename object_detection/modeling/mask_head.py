@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from object_detection.errors import ConfigError
 from object_detection.modeling.conv_block import DEFAULTS, ConvBlock
 from object_detection.modeling.recomputation import Segmented, recompute
 from object_detection.modeling.rewrites import FAST
@@ -88,7 +89,7 @@ class MaskHead(Segmented):
         if not self.settings.convolve_then_upsample:
             return wanted
         if wanted[0] < height or wanted[1] < width:
-            raise ValueError(
+            raise ConfigError(
                 f"mask_height and mask_width are {wanted[0]} and {wanted[1]}, below the size of "
                 f"the features, {height} x {width}, which convolve_then_upsample_masks enlarges"
             )

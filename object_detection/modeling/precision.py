@@ -19,6 +19,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from object_detection.errors import ConfigError
+
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
 PRECISIONS = (FLOAT32, BFLOAT16)
@@ -91,7 +93,7 @@ def compute_in(network, precision):
         precision: one of `PRECISIONS`.
 
     Raises:
-        ValueError: another precision.
+        ConfigError: another precision.
     """
     check(precision)
     for layer in network._flatten_layers():
@@ -125,7 +127,7 @@ def _product_layers(network):
 def check(precision):
     """Raises ValueError unless `precision` is one of `PRECISIONS`."""
     if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; allowed are {' and '.join(PRECISIONS)}")
+        raise ConfigError(f"precision is {precision!r}; allowed are {' and '.join(PRECISIONS)}")
 
 
 def is_bfloat16_fast():

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from object_detection.errors import ConfigError
+
 
 class GridAnchors(NamedTuple):
     """Anchors of every scale and aspect ratio at each cell of one feature map."""
@@ -36,10 +38,10 @@ class GridAnchors(NamedTuple):
             [height * width * A, 4] float32 pixels, not clipped.
 
         Raises:
-            ValueError: not exactly one feature map.
+            ConfigError: not exactly one feature map.
         """
         if len(feature_shapes) != 1:
-            raise ValueError(
+            raise ConfigError(
                 f"grid_anchor_generator serves one feature map but this feature extractor gives "
                 f"{len(feature_shapes)}; a pyramid needs multiscale_anchor_generator"
             )
@@ -75,11 +77,11 @@ class MultiscaleAnchors(NamedTuple):
             [N, 4] float32 pixels, not clipped.
 
         Raises:
-            ValueError: not one feature map for each level.
+            ConfigError: not one feature map for each level.
         """
         grids = self._grids()
         if len(feature_shapes) != len(grids):
-            raise ValueError(
+            raise ConfigError(
                 f"multiscale_anchor_generator has min_level {self.min_level} and max_level "
                 f"{self.max_level}, but this feature extractor gives {len(feature_shapes)} feature "
                 "maps; give both the min_level and max_level of the extractor's fpn"

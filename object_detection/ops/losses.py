@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from object_detection.errors import ConfigError
 from object_detection.ops import nms
 
 
@@ -90,7 +91,7 @@ class HardExampleMiner(NamedTuple):
             [B, N] bool.
 
         Raises:
-            ValueError: an unknown `loss_type`.
+            ConfigError: an unknown `loss_type`.
         """
         ranked_by = {
             "CLASSIFICATION": classification,
@@ -99,7 +100,7 @@ class HardExampleMiner(NamedTuple):
             + localization * self.localization_weight,
         }
         if self.loss_type not in ranked_by:
-            raise ValueError(
+            raise ConfigError(
                 f"HardExampleMiner.loss_type is {self.loss_type!r}; "
                 f"supported: {', '.join(ranked_by)}"
             )
@@ -120,9 +121,9 @@ def score_converter(kind, logit_scale=1.0):
         logit_scale: logits are divided by it first.
 
     Raises:
-        ValueError: another kind.
+        ConfigError: another kind.
     """
     converters = {"IDENTITY": tf.identity, "SIGMOID": tf.sigmoid, "SOFTMAX": tf.nn.softmax}
     if kind not in converters:
-        raise ValueError(f"score_converter is {kind!r}; supported: {', '.join(converters)}")
+        raise ConfigError(f"score_converter is {kind!r}; supported: {', '.join(converters)}")
     return lambda logits: converters[kind](logits / logit_scale)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from object_detection.errors import ConfigError
 from object_detection.ops import boxes as box_ops
 from object_detection.structures.batch import Proposals
 
@@ -151,7 +152,7 @@ def multiclass_nms(
         `Selected`; of equal scores the lower class first, then the one that was selected first.
 
     Raises:
-        ValueError: `max_classes_per_detection` above 1 with `class_agnostic`.
+        ConfigError: `max_classes_per_detection` above 1 with `class_agnostic`.
     """
     if valid is not None:
         scores = tf.where(valid[..., tf.newaxis], scores, _DROPPED)
@@ -173,7 +174,7 @@ def multiclass_nms(
             return select(score_threshold, pass_over=True)
         return _select_best_first(select, scores, score_threshold, _TRIED * max_total)
     if max_classes_per_detection > 1:
-        raise ValueError(
+        raise ConfigError(
             f"max_classes_per_detection is {max_classes_per_detection}; with "
             "use_class_agnostic_nms only 1 is supported, as in TFOD"
         )

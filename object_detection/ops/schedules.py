@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from object_detection.errors import ConfigError
+
 Schedule = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -30,13 +32,13 @@ def manual_steps(
             instead of staying at `rates[0]`.
     """
     if len(rates) != len(boundaries) + 1:
-        raise ValueError(
+        raise ConfigError(
             f"{len(boundaries)} boundaries need {len(boundaries) + 1} rates, got {len(rates)}"
         )
     if any(low >= high for low, high in zip(boundaries, boundaries[1:], strict=False)) or any(
         boundary < 0 for boundary in boundaries
     ):
-        raise ValueError(f"boundaries must ascend from 0 on, got {list(boundaries)}")
+        raise ConfigError(f"boundaries must ascend from 0 on, got {list(boundaries)}")
     if not boundaries:
         return constant(rates[0])
 
@@ -91,15 +93,15 @@ def cosine_with_warmup(
     From step `total_steps` on the rate is 0 (TFOD: a run that goes on longer learns nothing).
 
     Raises:
-        ValueError: the warm-up starts above `base_rate` or, with the hold, outlasts
+        ConfigError: the warm-up starts above `base_rate` or, with the hold, outlasts
             `total_steps`.
     """
     if total_steps < warmup_steps:
-        raise ValueError(
+        raise ConfigError(
             f"total_steps ({total_steps}) must not be smaller than warmup_steps ({warmup_steps})"
         )
     if warmup_steps and base_rate < warmup_rate:
-        raise ValueError(
+        raise ConfigError(
             f"warmup_learning_rate ({warmup_rate:g}) must not exceed "
             f"learning_rate_base ({base_rate:g})"
         )

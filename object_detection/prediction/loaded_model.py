@@ -10,7 +10,7 @@ from object_detection.checkpoints import location
 from object_detection.checkpoints.open import load_saved_model
 from object_detection.config import pipeline_file
 from object_detection.prediction import built_model
-from object_detection.training import quiet
+from object_detection.training.tensorflow_start import import_tensorflow_quietly
 from object_detection.utils import label_map_util
 
 _LABEL_MAPS = ("label_map.pbtxt", "tf_label_map.pbtxt")  # the second: azoda's, beside saved_model/
@@ -95,7 +95,7 @@ def load(model, *, label_map=None, pipeline_config=None, min_image_size=None):
     Raises:
         ValueError: no such model, or one with other inputs or outputs.
     """
-    quiet.start_tensorflow()  # else the first operation has TensorFlow talk about GPUs
+    import_tensorflow_quietly()  # else the first operation has TensorFlow talk about GPUs
     if callable(model):
         return CalledModel(model, categories_of(label_map, None))
     folder = find_saved_model(model)

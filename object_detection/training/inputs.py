@@ -10,28 +10,28 @@ from object_detection.errors import NoExamplesError, RecordError, TrainingError
 
 
 class InputPipeline(Protocol):
-    """What `builders.dataset_builder.build` gives."""
+    """What `builders.dataset_builder.build` returns."""
 
     dataset: tf.data.Dataset  # of structures.Batch
     report: Any  # data.report.InputReport
 
 
 class Inputs:
-    """Remembers the pipelines that a loop reads, for when something goes wrong in one of them."""
+    """The pipelines that a loop reads, kept to explain an error in one of them."""
 
     def __init__(self):
         self._pipelines = []
 
     def add(self, pipeline: InputPipeline) -> InputPipeline:
-        """Remembers a pipeline and gives it back."""
+        """Add a pipeline and return it."""
         self._pipelines.append(pipeline)
         return pipeline
 
     def bad_records(self) -> list[str]:
-        """Places of the records that were left out; a resumed run counts them out of the order.
+        """Return the positions of skipped records, which a resumed run excludes from the order.
 
-        Of several workers the chief alone saves its own: the others repeat as many examples as
-        their shares hold bad records.
+        Only the chief saves its own: other workers repeat as many examples as their shards have
+        bad records.
         """
         return [
             place
@@ -40,11 +40,11 @@ class Inputs:
         ]
 
     @contextlib.contextmanager
-    def plain_errors(self):
-        """Around a loop: says what the pipelines skipped, and why one of them ended it.
+    def explain_errors(self):
+        """Wrap a loop: log what the pipelines skipped, and say why one of them ended it.
 
         Raises:
-            TrainingError: with the sentence of the pipeline itself, where that is what failed;
+            TrainingError: with the message of the pipeline, if that is what failed;
                 `NoExamplesError` with the pipelines' counts.
         """
         try:

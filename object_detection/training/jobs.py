@@ -1,4 +1,4 @@
-"""From a config to a run: builds the parts, joins them, and hands them to the loops."""
+"""Training and evaluation runs: builds the parts of a config and passes them to the loops."""
 
 import contextlib
 import functools
@@ -26,18 +26,14 @@ from object_detection.modeling.precision import FLOAT32
 from object_detection.training import (
     distribution,
     eval_loop,
-    evaluators,
-    input_pictures,
-    layer_groups,
-    short_runs,
+    pictures,
+    run_length,
     train_loop,
     train_step,
     trained_weights,
 )
 from object_detection.training.best import BestCheckpoint
-from object_detection.training.failures import built
 from object_detection.training.inputs import Inputs
-from object_detection.training.inspection import keep_batches
 from object_detection.training.optimizer import Optimizer
 from object_detection.training.summaries import Summaries
 
@@ -46,7 +42,7 @@ _GRADIENTS_EVERY = 100  # steps between two summaries of them, as in TFOD 1.x
 
 
 class TrainOptions(NamedTuple):
-    """What the command line says about a training run; the config says the rest."""
+    """Options of a training run besides its config."""
 
     model_dir: str
     checkpoint_every_n: int = 1000
@@ -55,7 +51,7 @@ class TrainOptions(NamedTuple):
     eval_every_n_steps: int = 0  # 0: no evaluation in this process
     best_metric: str = ""  # of the evaluations; '': no best checkpoint is kept
     early_stopping_patience: int = 0  # evaluations without a better one; 0: never stop early
-    train_layers: str = "all"  # one of layer_groups.GROUPS
+    train_layers: str = "all"  # one of trained_weights.TRAINABLE_STAGES
     grad_accum_steps: int = 1  # batches of train_config.batch_size that make one step
     gradient_checkpointing: bool = False  # activations are computed again instead of being kept
     skip_non_finite: bool = False  # a step whose gradient is NaN or infinite; else the run ends
@@ -68,7 +64,7 @@ class TrainOptions(NamedTuple):
 
 
 class EvalOptions(NamedTuple):
-    """What the command line says about a separate evaluation."""
+    """Options of a separate evaluation besides its config."""
 
     model_dir: str
     checkpoint_dir: str
@@ -82,18 +78,18 @@ class EvalOptions(NamedTuple):
 
 
 def train(config, options: TrainOptions) -> int:
-    """Trains the model of a TrainEvalPipelineConfig in `options.model_dir`; the exit code.
+    """Train the model of a TrainEvalPipelineConfig in `options.model_dir`; return the exit code.
 
-    Where the weights come from, in this order:
-      1. the newest checkpoint in model_dir, with optimizer, step and place in the data;
-      2. else train_config.fine_tune_checkpoint, at step 0;
-      3. else the config's initializers.
+    The weights come from the first of these:
+      1. the newest checkpoint in model_dir, with optimizer, step and position in the examples;
+      2. train_config.fine_tune_checkpoint, at step 0;
+      3. the config's initializers.
 
     Raises:
         TrainingError: the run cannot start or continue, for example because another run uses
             model_dir.
     """
-    strategy = built(distribution.choose_strategy, options.num_workers)
+    strategy = distribution.choose_strategy(options.num_workers)
     if not distribution.is_chief(strategy):
         return _train(config, options, strategy)
     with run_lock.held(options.model_dir):
@@ -101,7 +97,6 @@ def train(config, options: TrainOptions) -> int:
 
 
 def _train(config, options, strategy):
-    """Trains; the exit code."""
     # Keras draws its initializers' seeds from here. TensorFlow's own global seed stays unset: it
     # would mix into the seeds of tf.data, which are given one by one.
     random.seed(options.seed)
@@ -110,15 +105,14 @@ def _train(config, options, strategy):
         network = _network(config, options, is_training=True)
         if options.gradient_checkpointing:
             recomputation.turn_on(network)
-        weights = built(
-            trained_weights.choose,
+        weights = trained_weights.select(
             network,
             only=train_config.update_trainable_variables,
             freeze=train_config.freeze_variables,
-            group=options.train_layers,
+            stages=options.train_layers,
         )
-        layer_groups.hold_norms(options.train_layers, network)
-        optimizer = Optimizer(built(optimizer_builder.build, train_config.optimizer), weights)
+        trained_weights.freeze_batch_norm(options.train_layers, network)
+        optimizer = Optimizer(optimizer_builder.build(train_config.optimizer), weights)
     best = _best(options)
     evaluation = _evaluation_within(config, options, network, optimizer, best, strategy)
     state = manager.fresh_state(network, optimizer)
@@ -127,8 +121,8 @@ def _train(config, options, strategy):
         max_to_keep=options.checkpoint_max_to_keep,
         keep_every_n_hours=train_config.keep_checkpoint_every_n_hours,
     )
-    _find_weights(config, keeper, network, state)
-    built(distribution.check_same_step, strategy, int(state.step.numpy()))
+    _restore_weights(config, keeper, network, state)
+    distribution.check_same_step(strategy, int(state.step.numpy()))
     if best is not None and best.is_over:
         logging.info("%s", best.why_over())
         return 0
@@ -138,12 +132,12 @@ def _train(config, options, strategy):
     inputs, iterator = _training_inputs(config, options, strategy, state)
     step_settings = _step_settings(train_config, options)
     settings = _loop_settings(train_config, options)
-    _announce(strategy, settings, int(state.step.numpy()), options.grad_accum_steps)
+    _log_start(strategy, settings, int(state.step.numpy()), options.grad_accum_steps)
     warn_of_short_run(config, settings.batch_size, int(state.step.numpy()))
     summaries = Summaries(Path(options.model_dir) / "train" if chief else None)
     summaries.code("pipeline.config", pipeline_file.as_text(config), int(state.step.numpy()))
-    names = built(evaluators.categories_of, config.train_input_reader, network.num_classes)
-    with inputs.plain_errors():
+    names = eval_loop.categories_of(config.train_input_reader, network.num_classes)
+    with inputs.explain_errors():
         return train_loop.train(
             train_step.build_train_step(network, optimizer, step_settings, strategy),
             iterator,
@@ -153,38 +147,34 @@ def _train(config, options, strategy):
             summaries=summaries,
             hooks=train_loop.Hooks(
                 before_save=lambda: state.bad_records.assign("\n".join(inputs.bad_records())),
-                keep_batch=lambda step: _keep_batch(config, options, strategy, inputs, step),
+                save_batch=lambda step: _save_batch(config, options, strategy, inputs, step),
                 evaluate=evaluation,
-                agree=functools.partial(distribution.for_all_workers, strategy),
-                draw_inputs=lambda batch: input_pictures.draw(batch, names),
+                should_stop=functools.partial(distribution.for_all_workers, strategy),
+                draw_inputs=lambda batch: pictures.draw_inputs(batch, names),
                 weight_names=list(optimizer.weights),
             ),
         )
 
 
 def evaluate(config, options: EvalOptions) -> int:
-    """Evaluates the checkpoints of `options.checkpoint_dir` as they come; the exit code."""
+    """Evaluate the checkpoints of `options.checkpoint_dir` as they appear; return the exit code."""
     network = _network(config, options, is_training=False)
-    sets = evaluators.evaluators_of(
+    sets = eval_loop.build_evaluators(
         config, network, options.model_dir, options, on_train_data=options.on_train_data
     )
     directory = manager.CheckpointDirectory(options.checkpoint_dir)
     best = _best(options)
     if best is not None:
-        best.check(evaluators.names_of(sets))
+        best.check(eval_loop.metric_names(sets))
 
     def newest():
         return next(iter(directory.newest_first()), None)
 
     def evaluate_one(prefix):
-        step = built(
-            manager.read_weights,
-            prefix,
-            network,
-            averages=config.eval_config.use_moving_averages,
-        )
+        averages = config.eval_config.use_moving_averages
+        step = manager.read_weights(prefix, network, averages=averages)
         logging.info("Evaluating %s, of step %d.", prefix, step)
-        numbers = evaluators.numbers_of(sets, step)
+        numbers = eval_loop.evaluate_all(sets, step)
         if best is not None:
             best.take(step, numbers, prefix)
         return step
@@ -204,23 +194,23 @@ def evaluate(config, options: EvalOptions) -> int:
 
 
 def _evaluation_within(config, options, network, optimizer, best, strategy):
-    """What `train_loop.train` calls to evaluate; None where there is nothing to do for it.
+    """Return what `train_loop.train` calls to evaluate; None if nothing is to be evaluated.
 
-    The chief evaluates; that the run is over is for all workers to know.
+    Only the chief evaluates; all workers learn whether the run is over.
     """
     if not options.eval_every_n_steps:
         return None
     if not distribution.is_chief(strategy):
         over = "Early stopping: the chief has ended the run."
         return lambda *_: over if distribution.for_all_workers(strategy, False) else None
-    sets = evaluators.evaluators_of(config, network, options.model_dir, options)
+    sets = eval_loop.build_evaluators(config, network, options.model_dir, options)
     if best is not None:
-        best.check(evaluators.names_of(sets))
+        best.check(eval_loop.metric_names(sets))
     of_averages = config.eval_config.use_moving_averages and optimizer.averages
 
     def run(step, stop, prefix):
         with optimizer.averaged() if of_averages else contextlib.nullcontext():
-            numbers = evaluators.numbers_of(sets, step, lambda: bool(stop))
+            numbers = eval_loop.evaluate_all(sets, step, lambda: bool(stop))
         if best is not None and numbers is not None:
             best.take(step, numbers, prefix)
         is_over = best is not None and best.is_over
@@ -236,13 +226,11 @@ def _network(config, options, *, is_training):
             "train_config.use_bfloat16 is for TPUs, as in TFOD: this run computes in float32. "
             "Give --precision=bfloat16 to compute in bfloat16 here."
         )
-    return built(
-        model_builder.build_network, config.model, is_training=is_training, precision=precision
-    )
+    return model_builder.build_network(config.model, is_training=is_training, precision=precision)
 
 
 def _best(options):
-    """The `BestCheckpoint` that the options ask for, or None."""
+    """Return the `BestCheckpoint` that the options request, or None."""
     if not options.best_metric:
         return None
     patience = getattr(options, "early_stopping_patience", 0)
@@ -261,7 +249,8 @@ def warn_of_short_run(config, images_a_step: int, step: int) -> None:
     if step or train_config.fine_tune_checkpoint:
         return
     field = "train_input_reader.tf_record_input_reader.input_path"
-    if not short_runs.warning_of(train_config.num_steps, images_a_step, 1):
+    steps = train_config.num_steps
+    if not run_length.short_run_warning(steps, images_a_step, 1):
         return  # before any record is counted
     patterns = config.train_input_reader.tf_record_input_reader.input_path
     try:
@@ -269,27 +258,27 @@ def warn_of_short_run(config, images_a_step: int, step: int) -> None:
         count = sum(map(record_files.count_records, paths))
     except (RecordError, OSError, tf.errors.OpError):
         return  # the input pipeline says what is wrong with them
-    logging.warning("%s.", short_runs.warning_of(train_config.num_steps, images_a_step, count))
+    logging.warning("%s.", run_length.short_run_warning(steps, images_a_step, count))
 
 
-def _find_weights(config, keeper, network, state):
-    """The three numbered places of `train`."""
+def _restore_weights(config, keeper, network, state):
+    """Restore from the first of the sources that `train` lists."""
     source = config.train_config.fine_tune_checkpoint
     if source and _folder_of(source) == os.path.realpath(keeper.directory):
         raise TrainingError(
             f"train_config.fine_tune_checkpoint ({source}) lies in --model_dir itself. Give a new "
-            "--model_dir; or, to go on with the run in it, clear fine_tune_checkpoint."
+            "--model_dir; or, to continue the run in it, clear fine_tune_checkpoint."
         )
     resumed = keeper.restore_newest(state)
     if resumed is not None:
         logging.info("resuming from %s at step %d", resumed, int(state.step.numpy()))
         if source:
-            logging.info("fine_tune_checkpoint is not read: this run has begun already.")
+            logging.info("fine_tune_checkpoint is not read: this run has already started.")
         return
     if not source:
         logging.info("No checkpoint in %s: a new run from random weights.", keeper.directory)
         return
-    report = built(restore.restore_for_fine_tuning, network, config.train_config)
+    report = restore.restore_for_fine_tuning(network, config.train_config)
     logging.info("A new run from fine_tune_checkpoint %s:\n%s", source, report.summary())
 
 
@@ -324,7 +313,7 @@ def _step_settings(train_config, options):
 
 
 def _training_inputs(config, options, strategy, state) -> tuple[Inputs, Iterator]:
-    """This process's pipelines, and its batches from the place on where the run was."""
+    """Return this process's pipelines, and its batches from the position where the run was."""
     inputs, step = Inputs(), int(state.step.numpy())
     known_bad = state.bad_records.numpy().decode().splitlines()
 
@@ -338,14 +327,13 @@ def _training_inputs(config, options, strategy, state) -> tuple[Inputs, Iterator
 
 
 def _training_pipeline(config, options, strategy, step, known_bad, shard_index=0, num_shards=1):
-    """The batches of one replica's size from a step on."""
-    return built(
-        dataset_builder.build,
+    """Return the batches of one replica's size from a step on."""
+    return dataset_builder.build(
         config.train_input_reader,
         model_config=config.model,
         train_config=config.train_config,
         training=True,
-        batch_size=built(distribution.batch_of_a_replica, config.train_config.batch_size, strategy),
+        batch_size=distribution.batch_of_a_replica(config.train_config.batch_size, strategy),
         seed=options.seed,
         strict=options.strict,
         skip_batches=distribution.batches_taken(step * options.grad_accum_steps, strategy),
@@ -355,22 +343,22 @@ def _training_pipeline(config, options, strategy, step, known_bad, shard_index=0
     )
 
 
-def _keep_batch(config, options, strategy, inputs, step):
-    """Reads the batches of a step once more and keeps them; order and randomness are the seed's."""
+def _save_batch(config, options, strategy, inputs, step):
+    """Read the batches of a step again and save them; order and randomness are the seed's."""
     index, count = distribution.shard_of(strategy)
     pipeline = _training_pipeline(
         config, options, strategy, step, inputs.bad_records(), index, count
     )
     batches = strategy.num_replicas_in_sync // count * options.grad_accum_steps
     folder = f"batch-of-step-{step + 1}" + (f"-worker-{index}" if count > 1 else "")
-    return keep_batches(Path(options.model_dir) / folder, pipeline.dataset.take(batches))
+    return pictures.save_batches(Path(options.model_dir) / folder, pipeline.dataset.take(batches))
 
 
-def _announce(strategy, settings, step, parts):
+def _log_start(strategy, settings, step, parts):
     if settings.num_steps and step >= settings.num_steps:
         logging.info(
             "This run is complete: it is at step %d, and train_config.num_steps is %d. To train "
-            "on, raise num_steps (--num_train_steps); to begin anew, give another --model_dir.",
+            "longer, raise num_steps (--num_train_steps); to begin anew, give another --model_dir.",
             step,
             settings.num_steps,
         )
@@ -380,7 +368,7 @@ def _announce(strategy, settings, step, parts):
     logging.info(
         "Training from step %d to %s on %d replica(s) (%s): %d images a step, %d on each%s.",
         step,
-        settings.num_steps or "no last step (train_config.num_steps is 0)",
+        settings.num_steps or "no limit (train_config.num_steps is 0)",
         replicas,
         ", ".join(device.name for device in devices),
         settings.batch_size,

@@ -1,14 +1,16 @@
-"""What a run tells the person who waits for it: one line every so many steps, and a bar."""
+"""Shows the progress of a run: a line at an interval of steps, a bar, and the memory in use."""
 
 import contextlib
 import sys
 import time
 from typing import NamedTuple
 
+import psutil
+import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from object_detection.training import memory
+_MB = 2**20
 
 # How TFOD's long loss names read in a line.
 _SHORT = {
@@ -31,13 +33,13 @@ class Window(NamedTuple):
 
 
 class Progress:
-    """Counts steps and time; shows a line every `every` steps, and a bar where someone looks on.
+    """Counts steps and time; logs a line every `every` steps, and shows a bar in a terminal.
 
-    Time spent between `pause()` and `resume()` (saving, evaluating) is no training time.
+    Time spent between `pause()` and `resume()` (saving, evaluating) is not counted.
 
     Args:
         step: the step the run starts or resumes at.
-        num_steps: the step it ends at; 0 where it has no end.
+        num_steps: the step it ends at; 0: no limit.
         batch_size: images a step.
         every: steps between two lines.
         show_bar: whether to draw a bar; None: if standard error is a terminal.
@@ -60,7 +62,7 @@ class Progress:
         )
 
     def add(self, step, losses, learning_rate) -> Window | None:
-        """Notes one step done; gives the window when a line was due and has been shown."""
+        """Count one step; return the window if a line was due and has been logged."""
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
         self._count += 1
@@ -71,7 +73,7 @@ class Progress:
         is_due = step % self._every == 0 or step == self._num_steps
         if self._is_first and not is_due:
             # The first step compiles the graph: its time says nothing of the others'.
-            self._say(f"first step done in {self._elapsed:.1f} s, with compiling it")
+            self._log(f"first step done in {self._elapsed:.1f} s, including compilation")
             self._elapsed, self._timed = 0.0, 0
         self._is_first = False
         if not is_due or not self._timed:
@@ -83,23 +85,23 @@ class Progress:
             1.0 / seconds,
         )
         self._pace = seconds if self._pace is None else 0.5 * self._pace + 0.5 * seconds
-        self._say(self._line(step, window))
+        self._log(self._line(step, window))
         self._sums, self._count, self._elapsed, self._timed = {}, 0, 0.0, 0
         return window
 
     def pause(self):
-        """Stops the clock."""
+        """Stop the clock."""
         if self._running_since is not None:
             self._elapsed += time.monotonic() - self._running_since
             self._running_since = None
 
     def resume(self):
-        """Starts the clock again."""
+        """Start the clock again."""
         self._running_since = time.monotonic()
 
     @contextlib.contextmanager
     def paused(self):
-        """Around what is no training."""
+        """Stop the clock while the block runs."""
         self.pause()
         try:
             yield
@@ -107,10 +109,10 @@ class Progress:
             self.resume()
 
     def close(self):
-        """Takes the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
-    def _say(self, text):
+    def _log(self, text):
         with self._bar.external_write_mode():
             logging.info("%s", text)
 
@@ -127,13 +129,31 @@ class Progress:
         )
         if self._num_steps:
             parts.append(f"ETA {clock(self._pace * max(self._num_steps - step, 0))}")
-        parts.append(f"memory {memory.of_process():.0f} MB")
+        parts.append(f"memory {process_memory():.0f} MB")
         return " | ".join(parts)
 
 
 def clock(seconds: float) -> str:
-    """Seconds as 1:02:03, with days where there are any."""
+    """Return seconds as 1:02:03, with days if there are any."""
     minutes, second = divmod(int(round(seconds)), 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     return (f"{days}d " if days else "") + f"{hour}:{minute:02}:{second:02}"
+
+
+def process_memory() -> float:
+    """Return the MB of the machine's memory that this process holds."""
+    return psutil.Process().memory_info().rss / _MB
+
+
+def memory_in_use() -> dict[str, float]:
+    """Return {summary tag: MB} of the process, and of each GPU now and at its peak."""
+    memory = {"memory/process_MB": process_memory()}
+    for number in range(len(tf.config.list_logical_devices("GPU"))):
+        try:
+            usage = tf.config.experimental.get_memory_info(f"GPU:{number}")
+        except (ValueError, tf.errors.OpError):  # an allocator that keeps no count
+            continue
+        memory[f"memory/gpu{number}_MB"] = usage["current"] / _MB
+        memory[f"memory/gpu{number}_peak_MB"] = usage["peak"] / _MB
+    return memory

@@ -141,7 +141,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 def test_a_run_that_is_complete_says_so(caplog):
     settings = train_loop.LoopSettings(num_steps=100, batch_size=1)
     with caplog.at_level("INFO", logger="absl"):
-        jobs._announce(None, settings, 136, 1)
+        jobs._log_start(None, settings, 136, 1)
     (line,) = caplog.messages
     assert line.startswith("This run is complete: it is at step 136, and train_config.num_steps is")
 

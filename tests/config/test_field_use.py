@@ -20,7 +20,7 @@ from object_detection.config import data_checks, field_checks, field_use
 
 PACKAGE = Path(field_use.__file__).parents[1]
 # Rooms that go by fields: config/ itself only looks at them.
-READERS = ("builders", "training", "export", "prediction", "data", "compat")
+READERS = ("checkpoints", "builders", "training", "export", "prediction", "data", "compat")
 
 
 def uses_of(name, field):

@@ -15,7 +15,7 @@ import tensorflow as tf
 import tiny_run
 
 from object_detection.checkpoints.manager import CheckpointDirectory
-from object_detection.training import distribution, rejoin
+from object_detection.training import distribution
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,7 +96,8 @@ from object_detection.training import distribution
 logging.set_verbosity(logging.INFO)
 strategy = distribution.choose_strategy(num_workers=2)
 import tiny_run
-from object_detection.training import failures, rejoin, train_loop, train_step
+from object_detection import errors
+from object_detection.training import train_loop, train_step
 from object_detection.checkpoints import manager
 from object_detection.training.summaries import Summaries
 
@@ -120,10 +121,11 @@ try:
         train_loop.LoopSettings(
             int(num_steps), batch_size=4, checkpoint_every_n=5, several_workers=True),
         checkpoints=keeper if distribution.is_chief(strategy) else None, summaries=Summaries(None),
-        hooks=train_loop.Hooks(agree=functools.partial(distribution.for_all_workers, strategy)))
+        hooks=train_loop.Hooks(
+            should_stop=functools.partial(distribution.for_all_workers, strategy)))
     print("CODE", code, int(made.state.step.numpy()))
-except failures.WorkerLostError as error:
-    rejoin.start_again(error, 3)
+except errors.WorkerLostError as error:
+    distribution.restart_after_lost_worker(error, 3)
 # The norm's statistics are each worker's own; the chief's are saved.
 for path, variable in made.optimizer.weights.items():
     print("RESULT", path, *(number.hex() for number in np.ravel(variable.numpy()).astype(float)))
@@ -252,10 +254,10 @@ def test_workers_that_resume_at_different_steps_are_stopped():
 
 def test_a_command_starts_again_only_so_often(monkeypatch):
     begun = []
-    monkeypatch.setattr(rejoin.os, "execv", lambda *command: begun.append(command))
+    monkeypatch.setattr(distribution.os, "execv", lambda *command: begun.append(command))
     monkeypatch.delenv("OBJECT_DETECTION_RESTARTS", raising=False)
     for _ in range(3):
-        rejoin.start_again(RuntimeError("gone"), 2)
+        distribution.restart_after_lost_worker(RuntimeError("gone"), 2)
     assert len(begun) == 2
     assert begun[0] == (sys.executable, [sys.executable, *sys.orig_argv[1:]])
     monkeypatch.delenv("OBJECT_DETECTION_RESTARTS")

@@ -14,7 +14,7 @@ from object_detection.training.optimizer import Optimizer
 def operations_that_run(group):
     """The operations of a training step that its results or effects need."""
     network = tiny_models.network_of()
-    weights = trained_weights.choose(network, group=group)
+    weights = trained_weights.select(network, stages=group)
     plan = OptimizerPlan(Momentum(0.0), lambda step: tf.constant(0.1), None)
     images = tiny_models.images_of_shapes([(64, 64)])
     truth = tiny_models.truth_of([[[4, 4, 36, 36], [20, 24, 60, 60]]])

@@ -12,9 +12,9 @@ from google.protobuf import text_format
 from object_detection.checkpoints.manager import CheckpointDirectory
 from object_detection.checkpoints.names import training_state
 from object_detection.data import report
-from object_detection.errors import CheckpointError, TrainingError
+from object_detection.errors import CheckpointError, ConfigError, TrainingError
 from object_detection.protos import pipeline_pb2
-from object_detection.training import evaluators, jobs
+from object_detection.training import eval_loop, jobs
 
 CONFIG = """
 train_config {
@@ -204,7 +204,7 @@ def test_averages_are_what_is_evaluated(tmp_path, asked):
 def test_an_unsupported_metric_is_refused_before_training(tmp_path, asked):
     config = config_of()
     config.eval_config.metrics_set[:] = ["coco_panoptic_metrics"]
-    with pytest.raises(TrainingError, match="coco_panoptic_metrics"):
+    with pytest.raises(ConfigError, match="coco_panoptic_metrics"):
         jobs.train(config, jobs.TrainOptions(str(tmp_path), eval_every_n_steps=1))
 
 
@@ -219,7 +219,7 @@ def test_evaluation_folders_of_several_readers(tmp_path, asked):
     config = config_of(name="one")
     for name in ("", "three"):
         config.eval_input_reader.add().name = name
-    found = evaluators.evaluators_of(
+    found = eval_loop.build_evaluators(
         config, tiny_run.TinyNetwork(), tmp_path, jobs.EvalOptions(str(tmp_path), "")
     )
     folders = [evaluator._settings.directory.relative_to(tmp_path) for evaluator in found]
@@ -229,9 +229,9 @@ def test_evaluation_folders_of_several_readers(tmp_path, asked):
 def test_only_an_explicit_num_examples_limits(tmp_path, asked):
     options = jobs.EvalOptions(str(tmp_path), "")
     config = config_of()
-    (plain,) = evaluators.evaluators_of(config, tiny_run.TinyNetwork(), tmp_path, options)
+    (plain,) = eval_loop.build_evaluators(config, tiny_run.TinyNetwork(), tmp_path, options)
     config.eval_config.num_examples = 3
-    (limited,) = evaluators.evaluators_of(config, tiny_run.TinyNetwork(), tmp_path, options)
+    (limited,) = eval_loop.build_evaluators(config, tiny_run.TinyNetwork(), tmp_path, options)
     assert (plain._settings.max_examples, limited._settings.max_examples) == (0, 3)
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from object_detection.builders.optimizer_builder import Momentum, OptimizerPlan
 from object_detection.checkpoints.variables import variables_by_path
-from object_detection.training import layer_groups, train_step, trained_weights
+from object_detection.training import train_step, trained_weights
 from object_detection.training.optimizer import Optimizer
 
 # Of a ResNet-18, where conv2 to conv5 are the stages 2 to 5. From many to few: norms stay held.
@@ -34,10 +34,10 @@ def test_a_step_moves_the_layers_of_its_group_alone(eagerly, monkeypatch):
     begin = {path: v.numpy() for path, v in variables.items()}
     moved = {}
     for group in STAGES:
-        layer_groups.hold_norms(group, network)
+        trained_weights.freeze_batch_norm(group, network)
         for path, variable in variables.items():
             variable.assign(begin[path])
-        chosen = trained_weights.choose(network, group=group)
+        chosen = trained_weights.select(network, stages=group)
         weights = {path: variables[path].value for path in chosen}
         plan = OptimizerPlan(Momentum(0.0), lambda step: tf.constant(0.1), None)
         settings = train_step.StepSettings()

@@ -10,7 +10,7 @@ from object_detection.builders import optimizer_builder
 from object_detection.checkpoints import manager
 from object_detection.checkpoints.variables import variables_by_path
 from object_detection.config import preflight
-from object_detection.errors import TrainingError
+from object_detection.errors import ConfigError
 from object_detection.modeling.precision import BFLOAT16, FLOAT32, compute_in
 from object_detection.protos import optimizer_pb2, pipeline_pb2
 from object_detection.training import jobs
@@ -49,14 +49,14 @@ def test_the_flag_alone_asks_for_bfloat16(
 
     def build_network(model, is_training, precision):
         asked.append((is_training, precision))
-        raise ValueError("enough")
+        raise ConfigError("enough")
 
     monkeypatch.setattr(jobs.model_builder, "build_network", build_network)
     options = jobs.TrainOptions(str(tmp_path), precision=flag)
     if command == "evaluate":
         options = jobs.EvalOptions(str(tmp_path), str(tmp_path), precision=flag)
     caplog.set_level("INFO", logger="absl")
-    with pytest.raises(TrainingError, match="enough"):
+    with pytest.raises(ConfigError, match="enough"):
         config = _config(f"train_config {{ use_bfloat16: {str(field).lower()} }}")
         getattr(jobs, command)(config, options)
 

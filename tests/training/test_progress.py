@@ -5,6 +5,7 @@ import re
 import types
 
 import pytest
+import tensorflow as tf
 
 from object_detection.training import progress
 from object_detection.training.progress import Progress, clock
@@ -31,7 +32,7 @@ def test_one_line_every_so_many_steps_with_all_that_was_asked_for(now, caplog):
             step, {"Loss/RPNLoss/objectness_loss": 1.0, "Loss/total_loss": loss}, 0.004
         )
     first, line = lines(caplog)
-    assert first == "first step done in 0.5 s, with compiling it"
+    assert first == "first step done in 0.5 s, including compilation"
     # Mean loss (9 + 3) / 2; 4 images in 0.5 s; 88 steps to go at 0.5 s each.
     assert line.startswith(
         "step 12/100 | loss 6.0000 rpn_obj 1.0000 | lr 0.004 | 8.00 images/s (0.500 s/step) "
@@ -90,3 +91,16 @@ def test_a_terminal_gets_a_bar_too(now, capsys):
 )
 def test_clock(seconds, text):
     assert clock(seconds) == text
+
+
+def test_memory_of_machine_and_gpus(monkeypatch):
+    def usage(device):
+        if device == "GPU:1":
+            raise ValueError("no statistics")
+        return {"current": 3 * 2**20, "peak": 5 * 2**20}
+
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a", "b"])
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", usage)
+    memory = progress.memory_in_use()
+    assert memory.pop("memory/process_MB") > 50
+    assert memory == {"memory/gpu0_MB": 3, "memory/gpu0_peak_MB": 5}

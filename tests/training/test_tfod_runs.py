@@ -239,7 +239,7 @@ def test_the_references_training_checkpoint(tmp_path):
     )
     network = model_builder.build_network(config.model, is_training=True)
     plan = optimizer_builder.build(config.train_config.optimizer)
-    optimizer = Optimizer(plan, trained_weights.choose(network))
+    optimizer = Optimizer(plan, trained_weights.select(network))
     state = manager.fresh_state(network, optimizer)
 
     assert CheckpointDirectory(tmp_path).restore_newest(state).name == "ckpt-7"

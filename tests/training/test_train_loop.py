@@ -148,7 +148,7 @@ def fake_step(losses, gradient_norm=1.0):
     return step
 
 
-def loop(step, tmp_path, num_steps=3, made=None, keep_batch=lambda step: None, **settings):
+def loop(step, tmp_path, num_steps=3, made=None, save_batch=lambda step: None, **settings):
     made = made or tiny_run.parts()
     return train_loop.train(
         step,
@@ -159,7 +159,7 @@ def loop(step, tmp_path, num_steps=3, made=None, keep_batch=lambda step: None, *
         ),
         checkpoints=CheckpointDirectory(tmp_path),
         summaries=Summaries(None),
-        hooks=train_loop.Hooks(keep_batch=keep_batch),
+        hooks=train_loop.Hooks(save_batch=save_batch),
     )
 
 
@@ -183,11 +183,11 @@ def test_a_gradient_that_is_not_finite_stops_too(tmp_path):
 
 
 def test_the_batch_of_a_broken_step_is_kept(tmp_path):
-    with pytest.raises(NonFiniteLossError, match="is kept in /somewhere/step0"):
+    with pytest.raises(NonFiniteLossError, match="is saved in /somewhere/step0"):
         loop(
             fake_step({"Loss/total_loss": float("inf")}),
             tmp_path,
-            keep_batch=lambda step: f"/somewhere/step{step}",
+            save_batch=lambda step: f"/somewhere/step{step}",
         )
 
 
@@ -354,8 +354,8 @@ def test_time_spent_on_saving_is_no_training_time(tmp_path, monkeypatch, caplog)
 def test_a_worker_leaves_with_the_others(tmp_path, caplog):
     asked, answers = [], iter([False, False, True, True])
 
-    def agree(wanted):
-        asked.append(wanted)
+    def should_stop(requested):
+        asked.append(requested)
         return next(answers)
 
     made = tiny_run.parts()
@@ -367,12 +367,12 @@ def test_a_worker_leaves_with_the_others(tmp_path, caplog):
             train_loop.LoopSettings(num_steps=9, batch_size=2, several_workers=True),
             checkpoints=CheckpointDirectory(tmp_path),
             summaries=Summaries(None),
-            hooks=train_loop.Hooks(agree=agree),
+            hooks=train_loop.Hooks(should_stop=should_stop),
         )
     assert code == 128 + signal.SIGTERM
     # Before each step, and once more when all is saved.
     assert asked == [False, False, False, True]
-    assert "Stopped by another worker, which was told to at step 2" in caplog.text
+    assert "Stopped by another worker, which received a signal at step 2" in caplog.text
     stored = tiny_run.parts()
     CheckpointDirectory(tmp_path).restore_newest(stored.state)
     assert int(stored.state.step.numpy()) == 2

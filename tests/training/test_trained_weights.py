@@ -4,7 +4,7 @@ import pytest
 import tiny_run
 
 from object_detection.checkpoints.variables import VariableNames
-from object_detection.training import layer_groups, trained_weights
+from object_detection.training import trained_weights
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def network():
 
 
 def chosen(network, **patterns):
-    return sorted(trained_weights.choose(network, **patterns))
+    return sorted(trained_weights.select(network, **patterns))
 
 
 def names_like_tfods(**tables):
@@ -46,19 +46,19 @@ def test_only_what_is_named_is_updated(network):
 
 
 def test_a_group_of_layers_is_chosen_besides(network, monkeypatch):
-    monkeypatch.setattr(layer_groups, "stage_of", {"first/kernel": 4, "first/bias": 5}.get)
-    assert "first/kernel" not in chosen(network, group="5+")
-    assert "first/bias" in chosen(network, group="5+")
-    assert "first/bias" not in chosen(network, group="5+", freeze=["first/bias"])
+    monkeypatch.setattr(trained_weights, "stage_of", {"first/kernel": 4, "first/bias": 5}.get)
+    assert "first/kernel" not in chosen(network, stages="5+")
+    assert "first/bias" in chosen(network, stages="5+")
+    assert "first/bias" not in chosen(network, stages="5+", freeze=["first/bias"])
     with pytest.raises(ValueError, match="freeze_variables and --train_layers=heads leaves no"):
-        chosen(network, group="heads", freeze=["norm"])
+        chosen(network, stages="heads", freeze=["norm"])
 
 
 def test_patterns_are_searched_for_anywhere_unless_they_say_where(network):
     assert chosen(network, freeze=["kernel"]) == ["first/bias", "norm/beta", "norm/gamma"]
     assert chosen(network, freeze=["a$"]) == ["first/bias", "first/kernel"]
     with pytest.raises(ValueError, match=r"'\^kernel' matches no weight"):
-        trained_weights.choose(network, freeze=["^kernel"])
+        trained_weights.select(network, freeze=["^kernel"])
 
 
 def test_the_first_kind_of_names_with_a_match_counts(network, monkeypatch):
@@ -66,7 +66,7 @@ def test_the_first_kind_of_names_with_a_match_counts(network, monkeypatch):
     names_of = names_like_tfods(scopes="first_stage", keys="model")
     monkeypatch.setattr(trained_weights, "names_of", names_of)
     with pytest.raises(ValueError, match="leaves no weight"):
-        trained_weights.choose(network, freeze=["first"])
+        trained_weights.select(network, freeze=["first"])
     assert chosen(network, freeze=["first_stage/norm/.*"]) == ["first/bias", "first/kernel"]
     # Another pattern may go by another kind.
     assert chosen(network, freeze=["model/norm", "^first/kernel"]) == ["first/bias"]
@@ -82,21 +82,21 @@ def test_names_that_not_all_variables_have_do_not_count(network, monkeypatch):
 
     monkeypatch.setattr(trained_weights, "names_of", without_one)
     with pytest.raises(ValueError, match="'Stage' matches no weight"):
-        trained_weights.choose(network, freeze=["Stage"])
+        trained_weights.select(network, freeze=["Stage"])
 
 
 def test_a_pattern_without_a_match_shows_the_names_like_it(network):
     with pytest.raises(
         ValueError, match=r"update_trainable_variables: 'frist/\.\*' matches.*Names like it: first"
     ):
-        trained_weights.choose(network, only=["frist/.*"])
+        trained_weights.select(network, only=["frist/.*"])
 
 
 def test_a_pattern_like_nothing_shows_what_there_is(network):
     with pytest.raises(
         ValueError, match="freeze_variables: 'head'.*begin with first, norm; for example first/"
     ):
-        trained_weights.choose(network, freeze=["head"])
+        trained_weights.select(network, freeze=["head"])
 
 
 def test_statistics_alone_are_no_error(network, caplog):
@@ -105,8 +105,10 @@ def test_statistics_alone_are_no_error(network, caplog):
 
 
 def test_a_pattern_that_is_no_regular_expression(network):
-    with pytest.raises(ValueError, match=r"freeze_variables: 'first\(' is no regular expression"):
-        trained_weights.choose(network, freeze=["first("])
+    with pytest.raises(
+        ValueError, match=r"freeze_variables: 'first\(' is not a regular expression"
+    ):
+        trained_weights.select(network, freeze=["first("])
 
 
 @pytest.mark.parametrize(
@@ -121,12 +123,12 @@ def test_a_pattern_that_is_no_regular_expression(network):
 )
 def test_nothing_left_to_train_is_an_error(network, patterns, field):
     with pytest.raises(ValueError, match=f"{field} no weight"):
-        trained_weights.choose(network, **patterns)
+        trained_weights.select(network, **patterns)
 
 
 def test_what_a_pattern_does_is_logged(network, caplog):
     caplog.set_level("INFO", logger="absl")
-    trained_weights.choose(network, freeze=["first/kernel", "beta|bias"], only=[".*"])
+    trained_weights.select(network, freeze=["first/kernel", "beta|bias"], only=[".*"])
     # bias, gamma, beta have three each; the kernel nine, mean and variance three each.
     for line in (
         "freeze_variables: 'first/kernel' matches 1 weight(s) with 9 parameters: first/kernel",

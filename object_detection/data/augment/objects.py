@@ -15,6 +15,7 @@ from object_detection.data.augment.geometry import (
 )
 from object_detection.data.augment.scale import resize_masks, scale_onto
 from object_detection.data.example import Example, leave_out_none
+from object_detection.errors import ConfigError
 from object_detection.ops import boxes as box_ops
 from object_detection.structures.batch import CroppedMasks
 
@@ -290,7 +291,7 @@ def _with_previous(examples):
     """
     spec, _ = examples.element_spec
     if not isinstance(spec.masks, CroppedMasks):
-        raise ValueError(
+        raise ConfigError(
             "copy_paste needs masks: set train_input_reader.load_instance_masks to true, or remove "
             "the step from train_config.data_augmentation_options."
         )

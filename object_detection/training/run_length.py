@@ -1,4 +1,4 @@
-"""Tells before a training from random weights that it is too short to learn much."""
+"""Warns before a training from random weights that it is too short to learn much."""
 
 # Images that the samples for random weights see: the shapes 1,000 steps of 4, the nuclei 2,200 of 2
 # (samples/configs). Half of that gave the nuclei their first 0.49 AP.
@@ -10,16 +10,16 @@ CURES = (
 )
 
 
-def warning_of(
+def short_run_warning(
     num_steps: int, images_a_step: int, num_images: int, cures: tuple[str, str] = CURES
 ) -> str | None:
-    """Return a sentence where a training from random weights cannot learn much; None elsewhere.
+    """Return a warning if a training from random weights is too short to learn much, else None.
 
     Args:
         num_steps: of the training; 0: without a limit.
         images_a_step: images of one optimizer step.
         num_images: in the training set.
-        cures: what to do about it: about weights, and about steps.
+        cures: what to do about it: two sentences, about weights and about steps.
     """
     seen = num_steps * images_a_step
     if not num_steps or seen >= FEWEST_IMAGES:

@@ -1,9 +1,9 @@
-"""Groups of layers by plain names, on the paths of every base network."""
+"""Stages of layers to train by plain names, on the paths of every base network."""
 
 import pytest
 import tiny_models
 
-from object_detection.training import layer_groups
+from object_detection.training import trained_weights
 
 HEADS = [
     "rpn/head/conv/kernel",
@@ -39,29 +39,29 @@ STAGES = {
 
 
 def test_the_stage_of_every_kind_of_path():
-    assert {path: layer_groups.stage_of(path) for path in STAGES} == STAGES
-    assert [layer_groups.stage_of(path) for path in HEADS] == [None] * len(HEADS)
+    assert {path: trained_weights.stage_of(path) for path in STAGES} == STAGES
+    assert [trained_weights.stage_of(path) for path in HEADS] == [None] * len(HEADS)
 
 
-@pytest.mark.parametrize(("group", "first"), [("heads", 6), ("5+", 5), ("4+", 4), ("3+", 3)])
-def test_a_group_is_the_heads_and_the_stages_from_its_number_on(group, first):
+@pytest.mark.parametrize(("stages", "first"), [("heads", 6), ("5+", 5), ("4+", 4), ("3+", 3)])
+def test_n_plus_is_the_heads_and_the_stages_from_its_number_on(stages, first):
     wanted = {*HEADS, *(path for path, stage in STAGES.items() if stage >= first)}
 
-    assert layer_groups.members(group, [*HEADS, *STAGES]) == wanted
+    assert trained_weights.trainable_paths(stages, [*HEADS, *STAGES]) == wanted
 
 
 def test_all_is_everything_and_other_names_are_refused():
-    assert layer_groups.members("all", [*HEADS, *STAGES]) == {*HEADS, *STAGES}
+    assert trained_weights.trainable_paths("all", [*HEADS, *STAGES]) == {*HEADS, *STAGES}
     with pytest.raises(
-        ValueError, match="--train_layers=2\\+ is no group; heads, 5\\+, 4\\+, 3\\+, all"
+        ValueError, match="--train_layers=2\\+ is unknown; allowed: heads, 5\\+, 4\\+, 3\\+, all"
     ):
-        layer_groups.members("2+", HEADS)
+        trained_weights.trainable_paths("2+", HEADS)
 
 
 def test_live_norms_of_dense_layers_are_of_the_heads():
     norm = "batch_norm_trainable: true conv_hyperparams { batch_norm { } }"
     network = tiny_models.network_of(f"faster_rcnn {{ feature_extractor {{ {norm} }} }}")
     assert network.roi_stage.trunk.fc1.norm.live
-    assert layer_groups.hold_norms("all", network) == 0
-    assert layer_groups.hold_norms("heads", network) > 0
+    assert trained_weights.freeze_batch_norm("all", network) == 0
+    assert trained_weights.freeze_batch_norm("heads", network) > 0
     assert network.roi_stage.trunk.fc1.norm.live
