@@ -1,6 +1,6 @@
 """TFOD's `model_lib_v2` for programs that start training or evaluation themselves.
 
-The same runs as `model_main_tf2.py` makes; what the arguments leave out, the config says.
+The runs are those of `model_main_tf2.py`; the config determines what the arguments do not.
 """
 
 from absl import logging
@@ -23,7 +23,7 @@ def train_loop(
     num_steps_per_iteration=100,
     **kwargs,
 ):
-    """Trains a model in `model_dir`, going on where an earlier run stopped.
+    """Train a model in `model_dir`, resuming an earlier run there.
 
     Args:
         pipeline_config_path: a pipeline.config, or a TrainEvalPipelineConfig message.
@@ -31,7 +31,7 @@ def train_loop(
         config_override: a TrainEvalPipelineConfig, or its text, to be merged over the config.
         train_steps: overrides train_config.num_steps.
         use_tpu: must be False.
-        save_final_config, performance_summary_exporter, num_steps_per_iteration: without meaning
+        save_final_config, performance_summary_exporter, num_steps_per_iteration: without effect
             here: the config as run is always saved, and steps are counted one by one.
         checkpoint_every_n: steps between checkpoints.
         checkpoint_max_to_keep: how many checkpoints stay; 0: all.
@@ -84,21 +84,21 @@ def eval_continuously(
     run_once=False,
     **kwargs,
 ):
-    """Evaluates the checkpoints of a folder as they come.
+    """Evaluate the checkpoints of a folder as they appear.
 
     Args:
         pipeline_config_path, config_override, train_steps, use_tpu, kwargs: as in `train_loop`.
-        sample_1_of_n_eval_examples: evaluate on one of so many examples.
-        sample_1_of_n_eval_on_train_examples: the same for the training data.
+        sample_1_of_n_eval_examples: evaluate on every n-th example.
+        sample_1_of_n_eval_on_train_examples: the same for the training examples.
         model_dir: where the metrics go, in eval/; by default `checkpoint_dir`.
         checkpoint_dir: the folder of checkpoints; by default `model_dir`.
-        wait_interval: seconds between looks at the folder.
+        wait_interval: seconds between checks of the folder.
         timeout: seconds without a new checkpoint after which evaluation ends.
         eval_index: number of the eval_input_reader; None: all of them (TFOD: the first).
         eval_on_train_data: evaluate on the training data.
         run_once: evaluate the newest checkpoint and return.
-        override_eval_num_epochs, postprocess_on_cpu, save_final_config: without meaning here: an
-            evaluation always goes over the data once.
+        override_eval_num_epochs, postprocess_on_cpu, save_final_config: without effect here: an
+            evaluation always reads all examples once.
 
     Returns:
         0, or another exit code where the run was interrupted.
@@ -116,9 +116,9 @@ def eval_continuously(
     if wait_interval is not None:
         config.eval_config.eval_interval_secs = int(wait_interval)
     if eval_index is not None and not eval_on_train_data:
-        chosen = config.eval_input_reader[eval_index]
+        reader = config.eval_input_reader[eval_index]
         config.ClearField("eval_input_reader")
-        config.eval_input_reader.add().CopyFrom(chosen)
+        config.eval_input_reader.add().CopyFrom(reader)
     readers, every = config.eval_input_reader, sample_1_of_n_eval_examples
     if eval_on_train_data:
         readers, every = [config.train_input_reader], sample_1_of_n_eval_on_train_examples
@@ -141,16 +141,16 @@ def eval_continuously(
 
 def _refuse_tpu(use_tpu):
     if use_tpu:
-        raise ValueError("TPUs are not supported; leave use_tpu out to run on GPUs or the CPU")
+        raise ValueError("TPUs are not supported; omit use_tpu to run on GPUs or the CPU")
 
 
-def _config_of(given, override, changes):
-    """A TrainEvalPipelineConfig of our own to change, and its name."""
-    if hasattr(given, "train_config"):
-        config, name = type(given)(), "the config"
-        config.CopyFrom(given)
+def _config_of(source, override, changes):
+    """Return a copy of a TrainEvalPipelineConfig or of the one in a file, and its name."""
+    if hasattr(source, "train_config"):
+        config, name = type(source)(), "the config"
+        config.CopyFrom(source)
     else:
-        config, name = pipeline_file.load(given), str(given)
+        config, name = pipeline_file.load(source), str(source)
     if override is not None:
         if isinstance(override, str):
             override = pipeline_file.parse(override, "config_override")

@@ -2,8 +2,9 @@
 
     --pipeline_config_path=pipeline.config --model_dir=run
 
-Trains, evaluates at every checkpoint and at the end, and resumes by itself. With --checkpoint_dir
-it only evaluates. The flags are those of TFOD's model_main.py, whose Estimator did the same.
+Trains, evaluates at every checkpoint and at the end, and resumes an earlier run in model_dir. With
+--checkpoint_dir it only evaluates. The flags are those of TFOD's model_main.py, whose Estimator did
+the same.
 """
 
 import json
@@ -22,13 +23,13 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-    """The flags of TFOD's model_main.py and ours."""
+    """Define the flags of TFOD's model_main.py and ours."""
     commands.define_flags()
     flags.DEFINE_boolean(
         "eval_training_data", False, "Evaluate on the training data; needs --checkpoint_dir."
     )
     flags.DEFINE_integer(
-        "sample_1_of_n_eval_examples", 1, "Evaluate on one of so many examples.", lower_bound=1
+        "sample_1_of_n_eval_examples", 1, "Evaluate on every n-th example.", lower_bound=1
     )
     flags.DEFINE_string(
         "hparams_overrides", None, "Comma-separated name=value pairs, as learning_rate=0.01."
@@ -42,9 +43,9 @@ def define_flags():
 
 
 def apply_hparams(config):
-    """Changes the config as --hparams_overrides says.
+    """Change the config as --hparams_overrides says.
 
-    Values are read as JSON where they are JSON (numbers, lists), else as text.
+    Values are parsed as JSON where possible (numbers, lists), else taken as text.
     """
     from object_detection.utils import config_util
 
@@ -60,7 +61,7 @@ def apply_hparams(config):
 
 
 def command():
-    """Does what the flags say; the exit code."""
+    """Train or evaluate as the flags say; return the exit code."""
     if FLAGS.max_eval_retries:
         logging.warning("--max_eval_retries has no effect: an evaluation that fails says why.")
     if FLAGS.checkpoint_dir:
@@ -73,7 +74,7 @@ def command():
     if FLAGS.eval_training_data or FLAGS.run_once:
         return commands.refuse(
             "eval_training_data" if FLAGS.eval_training_data else "run_once",
-            "it belongs to evaluation, which needs --checkpoint_dir too.",
+            "it applies to evaluation, which needs --checkpoint_dir too.",
         )
     return commands.train(
         eval_every_n_steps=FLAGS.checkpoint_every_n,
@@ -83,7 +84,7 @@ def command():
 
 
 def main():
-    """The command."""
+    """Run the command."""
     commands.run(command, define_flags, only_own_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""The best checkpoint of a run by one of its metrics, and the end of a run that gets no better."""
+"""The best checkpoint of a run by one of its metrics, and early stopping."""
 
 import contextlib
 import difflib
@@ -21,13 +21,13 @@ _NAMES_SHOWN = 5
 class BestCheckpoint:
     """Keeps a copy of the checkpoint with the best value so far in a folder of its own.
 
-    The folder is one that `--checkpoint_dir`, the exporter and `fine_tune_checkpoint` take. What is
-    known of the values stands in its `best.json`, so that a resumed run goes on comparing.
+    `--checkpoint_dir`, the exporter and `fine_tune_checkpoint` accept the folder. Its `best.json`
+    holds the best value, so that a resumed run continues to compare.
 
     Args:
-        directory: the folder, `model_dir/best`; made when there is something to keep.
-        metric: name of the metric or loss. Of losses (`Loss/...`) the lowest is the best.
-        patience: after so many evaluations in a row that are no better, the run is over; 0: never.
+        directory: the folder, `model_dir/best`, created with the first checkpoint.
+        metric: name of the metric or loss. For losses (`Loss/...`) lower is better.
+        patience: number of evaluations in a row without a better one that end the run; 0: never.
     """
 
     def __init__(self, directory: str | os.PathLike, metric: str, patience: int = 0):
@@ -35,7 +35,7 @@ class BestCheckpoint:
         self._lower_is_better = metric.rpartition(":")[2].startswith("Loss/")
         self._state = {"metric": metric, "best": None, "evaluations_since": 0, "last_step": -1}
         with contextlib.suppress(FileNotFoundError):
-            self._take_up(json.loads((self.directory / _STATE).read_text()))
+            self._resume_from(json.loads((self.directory / _STATE).read_text()))
 
     @property
     def best(self) -> dict | None:
@@ -44,7 +44,7 @@ class BestCheckpoint:
 
     @property
     def is_over(self) -> bool:
-        """Whether the patience has run out."""
+        """Return whether the patience has run out."""
         return bool(self.patience) and self._state["evaluations_since"] >= self.patience
 
     def check(self, names: Iterable[str]) -> None:
@@ -64,10 +64,10 @@ class BestCheckpoint:
         )
 
     def take(self, step: int, numbers: dict, prefix: Path | None) -> None:
-        """Compares an evaluation, and keeps its checkpoint if it is the best.
+        """Compare an evaluation, and keep its checkpoint if it is the best.
 
         Args:
-            step: that the weights are of; one that was compared before is passed over.
+            step: of the weights; one that was compared before is ignored.
             numbers: name -> value, all of the evaluation.
             prefix: of the checkpoint that was evaluated.
 
@@ -104,7 +104,7 @@ class BestCheckpoint:
         self._write("best.json", json.dumps(self._state, indent=1) + "\n")
 
     def why_over(self) -> str:
-        """A sentence on the end of the run."""
+        """Return why the run is over."""
         if self.best is None:
             best = "it never had a value"
         else:
@@ -112,15 +112,15 @@ class BestCheckpoint:
         return (
             f"Early stopping: {self.metric} has not become better in "
             f"{self._state['evaluations_since']} evaluations; {best}, kept in {self.directory}. "
-            "A higher --early_stopping_patience goes on."
+            "To continue, raise --early_stopping_patience."
         )
 
-    def _take_up(self, stored):
+    def _resume_from(self, stored):
         if stored["metric"] == self.metric:
             self._state = stored
             return
         logging.warning(
-            "%s holds the best by %s; by %s comparing begins anew.",
+            "%s holds the best checkpoint by %s; the comparison by %s begins anew.",
             self.directory,
             stored["metric"],
             self.metric,
@@ -146,7 +146,7 @@ class BestCheckpoint:
             draft = self.directory / f".writing-{path.name}"
             draft.unlink(missing_ok=True)
             try:
-                os.link(path, draft)  # no second copy while both folders keep it
+                os.link(path, draft)  # one copy while both folders keep it
             except OSError:
                 shutil.copyfile(path, draft)
             os.replace(draft, self.directory / path.name)

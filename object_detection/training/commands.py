@@ -1,4 +1,4 @@
-"""What the two training doors share: flags, the config they make of them, and plain failures."""
+"""Flags, config and error handling that the commands for training and evaluation share."""
 
 import platform
 import re
@@ -26,7 +26,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "sample_1_of_n_eval_on_train_examples",
         5,
-        "Evaluate on one of so many training examples (when evaluating on training data).",
+        "Evaluate on every n-th training example (when evaluating on training data).",
         lower_bound=1,
     )
     flags.DEFINE_integer("checkpoint_every_n", 1000, "Steps between checkpoints.", lower_bound=1)
@@ -37,14 +37,14 @@ def define_flags() -> None:
 
 def _define_our_flags():
     flags.DEFINE_integer(
-        "checkpoint_max_to_keep", 7, "How many checkpoints are kept; 0: all.", lower_bound=0
+        "checkpoint_max_to_keep", 7, "Number of checkpoints to keep; 0: all.", lower_bound=0
     )
     flags.DEFINE_integer("log_every_n_steps", 20, "Steps between progress lines.", lower_bound=1)
     flags.DEFINE_integer(
         "eval_every_n_steps",
         None,
-        "Evaluate in the training process every so many steps and at the end; 0: never. Default: "
-        "model_main.py at every checkpoint, model_main_tf2.py never (as their TFOD models did).",
+        "Steps between evaluations in the training process, which also evaluates at the end; 0: "
+        "never. Default: model_main.py at every checkpoint, model_main_tf2.py never, as in TFOD.",
         lower_bound=0,
     )
     flags.DEFINE_string(
@@ -57,22 +57,24 @@ def _define_our_flags():
     flags.DEFINE_multi_string(
         "config_override",
         [],
-        "Changes the config: either a dotted field=value, such as train_config.batch_size=2, or "
-        "text of the config's own format to be merged. May be given more than once.",
+        "Change the config: either a dotted field=value, such as train_config.batch_size=2, or "
+        "text in the config's own format to merge. Repeatable.",
     )
     flags.DEFINE_enum(
         "precision",
         None,
         ["float32", "bfloat16"],
-        "The type in which convolutions and matrix products are computed. Default: float32; "
-        "train_config.use_bfloat16 is for TPUs. Weights and checkpoints are float32 in either.",
+        "Type in which convolutions and matrix products are computed. Default: float32; "
+        "train_config.use_bfloat16 is for TPUs. Weights and checkpoints are always float32.",
     )
-    flags.DEFINE_integer("seed", 0, "Makes weights, sampling and data order repeatable.")
+    flags.DEFINE_integer(
+        "seed", 0, "Seed of the initial weights, the sampling and the order of the examples."
+    )
     flags.DEFINE_boolean(
         "deterministic",
         False,
         "Use only operations whose results are the same to the last bit in every run, where "
-        "TensorFlow has them: on GPUs slower; on CPUs runs repeat as they are.",
+        "TensorFlow has them: slower on GPUs; on CPUs runs repeat without this flag.",
     )
     flags.DEFINE_boolean("strict", False, "Stop at the first bad example instead of skipping it.")
 
@@ -81,21 +83,21 @@ def _define_our_flags_of_training():
     flags.DEFINE_integer(
         "early_stopping_patience",
         0,
-        "End the run after so many evaluations in a row without a better --best_metric; 0: never.",
+        "Number of evaluations in a row without a better --best_metric that end the run; 0: never.",
         lower_bound=0,
     )
     flags.DEFINE_enum(
         "train_layers",
         "all",
         ["heads", "5+", "4+", "3+", "all"],
-        "Train only these: all but the base network (heads), or also its stages from a number on. "
-        "The config's regular expressions hold besides.",
+        "Layers to train: all except the base network (heads), or also its stages from a number "
+        "on. The config's regular expressions apply as well.",
     )
     flags.DEFINE_integer(
         "grad_accum_steps",
         1,
-        "Sum the gradients of so many batches of train_config.batch_size for one step, where a "
-        "larger batch does not fit in memory.",
+        "Number of batches whose gradients are accumulated per optimizer step, where a larger "
+        "train_config.batch_size does not fit in memory.",
         lower_bound=1,
     )
     flags.DEFINE_boolean(
@@ -108,21 +110,21 @@ def _define_our_flags_of_training():
         "on_non_finite",
         "stop",
         ["stop", "skip"],
-        "What to do at a step whose loss or gradient is NaN or infinite: end the run, or leave the "
-        "weights alone and go on (ten such steps in a row end it all the same). Either way its "
-        "batch is kept in model_dir.",
+        "What to do at a step whose loss or gradient is NaN or infinite: end the run, or keep the "
+        "weights and continue (ten such steps in a row end the run). Either way the batch is "
+        "saved in model_dir.",
     )
     flags.DEFINE_integer(
         "input_images_every_n_steps",
         500,
-        "Steps between two pictures of the input in TensorBoard, with its boxes and masks after "
-        "augmentation; the first is of the first step. --record_summaries=false: none.",
+        "Steps between two pictures of the input in TensorBoard, with boxes and masks after "
+        "augmentation, beginning with the first step. --record_summaries=false: none.",
         lower_bound=1,
     )
     flags.DEFINE_integer(
         "max_worker_restarts",
         20,
-        "With several workers: how often this process begins again by itself from the newest "
+        "With several workers: number of times that this process restarts from the newest "
         "checkpoint when another worker is lost.",
         lower_bound=0,
     )
@@ -131,27 +133,27 @@ def _define_our_flags_of_training():
 def run(
     command: Callable[[], int], define_flags: Callable[[], None], *, only_own_errors: bool = False
 ) -> NoReturn:
-    """Run a command whose work takes no arguments but flags; see `runner.run`.
+    """Run a command that takes only flags; see `runner.run`.
 
-    The work calls `start_tensorflow` itself, once all is checked that can be without it. Arguments
-    that are no flags are ignored, as TFOD's commands did.
+    The command calls `start_tensorflow` after all checks that do not need it. Arguments that are
+    not flags are ignored, as in TFOD's commands.
     """
     runner.run(lambda _: command(), define_flags, only_own_errors=only_own_errors)
 
 
 def start_tensorflow() -> None:
-    """Starts TensorFlow, which takes seconds, and says which it is."""
+    """Start TensorFlow, which takes seconds, and log the environment."""
     runner.before_slow_start()
-    from object_detection.training import quiet
+    from object_detection.training.tensorflow_start import import_tensorflow_quietly
 
-    quiet.start_tensorflow()
+    import_tensorflow_quietly()
     from object_detection.training import distribution
 
-    _say_what_runs_us()
+    _log_environment()
     distribution.let_gpu_memory_grow()
 
 
-def _say_what_runs_us():
+def _log_environment():
     import keras
     import tensorflow as tf
 
@@ -165,12 +167,12 @@ def _say_what_runs_us():
 
 
 def load_config(purpose: str, reads: tuple[str, ...], change: Change | None = None):
-    """The config with the flags' changes, checked as a whole; TensorFlow is started on the way.
+    """Return the config with the flags' changes, checked as a whole; start TensorFlow.
 
     Args:
-        purpose: `train` or `eval`, which selects the checks.
+        purpose: `train` or `eval`, which determines what is checked.
         reads: which of `train_input_reader` and `eval_input_reader` will be read.
-        change: applied to the config before the checks.
+        change: further changes of the config by the command, before it is checked.
 
     Returns:
         A TrainEvalPipelineConfig.
@@ -194,12 +196,12 @@ def load_config(purpose: str, reads: tuple[str, ...], change: Change | None = No
         purpose=purpose,
         reads=reads,
         source=FLAGS.pipeline_config_path,
-        start=_start_as_the_flags_say,
+        start=_start_tensorflow_with_flags,
         model_dir=FLAGS.model_dir,
     )
 
 
-def _start_as_the_flags_say():
+def _start_tensorflow_with_flags():
     start_tensorflow()
     from object_detection.training import distribution
 
@@ -215,15 +217,15 @@ def checked(
     start: Callable[[], None] = lambda: None,
     model_dir: str | None = None,
 ):
-    """The config, if nothing is wrong with it; its warnings are logged.
+    """Return the config if nothing is wrong with it; log its warnings.
 
     Args:
         config: a TrainEvalPipelineConfig.
         purpose: `train`, `eval` or `export`.
         reads: as for `load_config`.
         source: what the config is called in the message.
-        start: called before the records are looked at, which takes TensorFlow; where the rest of
-            the config has faults, neither happens.
+        start: called before the records are checked, which needs TensorFlow; not called if the
+            rest of the config has faults.
         model_dir: where a training keeps its checkpoints, from which it may resume.
 
     Raises:
@@ -250,24 +252,24 @@ def checked(
 
 
 def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -> int:
-    """Trains as the shared flags say; the exit code.
+    """Train as the shared flags say; return the exit code.
 
     Args:
-        eval_every_n_steps: what holds where the flag is not given.
+        eval_every_n_steps: the default of the flag.
         change: as for `load_config`.
         options: further members of `TrainOptions`.
     """
     from object_detection.errors import WorkerLostError
 
-    wanted = FLAGS.eval_every_n_steps
-    every = eval_every_n_steps if wanted is None else wanted
+    every = FLAGS.eval_every_n_steps
+    every = eval_every_n_steps if every is None else every
     if FLAGS.early_stopping_patience and not FLAGS.best_metric:
         return refuse("early_stopping_patience", "name the metric with --best_metric.")
     if FLAGS.best_metric and not every:
         return refuse("best_metric", "nothing is evaluated here; give --eval_every_n_steps.")
     reads = ("train_input_reader", "eval_input_reader") if every else ("train_input_reader",)
     config = load_config("train", reads, change)
-    from object_detection.training import jobs, rejoin
+    from object_detection.training import distribution, jobs
 
     if every and FLAGS.sample_1_of_n_eval_examples is not None:
         _sample(config.eval_input_reader, FLAGS.sample_1_of_n_eval_examples)
@@ -292,12 +294,12 @@ def train(*, eval_every_n_steps: int, change: Change | None = None, **options) -
     try:
         return jobs.train(config, options)
     except WorkerLostError as error:
-        rejoin.start_again(error, FLAGS.max_worker_restarts)
+        distribution.restart_after_lost_worker(error, FLAGS.max_worker_restarts)
         raise
 
 
 def evaluate(*, on_train_data: bool, change: Change | None = None, **options) -> int:
-    """Evaluates the checkpoints of --checkpoint_dir as the shared flags say; the exit code.
+    """Evaluate the checkpoints of --checkpoint_dir as the shared flags say; return the exit code.
 
     Args:
         on_train_data: evaluate on the training data instead of the evaluation data.
@@ -305,11 +307,11 @@ def evaluate(*, on_train_data: bool, change: Change | None = None, **options) ->
         options: further members of `EvalOptions`.
     """
     logging.info(
-        "Evaluation only, because --checkpoint_dir is given: no training happens here. Leave that "
-        "flag out to train."
+        "Evaluation only, because --checkpoint_dir is given: nothing is trained. Omit that flag to "
+        "train."
     )
     if FLAGS.early_stopping_patience:
-        return refuse("early_stopping_patience", "it belongs to the command that trains.")
+        return refuse("early_stopping_patience", "it applies to the command that trains.")
     reads = ("train_input_reader" if on_train_data else "eval_input_reader",)
     config = load_config("eval", reads, change)
     from object_detection.training import jobs
@@ -334,7 +336,7 @@ def evaluate(*, on_train_data: bool, change: Change | None = None, **options) ->
 
 
 def refuse(flag: str, reason: str) -> int:
-    """Says why a flag can't be served; the exit code."""
+    """Log why a flag cannot be used; return the exit code."""
     logging.error("--%s: %s", flag, reason)
     return 1
 

@@ -1,4 +1,4 @@
-"""Carries an optimizer plan out: keeps the slots and averages, and updates the weights.
+"""Updates the weights by an optimizer plan, and keeps its slots and moving averages.
 
 Why not the optimizers of Keras: their slots are named by joining path parts with underscores,
 which is not one-to-one, and they sum gradients over replicas after clipping them; here every
@@ -92,7 +92,7 @@ class Optimizer:
 
     Attributes:
         slots: (slot name, path) -> variable.
-        averages: path -> variable; empty where the plan keeps none. They start at zero, as
+        averages: path -> variable; empty if the plan keeps none. They start at zero, as
             TFOD's do; its growing decay, `min(decay, (1 + n) / (10 + n))` after n updates, has
             forgotten the zeros after some ten updates.
     """
@@ -102,14 +102,14 @@ class Optimizer:
         self.weights = dict(weights)
         self._rule = _RULES[type(plan.rule)]
         self.slots = {
-            (slot, path): _zeros_beside(weight, f"{slot}/{path}")
+            (slot, path): _zeros_like(weight, f"{slot}/{path}")
             for slot in self._rule.slots
             for path, weight in self.weights.items()
         }
         self.averages = {}
         if plan.average_decay is not None:
             self.averages = {
-                path: _zeros_beside(weight, f"average/{path}")
+                path: _zeros_like(weight, f"average/{path}")
                 for path, weight in self.weights.items()
             }
 
@@ -120,12 +120,12 @@ class Optimizer:
         *,
         only_if: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Updates every weight that has a gradient; returns the rate used.
+        """Update every weight that has a gradient; return the learning rate used.
 
         Call it in replica context, with gradients already summed over the replicas.
 
         Args:
-            gradients: one for each of `weights`, in their order; None leaves a weight alone.
+            gradients: one for each of `weights`, in their order; None keeps a weight.
             step: int64 scalar, the updates made before this one.
             only_if: bool scalar; where it is False nothing changes, slots and averages included.
         """
@@ -153,7 +153,7 @@ class Optimizer:
 
     @contextlib.contextmanager
     def averaged(self):
-        """Puts the moving averages in the weights' place while the block runs."""
+        """Replace the weights by their moving averages while the block runs."""
         kept = {path: tf.identity(self.weights[path]) for path in self.averages}
         for path, average in self.averages.items():
             self.weights[path].assign(average)
@@ -197,7 +197,7 @@ class Optimizer:
             average.assign_sub((average - weight) * (1 - decay))
 
 
-def _zeros_beside(weight, name) -> tf.Variable:
+def _zeros_like(weight, name) -> tf.Variable:
     strategy = tf.distribute.get_strategy()
     with strategy.extended.colocate_vars_with(weight):
         return tf.Variable(tf.zeros(weight.shape, weight.dtype), trainable=False, name=name)

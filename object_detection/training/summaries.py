@@ -1,7 +1,7 @@
-"""TensorBoard's files: TFOD's names for the numbers and pictures of a run.
+"""Writes TensorBoard's event files with TFOD's names for the numbers and pictures of a run.
 
-Written with TensorFlow's own `tf.summary.write`, since `tf.summary.scalar` and `image` need the
-package tensorboard, which TensorFlow no longer brings along; only looking at the files needs it.
+They are written with TensorFlow's own `tf.summary.write`: `tf.summary.scalar` and `image` need the
+package tensorboard, which TensorFlow no longer installs; only viewing the files needs it.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from absl import logging
 
 
 class Summaries:
-    """An event file that can fail without taking the run with it.
+    """An event file whose failure does not end the run.
 
     A full disk must not end a run that could still save its checkpoint later: the first failure
     is logged and nothing more is written.
@@ -28,11 +28,11 @@ class Summaries:
 
     @property
     def is_open(self) -> bool:
-        """Whether what is written goes anywhere."""
+        """Return whether the file can be written."""
         return self._writer is not None
 
     def scalars(self, values: dict, step: int) -> None:
-        """Writes numbers under their names."""
+        """Write numbers under their names."""
 
         def write():
             for name, value in values.items():
@@ -41,7 +41,7 @@ class Summaries:
         self._write(write)
 
     def image(self, name: str, images, step: int) -> None:
-        """Writes pictures, uint8 [n, H, W, 3], as one entry."""
+        """Write pictures, uint8 [n, H, W, 3], as one entry."""
 
         def write():
             pixels = tf.convert_to_tensor(images)
@@ -53,30 +53,30 @@ class Summaries:
         self._write(write)
 
     def text(self, name: str, text: str, step: int) -> None:
-        """Writes text in Markdown."""
+        """Write text in Markdown."""
         self._write(lambda: tf.summary.write(name, tf.constant(text), step, _metadata("text")))
 
     def code(self, name: str, text: str, step: int) -> None:
-        """Writes text that is shown as it stands, in letters of one width."""
+        """Write text that is shown verbatim in a monospaced font."""
         # Markdown's older form of code, which no text can end, as it could end a fence of marks.
         self.text(name, "".join(f"    {line}\n" for line in text.splitlines()), step)
 
     def histogram(self, name: str, edges, counts, step: int) -> None:
-        """Writes a distribution: [k + 1] ascending edges, [k] counts of the values in between."""
+        """Write a distribution: [k + 1] ascending edges, [k] counts of the values in between."""
         rows = np.stack([edges[:-1], edges[1:], counts], axis=1).astype(np.float64)
         entry = _metadata("histograms")
         self._write(lambda: tf.summary.write(name, tf.constant(rows), step, entry))
 
     def curve(self, name: str, counts, title: str, step: int) -> None:
-        """Writes a precision-recall curve.
+        """Write a precision-recall curve.
 
         Args:
             counts: [n, 3] of the right detections, of the wrong ones and of the objects missed
                 among those that score at least 0, 1 / (n - 1), 2 / (n - 1) ... 1.
-            title: what it is called on the page.
+            title: shown on the page.
         """
         right, wrong, missed = np.asarray(counts, np.float64).T
-        rows = [right, wrong, np.zeros_like(right), missed]  # none is rightly not found
+        rows = [right, wrong, np.zeros_like(right), missed]  # there are no true negatives
         rows += [right / np.maximum(right + wrong, 1), right / np.maximum(right + missed, 1)]
         tensor = tf.constant(np.stack(rows), tf.float32)
         # PrCurvePluginData of TensorBoard: field 2 is the number of thresholds.
@@ -85,12 +85,12 @@ class Summaries:
         self._write(lambda: tf.summary.write(name, tensor, step, entry))
 
     def flush(self) -> None:
-        """Brings what was written to the disk."""
+        """Flush the file to disk."""
         if self._writer is not None:
             self._guarded(self._writer.flush)
 
     def close(self) -> None:
-        """Ends the file."""
+        """Close the file."""
         if self._writer is not None:
             self._guarded(self._writer.close)
             self._writer = None

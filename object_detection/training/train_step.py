@@ -12,21 +12,21 @@ HISTOGRAM_BUCKETS = 30
 
 
 class StepSettings(NamedTuple):
-    """What a step does besides the plain update; the names are those of train_config."""
+    """Options of a step; the names are those of train_config."""
 
     gradient_clipping_by_norm: float = 0.0  # 0: no clipping
     add_regularization_loss: bool = True
-    bias_grad_multiplier: float = 0.0  # 0: bias gradients are taken as they are
+    bias_grad_multiplier: float = 0.0  # 0: bias gradients are not scaled
     seed: int = 0
-    images_for_summary: int = 0  # how many of the batch's images a step hands back ...
-    images_every: int = 500  # ... the first step and each so many steps after it
-    gradients_every: int = 0  # likewise the norms and histograms of the gradients; 0: never
+    images_for_summary: int = 0  # number of the batch's images that a step returns ...
+    images_every: int = 500  # ... at the first step and at this interval
+    gradients_every: int = 0  # interval of the gradients' norms and histograms; 0: never
     accumulate_steps: int = 1  # batches whose mean gradient makes one update
-    skip_non_finite: bool = False  # leave the weights alone where the gradient is NaN or infinite
+    skip_non_finite: bool = False  # keep the weights if the gradient is NaN or infinite
 
 
 class GradientSummary(NamedTuple):
-    """The gradients that a step used, clipped, of n weights; n is 0 where none is due."""
+    """The gradients that a step used, clipped, of n weights; n is 0 at other steps."""
 
     norms: tf.Tensor  # [n] float32; 0 of a weight that the losses do not depend on
     clipped_norm: tf.Tensor  # float32 scalar: of all together
@@ -34,19 +34,19 @@ class GradientSummary(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What a step lets the loop see."""
+    """What a step returns to the loop."""
 
     losses: dict  # TFOD's loss name -> float32 scalar, the mean over the replicas
     learning_rate: tf.Tensor  # float32 scalar
     gradient_norm: tf.Tensor  # float32 scalar: of the whole batch's gradient, before clipping
     image_ids: tf.Tensor  # [B] string, of all replicas of this process
-    # The first images with their objects, pixels in uint8; without a row where none is due.
+    # The first images with their objects, pixels in uint8; empty at other steps.
     shown: Batch | None = None
     gradients: GradientSummary | None = None
 
 
 class _Share(NamedTuple):
-    """What a replica makes of its part of a batch."""
+    """Losses and gradients of one replica's part of a batch."""
 
     losses: dict
     gradients: list  # one for each weight; None where the losses do not depend on it
@@ -55,10 +55,10 @@ class _Share(NamedTuple):
 
 
 def build_train_step(network, optimizer: Optimizer, settings: StepSettings, strategy):
-    """`(iterator, step) -> StepResult`: takes a batch, or several, and updates the weights.
+    """Return `(iterator, step) -> StepResult`, which takes batches and updates the weights.
 
     The randomness of a step (sampling, dropout) depends on `settings.seed`, the step and the
-    replica alone, so that a resumed run makes the choices that it would have made.
+    replica only, so that a resumed run makes the same choices.
     """
     share = _share_function(network, optimizer, settings)
 
@@ -82,7 +82,7 @@ def build_train_step(network, optimizer: Optimizer, settings: StepSettings, stra
         return _accumulating(share, update, optimizer, settings.accumulate_steps, strategy)
 
     def step_of_all(iterator, step):
-        return _seen_by_all(strategy.run(replica_step, args=(next(iterator), step)), strategy)
+        return _merge_replicas(strategy.run(replica_step, args=(next(iterator), step)), strategy)
 
     return _compiled(step_of_all)
 
@@ -141,40 +141,40 @@ def _accumulating(share, update, optimizer, parts, strategy):
         ]
 
     def add(batch, step, part):
-        found = share(batch, step, part)
-        for total, gradient in zip(sums, found.gradients, strict=True):
+        result = share(batch, step, part)
+        for total, gradient in zip(sums, result.gradients, strict=True):
             if gradient is not None:
                 total.assign_add(gradient)
-        return found._replace(gradients=None)
+        return result._replace(gradients=None)
 
     def finish(batch, step, part):
-        found = share(batch, step, part)
+        result = share(batch, step, part)
         gradients = []
-        for total, gradient in zip(sums, found.gradients, strict=True):
+        for total, gradient in zip(sums, result.gradients, strict=True):
             gradients.append(None if gradient is None else total.read_value() + gradient)
             total.assign(tf.zeros_like(total))
-        return update(found._replace(gradients=gradients), step)
+        return update(result._replace(gradients=gradients), step)
 
     def step_of_all(iterator, step):
-        found = []
+        results = []
         for part in range(parts):
             work = finish if part == parts - 1 else add
             result = strategy.run(work, args=(next(iterator), step, part))
-            found.append(_seen_by_all(result, strategy))
-        last = found[-1]
+            results.append(_merge_replicas(result, strategy))
+        last = results[-1]
         return last._replace(
             losses={
-                name: tf.add_n([each.losses[name] for each in found]) / parts
+                name: tf.add_n([each.losses[name] for each in results]) / parts
                 for name in last.losses
             },
-            image_ids=tf.concat([each.image_ids for each in found], axis=0),
-            shown=found[0].shown,
+            image_ids=tf.concat([each.image_ids for each in results], axis=0),
+            shown=results[0].shown,
         )
 
     return _compiled(step_of_all)
 
 
-def _seen_by_all(result, strategy):
+def _merge_replicas(result, strategy):
     """A result of every replica as one: mean losses, all ids; the rest is the same for all."""
     if strategy.num_replicas_in_sync == 1:
         return result
@@ -231,8 +231,8 @@ def _histogram(values):
 def _of_the_whole_batch(gradients, context):
     """Sums over the replicas, so that what follows sees what a single large device would see.
 
-    TFOD clips each replica's gradient by itself and sums afterwards: there the same batch on more
-    GPUs is another training. Here it is not.
+    TFOD clips each replica's gradient separately and sums afterwards: there the same batch on more
+    GPUs gives another result. Here it does not.
     """
     if context.num_replicas_in_sync == 1:
         return gradients

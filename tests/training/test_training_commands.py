@@ -95,7 +95,7 @@ def test_flags_of_evaluation_need_checkpoint_dir(tmp_path, command, flag):
     script = ROOT / "object_detection" / f"{command}.py"
     done = run(script, f"--{flag}", "--model_dir=x", "--pipeline_config_path=y", cwd=tmp_path)
     assert done.returncode == 1
-    assert f"--{flag}: it belongs to evaluation" in done.stderr
+    assert f"--{flag}: it applies to evaluation" in done.stderr
 
 
 def test_all_faults_come_at_once_without_a_traceback(tmp_path):
@@ -128,7 +128,7 @@ def test_all_faults_come_at_once_without_a_traceback(tmp_path):
         (["--best_metric=a/b"], "nothing is evaluated here; give --eval_every_n_steps"),
         (
             ["--best_metric=a/b", "--early_stopping_patience=3", "--checkpoint_dir=x"],
-            "belongs to the command that trains",
+            "applies to the command that trains",
         ),
     ],
 )
