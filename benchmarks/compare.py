@@ -6,7 +6,7 @@
 Each side of a comparison is a process of its own that is ready and waits; the sides work in turns,
 once a round, so that a machine that is slow for a while is slow for all of them. Beside them runs
 the roofline: the faster of a large matrix product and a convolution, in the same minute. Ratios are
-taken round by round, and their median is told. Weights are random, images are noise, and every
+taken round by round, and their median is printed. Weights are random, images are noise, and every
 image has its 300 or 1000 proposals and 100 detections, so that the work is the same.
 
 Other projects are timed where these variables name a Python that has them (docs/performance.md

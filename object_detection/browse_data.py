@@ -40,9 +40,7 @@ def define_flags():
     flags.DEFINE_string("output", "data.html", "The page.")
     flags.DEFINE_string("json_output", "", "Also write the figures as JSON into this file.")
     flags.DEFINE_integer("max_images", 100, "Images drawn on the page for each view.", 0)
-    flags.DEFINE_integer(
-        "max_records", 0, "Look at about so many records, evenly spread; 0: all.", 0
-    )
+    flags.DEFINE_integer("max_records", 0, "Number of records to read, evenly spread; 0: all.", 0)
     flags.DEFINE_integer(
         "model_examples",
         200,

@@ -51,9 +51,13 @@ def define_flags():
     flags.DEFINE_float(
         "iou_threshold", 0.5, "Of the confusion matrix, the errors and the curves.", 0.01, 1.0
     )
-    flags.DEFINE_integer("max_images", 0, "Look at the first so many images; 0: all.", 0)
-    flags.DEFINE_integer("worst_images", 40, "Images that are drawn for boxes and for masks.", 0)
-    flags.DEFINE_integer("picture_side", 640, "Pixels of a picture's longer side, at most.", 64)
+    flags.DEFINE_integer(
+        "max_images", 0, "Number of images to evaluate, from the first; 0: all.", 0
+    )
+    flags.DEFINE_integer(
+        "worst_images", 40, "Number of worst images to draw, for boxes and for masks each.", 0
+    )
+    flags.DEFINE_integer("picture_side", 640, "Maximum longer side of a picture in pixels.", 64)
 
 
 def main(arguments):

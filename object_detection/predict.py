@@ -46,12 +46,12 @@ def define_flags():
     flags.DEFINE_string(
         "video", None, "Instead of --images: a video's path or address, or a webcam's number."
     )
-    flags.DEFINE_integer("max_frames", None, "End a --video after so many frames.", 1)
-    flags.DEFINE_string("output", None, "Folder for what is written.")
-    flags.DEFINE_string("label_map", None, "Label map; without it the one in the model is taken.")
-    flags.DEFINE_float("min_score", 0.5, "Leave out what scores less.", 0.0, 1.0)
+    flags.DEFINE_integer("max_frames", None, "Maximum number of frames to read from --video.", 1)
+    flags.DEFINE_string("output", None, "Output folder.")
+    flags.DEFINE_string("label_map", None, "Label map. Default: the one stored with the model.")
+    flags.DEFINE_float("min_score", 0.5, "Minimum score of a detection.", 0.0, 1.0)
     flags.DEFINE_alias("confidence_threshold", "min_score")
-    flags.DEFINE_integer("max_detections", None, "Keep at most so many an image.", 1)
+    flags.DEFINE_integer("max_detections", None, "Maximum number of detections in an image.", 1)
     flags.DEFINE_integer(
         "min_image_size", None, "Pixels of the shorter side that the model sees; see the docs.", 1
     )

@@ -1,4 +1,4 @@
-"""Which flag of which command names a file or folder, checked before anything slow starts.
+"""The flags of every command that name a file or folder, checked before anything slow starts.
 
 Each flag has a kind, which says what must exist. URLs are rejected for all flags other than those
 in `addresses.SCHEMES`.

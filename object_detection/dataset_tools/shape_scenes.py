@@ -71,7 +71,7 @@ def draw(seed, size=256, most=6):
     Args:
         seed: anything `numpy.random.default_rng` takes.
         size: side of the picture in pixels.
-        most: it has 1 to so many shapes, and fewer only where no place is left.
+        most: maximum number of shapes, at least 1; a scene has fewer where no space is left.
     """
     rng = np.random.default_rng(seed)
     pixels = _ground(rng, size)

@@ -50,7 +50,7 @@ class Arrays(NamedTuple):
 
 
 def default_engine():
-    """The engine that is taken where none is named."""
+    """Return the name of the default engine."""
     return next(name for name in ENGINES if importlib.util.find_spec(name))
 
 

@@ -49,7 +49,7 @@ def match(
     Args:
         found: Detections, none with an empty box.
         objects: Objects with `difficult` and `group_of`. Both sides have masks or neither has. With
-            masks, empty ones mark objects of which only the box is known; detections that match
+            masks, empty ones mark objects without a known mask; detections that match
             these are left out.
         threshold: Least IoU with an object, and least share of a detection inside a group.
         group_weight: How much a found group counts; 0 leaves groups out.

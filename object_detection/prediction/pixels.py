@@ -49,7 +49,7 @@ def read(image, *, bit_depth=16):
 
 
 def enlarge(image, shorter):
-    """uint8 [h, w, 3] with a shorter side of so many pixels, bilinear; no smaller than it was."""
+    """Return uint8 [h, w, 3] enlarged to a shorter side in pixels, bilinear; never smaller."""
     height, width = image.shape[:2]
     factor = max(1.0, shorter / min(height, width))
     size = round(width * factor), round(height * factor)

@@ -45,7 +45,7 @@ class Predictor:
             `GivenBoxes(...)` or `SlidingWindow(...)` of `prediction.modes`. None: all.
         classes: names or ids of the classes that are kept; None keeps all.
         class_suffix: text that is put behind every class name.
-        max_detections: at most so many of the best are kept in an image; None keeps all.
+        max_detections: maximum number of detections in an image, the best first; None keeps all.
         batch_size: images (or windows) of one size that the model is given at once, at most.
         warm_up: run the model once at the start, so that the first image does not wait.
         min_score: another name of `confidence_threshold`.
@@ -195,7 +195,7 @@ class Predictor:
         Args:
             source: path or address of a video, the number of a webcam (0 is the first), or the
                 frames that `video.frames` opened.
-            max_frames: end after so many.
+            max_frames: maximum number of frames to read.
 
         Yields:
             (frame uint8 [h, w, 3], `Prediction`); of a webcam or a stream one by one as they come.

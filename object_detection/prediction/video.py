@@ -20,7 +20,7 @@ def frames(source, max_frames=None):
 
     Args:
         source: path or address (rtsp://..., http://...) of a video, or the number of a webcam.
-        max_frames: end after so many.
+        max_frames: maximum number of frames to read.
 
     Returns:
         `Frames`.

@@ -303,7 +303,7 @@ def rectangle_object(title, top, left, bottom, right):
 
 
 def _png(mask):
-    """A mask as a PNG of two colours, the first of which is transparent."""
+    """Return a mask as a PNG of two colors, the first one transparent."""
     picture = Image.fromarray(mask.astype(np.uint8)).convert("P")
     picture.putpalette([0, 0, 0, 255, 255, 255])
     with io.BytesIO() as file:

@@ -67,7 +67,7 @@ def draw(
 
     Args:
         image: uint8 [h, w, 3].
-        instances: Detections, of which the style selects the best; or annotated objects, which are
+        instances: Detections, from which the style selects the best; or annotated objects, which are
             all drawn.
         category_index: {id: {"name": ...}} or {id: name}.
         style: What to draw of detections.

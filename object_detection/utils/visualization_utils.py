@@ -198,7 +198,7 @@ def _in_place(image):
 
     Args:
         image: array [h, w, 3] of uint8, or of a wider integer or float type in 0..255, or of
-            floats in 0..1 some of which are no whole numbers.
+            floats in 0..1, some of them not integral.
 
     Raises:
         TypeError: no array, or one of another type.
