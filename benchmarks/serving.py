@@ -194,7 +194,7 @@ def same(found, selected):
 
 
 async def ask_all(port, jobs, *, clients):
-    """[(status, body, seconds)] of requests, sent by `clients` clients that each wait for their answer."""
+    """[(status, body, seconds)] of requests, by `clients` clients that wait for each answer."""
     left, answers = list(enumerate(jobs))[::-1], [None] * len(jobs)
 
     async def client():

@@ -54,7 +54,7 @@ def build(weights, pipeline_config=None, min_image_size=None) -> BuiltModel:
 
 
 def with_shorter_side(resizer, shorter):
-    """Return a resizer that scales the shorter side to a number of pixels and keeps the aspect ratio.
+    """Return a resizer that scales the shorter side to a length and keeps the aspect ratio.
 
     The longer side is bounded as far above it as `resizer` bounds it; three times where it does
     not, so that a strip of an image does not grow without end.

@@ -82,8 +82,8 @@ class GivenBoxes(NamedTuple):
     """The model sees one box after the other, each enlarged by a padding.
 
     `boxes` are those of every image: [n, (ymin, xmin, ymax, xmax)] pixels; boxes passed to
-    `predict` for an image take precedence. Each padding is a number of pixels or a share of the box's own side
-    ('10%'). What reaches beyond the image is cut off.
+    `predict` for an image take precedence. Each padding is a number of pixels or a share of the
+    box's own side ('10%'). What reaches beyond the image is cut off.
     """
 
     boxes: object = None

@@ -32,8 +32,8 @@ def detect(place):
         One of `FORMATS`.
 
     Raises:
-        AnnotationError: there is nothing, or nothing of a known form; or Open Images, of which
-            several files are needed.
+        AnnotationError: there is nothing, or nothing of a known form; or Open Images, which
+            needs several files.
     """
     path = Path(place)
     if any(sign in str(place) for sign in "*?[") and not path.exists():

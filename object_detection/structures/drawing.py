@@ -67,8 +67,8 @@ def draw(
 
     Args:
         image: uint8 [h, w, 3].
-        instances: Detections, from which the style selects the best; or annotated objects, which are
-            all drawn.
+        instances: Detections, from which the style selects the best; or annotated objects,
+            which are all drawn.
         category_index: {id: {"name": ...}} or {id: name}.
         style: What to draw of detections.
         remarks: [n] texts behind the class names; then all objects are drawn. None: the score of a
