@@ -43,7 +43,7 @@ def train_loop(
 
     Raises:
         ConfigError: the config cannot be read or has faults.
-        TrainingError: the run cannot go on; the message says why.
+        TrainingError: the run cannot continue; the message says why.
         ValueError: use_tpu.
     """
     del save_final_config, performance_summary_exporter, num_steps_per_iteration

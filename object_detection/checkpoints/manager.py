@@ -503,7 +503,7 @@ class CheckpointManager:
             self._failures += 1
             if must_succeed or self._failures >= _FAILED_SAVES:
                 raise
-            logging.error("%s Training goes on; the next save tries again.", error)
+            logging.error("%s Training continues; the next save tries again.", error)
             return
         self._failures = 0
         self.saved_step = int(self._state.step.numpy())

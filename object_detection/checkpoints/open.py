@@ -275,7 +275,7 @@ class _CheckpointReader:
 
 
 class ObjectGraph:
-    """The object graph of a TF2 checkpoint: which key an object's name stands for.
+    """The object graph of a TF2 checkpoint: maps names of objects to keys.
 
     The key that TensorFlow wrote is one of the paths to a variable, the shortest; a SavedModel
     knows more paths than a checkpoint and starts at another root. So names are looked up by
@@ -416,9 +416,9 @@ def _name_and_op(buffer, span):
     return name, op
 
 
-def _parts(buffer, span, wanted):
+def _parts(buffer, span, field):
     """The spans of a message's sub-messages of one field."""
-    return [part for number, part in _fields(buffer, *span) if number == wanted]
+    return [part for number, part in _fields(buffer, *span) if number == field]
 
 
 def _fields(buffer, start, end):

@@ -1,13 +1,13 @@
-"""Keeps two trainings out of one model_dir: they would delete each other's checkpoints.
+"""Locks a model_dir: two trainings in it would delete each other's checkpoints.
 
 The lock is a file, `run.lock`, that names host and process of the training that holds it. It is
-left behind where a process is killed, so that its being there proves nothing:
+left where a process is killed, so its existence proves nothing:
 
 - A process of the same host is looked up: it is gone, or its number belongs to a later process.
 - A process of another host (or container) touches the file every `HEARTBEAT` seconds. It is gone if
   the file is older than `STALE` seconds, or is not touched while we watch it for `WATCH` seconds.
 
-Evaluations take no lock: one may run beside a training. Of several workers the chief takes it.
+Evaluations take no lock: one may run during a training. With several workers the chief takes it.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from object_detection.errors import ModelDirInUseError
 
 NAME = "run.lock"
 HEARTBEAT, WATCH, STALE = 10.0, 35.0, 300.0  # seconds
-_POLL = 0.5  # seconds between two looks at a lock that we watch
+_POLL = 0.5  # seconds between two checks of a lock that we watch
 
 
 @contextlib.contextmanager
@@ -37,11 +37,11 @@ def held(directory: str | os.PathLike) -> Iterator[None]:
     """Hold the lock of a model_dir while the block runs.
 
     Args:
-        directory: the model_dir; made if need be.
+        directory: the model_dir; created if missing.
 
     Raises:
         ModelDirInUseError: another training holds it; the message names its host and process.
-        OSError: the folder or the file cannot be made.
+        OSError: the folder or the file cannot be created.
     """
     path = Path(directory) / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,18 +59,18 @@ def held(directory: str | os.PathLike) -> Iterator[None]:
 
 
 def _take(path):
-    """Writes the lock as ours; what it says."""
-    found = _read(path)
-    if found:
-        if not _is_gone(path, found):
+    """Write the lock as ours; return its content."""
+    lock = _read(path)
+    if lock:
+        if not _is_gone(path, lock):
             raise ModelDirInUseError(
-                f"another training runs in {path.parent}: process {found.get('pid')} on "
-                f"{found.get('host')}, started {found.get('started')} ({found.get('command')}). "
+                f"another training runs in {path.parent}: process {lock.get('pid')} on "
+                f"{lock.get('host')}, started {lock.get('started')} ({lock.get('command')}). "
                 "Two trainings in one folder delete each other's checkpoints. Give another "
                 f"--model_dir, or end that process first. ({path} keeps its place.)"
             )
         logging.info(
-            "%s is left from process %s on %s, which is gone.", path, found["pid"], found["host"]
+            "%s is left from process %s on %s, which is gone.", path, lock["pid"], lock["host"]
         )
     process = psutil.Process()
     own = {
@@ -89,22 +89,22 @@ def _take(path):
     return own
 
 
-def _is_gone(path, found):
-    """Whether the training that wrote a lock has ended."""
-    if found.get("system") == _system():
+def _is_gone(path, lock):
+    """Return whether the training that wrote a lock has ended."""
+    if lock.get("system") == _system():
         try:
-            process = psutil.Process(found["pid"])
+            process = psutil.Process(lock["pid"])
             started = process.create_time()
             is_dead = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
         except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
             return True
-        return is_dead or abs(started - found.get("process_started", 0)) > 1.0
+        return is_dead or abs(started - lock.get("process_started", 0)) > 1.0
     touched = _touched(path)
     if touched is None or _now(path.parent) - touched > STALE:
         return True
     logging.info(
         "A training of host %s may run in %s: watching for a sign of it for %.0f s ...",
-        found.get("host"),
+        lock.get("host"),
         path.parent,
         WATCH,
     )
@@ -117,7 +117,7 @@ def _is_gone(path, found):
 
 
 def _keep_fresh(path, own, ended):
-    """Touches the lock until the run ends; another run's lock is left alone."""
+    """Touch the lock until the run ends; never touch another run's lock."""
     while not ended.wait(HEARTBEAT):
         try:
             if _read(path).get("id") != own["id"]:
@@ -134,7 +134,7 @@ def _keep_fresh(path, own, ended):
 
 
 def _system():
-    """What tells apart the machines and containers whose processes have the same numbers."""
+    """Return what distinguishes machines and containers whose processes have the same numbers."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -144,12 +144,12 @@ def _system():
 
 
 def _read(path):
-    """What a lock says; {} without one, or for a file that holds something else."""
+    """Return the content of a lock; {} without one, or for a file with other content."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        lock = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and {"id", "pid", "host"} <= found.keys() else {}
+    return lock if isinstance(lock, dict) and {"id", "pid", "host"} <= lock.keys() else {}
 
 
 def _write(path, content):
@@ -164,7 +164,7 @@ def _write(path, content):
 
 
 def _touched(path):
-    """When a file was touched last, freshly asked for (network file systems remember); or None."""
+    """Return when a file was last touched, read anew (network file systems cache it); or None."""
     try:
         with open(path, "rb") as file:
             return os.fstat(file.fileno()).st_mtime
@@ -173,6 +173,6 @@ def _touched(path):
 
 
 def _now(folder):
-    """The time by the clock of a folder's file system, which may be another machine's."""
+    """Return the time by the clock of a folder's file system, which may be another machine's."""
     with tempfile.NamedTemporaryFile(prefix=f".{NAME}-", dir=folder) as file:
         return os.fstat(file.fileno()).st_mtime

@@ -50,8 +50,8 @@ class Inputs:
         try:
             yield
         except NoExamplesError as error:
-            found = [pipeline.report.summary() for pipeline in self._pipelines]
-            why = "\n".join(text for text in found if text) or "Are the record files empty?"
+            summaries = [pipeline.report.summary() for pipeline in self._pipelines]
+            why = "\n".join(text for text in summaries if text) or "Are the record files empty?"
             raise NoExamplesError(f"{error}\n{why}") from error
         except RecordError as error:
             raise TrainingError(str(error)) from error

@@ -109,7 +109,7 @@ class Summaries:
             action(*args)
         except (OSError, tf.errors.OpError) as error:
             self._writer = None
-            logging.error("TensorBoard summaries stop here, the run goes on: %s", error)
+            logging.error("TensorBoard summaries stop here, the run continues: %s", error)
 
 
 def _metadata(plugin: str, content: bytes = b"", title: str = ""):

@@ -102,7 +102,7 @@ class LoopSettings(NamedTuple):
     checkpoint_every_n: int = 1000
     log_every_n_steps: int = 20
     evaluate_every_n: int = 0  # 0: no evaluation in this process
-    skip_non_finite: bool = False  # the step function leaves the weights alone at such a step
+    skip_non_finite: bool = False  # the step function keeps the weights at such a step
     several_workers: bool = False
 
 

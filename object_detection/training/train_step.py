@@ -90,7 +90,7 @@ def build_train_step(network, optimizer: Optimizer, settings: StepSettings, stra
 def _compiled(step_of_all):
     """The step as a graph; without AutoGraph, which takes as long as all the rest of tracing.
 
-    It would translate Python's branches on tensors, of which a step has none.
+    It would translate Python's branches on tensors, which a step does not have.
     """
     return tf.function(step_of_all, autograph=False)
 

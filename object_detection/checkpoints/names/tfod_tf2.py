@@ -192,9 +192,9 @@ def _head_key(path, dropout, upsample, paths):
 
 
 def _mask_key(key, match, convs, upsample):
-    """Convolution, norm (or a place holder) and activation stand in threes in TFOD's list.
+    """Convolution, norm (or a placeholder) and activation are triples in TFOD's list.
 
-    Upsampling stands before the last of them, whose own place it moves by one.
+    Upsampling comes before the last of them, whose own place it moves by one.
     """
     index = convs if match[1] is None else int(match[1]) - 1
     part = 3 * index + (match[2] not in ("kernel", "bias"))
@@ -370,8 +370,8 @@ def _with_norms(letters, start, paths):
 
 def _resnet_blocks(paths, root):
     """The letters of the residual blocks under `root`."""
-    found = (re.match(rf"{root}/conv(\d)/block(\d+)/conv3/kernel", path) for path in paths)
-    blocks = sorted((int(match[1]), int(match[2])) for match in found if match)
+    matches = (re.match(rf"{root}/conv(\d)/block(\d+)/conv3/kernel", path) for path in paths)
+    blocks = sorted((int(match[1]), int(match[2])) for match in matches if match)
     projected = {f"{root}/conv{stage}/block{n}/shortcut/kernel" for stage, n in blocks} & set(paths)
     return "".join(
         _PROJECTED if f"{root}/conv{stage}/block{n}/shortcut/kernel" in projected else _PLAIN
