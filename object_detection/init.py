@@ -1,7 +1,7 @@
 """A config, label map and commands for your data set: `python -m object_detection.init --help`.
 
 --data=photos/annotations.json --output_dir=project        COCO; also any other format, or a folder
---data=labelled --extractor=resnet50_fpn --output_dir=project
+--data=labeled --extractor=resnet50_fpn --output_dir=project
 --data=records --output_dir=project                        records that exist already
 
 Writes pipeline.config, label_map.pbtxt and commands.sh, and runs nothing.
@@ -53,7 +53,9 @@ def define_flags():
         32,
     )
     flags.DEFINE_integer("batch_size", None, "Images a step. Unset: 2 for resnet18_fpn, else 1.", 1)
-    flags.DEFINE_integer("num_steps", None, "Of the training. Unset: by the number of images.", 1)
+    flags.DEFINE_integer(
+        "num_steps", None, "Number of training steps. Default: chosen from the number of images.", 1
+    )
     flags.DEFINE_boolean("masks", None, "Learn masks. Unset: if half of the objects have one.")
     flags.DEFINE_float(
         "val_fraction", 0.2, "Share of the images to evaluate on, where none are set aside.", 0, 1
@@ -65,7 +67,7 @@ def define_flags():
         ["detection", "full", "classification", "fine_tune"],
         "What of them is taken.",
     )
-    flags.DEFINE_string("label_map_path", "", "Label map of records. Unset: the one beside them.")
+    flags.DEFINE_string("label_map_path", "", "Label map of records. Unset: the one next to them.")
     flags.DEFINE_boolean("overwrite", False, "Replace a config that is there.")
     flags.mark_flags_as_required(["data", "output_dir"])
 
@@ -159,11 +161,11 @@ def _write(name, start):
     from object_detection.scaffold import commands, fitting, formats
 
     folder = Path(FLAGS.output_dir).absolute()
-    values = {name: FLAGS[name].value for name in fitting.Wishes._fields}
+    values = {name: FLAGS[name].value for name in fitting.ConfigOptions._fields}
     values["extractor"] = fitting.extractor_of(FLAGS.extractor)
     if values["fine_tune_checkpoint"]:  # which holds wherever the training is started
         values["fine_tune_checkpoint"] = os.path.abspath(values["fine_tune_checkpoint"])
-    wishes = fitting.Wishes(**values)
+    wishes = fitting.ConfigOptions(**values)
     facts, written = (_of_records if name == formats.RECORDS else _of_annotations)(
         name, folder, wishes, start
     )
@@ -195,7 +197,7 @@ def _options():
 
 
 def _of_records(name, folder, wishes, start):
-    """(`Facts`, `commands.Written`) of records."""
+    """(`DatasetStatistics`, `commands.Written`) of records."""
     from object_detection.scaffold import commands, data_set
 
     options = _options()._replace(val=None)  # which may be records
@@ -209,7 +211,7 @@ def _of_records(name, folder, wishes, start):
 
 
 def _of_annotations(name, folder, wishes, start):
-    """(`Facts`, `commands.Written`) of annotations."""
+    """(`DatasetStatistics`, `commands.Written`) of annotations."""
     from object_detection.scaffold import commands, data_set, fitting
 
     dataset = data_set.read(FLAGS.data, options=_options(), format_name=name)
@@ -282,7 +284,7 @@ def _summary(name, folder, facts, config, masks, notes):
     lines = [
         f"{name}: {facts.num_images} images to train on, {len(names)} class(es): {shown}; "
         f"{100 * facts.masks:.0f}% of the objects with masks",
-        f"{rcnn.feature_extractor.type}, {'masks' if masks else 'boxes alone'}; {sizes}; "
+        f"{rcnn.feature_extractor.type}, {'masks' if masks else 'boxes only'}; {sizes}; "
         f"{config.train_config.num_steps} steps of {config.train_config.batch_size} images",
         *(f"note: {note}" for note in notes),
         f"written to {folder}: pipeline.config, {LABEL_MAP}, {SCRIPT}",

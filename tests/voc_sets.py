@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from object_detection.datasets.mask_images import palette_colour
+from object_detection.datasets.mask_images import palette_color
 
 HEIGHT, WIDTH = 60, 80
 
@@ -59,16 +59,16 @@ def palette_png(path, numbers):
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(np.asarray(numbers, np.uint8), "L").convert("P")
     image.putdata(np.asarray(numbers, np.uint8).ravel().tolist())
-    image.putpalette([channel for number in range(256) for channel in palette_colour(number)])
+    image.putpalette([channel for number in range(256) for channel in palette_color(number)])
     image.save(path)
     return path
 
 
-def colour_png(path, numbers, colours):
-    """A PNG of numbers [h, w], each shown in its colour."""
+def color_png(path, numbers, colors):
+    """A PNG of numbers [h, w], each shown in its color."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(colours, np.uint8)[np.asarray(numbers)]).save(path)
+    Image.fromarray(np.asarray(colors, np.uint8)[np.asarray(numbers)]).save(path)
     return path
 
 

@@ -13,7 +13,7 @@ def define_flags():
         "runner",
         "",
         "Convert as an Apache Beam pipeline, on DirectRunner, FlinkRunner, SparkRunner, "
-        "DataflowRunner, ... The runner's options stand at the end, after --. Needs the extra "
+        "DataflowRunner, ... The runner's options come at the end, after --. Needs the extra "
         "`beam`.",
     )
     flags.DEFINE_multi_string(

@@ -72,10 +72,15 @@ def define_common_flags(*, output=False, include_masks=False):
             "label_map_path",
             "",
             "Label map whose numbers hold; it is written there if absent. "
-            "Unset: label_map.pbtxt beside the records, numbered as the annotations are.",
+            "Unset: label_map.pbtxt next to the records, numbered as the annotations are.",
         )
     flags.DEFINE_integer("num_shards", None, "Files a split; 0: one, without the suffix.", 0)
-    flags.DEFINE_float("shard_size_mb", None, "In place of num_shards: about so large a file.", 0.0)
+    flags.DEFINE_float(
+        "shard_size_mb",
+        None,
+        "Instead of num_shards: approximate size of a file, in megabytes.",
+        0.0,
+    )
     flags.DEFINE_float(
         "val_fraction",
         0.0,
@@ -94,12 +99,12 @@ def define_common_flags(*, output=False, include_masks=False):
         "bit_depth",
         "16",
         list(map(str, image_file.BIT_DEPTHS)),
-        "Bits that the values of 16-bit grey images have; cameras store 10, 12 or 14 in 16.",
+        "Bits that the values of 16-bit gray images have; cameras store 10, 12 or 14 in 16.",
     )
     flags.DEFINE_string(
         "encoding", "", "Encoding of annotation files that are not UTF-8, such as cp1252."
     )
-    flags.DEFINE_bool("resume", False, "Go on where a stopped run of the same command was.")
+    flags.DEFINE_bool("resume", False, "Resume an interrupted run of the same command.")
     beam_command.define_flags()
     flags.DEFINE_bool("strict", False, "End with an error if the data has anything to correct.")
 
@@ -191,7 +196,7 @@ def run(define_flags, splits):
 
 
 def convert(splits, options):
-    """Writes the splits, all with one label map; each gets its report beside its records.
+    """Writes the splits, all with one label map; each gets its report next to its records.
 
     Args:
         splits: the `Split`s.
@@ -202,7 +207,7 @@ def convert(splits, options):
 
     Raises:
         AnnotationError: a label map that does not fit, or inputs that changed before `resume`.
-        NoMasks: masks are to be written, and a split has none.
+        NoMasksError: masks are to be written, and a split has none.
     """
     if not splits:
         raise AnnotationError("there is nothing to convert")

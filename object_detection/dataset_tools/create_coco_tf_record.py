@@ -5,7 +5,7 @@ r"""Writes COCO annotations as TFRecords.
         --val_image_dir=val2017     --val_annotations_file=instances_val2017.json \
         --output_dir=records
 
-Every split is optional. Beside the records stand the label map and, for each split, its report.
+Every split is optional. The label map and a report for each split are written next to the records.
 """
 
 from pathlib import Path

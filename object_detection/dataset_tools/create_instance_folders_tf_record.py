@@ -20,7 +20,7 @@ def define_flags():
     flags.DEFINE_string(
         "mask_dir",
         "",
-        "Folder of the masks. Unset: `masks` beside `images`; set: data_dir is that of the images.",
+        "Folder of the masks; data_dir is then that of the images. Default: `masks` near `images`.",
     )
     flags.DEFINE_string("class_name", "object", "Class of the objects that no folder names.")
     conversion_command.define_common_flags(output=True, include_masks=True)

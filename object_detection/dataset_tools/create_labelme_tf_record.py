@@ -3,7 +3,7 @@ r"""Writes labelme's annotations as TFRecords.
     python dataset_tools/create_labelme_tf_record.py --include_masks \
         --data_dir=photos --output_dir=records
 
-`photos` holds labelme's JSON files, in any folders below it, and the images beside them.
+`photos` holds labelme's JSON files, in any folders below it, and the images next to them.
 """
 
 from absl import flags

@@ -1,4 +1,4 @@
-r"""Writes VOC xmls with one colour-mask image a photograph as TFRecords.
+r"""Writes VOC xmls with one color-mask image a photograph as TFRecords.
 
     python dataset_tools/create_voc_masks_tf_record.py \
         --data_dir=dataset --output_dir=records

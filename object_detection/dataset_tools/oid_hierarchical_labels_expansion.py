@@ -17,14 +17,11 @@ from pathlib import Path
 from absl import flags
 
 from object_detection.cli import runner
+from object_detection.errors import AnnotationError
 
 FLAGS = flags.FLAGS
 BOXES_OR_SEGMENTS, IMAGE_LABELS = 1, 2
 NAMED = 10  # classes that a message names
-
-
-class ExpansionError(ValueError):
-    """Files that cannot be used; the sentence says which and why."""
 
 
 class OIDHierarchicalLabelsExpansion:
@@ -32,7 +29,7 @@ class OIDHierarchicalLabelsExpansion:
 
     Args:
         hierarchy: the content of the JSON: 'LabelName', and 'Subcategory' as a list of the same.
-            Its root stands for everything, and is no class.
+            Its root is everything, not a class.
     """
 
     def __init__(self, hierarchy):
@@ -77,7 +74,7 @@ class OIDHierarchicalLabelsExpansion:
 
 
 def _cells(line):
-    """The cells of a line as they stand, quotes and all."""
+    """Return the cells of a line unchanged, quotes included."""
     cells = line.rstrip("\r\n").split(",")
     if '"' not in line:
         return cells
@@ -118,16 +115,16 @@ def expand(hierarchy_file, source, target, annotation_type):
         not have; their lines are written as they are.
 
     Raises:
-        ExpansionError: a file cannot be read, or is of another form.
+        AnnotationError: a file cannot be read, or is of another form.
     """
     if annotation_type not in (BOXES_OR_SEGMENTS, IMAGE_LABELS):
-        raise ExpansionError(
+        raise AnnotationError(
             f"--annotation_type is {annotation_type}; 1: boxes or segments, 2: image-level labels"
         )
     try:
         expansion = OIDHierarchicalLabelsExpansion(_hierarchy(hierarchy_file))
     except (AttributeError, KeyError, TypeError):
-        raise ExpansionError(f"{hierarchy_file}: not every node has a 'LabelName'") from None
+        raise AnnotationError(f"{hierarchy_file}: not every node has a 'LabelName'") from None
     target = Path(target)
     partial = target.with_name(f".{target.name}.partial")
     try:
@@ -136,9 +133,9 @@ def expand(hierarchy_file, source, target, annotation_type):
                 counts = _expand(lines, output, expansion, source, annotation_type)
         os.replace(partial, target)
     except OSError as error:
-        raise ExpansionError(f"{error.filename}: {error.strerror}") from None
+        raise AnnotationError(f"{error.filename}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ExpansionError(f"{source} is not a text file in UTF-8") from None
+        raise AnnotationError(f"{source} is not a text file in UTF-8") from None
     finally:
         partial.unlink(missing_ok=True)
     return counts
@@ -150,7 +147,7 @@ def _expand(lines, output, expansion, source, annotation_type):
     required = ["LabelName"] + ["Confidence"] * (annotation_type == IMAGE_LABELS)
     missing = [name for name in required if name not in columns]
     if missing:
-        raise ExpansionError(f"{source} has no column {', '.join(missing)} in its first line")
+        raise AnnotationError(f"{source} has no column {', '.join(missing)} in its first line")
     places = [columns.index(name) for name in required]
     expand_row = (
         expansion.expand_labels_from_csv
@@ -171,7 +168,7 @@ def _expand(lines, output, expansion, source, annotation_type):
             unknown[error.args[0]] += 1
             expanded = [line]
         except (IndexError, ValueError):
-            raise ExpansionError(
+            raise AnnotationError(
                 f"{source} line {number} is no row: {line.strip()[:80]!r}"
             ) from None
         output.writelines(expanded)
@@ -183,11 +180,11 @@ def _hierarchy(path):
     try:
         hierarchy = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ExpansionError(f"{path} cannot be read: {error.strerror}") from None
+        raise AnnotationError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise ExpansionError(f"{path} is not JSON: {error}") from None
+        raise AnnotationError(f"{path} is not JSON: {error}") from None
     if not isinstance(hierarchy, dict) or not isinstance(hierarchy.get("Subcategory"), list):
-        raise ExpansionError(f"{path} has no 'Subcategory' at its top: it is no hierarchy")
+        raise AnnotationError(f"{path} has no 'Subcategory' at its top: it is no hierarchy")
     return hierarchy
 
 
@@ -204,7 +201,7 @@ def main(argv):
     names = ("json_hierarchy_file", "input_annotations", "output_annotations")
     for name in names:
         if not FLAGS[name].value:
-            raise ExpansionError(f"--{name} is missing: {FLAGS[name].help}")
+            raise AnnotationError(f"--{name} is missing: {FLAGS[name].help}")
     files = [FLAGS[name].value for name in names]
     read, written, unknown = expand(*files, FLAGS.annotation_type)
     print(f"{read} rows became {written} in {FLAGS.output_annotations}")

@@ -1,7 +1,7 @@
 """Draws scenes of overlapping shapes on photo-like ground, with the visible mask of each shape.
 
 Everything in a scene comes from one random generator: the same seed gives the same scene. Positions
-are pixels, x to the right and y down; colours are RGB from 0 to 1.
+are pixels, x to the right and y down; colors are RGB from 0 to 1.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ LARGEST_SHARE = 0.21  # radius of the largest shape, as a share of the image's s
 SIZE_RATIO = 4.0  # largest to smallest radius
 LEAST_VISIBLE = 0.35  # share of a shape that later ones must leave to be seen
 NEAR = 0.6  # probability that a shape is put near the one before, mostly over a part of it
-LEAST_CONTRAST = 0.28  # distance of a shape's colour to the ground under it, of at most sqrt(3)
+LEAST_CONTRAST = 0.28  # distance of a shape's color to the ground under it, of at most sqrt(3)
 TRIES = 30  # places tried for a shape before the scene goes on without it
 
 
@@ -104,7 +104,7 @@ def _place(rng, size, before, masks, least):
     """
     for _ in range(TRIES):
         radius = LARGEST_SHARE * size / SIZE_RATIO ** rng.uniform(0, 1)
-        inset = 0.3 * radius  # so far the centre stays inside: some shapes cross the border
+        inset = 0.3 * radius  # so far the center stays inside: some shapes cross the border
         x, y = rng.uniform(inset, size - inset, 2)
         if before and rng.random() < NEAR:
             angle = rng.uniform(0, 2 * np.pi)
@@ -121,9 +121,9 @@ def _place(rng, size, before, masks, least):
 
 
 def _in_frame_of(shape, size):
-    """Pixel centres [size, size] in the shape's own frame, where its radius is 1."""
-    centres = np.arange(size) + 0.5
-    dx, dy = (centres - shape.x)[np.newaxis], (centres - shape.y)[:, np.newaxis]
+    """Pixel centers [size, size] in the shape's own frame, where its radius is 1."""
+    centers = np.arange(size) + 0.5
+    dx, dy = (centers - shape.x)[np.newaxis], (centers - shape.y)[:, np.newaxis]
     cosine, sine = np.cos(shape.angle), np.sin(shape.angle)
     return (dx * cosine + dy * sine) / shape.radius, (dy * cosine - dx * sine) / shape.radius
 
@@ -150,7 +150,7 @@ def _blurred(field, radius):
 
 
 def _ground(rng, size):
-    """A background: mixed colours, sometimes an edge across, soft blobs, light from one side."""
+    """A background: mixed colors, sometimes an edge across, soft blobs, light from one side."""
     tones = rng.uniform(0.15, 0.85, (3, 3)).astype(np.float32)
     mix = 0.5 + 0.5 * _noise(rng, size, 1, 5)[..., np.newaxis]
     pixels = tones[0] * mix + tones[1] * (1 - mix)
@@ -169,13 +169,13 @@ def _ground(rng, size):
     return (pixels * (light * grain)[..., np.newaxis]).astype(np.float32)
 
 
-def _colour(rng, ground):
-    """A colour that stands off the ground [n, 3] under the shape."""
+def _color(rng, ground):
+    """A color that stands off the ground [n, 3] under the shape."""
     mean = ground.mean(axis=0)
-    colour = rng.uniform(0.05, 0.95, 3)
-    while np.linalg.norm(colour - mean) < LEAST_CONTRAST:
-        colour = rng.uniform(0.05, 0.95, 3)
-    return colour
+    color = rng.uniform(0.05, 0.95, 3)
+    while np.linalg.norm(color - mean) < LEAST_CONTRAST:
+        color = rng.uniform(0.05, 0.95, 3)
+    return color
 
 
 def _texture(rng, shape, size):
@@ -190,7 +190,7 @@ def _texture(rng, shape, size):
 def _paint(rng, pixels, shape, distance, light):
     """The picture with the shape on it: shadow on the ground, shaded surface, soft edge."""
     size = len(pixels)
-    colour = _colour(rng, pixels[distance <= 0])
+    color = _color(rng, pixels[distance <= 0])
     reach = 0.12 * shape.radius
     shadow = shape._replace(x=shape.x - reach * np.cos(light), y=shape.y - reach * np.sin(light))
     dark = _blurred(_signed_distance(shadow, size) <= 0, 0.1 * shape.radius)
@@ -199,7 +199,7 @@ def _paint(rng, pixels, shape, distance, light):
     towards_light = x * np.cos(light - shape.angle) + y * np.sin(light - shape.angle)
     rim = np.clip(-distance / (0.25 * shape.radius), 0, 1)
     shade = (1 + 0.25 * np.clip(towards_light, -1, 1)) * (0.75 + 0.25 * rim)
-    surface = colour * (shade * _texture(rng, shape, size))[..., np.newaxis]
+    surface = color * (shade * _texture(rng, shape, size))[..., np.newaxis]
     cover = np.clip(0.5 - distance, 0, 1)[..., np.newaxis]
     return pixels * (1 - cover) + surface * cover
 

@@ -13,7 +13,7 @@ def define(default):
         "label_map_path",
         default,
         "Label map whose numbers hold; it is written there if absent. Unset, and without a file at "
-        "TFOD's place: label_map.pbtxt beside the records, with TFOD's numbers.",
+        "TFOD's place: label_map.pbtxt next to the records, with TFOD's numbers.",
     )
 
 

@@ -1,1 +1,1 @@
-"""Floor 4: readers of labelling formats and the record writer."""
+"""Floor 4: readers of labeling formats and the record writer."""

@@ -1,4 +1,4 @@
-"""The one record every labelling format is read into, and every record file is written from.
+"""The one record every labeling format is read into, and every record file is written from.
 
 Coordinates are pixels of the image as stored: x to the right, y down, the first pixel covers
 [0, 1). Nothing here is checked or clipped; that is `checking.py`'s work, once for all formats.
@@ -33,8 +33,8 @@ class RunLengths(NamedTuple):
 class MaskFile(NamedTuple):
     """A mask that lies in an image file: its pixels of certain values. Read when it is needed.
 
-    `values` are what counts as the object: grey values, palette indices or ids of any width (ints),
-    or colours of 8 bits a channel (triples; a palette is asked for what it shows). None: the alpha
+    `values` are what counts as the object: gray values, palette indices or ids of any width (ints),
+    or colors of 8 bits a channel (triples; a palette is asked for what it shows). None: the alpha
     channel where it says anything, else whatever is not black (of a JPEG: brighter than half).
     The file's first pixel lies at (top, left) of the image. Many objects may name one file: it is
     decoded once a process (`masks.py`).
@@ -97,7 +97,7 @@ class AnnotatedObject(NamedTuple):
 
 
 class ImageLabel(NamedTuple):
-    """What is said of an image as a whole."""
+    """A label of an image as a whole."""
 
     class_name: str
     confidence: float = 1.0  # 0: it was checked that the class does not occur

@@ -78,7 +78,7 @@ class BeamWriter(NamedTuple):
     worker_paths: WorkerPaths = WorkerPaths()
 
     def __call__(self, images, records, settings, notes, shards, *, title, num_workers):
-        """Writes the shards of which there are no notes yet, and notes on each.
+        """Write the shards without notes, and notes on each.
 
         Raises:
             AnnotationError: the workers wrote where the launcher does not find it.
@@ -156,7 +156,7 @@ def write_shard(grouped, target, paths):
 
 
 class _Pickler(pickle.Pickler):
-    """Keeps paths apart, whatever they stand in."""
+    """Pickles paths by reference, wherever they occur."""
 
     def persistent_id(self, value):
         return str(value.absolute()) if isinstance(value, Path) else None
@@ -227,7 +227,7 @@ def _publish(path, destination):
 
 
 def _pipeline(runner, arguments, num_workers):
-    """An empty pipeline on a runner; DirectRunner gets so many processes, if not told otherwise."""
+    """An empty pipeline on a runner; DirectRunner gets `num_workers` processes by default."""
     if runner != "DirectRunner":
         return beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *arguments]))
     if not any(text.startswith("--direct_") for text in arguments):

@@ -94,7 +94,7 @@ def check_objects(
     masks_unknown = not kept and any(
         needed and not has_readable_mask(annotated, height, width) for annotated, needed in lost
     )
-    if masks_unknown:  # said once, of the image
+    if masks_unknown:  # reported once, for the image
         findings = [each for each in findings if each.reason != NO_MASK]
     return CheckedObjects(kept, findings, masks_unknown)
 

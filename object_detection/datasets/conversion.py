@@ -23,17 +23,17 @@ from object_detection.datasets.records import frame
 from object_detection.datasets.report import NOTED, SKIPPED_IMAGE, SKIPPED_OBJECT, Report
 from object_detection.errors import AnnotationError
 
-SAMPLE = 48  # images of which the size of the records is foretold
+SAMPLE = 48  # images from which the size of the records is estimated
 
 
-class NoMasks(AnnotationError):
+class NoMasksError(AnnotationError):
     """A set that is to be written with masks and has none."""
 
 
 class Prepared(NamedTuple):
-    """One image on its way from a worker: what is written, and what is said of it."""
+    """One image on its way from a worker: what is written, and its findings."""
 
-    record: bytes | None  # as it stands in a record file; None: the image is skipped
+    record: bytes | None  # as in a record file; None: the image is skipped
     classes: dict[str, int]  # name -> objects written
     crowds: int
     findings: tuple[Finding, ...]
@@ -78,10 +78,10 @@ def convert(
         write_shards: what does the work in place of processes of this machine, a `BeamWriter`.
 
     Returns:
-        The `Report`; it also lies beside the records, as text and as JSON.
+        The `Report`; it is also next to the records, as text and as JSON.
 
     Raises:
-        NoMasks: masks are to be written, and no object of the set has one.
+        NoMasksError: masks are to be written, and no object of the set has one.
         AnnotationError: `resume`, and the inputs are not those of the stopped run.
     """
     if settings.include_masks:
@@ -124,7 +124,7 @@ def check_masks(images, title):
         title: name of the set, for the message.
 
     Raises:
-        NoMasks: there are objects, and not one has a mask.
+        NoMasksError: there are objects, and not one has a mask.
     """
     objects, first = 0, None
     for image in images:
@@ -134,7 +134,7 @@ def check_masks(images, title):
         first = first or next(iter(image.objects), None)
     if first is not None:
         fault = first.mask_fault or checking.NO_MASK
-        raise NoMasks(
+        raise NoMasksError(
             f"{title}: masks are to be written, and none of its {objects} objects has one "
             f"({first.key}: {fault}). Annotate outlines, or write boxes only: converters do so "
             "without --include_masks"
@@ -165,7 +165,7 @@ def _lost_objects(report, images):
 
 
 def _write(images, records, settings, notes, shards, *, title, num_workers):
-    """Writes the shards of which there are no notes yet, one after another, and notes on each."""
+    """Write the shards without notes, one after another, and notes on each."""
     todo = [index for index in range(len(shards)) if index not in notes]
     items = (images[place] for index in todo for place in shards[index])
     done = len(images) - sum(len(shards[index]) for index in todo)
@@ -254,9 +254,9 @@ def _digest_of(images, places):
 
 
 def num_shards_for(images, settings, megabytes):
-    """How many shards of about so many megabytes (10 ** 6 bytes) the records of images need.
+    """Return the number of shards of about `megabytes` (10 ** 6 bytes) that the records need.
 
-    The image files' sizes are known; how much larger or smaller the records are is told by a few.
+    The image files' sizes are known; a few records give the ratio of the sizes.
     """
     step = max(len(images) // SAMPLE, 1)
     of_files = sum(map(_bytes_of, images))
@@ -278,7 +278,7 @@ def _bytes_of(image):
 
 
 class _Pickler(pickle.Pickler):
-    """Bytes that depend on values alone; of a file, on its name, size and time."""
+    """Bytes that depend only on values; for a file, on its name, size and time."""
 
     def reducer_override(self, value):
         if not isinstance(value, Path):
@@ -351,7 +351,7 @@ def with_unique_ids(annotations):
 def split_off(annotations, fraction, seed):
     """Sets a share of the images aside.
 
-    Which ones depends on their `source_id` and the seed alone: not on their order, and hardly on
+    Which ones depends on their `source_id` and the seed: not on their order, and hardly on
     what other images there are.
 
     Args:

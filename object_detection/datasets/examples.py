@@ -204,7 +204,7 @@ def label_features(image, class_ids):
 
     Returns:
         key -> list of bytes, or array of int64 or float32. `image/class/*` hold one entry a label,
-        of which TFOD writes text and label; the confidence tells a class that is there (1) from
+        TFOD writes text and label of these; the confidence tells a class that is there (1) from
         one that is sure not to be (0). The two lists of ids are LVIS'.
     """
     features = {}
@@ -233,8 +233,8 @@ STORAGES = ("png", "box", "numerical")
 # TFOD's key. `png`: a list of bytes, one PNG of [image height, image width] of 0 and 1 an object.
 # `numerical`: a list of floats of 0 and 1, object after object and row after row of the image.
 MASK = "image/object/mask"
-# `box`: a list of bytes, one 8-bit grey PNG of [h, w] of 0 and 1 an object; h and w stand in the
-# PNG alone, and are 1 or more. Its first and last row and column hold a pixel of the object.
+# `box`: a list of bytes, one 8-bit gray PNG of [h, w] of 0 and 1 an object; h and w are stored in
+# the PNG only, and are 1 or more. Its first and last row and column hold a pixel of the object.
 BOX_PNG = "image/object/mask/box_png"
 # `box`: int64, one an object: the row of the image in which the first row of the PNG lies, from 0.
 BOX_TOP = "image/object/mask/box_top"

@@ -24,7 +24,7 @@ SPLITS = {  # the words in use -> ours
 }
 LONGEST_NAME = 255  # bytes of a file or folder name that Linux, macOS and Windows take
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4,300
-# Of a YAML file: characters, entries (an alias counts as what it stands for), and levels.
+# Of a YAML file: characters, entries (an alias counts like its target), and levels.
 LARGEST_YAML, MOST_YAML_NODES, DEEPEST_YAML = 1_000_000, 100_000, 50
 LEADS_OUT = (
     "the file name leads out of the image folder and is not followed; "
@@ -463,7 +463,7 @@ class ImageFolder:
     def _as_stated(self, stated, parts, beside):
         """The file that lies exactly where the name says, or None."""
         for folder in filter(None, (beside, self.root)):
-            # As it stands first: in '../images/a.jpg' the dots matter.
+            # Unchanged first: in '../images/a.jpg' the dots matter.
             for name in dict.fromkeys((stated, stated.replace("\\", "/"), "/".join(parts))):
                 path = os.path.normpath(os.path.join(folder, name))
                 if not os.path.isfile(path):

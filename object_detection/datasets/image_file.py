@@ -56,10 +56,10 @@ def prepare(encoded, drawn_on=None, *, bit_depth=16):
         encoded: the bytes of an image file of any format that Pillow reads.
         drawn_on: gives the (height, width) that its annotations were made for, or None; asked
             where an EXIF tag wants the image turned by a quarter.
-        bit_depth: bits that the values of 16-bit grey files have, of BIT_DEPTHS.
+        bit_depth: bits that the values of 16-bit gray files have, of BIT_DEPTHS.
 
     Raises:
-        ImageFault: empty, cut off, not an image, of more than MOST_PIXELS pixels, or of a kind
+        ImageError: empty, cut off, not an image, of more than MOST_PIXELS pixels, or of a kind
             whose range of values is unknown.
     """
     if not encoded:
@@ -76,7 +76,7 @@ def prepare(encoded, drawn_on=None, *, bit_depth=16):
 
 
 def _opened(source):
-    """An image of which the header has been read; raises `ImageFault` where it is too large."""
+    """Open an image and read its header; raise `ImageError` if it is too large."""
     with warnings.catch_warnings():
         # MOST_PIXELS says what is too large; half of it is no reason to warn.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -287,7 +287,7 @@ def turned_jpeg(image, number):
     """The bytes of a JPEG turned upright, as good as it was: its own tables compress it again.
 
     Args:
-        image: an open JPEG of grey or RGB.
+        image: an open JPEG of gray or RGB.
         number: its orientation, 2 to 8.
     """
     image.load()
@@ -296,7 +296,7 @@ def turned_jpeg(image, number):
         tables = {
             key: np.reshape(table, (8, 8)).T.ravel().tolist() for key, table in tables.items()
         }
-        sampling = sampling if sampling == 2 else 0  # halved in width alone has no turned form
+        sampling = sampling if sampling == 2 else 0  # halved only in width has no turned form
     options = {"icc_profile": image.info["icc_profile"]} if "icc_profile" in image.info else {}
     buffer = io.BytesIO()
     upright = image.transpose(TURNS[number])

@@ -131,7 +131,7 @@ def read(path):
 
 
 def _item_fields(item):
-    """What a label map item says beside name and id, of what annotations may say too."""
+    """Yield the fields of a label map item, besides name and id, that annotations can give."""
     if item.display_name:
         yield "display_name", item.display_name
     if item.frequency:
@@ -152,10 +152,10 @@ def resolve(path, labels, *, keep):
         path: of the label map.
         labels: `LabelIds` by the annotations.
         keep: True where the user named the file: then, if it exists, its numbers hold. Else it is
-            the file beside the records, which grows as splits are converted one by one.
+            the file next to the records, which grows as splits are converted one by one.
 
     Raises:
-        AnnotationError: the file beside the records has other numbers than these annotations.
+        AnnotationError: the file next to the records has other numbers than these annotations.
     """
     path = Path(path)
     if not path.exists():
@@ -226,5 +226,5 @@ def _quoted(text):
 
 
 def _as_text(field, value):
-    """A field's value in the text format: numbers and the words of an enum stand bare."""
+    """A field's value in the text format: numbers and the words of an enum have no quotes."""
     return _quoted(value) if isinstance(value, str) and field != "frequency" else value

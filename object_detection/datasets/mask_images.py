@@ -1,4 +1,4 @@
-"""A mask image cut up by value: numbers of instances, or colours.
+"""A mask image cut up by value: numbers of instances, or colors.
 
 A worker process decodes each file once, for all objects of its photograph, then decides which
 values, and which of their pixels, belong to which box.
@@ -13,9 +13,9 @@ from object_detection.errors import AnnotationError
 
 VOID = 255  # VOC's border between objects, and "do not care"
 MOST_VALUES = 5000  # of a mask image: each costs a look at every pixel
-MANY_COLOURS = 256  # more than these come of soft edges or of lossy compression
-NEAR = 64  # in each channel: how far the colour of a soft edge may lie from a main one
-LEAST_MAIN = 0.0005  # share of the image that makes a colour a main one
+MANY_COLORS = 256  # more than these come of soft edges or of lossy compression
+NEAR = 64  # in each channel: how far the color of a soft edge may lie from a main one
+LEAST_MAIN = 0.0005  # share of the image that makes a color a main one
 LEAST_INSIDE = 0.3  # share of its pixels that have it on all four sides
 
 
@@ -25,12 +25,12 @@ class Regions(NamedTuple):
     labels: np.ndarray  # [h, w] which of the `values` a pixel has
     values: np.ndarray  # [n] ids; or red + 256 green + 65536 blue
     extents: np.ndarray  # [n, 4] ymin, xmin, ymax, xmax of each
-    of_colours: bool  # whether the values are colours
+    of_colors: bool  # whether the values are colors
 
     def name(self, number):
         """What a report calls a value."""
         value = int(self.values[number])
-        if not self.of_colours:
+        if not self.of_colors:
             return str(value)
         return "#{:02x}{:02x}{:02x}".format(*unpack(value))
 
@@ -40,37 +40,37 @@ def read_regions(path, *, numbered):
 
     Args:
         path: of the image.
-        numbered: the pixels are meant as numbers: the colours of VOC's palette, and greys, are
+        numbered: the pixels are meant as numbers: the colors of VOC's palette, and grays, are
             turned back into them.
 
     Raises:
-        FileFault: it cannot be decoded.
+        AnnotationError: it cannot be decoded.
     """
     try:
         with Image.open(path) as image:
             image.load()
-            numbers, colours = _pixels(image)
+            numbers, colors = _pixels(image)
     except FileNotFoundError:
         raise AnnotationError("there is no such mask file") from None
     except UnidentifiedImageError:
         raise AnnotationError("the mask file is not an image of a known format") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise AnnotationError(f"the mask file cannot be decoded: {error}") from None
-    values, labels = _by_value(numbers if colours is None else colours)
-    of_colours = colours is not None
-    if of_colours and numbered:
+    values, labels = _by_value(numbers if colors is None else colors)
+    of_colors = colors is not None
+    if of_colors and numbered:
         known = _as_numbers(values)
         if known is not None:
-            values, of_colours = known, False
+            values, of_colors = known, False
         elif numbers is not None:  # a palette of its own: its entries are the numbers
-            (values, labels), of_colours = _by_value(numbers), False
-    if of_colours and len(values) > MANY_COLOURS:
-        values, labels = _main_colours(values, labels)
+            (values, labels), of_colors = _by_value(numbers), False
+    if of_colors and len(values) > MANY_COLORS:
+        values, labels = _main_colors(values, labels)
     if len(values) > MOST_VALUES:
         raise AnnotationError(
             f"the mask file has {len(values)} values: it is a picture, not a mask of objects"
         )
-    return Regions(labels, values, extents_of(labels, len(values)), of_colours)
+    return Regions(labels, values, extents_of(labels, len(values)), of_colors)
 
 
 def extents_of(labels: np.ndarray, count: int) -> np.ndarray:
@@ -102,17 +102,17 @@ def extent_of(mask):
 
 
 def pack(red, green, blue):
-    """A colour as one number."""
+    """A color as one number."""
     return red + (green << 8) + (blue << 16)
 
 
 def unpack(values):
-    """(red, green, blue) of packed colours."""
+    """(red, green, blue) of packed colors."""
     return values & 255, values >> 8 & 255, values >> 16 & 255
 
 
-def palette_colour(number):
-    """The colour that VOC's palette shows for a number: its bits, dealt out to the channels."""
+def palette_color(number):
+    """The color that VOC's palette shows for a number: its bits, dealt out to the channels."""
     channels = [0, 0, 0]
     for place in range(3):
         for channel in range(3):
@@ -121,12 +121,12 @@ def palette_colour(number):
 
 
 def _pixels(image):
-    """The image as numbers and as colours, each [h, w]; None where it is not of that kind."""
+    """The image as numbers and as colors, each [h, w]; None where it is not of that kind."""
     if image.mode == "P":
         return np.asarray(image).astype(np.int64), _packed(image)
     if image.mode in ("LA", "PA"):
-        grey, alpha = np.moveaxis(np.asarray(image), -1, 0)
-        return np.where(alpha > 0, grey, 0).astype(np.int64), None
+        gray, alpha = np.moveaxis(np.asarray(image), -1, 0)
+        return np.where(alpha > 0, gray, 0).astype(np.int64), None
     if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
         return np.asarray(image).astype(np.int64), None
     return None, _packed(image)
@@ -134,7 +134,7 @@ def _pixels(image):
 
 def _packed(image):
     rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
-    # What is transparent is nothing, whatever colour it would have.
+    # What is transparent is nothing, whatever color it would have.
     return np.where(rgba[..., 3] > 0, pack(*np.moveaxis(rgba[..., :3], -1, 0)), 0)
 
 
@@ -144,26 +144,26 @@ def _by_value(pixels):
 
 
 def _as_numbers(values):
-    """Colours of VOC's palette as their numbers, else greys as theirs; None: neither."""
-    known = {pack(*palette_colour(number)): number for number in range(VOID + 1)}
+    """Colors of VOC's palette as their numbers, else grays as theirs; None: neither."""
+    known = {pack(*palette_color(number)): number for number in range(VOID + 1)}
     if all(value in known for value in values.tolist()):
         return np.array([known[value] for value in values.tolist()])
     red, green, blue = unpack(values)
     return red if ((red == green) & (green == blue)).all() else None
 
 
-def _main_colours(values, labels):
-    """Soft edges counted to the main colour next to theirs."""
+def _main_colors(values, labels):
+    """Soft edges counted to the main color next to theirs."""
     counts = np.bincount(labels.ravel(), minlength=len(values))
-    colours = np.stack(unpack(values), axis=-1)
+    colors = np.stack(unpack(values), axis=-1)
     main = []
     for number in np.argsort(-counts, kind="stable").tolist():
         if main and counts[number] < LEAST_MAIN * labels.size:
             break
-        if not main or (np.abs(colours[main] - colours[number]).max(axis=1) > NEAR).all():
+        if not main or (np.abs(colors[main] - colors[number]).max(axis=1) > NEAR).all():
             main.append(number)
-    # Blurred edges make colours of their own, in bands too thin to have an inside.
-    nearest = _nearest(colours, main)[labels]
+    # Blurred edges make colors of their own, in bands too thin to have an inside.
+    nearest = _nearest(colors, main)[labels]
     inner = nearest[1:-1, 1:-1]
     inside = np.ones(inner.shape, bool)
     for rows, columns in ((0, 1), (2, 1), (1, 0), (1, 2)):
@@ -171,22 +171,22 @@ def _main_colours(values, labels):
     shares = np.bincount(inner[inside], minlength=len(main)) / np.bincount(nearest.ravel())
     wide = [number for number, share in zip(main, shares, strict=True) if share >= LEAST_INSIDE]
     main = wide or main
-    return values[main], _nearest(colours, main)[labels]
+    return values[main], _nearest(colors, main)[labels]
 
 
-def _nearest(colours, main):
-    """Which of the main colours each colour is nearest to."""
-    return np.stack([np.abs(colours - colours[one]).max(axis=1) for one in main]).argmin(axis=0)
+def _nearest(colors, main):
+    """Which of the main colors each color is nearest to."""
+    return np.stack([np.abs(colors - colors[one]).max(axis=1) for one in main]).argmin(axis=0)
 
 
 IN_ORDER = 0.75  # how well a number must fit its own box, of how well it fits the best one
-OWN = 0.5  # IoU of a colour's extent with a box from which on the colour is that object's alone
-SHARED = 0.2  # IoU from which on a colour's pixels in a box may be a part of that object
+OWN = 0.5  # IoU of a color's extent with a box from which on the color is only that object's
+SHARED = 0.2  # IoU from which on a color's pixels in a box may be a part of that object
 INSIDE = 0.8  # share of a piece that lies in a box from which on the whole piece belongs there
 FRAME = 20  # a frame is at most this part of the shorter side thick, or 2 pixels
 ON_EDGE = 0.9  # share of the border that a frame covers
 SLACK = 2.0  # pixels by which a box may differ from the object that fills the image within a frame
-MOST_PIECES = 2000  # of one colour
+MOST_PIECES = 2000  # of one color
 MARGIN = 1.1  # half a box, with what brushes leave outside it
 
 
@@ -195,7 +195,7 @@ class Match(NamedTuple):
 
     masks: dict[int, np.ndarray]  # object -> [h, w] bool
     moved: tuple[int, ...] = ()  # objects whose number is not their place in the file
-    parted: tuple[int, ...] = ()  # objects that touch others of their colour: parted by the boxes
+    parted: tuple[int, ...] = ()  # objects that touch others of their color: parted by the boxes
     left: tuple[int, ...] = ()  # values that are nobody's: their places in `Regions.values`
     stray: tuple[int, ...] = ()  # values with pixels far from every box they were looked for in
 
@@ -213,7 +213,7 @@ def match_by_number(regions, boxes, places):
     """
     kept = values_of_instances(regions)
     overlap = np.nan_to_num(_iou(regions.extents, boxes))
-    owner = {} if regions.of_colours else {place: n for n, place in enumerate(places)}
+    owner = {} if regions.of_colors else {place: n for n, place in enumerate(places)}
     value_of = {}
     for value in kept:
         number = owner.get(int(regions.values[value]))
@@ -225,7 +225,7 @@ def match_by_number(regions, boxes, places):
     moved = _best_pairs(overlap, SHARED, value_of, kept)
     return Match(
         {number: regions.labels == value for number, value in value_of.items()},
-        moved=() if regions.of_colours else tuple(moved),
+        moved=() if regions.of_colors else tuple(moved),
         left=tuple(value for value in kept if value not in value_of.values()),
     )
 
@@ -233,18 +233,18 @@ def match_by_number(regions, boxes, places):
 def values_of_instances(regions):
     """The places in `regions.values` of what is neither ground nor VOC's void."""
     void = VOID
-    if regions.of_colours:
-        void = pack(*palette_colour(void))
+    if regions.of_colors:
+        void = pack(*palette_color(void))
     elif regions.values.max() > void:
         void = 0  # ids of 16 bits: 255 is one of them
     return [n for n, value in enumerate(regions.values.tolist()) if value not in (0, void)]
 
 
 def match_by_color(regions, boxes, classes):
-    """Objects of a mask where each has a colour of its own, or each class has one.
+    """Objects of a mask where each has a color of its own, or each class has one.
 
-    A colour whose extent is a box is that object's, with all its pixels. What is left over is
-    looked for inside the boxes; objects of one class may share a colour, and are told apart by its
+    A color whose extent is a box is that object's, with all its pixels. What is left over is
+    looked for inside the boxes; objects of one class may share a color, and are told apart by its
     connected pieces, and where they touch by their boxes.
 
     Args:
@@ -264,13 +264,13 @@ def match_by_color(regions, boxes, classes):
         _best_pairs(
             overlap, INSIDE, value_of, [ground]
         )  # nothing is black: it may be an object too
-    alone = set(value_of)
+    sole = set(value_of)
     _share(regions, boxes, classes, value_of, kept)
     masks, parted, stray = {}, [], []
     for value in set(value_of.values()):
         owners = sorted(number for number in value_of if value_of[number] == value)
         mask = regions.labels == value
-        if len(owners) == 1 and owners[0] in alone:
+        if len(owners) == 1 and owners[0] in sole:
             masks[owners[0]] = mask
             continue
         pieces, touching = _part(mask, boxes[owners])
@@ -346,7 +346,7 @@ def _ground(labels, values):
 
 
 def _share(regions, boxes, classes, value_of, values):
-    """Adds the objects without a colour of their own: the colour that fills their box best."""
+    """Adds the objects without a color of their own: the color that fills their box best."""
     owners = {}
     for number, value in value_of.items():
         owners.setdefault(value, set()).add(classes[number])
@@ -375,7 +375,7 @@ def _window(box, shape):
 
 
 def _part(mask, boxes):
-    """The pixels of one colour, dealt out to the boxes of its objects.
+    """The pixels of one color, dealt out to the boxes of its objects.
 
     Returns:
         A list of masks [h, w] bool, one a box, and which of them were cut apart where they touch.

@@ -14,7 +14,7 @@ _SHORTEST, _LONGEST = 12, 24
 
 
 def encode(mask):
-    """A mask as a grey 8-bit PNG of zeros and ones.
+    """A mask as a gray 8-bit PNG of zeros and ones.
 
     Args:
         mask: [height, width] uint8 of 0 and 1.
@@ -48,7 +48,7 @@ def _zlib_stream(rows, above=0, below=0):
     """`above` zeros, the rows and `below` zeros, packed."""
     before, rest = _zeros(above)
     after, rest_after = _zeros(below)
-    # Masks are runs of one value: looking for runs alone is as good as a search, and far quicker.
+    # Masks are runs of one value: looking only for runs is as good as a search, and far quicker.
     packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
     packed = packer.compress(bytes(rest)) + packer.compress(rows)
     packed += packer.compress(bytes(rest_after))

@@ -38,8 +38,8 @@ def rasterize(mask, height, width):
         [height, width] uint8 of 0 and 1.
 
     Raises:
-        MaskError: run lengths that do not add up, polygons without area, numbers that are none,
-            a file that cannot be read.
+        MaskError: run lengths that do not add up, polygons without area, coordinates that are not
+            finite, a file that cannot be read.
     """
     if isinstance(mask, Polygons):
         return _fill(mask, height, width)
@@ -162,7 +162,7 @@ def _pieces(union):
 
 
 def _around(boxes):
-    """The box around boxes, of which any may be None."""
+    """The box around boxes, any of which may be None."""
     boxes = [box for box in boxes if box]
     if not boxes:
         return None
@@ -183,7 +183,7 @@ def _as_crop(mask, height=None, width=None):
 
 
 def _nearest(pixels, height, width):
-    """Pixels [h, w] in another size: each new pixel is the old one that holds its centre."""
+    """Pixels [h, w] in another size: each new pixel is the old one that holds its center."""
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64)
         for new, old in zip((height, width), pixels.shape, strict=True)
@@ -230,8 +230,8 @@ HALF = 128
 class _MaskImage(NamedTuple):
     """The pixels of a file in the forms they are asked for; each [h, w]."""
 
-    values: np.ndarray | None  # grey values, palette indices or ids; None: there are only colours
-    colours: np.ndarray | None  # red + 256 green + 65536 blue, uint32; None: wider than 8 bits
+    values: np.ndarray | None  # gray values, palette indices or ids; None: there are only colors
+    colors: np.ndarray | None  # red + 256 green + 65536 blue, uint32; None: wider than 8 bits
     drawn: np.ndarray  # bool: what counts where no values are named
 
 
@@ -239,9 +239,9 @@ def file_pixels(mask):
     """The pixels of a mask that lies in a file.
 
     Args:
-        mask: a `MaskFile`. Its ints are compared with grey values, palette indices or ids (in a
-            file of colours: with its greys), its triples with colours (in a palette: with the
-            colours it stands for). Transparency does not count then. Of a file of one bit, 1 and
+        mask: a `MaskFile`. Its ints are compared with gray values, palette indices or ids (in a
+            file of colors: with its grays), its triples with colors (in a palette: with the
+            colors it shows). Transparency does not count then. Of a file of one bit, 1 and
             255 both mean its white.
 
     Returns:
@@ -271,8 +271,8 @@ def file_pixels(mask):
         numbers = [value in (1, 255) for value in numbers if value in (0, 1, 255)]
     if numbers:
         is_object |= _any_of(decoded.values, numbers)
-    if codes and decoded.colours is not None:
-        is_object |= _any_of(decoded.colours, codes)
+    if codes and decoded.colors is not None:
+        is_object |= _any_of(decoded.colors, codes)
     return is_object
 
 
@@ -281,9 +281,9 @@ def file_size(mask):
     return file_pixels(mask._replace(values=None)).shape
 
 
-def _code(colour):
-    """A colour triple as the one number that stands for it in `_Decoded.colours`."""
-    red, green, blue = (int(part) for part in colour)
+def _code(color):
+    """A color triple packed into one number, as in `_MaskImage.colors`."""
+    red, green, blue = (int(part) for part in color)
     return red + (green << 8) + (blue << 16)
 
 
@@ -309,7 +309,7 @@ def _decode_file(path, changed_at, length):
 
 
 def _packed(image):
-    """Colours as one number a pixel, [h, w] uint32."""
+    """Colors as one number a pixel, [h, w] uint32."""
     red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")), -1, 0).astype(np.uint32)
     return red + (green << 8) + (blue << 16)
 

@@ -131,7 +131,7 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def frame(content):
-    """A record as it stands in the file."""
+    """Return a record as it is written to the file."""
     length = struct.pack("<Q", len(content))
     return b"".join([length, _checksum(length), content, _checksum(content)])
 

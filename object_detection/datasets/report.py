@@ -44,7 +44,7 @@ class Report:
         self.add([Finding(NOTED, reason, key)])
 
     def count(self, group):
-        """How many names stand in a group."""
+        """Return the number of names in a group."""
         return sum(len(names) for names in self.names[group].values())
 
     def reasons(self, groups):
@@ -93,7 +93,7 @@ class Report:
         }
 
     def save(self, base, made_from=None):
-        """Writes the report beside the records: `BASE.report.txt` and `BASE.report.json`.
+        """Write the report next to the records: `BASE.report.txt` and `BASE.report.json`.
 
         Both hold every name; the JSON also holds, for a later run, what the records are made from.
         """

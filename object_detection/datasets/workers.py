@@ -16,7 +16,7 @@ ITEMS_A_TASK = 8  # handed to a worker at a time: few enough to keep all of them
 TASKS_A_WORKER = 3  # under way: one at work, others ready when it is done
 
 
-class WorkerDied(ObjectDetectionError, RuntimeError):
+class WorkerDiedError(ObjectDetectionError, RuntimeError):
     """A worker process ended from outside, usually for want of memory."""
 
 
@@ -43,7 +43,7 @@ def mapped(work, items, settings, num_workers):
         try:
             yield _in_order(pool, iter(items), num_workers * TASKS_A_WORKER)
         except BrokenProcessPool:
-            raise WorkerDied(
+            raise WorkerDiedError(
                 f"one of {num_workers} worker processes was ended from outside; usually the "
                 "memory was full"
             ) from None

@@ -91,7 +91,7 @@ def script(folder, steps, *, masks, num_steps, images="'NEW_IMAGES/*.jpg'"):
         ("A look at what the model will be given, as a page in a browser.",
          [_module("browse_data", f"--pipeline_config_path={config}",
                   f"--output={folder / 'data.html'}")]),
-        ("Training. Run it again after an interruption: it goes on where it was.",
+        ("Training. Run the same command again to resume after an interruption.",
          [_module("model_main_tf2", f"--pipeline_config_path={config}", f"--model_dir={run}",
                   f"--eval_every_n_steps={every}", f"--best_metric={metric}")]),
         ("Evaluation of the best checkpoint.",

@@ -31,7 +31,7 @@ from object_detection.datasets.report import SKIPPED_IMAGE, SKIPPED_OBJECT
 from object_detection.errors import AnnotationError
 from object_detection.scaffold import formats
 
-LOOKED_AT = 300  # images whose objects give the figures
+SAMPLED_IMAGES = 300  # images whose objects give the figures
 NAMED = 3  # reasons, and examples of each, that an error names
 NAME = "data"  # first part of the names of the records
 _ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "ann", "anns", "jsons", "json")
@@ -67,7 +67,7 @@ class DataSet(NamedTuple):
         return [name for name in self.sets if name.lower() not in aside] or list(self.sets)
 
 
-class Facts(NamedTuple):
+class DatasetStatistics(NamedTuple):
     """What the figures of a config follow from."""
 
     num_images: int  # to train on
@@ -264,7 +264,7 @@ def _images_of(content, path, place):
     """The folder of a file's images: near it, where those that it names are.
 
     Args:
-        content: of a JSON; None for a table, whose images are beside it.
+        content: of a JSON; None for a table, whose images are next to it.
         path: of the file.
         place: what the user named, the file or a folder around it.
     """
@@ -411,14 +411,14 @@ _BY_FOLDERS = ("voc_masks", "labelme", "via", "cvat", "instance_folders")
 
 
 def facts_of(dataset):
-    """The `Facts` of a `DataSet`; of large ones a sample is looked at.
+    """The `DatasetStatistics` of a `DataSet`; of large ones a sample is looked at.
 
     Raises:
         AnnotationError: no image or no object that can be used.
     """
     trained = [image for name in dataset.trained for image in dataset.sets[name].images]
     labels = label_ids.from_annotations(list(dataset.sets.values()))
-    sample = random.Random(0).sample(range(len(trained)), min(LOOKED_AT, len(trained)))
+    sample = random.Random(0).sample(range(len(trained)), min(SAMPLED_IMAGES, len(trained)))
     findings = [finding for name in dataset.trained for finding in dataset.sets[name].findings]
     sizes, sides, with_mask, most, count = [], [], 0, 1, 0
     for place in sorted(sample):
@@ -447,7 +447,7 @@ def facts_of(dataset):
         raise AnnotationError(
             f"none of the {len(sample)} images looked at {lacks}{_reasons(findings)}"
         )
-    return Facts(
+    return DatasetStatistics(
         len(trained),
         np.array(sizes),
         np.array(sides),

@@ -18,8 +18,8 @@ _LEAST_SIDE, _MOST_ENLARGED = 12.0, 2.0  # pixels a small object is to have; fac
 _RATIOS = {2.5: [0.5, 1.0, 2.0], math.inf: [0.33, 0.5, 1.0, 2.0, 3.0]}  # by the shapes of objects
 
 
-class Wishes(NamedTuple):
-    """What the user has said; None: follows from the data."""
+class ConfigOptions(NamedTuple):
+    """What the user requests; None: chosen from the data."""
 
     extractor: str = SMALL
     min_dimension: int | None = None
@@ -70,8 +70,8 @@ def config_for(facts, wishes, paths):
     """The config, a TrainEvalPipelineConfig.
 
     Args:
-        facts: `Facts`.
-        wishes: `Wishes`, its extractor by `extractor_of`.
+        facts: `DatasetStatistics`.
+        wishes: `ConfigOptions`, its extractor by `extractor_of`.
         paths: `Paths`.
     """
     from object_detection.modeling.backbones import BACKBONES  # starts TensorFlow

@@ -1,4 +1,4 @@
-"""Which labelling format a file or folder is in, told by what is in it."""
+"""Which labeling format a file or folder is in, told by what is in it."""
 
 import csv
 import io
@@ -147,7 +147,7 @@ def _of_folder(folder):
     xmls = files.walk(folder, {".xml"})[:_SNIFFED]
     kinds = [kind for kind in map(xml_format, xmls) if kind]
     if "voc" in kinds:
-        return "voc_masks" if _has_colour_masks(folder) else "voc"
+        return "voc_masks" if _has_color_masks(folder) else "voc"
     if _is_yolo(folder):
         return "yolo"
     if not kinds and any(path.is_dir() for path in folder.rglob("SegmentationObject*")):
@@ -168,7 +168,7 @@ def _in_splits(folder):
     return [path for each in (folder, *inner) for path in each.iterdir()]
 
 
-def _has_colour_masks(folder):
+def _has_color_masks(folder):
     """Whether a folder of xmls has one of mask images in it that is not VOC's own."""
     if next(folder.rglob("SegmentationObject*"), None):
         return False

@@ -12,7 +12,7 @@ from object_detection.datasets import files, label_ids
 from object_detection.errors import AnnotationError, RecordError
 from object_detection.reports import data_browser, scanning
 from object_detection.scaffold import formats
-from object_detection.scaffold.data_set import LOOKED_AT, Facts
+from object_detection.scaffold.data_set import SAMPLED_IMAGES, DatasetStatistics
 
 
 class RecordSet(NamedTuple):
@@ -26,7 +26,7 @@ def find(place, val=None):
     """The records at a place.
 
     Args:
-        place: a file, a pattern, or a folder, whose files are told apart by their names.
+        place: a file, a pattern, or a folder, whose files are distinguished by their names.
         val: file or pattern of those to evaluate on; None: by the names, else the same.
 
     Raises:
@@ -72,7 +72,7 @@ def _of_split_folders(folder):
 
 
 def facts_of(records, label_map_path=""):
-    """The `Facts` of records; of many a sample is looked at.
+    """The `DatasetStatistics` of records; of many a sample is looked at.
 
     Raises:
         AnnotationError: they cannot be read, or hold no object.
@@ -82,7 +82,7 @@ def facts_of(records, label_map_path=""):
         source = data_browser.source_of_records(patterns, label_map_path)
         count = sum(record_files.count_records(path) for path in source.files)
         scanner = scanning.RecordScanner(source.files, source.classes, source.num_classes)
-        scanned = list(scanner.scan(keep_every=max(1, count // LOOKED_AT)))
+        scanned = list(scanner.scan(keep_every=max(1, count // SAMPLED_IMAGES)))
     except RecordError as fault:
         raise AnnotationError(str(fault)) from None
     seen = [each.facts for each in scanned if each.facts.size is not None]
@@ -95,7 +95,7 @@ def facts_of(records, label_map_path=""):
     for facts in kept:
         boxes = facts.objects.boxes[~facts.objects.crowd]
         sides.append((boxes[:, 2:] - boxes[:, :2]) / min(facts.size))
-    return Facts(
+    return DatasetStatistics(
         num_images=count,
         sizes=np.array([facts.size for facts in seen]),
         sides=np.concatenate(sides),

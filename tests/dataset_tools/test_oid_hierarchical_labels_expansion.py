@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from object_detection.dataset_tools.oid_hierarchical_labels_expansion import (
-    ExpansionError,
     OIDHierarchicalLabelsExpansion,
     expand,
 )
+from object_detection.errors import AnnotationError
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,7 +98,7 @@ def test_tfods_python_names():
     ],
 )
 def test_what_cannot_be_used_is_said_and_nothing_is_left(tmp_path, text, kind, why):
-    with pytest.raises(ExpansionError) as error:
+    with pytest.raises(AnnotationError) as error:
         _expanded(tmp_path, text, kind)
 
     assert why in str(error.value)
@@ -118,7 +118,7 @@ def test_a_hierarchy_that_is_none(tmp_path, content, why):
     path = tmp_path / "hierarchy.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ExpansionError, match=why):
+    with pytest.raises(AnnotationError, match=why):
         expand(path, tmp_path / "in.csv", tmp_path / "out.csv", 1)
 
 

@@ -1,4 +1,4 @@
-"""The commands for Pascal VOC, colour masks, the pets and KITTI: flags in, TFOD's records out.
+"""The commands for Pascal VOC, color masks, the pets and KITTI: flags in, TFOD's records out.
 
 The numbers expected are TFOD's formulas: sides as they stand over the image's size, in float32.
 """
@@ -15,7 +15,7 @@ from voc_sets import (
     HEIGHT,
     WIDTH,
     box_around,
-    colour_png,
+    color_png,
     disc,
     palette_png,
     photo,
@@ -126,8 +126,8 @@ def test_colour_masks_become_records(tmp_path, command):
     photo(tmp_path / "set/images/a.jpg")
     things = [thing("cup", box_around(CAT)), thing("ball", box_around(DOG))]
     sheet(tmp_path / "set/xmls/a.xml", *things)
-    numbers, colours = CAT + 2 * DOG.astype(int), [(0, 0, 0), (255, 0, 0), (0, 0, 230)]
-    colour_png(tmp_path / "set/masks/a.png", numbers, colours)
+    numbers, colors = CAT + 2 * DOG.astype(int), [(0, 0, 0), (255, 0, 0), (0, 0, 230)]
+    color_png(tmp_path / "set/masks/a.png", numbers, colors)
 
     command("voc_masks", data_dir=tmp_path / "set", output_dir=tmp_path / "out", num_workers=2)
 

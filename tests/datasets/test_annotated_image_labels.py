@@ -89,7 +89,7 @@ def test_a_stretched_mask_has_the_size_of_the_image():
     assert outcome.features["image/object/area"].tolist() == [8.0]
 
 
-def test_of_a_finer_mask_the_pixel_at_the_centre_holds():
+def test_of_a_finer_mask_the_pixel_at_the_center_holds():
     fine = Stretched(CroppedMask(np.arange(6)[np.newaxis] % 3 == 1), height=1, width=2)
 
     assert rasterize(fine, 1, 2).tolist() == [[1, 1]]  # columns 1 and 4 of 0 to 5

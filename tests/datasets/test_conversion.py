@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection.datasets.annotations import AnnotatedImage, AnnotatedObject, Finding, Polygons
-from object_detection.datasets.conversion import NoMasks, convert
+from object_detection.datasets.conversion import NoMasksError, convert
 from object_detection.datasets.examples import Settings, features_of
 from object_detection.datasets.records import ShardedRecords
 from object_detection.datasets.report import SKIPPED_OBJECT, Report
@@ -129,7 +129,9 @@ def _converted(tmp_path, *images, **settings):
 def test_a_set_without_any_mask_is_refused_before_anything_is_written(tmp_path):
     images = [_image(), _image(_cat(), _cat()), _image(_cat(mask_fault="it is 7"))]
 
-    with pytest.raises(NoMasks, match="none of its 3 objects has one .annotation 1: .*no mask"):
+    with pytest.raises(
+        NoMasksError, match="none of its 3 objects has one .annotation 1: .*no mask"
+    ):
         _converted(tmp_path, *images, include_masks=True)
 
     assert list(tmp_path.iterdir()) == []

@@ -46,7 +46,7 @@ def test_what_readers_of_records_decode_is_kept_byte_for_byte(mode, file_format)
     assert (stored.format, stored.change) == (file_format.lower(), None)
     assert (stored.height, stored.width) == (30, 40)
     expected = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")).astype(int)
-    # JPEG decoders differ by their rounding of the colour transform.
+    # JPEG decoders differ by their rounding of the color transform.
     assert np.abs(_decoded(stored) - expected).max() <= (0 if file_format == "PNG" else 6)
 
 
@@ -78,7 +78,7 @@ def test_webp_becomes_png():
     np.testing.assert_array_equal(_decoded(stored), np.asarray(_picture()))
 
 
-def test_sixteen_bits_of_colour_too_become_eight():
+def test_sixteen_bits_of_color_too_become_eight():
     values = np.array([[[255, 4095, 65535]]], np.uint16)  # >> 8: 0, 15, 255
 
     stored = prepare(tf.io.encode_png(values).numpy())

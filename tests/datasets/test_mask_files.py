@@ -18,9 +18,9 @@ def _save(folder, image, name="mask.png", **options):
     return folder / name
 
 
-def _coloured():
-    colours = np.array([(0, 0, 0), RED, BLUE], np.uint8)[IDS]
-    return Image.fromarray(colours)
+def _colored():
+    colors = np.array([(0, 0, 0), RED, BLUE], np.uint8)[IDS]
+    return Image.fromarray(colors)
 
 
 def _palette():
@@ -43,12 +43,12 @@ BOTH = (IDS > 0).astype(int).tolist()
         (Image.fromarray(IDS), 1, 2),
         (_palette(), 1, 2),
         (_palette(), RED, BLUE),
-        (_coloured(), RED, BLUE),
+        (_colored(), RED, BLUE),
         (Image.fromarray(IDS.astype(np.uint16) * 26001), 26001, 52002),
-        (Image.fromarray(IDS).convert("RGB"), 1, 2),  # a grey id image saved in colour
+        (Image.fromarray(IDS).convert("RGB"), 1, 2),  # a gray id image saved in color
         (Image.fromarray(IDS).convert("RGB"), (1, 1, 1), (2, 2, 2)),
     ],
-    ids=["grey", "index", "palette colour", "colour", "16 bits", "grey in colour", "grey triple"],
+    ids=["gray", "index", "palette color", "color", "16 bits", "gray in color", "gray triple"],
 )
 def test_values_of_every_kind(tmp_path, image, above, below):
     path = _save(tmp_path, image)
@@ -76,7 +76,7 @@ def test_one_bit_is_white_by_either_name(tmp_path):
 def test_without_values_transparency_decides_where_it_says_anything(tmp_path):
     cut_out = np.zeros((3, 4, 4), np.uint8)
     cut_out[..., 3] = (IDS == 1) * 255  # black, and seen only above
-    opaque = np.dstack([np.asarray(_coloured()), np.full(IDS.shape, 255, np.uint8)])
+    opaque = np.dstack([np.asarray(_colored()), np.full(IDS.shape, 255, np.uint8)])
 
     assert _pixels(_save(tmp_path, Image.fromarray(cut_out), "a.png")) == ABOVE
     assert _pixels(_save(tmp_path, Image.fromarray(opaque), "b.png")) == BOTH

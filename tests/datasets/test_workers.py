@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from object_detection.datasets.workers import WorkerDied, mapped
+from object_detection.datasets.workers import WorkerDiedError, mapped
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ def test_an_error_of_the_work_comes_through(num_workers):
 
 
 def test_a_worker_that_was_ended_is_reported():
-    with pytest.raises(WorkerDied, match="memory"):
+    with pytest.raises(WorkerDiedError, match="memory"):
         with mapped(_vanish, range(3), None, 2) as results:
             list(results)
 

@@ -9,7 +9,7 @@ import mutations
 import numpy as np
 from drawn_sets import HEIGHT, WIDTH, blob, image, png, text
 from PIL import Image
-from voc_sets import colour_png, palette_png, sheet, thing
+from voc_sets import color_png, palette_png, sheet, thing
 
 from object_detection.datasets import conversion, label_ids
 from object_detection.datasets.examples import Settings
@@ -232,7 +232,7 @@ def _voc_masks(root):
     numbers = np.zeros((HEIGHT, WIDTH), int)
     numbers[10:40, 10:50] = 1
     (root / "masks").mkdir()
-    colour_png(root / "masks" / "a.png", numbers, [(0, 0, 0), (255, 0, 0)])
+    color_png(root / "masks" / "a.png", numbers, [(0, 0, 0), (255, 0, 0)])
 
 
 def _kitti(root):

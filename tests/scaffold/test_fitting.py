@@ -9,7 +9,7 @@ from object_detection.datasets.label_ids import LabelIds
 from object_detection.errors import AnnotationError
 from object_detection.modeling.backbones import BACKBONES
 from object_detection.scaffold import fitting
-from object_detection.scaffold.data_set import Facts
+from object_detection.scaffold.data_set import DatasetStatistics
 
 PATHS = fitting.Paths("label_map.pbtxt", ("train.record",), ("val.record",))
 
@@ -17,12 +17,12 @@ PATHS = fitting.Paths("label_map.pbtxt", ("train.record",), ("val.record",))
 def facts(sizes=((600, 800),), side=0.2, ratio=1.0, **changes):
     """A set of images whose objects all have one side, as a share of the shorter one."""
     sides = np.array([[side * ratio**0.5, side / ratio**0.5]] * 10)
-    made = Facts(100, np.array(sizes), sides, 7, 1.0, LabelIds({"a": 1, "b": 2}))
+    made = DatasetStatistics(100, np.array(sizes), sides, 7, 1.0, LabelIds({"a": 1, "b": 2}))
     return made._replace(**changes)
 
 
 def config_of(made=None, **wishes):
-    return fitting.config_for(made or facts(), fitting.Wishes(**wishes), PATHS)
+    return fitting.config_for(made or facts(), fitting.ConfigOptions(**wishes), PATHS)
 
 
 @pytest.mark.parametrize("extractor", sorted(BACKBONES))
@@ -116,9 +116,9 @@ def test_masks_by_the_data_and_by_the_user():
     boxes = config_of(facts(masks=0.2))
     assert boxes.model.faster_rcnn.number_of_stages == 2
     assert not boxes.train_input_reader.load_instance_masks
-    assert not fitting.has_masks(facts(), fitting.Wishes(masks=False))
+    assert not fitting.has_masks(facts(), fitting.ConfigOptions(masks=False))
     with pytest.raises(AnnotationError, match="--masks: no object of the data set has a mask"):
-        fitting.has_masks(facts(masks=0.0), fitting.Wishes(masks=True))
+        fitting.has_masks(facts(masks=0.0), fitting.ConfigOptions(masks=True))
 
 
 def test_names_of_extractors():

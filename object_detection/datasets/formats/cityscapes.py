@@ -50,7 +50,7 @@ def class_ids(text):
         id -> name.
 
     Raises:
-        AnnotationError: an unknown name, or one of which there are no instances.
+        AnnotationError: an unknown name, or one without instances.
     """
     classes = {}
     for word in filter(None, (word.strip() for word in text.split(","))):
@@ -203,7 +203,7 @@ def _size_apart(image, shape):
 
 
 def _object(mask, key, name, *, crowd):
-    """One object by its pixels [h, w] bool, of which there are some."""
+    """Return one object from its pixels [h, w] bool, at least one of them set."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
     pixels = mask[top : rows[-1] + 1, left : columns[-1] + 1]

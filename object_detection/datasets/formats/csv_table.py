@@ -6,7 +6,7 @@
     image,xmin,ymin,xmax,ymax,segmentation,class,confidence  (shares of the image; pixelflow)
     "image","xmin","ymin","xmax","ymax","label"          (VoTT)
 
-Columns are known by their names, in any order; others are left alone. A row without a class is an
+Columns are known by their names, in any order; others are ignored. A row without a class is an
 image without objects.
 """
 
@@ -49,10 +49,6 @@ class _Row(NamedTuple):
     image: str
     size: tuple[int, int] | None
     annotated: AnnotatedObject | None
-
-
-class _NoObject(Exception):
-    """Why a row gives no object."""
 
 
 def read(path, image_dir=None, *, coordinates=AUTO, with_masks=False):
@@ -117,26 +113,26 @@ def _read_rows(table, name, findings):
         annotated = None
         try:
             if any(cells[table.width :]):
-                raise _NoObject(
-                    f"the row has {len(cells)} cells and the header {table.width}: text that holds "
-                    "the separator must stand in quotes"
+                raise AnnotationError(
+                    f"the row has {len(cells)} cells and the header {table.width}: text that "
+                    "contains the separator needs quotes"
                 )
             annotated = _object(values, key, table.delimiter, findings)
-        except _NoObject as reason:
+        except AnnotationError as reason:
             findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
         yield _Row(key, values["image"], _size(values), annotated)
 
 
 def _object(values, key, delimiter, findings):
-    """The object of a row; None where the row stands for an image without objects."""
+    """The object of a row; None if the row is an image without objects."""
     numbers = [_number(values, name, delimiter) for name in BOX]
     class_name = values["class"]
     if class_name.lower() in NO_CLASS:
         if any(numbers):
-            raise _NoObject("the row has a box but no class")
+            raise AnnotationError("the row has a box but no class")
         return None
     if len(class_name) > shapes.LONGEST_CLASS_NAME:
-        raise _NoObject(f"the class is no name: {files.shortened(class_name)}")
+        raise AnnotationError(f"the class is no name: {files.shortened(class_name)}")
     mask, fault = None, None
     try:
         mask = parse_segmentation(values.get("segmentation", ""))
@@ -145,8 +141,8 @@ def _object(values, key, delimiter, findings):
     missing = [name for name, number in zip(BOX, numbers, strict=True) if number is None]
     if missing and mask is None:
         if fault:
-            raise _NoObject(fault)
-        raise _NoObject("the row has a class, but neither a whole box nor a segmentation")
+            raise AnnotationError(fault)
+        raise AnnotationError("the row has a class, but neither a whole box nor a segmentation")
     if 0 < len(missing) < 4:
         reason = "a part of the box is missing: it is taken from the segmentation"
         findings.append(Finding(NOTED, reason, key))
@@ -171,7 +167,7 @@ def _number(values, name, delimiter):
     try:
         return float(text.replace(",", ".") if delimiter != "," else text)
     except ValueError:
-        raise _NoObject(f"{name} is {text[:40]!r}, not a number") from None
+        raise AnnotationError(f"{name} is {text[:40]!r}, not a number") from None
 
 
 def _is_true(text):
@@ -235,10 +231,10 @@ def _tiny(rows):
 
 
 def _repeated(rows):
-    """Objects that stand there more than once, word for word: a table merged with itself?"""
+    """Return findings on objects with identical rows: a table merged with itself?"""
     times = Counter((row.image, row.annotated._replace(key="")) for row in rows if row.annotated)
     return [
-        Finding(NOTED, "the same object stands there more than once; each is kept", row.key)
+        Finding(NOTED, "duplicate row: the same object more than once; each is kept", row.key)
         for row in rows
         if row.annotated and times[row.image, row.annotated._replace(key="")] > 1
     ]
@@ -407,7 +403,7 @@ def parse_segmentation(text):
         `Polygons`, `RunLengths`, or None where the text says that there is no mask.
 
     Raises:
-        SegmentationFault: it is none of these.
+        AnnotationError: it is none of these.
     """
     text = text.strip()
     if text.lower() in EMPTY:

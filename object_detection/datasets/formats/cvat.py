@@ -68,7 +68,7 @@ def _roots(paths, findings):
     """(path, root element) of each XML of CVAT; what the others are goes to `findings`.
 
     Raises:
-        AnnotationError: there are others alone.
+        AnnotationError: only files of other formats are there.
     """
     roots, fault = [], None
     for path in paths:
@@ -194,7 +194,7 @@ def _shape_object(shape, label, key, findings):
         findings: takes in what is to be told.
 
     Raises:
-        NoObject: it has no area or no label, or numbers that are none.
+        AnnotationError: no area, no label, or a coordinate that is not a number.
     """
     if shape.tag in WITHOUT_AREA:
         raise AnnotationError(f"a shape of type '{shape.tag}' has no area")

@@ -55,7 +55,7 @@ def read(data_dir, *, class_name="object", mask_dir=None):
         raise AnnotationError(f"there is no folder {data_dir}")
     pairs = [_Pair(root, Path(mask_dir))] if mask_dir else _pairs(root)
     if not pairs:
-        raise AnnotationError(f"{root}: no folder 'images' with a folder 'masks' beside it; {FORM}")
+        raise AnnotationError(f"{root}: no folder 'images' next to a folder 'masks'; {FORM}")
     findings, images = [], []
     for pair in pairs:
         images += _images(pair, root, class_name, findings)
@@ -65,7 +65,7 @@ def read(data_dir, *, class_name="object", mask_dir=None):
 
 
 def _pairs(root):
-    """Every folder of images with a folder of masks beside it, sorted."""
+    """Every folder of images next to a folder of masks, sorted."""
     pairs = []
     for place, folders, _ in os.walk(root, followlinks=True):
         folders.sort()
@@ -82,12 +82,12 @@ def _images(pair, root, class_name, findings):
     """The images of one pair of folders."""
     paths = [path for path in files.walk(pair.images, files.IMAGE_SUFFIXES)]
     names = {_name(path, pair.images): [] for path in paths}
-    alone = next(iter(names)) if len(names) == 1 else None
+    only = next(iter(names)) if len(names) == 1 else None
     lower = {name.lower(): name for name in names}
     for mask in files.walk(pair.masks, files.IMAGE_SUFFIXES):
         name, folders = _owner(mask.relative_to(pair.masks), lower)
-        if name is None and alone is not None:
-            name, folders = alone, mask.relative_to(pair.masks).parts[:-1]
+        if name is None and only is not None:
+            name, folders = only, mask.relative_to(pair.masks).parts[:-1]
         key = files.relative_name(mask, root)
         if name is None:
             findings.append(Finding(SKIPPED_OBJECT, "the mask belongs to no image", key))
@@ -121,7 +121,7 @@ def _owner(mask, images):
             owner = images.get("/".join(folders[first:last]).lower())
             if owner:
                 return owner, [*folders[:first], *folders[last:]]
-    # The image's name, alone or with something after a separator; the longest name that fits.
+    # Only the image's name, or with something after a separator; the longest name that fits.
     for first in range(len(folders) + 1):
         stem = "/".join([*folders[first:], name]).lower()
         for end in range(len(stem), 0, -1):

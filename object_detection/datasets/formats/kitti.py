@@ -37,10 +37,6 @@ LARGEST = 3e38  # that a record can hold
 FEWEST_FIELDS = 8  # as far as the box; results of detectors have 16, labels 15
 
 
-class _BadLine(Exception):
-    """Why a line of a label file says nothing."""
-
-
 def read(data_dir, *, classes_to_use=CLASSES_TO_USE, validation_set_size=500):
     """Reads the training images.
 
@@ -49,7 +45,7 @@ def read(data_dir, *, classes_to_use=CLASSES_TO_USE, validation_set_size=500):
         classes_to_use: names, in any case. With 'dontcare' among them, objects that overlap a
             don't-care region are left out.
         validation_set_size: images numbered below it make up the second set; those without a
-            number, the first so many in order.
+            number, the first ones in order.
 
     Returns:
         (train, val): two `AnnotationSet`s with the same classes.
@@ -110,7 +106,7 @@ def _image(path, root, labels, classes, findings):
             continue
         try:
             objects.append(_object(line, f"{file.name}: line {number}"))
-        except _BadLine as reason:
+        except AnnotationError as reason:
             findings.append(Finding(SKIPPED_OBJECT, str(reason), f"{file.name}: line {number}"))
     kept = _kept(objects, classes, findings)
     return AnnotatedImage(key=key, source_id=key, filename=key, objects=kept, path=path)
@@ -120,16 +116,16 @@ def _object(line, key):
     """One line; its class in lower case, as in TFOD's label map."""
     fields = line.split()
     if len(fields) < FEWEST_FIELDS:
-        raise _BadLine(f"{len(fields)} fields instead of 15")
+        raise AnnotationError(f"{len(fields)} fields instead of 15")
     try:
         truncated, alpha, *box = (float(field) for field in (fields[1], *fields[3:8]))
         space = [float(field) for field in fields[8:15]]
     except ValueError as error:
-        raise _BadLine(f"a field is no number ({error})") from None
+        raise AnnotationError(f"a field is no number ({error})") from None
     if not math.isfinite(truncated):
-        raise _BadLine("a field is no number (truncated)")
+        raise AnnotationError("a field is no number (truncated)")
     if any(abs(value) > LARGEST for value in (truncated, alpha, *space)):
-        raise _BadLine("a field is too large a number")
+        raise AnnotationError("a field is too large a number")
     left, top, right, bottom = box
     return AnnotatedObject(
         key,

@@ -66,7 +66,7 @@ def read(data_dir, image_dir=None):
     if not images:
         raise AnnotationError(fault or f"{data_dir}: no labelme file (JSON with 'shapes') is there")
     if not Path(data_dir).is_file():
-        findings += _unlabelled(folder, images)
+        findings += _unlabeled(folder, images)
     ignores = any(each.class_name == IGNORE_CLASS for image in images for each in image.objects)
     categories = shapes.categories(images)
     return AnnotationSet(str(data_dir), categories, tuple(images), tuple(findings), ignores)
@@ -82,7 +82,7 @@ def _of_file(path, key, folder, findings):
     return _image(content, path, key, folder, findings)
 
 
-def _unlabelled(folder, images):
+def _unlabeled(folder, images):
     """Images that nobody has opened in labelme: whether they show objects is not known."""
     # A file in whose place the image inside the JSON is taken has been annotated too.
     known = {image.path or folder.root / image.filename for image in images}
@@ -196,7 +196,7 @@ def _objects(stated, key, findings):
 
 
 def _object(shape, key, findings):
-    """One shape as an `AnnotatedObject`; raises `NoObject`."""
+    """One shape as an `AnnotatedObject`; raises `AnnotationError`."""
     if not isinstance(shape, dict):
         raise AnnotationError(f"the shape is {files.shortened(shape)}, not a JSON object")
     label = shapes.class_name(shape.get("label"), "the shape has no label")
@@ -237,11 +237,11 @@ def _rectangle(stated):
 
 
 def _circle(stated):
-    """A circle by its centre and any point on it."""
+    """A circle by its center and any point on it."""
     points = shapes.points_of(stated)
     if len(points) != 2:
         raise AnnotationError(
-            f"a circle of {len(points)} points; it takes its centre and one on the line"
+            f"a circle of {len(points)} points; it takes its center and one on the line"
         )
     (x, y), (x_on, y_on) = points
     radius = math.hypot(x - x_on, y - y_on)
@@ -261,7 +261,7 @@ def _mask(shape, stated):
     return EncodedBitmap(encoded, round(top), round(left))
 
 
-DRAWINGS = ("masks", "scribbles")  # folders of what was drawn, beside the images
+DRAWINGS = ("masks", "scribbles")  # folders of what was drawn, next to the images
 
 
 def _read_xml(path, key, folder, findings):
@@ -312,7 +312,7 @@ def _xml_text(element, tag):
 
 
 def _xml_object(element, key, path, folder, findings):
-    """One <object> as an `AnnotatedObject`; raises `NoObject`."""
+    """One <object> as an `AnnotatedObject`; raises `AnnotationError`."""
     name = shapes.class_name(_xml_text(element, "name"), "the object has no name")
     if shapes.is_ticked(_xml_text(element, "deleted")):
         raise AnnotationError("the object is marked as deleted")
@@ -341,7 +341,7 @@ def _is_within(file, path, folder):
 
 
 def _mask_path(name, path, folder):
-    """Where a mask lies: in the folder `Masks`, beside the XML or beside its folder's folder."""
+    """Where a mask is: in `Masks`, next to the XML or next to its folder's folder."""
     for place in (
         path.parent / "Masks",
         folder.root / "Masks" / path.parent.name,

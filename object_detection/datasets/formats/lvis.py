@@ -1,7 +1,7 @@
 """Reads LVIS, v0.5 and v1: COCO's form, and in each image which classes were looked for.
 
 LVIS annotates the classes of an image only in part. Each image names the classes that surely do not
-occur (negative) and those of which not every object is annotated (not exhaustive); everything else
+occur (negative) and those whose objects are not all annotated (not exhaustive); everything else
 is unknown there.
 """
 
@@ -30,7 +30,7 @@ def read(annotations_file, image_dir):
             one of these.
 
     Returns:
-        An `AnnotationSet`, ids of categories as they stand there.
+        An `AnnotationSet`, ids of categories as in the file.
 
     Raises:
         AnnotationError: no json, or not LVIS' form of it; no such folder.
@@ -65,7 +65,7 @@ def read(annotations_file, image_dir):
 
 
 def _file_name(entry, folder):
-    """The name of an image below the folder: v1 says its URL alone, v0.5 a name of 2014."""
+    """The name of an image below the folder: v1 gives only its URL, v0.5 a name of 2014."""
     stated = entry.get("file_name") or entry.get("coco_url") or ""
     if files.name_fault(stated):
         return stated
@@ -101,7 +101,7 @@ def _with_lists(image, entries, names, findings):
 
 
 def _item_fields(entry):
-    """What TFOD's label maps say of a class of LVIS beside its number and name."""
+    """What TFOD's label maps say of a class of LVIS besides its number and name."""
     fields = []
     frequency, count = entry.get("frequency"), entry.get("instance_count")
     if isinstance(frequency, str) and frequency in FREQUENCIES:

@@ -153,7 +153,7 @@ def _image_paths(source):
 
 
 def _unknown_groups(boxes):
-    """Yields a finding on boxes of which nobody said whether they hold a group."""
+    """Yields a finding on boxes with an unknown IsGroupOf."""
     if boxes is None:
         return
     groups = boxes.flags[FLAGS.index("IsGroupOf") :: len(FLAGS)]
@@ -310,7 +310,7 @@ class _Masks:
 
 
 def _runs(text, height, width):
-    """A mask that stands in the table: COCO's run lengths, packed, as base64."""
+    """A mask stored in the table: COCO's run lengths, packed, as base64."""
     try:
         unpacker = zlib.decompressobj()
         counts = unpacker.decompress(base64.b64decode(text), LARGEST_MASK)
@@ -341,7 +341,7 @@ class Names:
     """Names with numbers from 0 on, in the order of their coming.
 
     Args:
-        allowed: take these alone; None: take every name.
+        allowed: take only these; None: take every name.
     """
 
     def __init__(self, allowed=None):
@@ -408,7 +408,7 @@ class ByImage(NamedTuple):
 
 
 def rows_by_image(images, count):
-    """`ByImage` of the image numbers [rows] of a table, there being so many images."""
+    """Return the `ByImage` of the image numbers [rows] of a table with `count` images."""
     images = np.frombuffer(images, np.int32) if len(images) else np.zeros(0, np.int32)
     order = np.argsort(images, kind="stable").astype(np.int32)
     return ByImage(order, np.concatenate([[0], np.cumsum(np.bincount(images, minlength=count))]))
@@ -425,7 +425,7 @@ class Table(NamedTuple):
     flags: array  # five a row, as in `FLAGS`: 0, 1 or UNKNOWN
     confidences: array  # of image-level labels
     masks: Texts  # name of the mask's file, or the mask itself
-    sizes: array  # two a row: height and width of a mask that stands in the table
+    sizes: array  # two a row: height and width of a mask in the table
     has_masks: bool = False  # whether the masks are in the table, not in files that it names
 
 
@@ -460,7 +460,7 @@ def read_table(path, images, labels, *, kind):
 
 
 class _Places(NamedTuple):
-    """Where in a row things stand."""
+    """Positions of the columns in a row."""
 
     kind: str
     image: int
@@ -469,7 +469,7 @@ class _Places(NamedTuple):
     flags: tuple[int | None, ...]  # of the five flags; empty: none of them
     confidence: int | None
     mask: int | None
-    size: tuple[int, ...]  # of height and width of a mask that stands in the table
+    size: tuple[int, ...]  # of height and width of a mask in the table
 
     @classmethod
     def of(cls, path, header, kind):

@@ -32,7 +32,7 @@ FLAGS = {
 
 
 def number(value):
-    """A coordinate, also one written as text or with a comma; raises `NoObject`."""
+    """A coordinate, also one written as text or with a comma; raises `AnnotationError`."""
     try:
         read = float(value.strip().replace(",", ".")) if isinstance(value, str) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -50,7 +50,7 @@ def class_name(value: object, missing: str) -> str:
         missing: what to say where there is none.
 
     Raises:
-        NoObject: no class, or a value that is no name.
+        AnnotationError: no class, or a value that is no name.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         raise AnnotationError(missing)
@@ -77,7 +77,14 @@ def size_of(height: object, width: object) -> tuple[int, int] | None:
 
 
 def points_of(stated):
-    """Points as (x, y) tuples; stated as pairs, or as dicts with x and y. Raises `NoObject`."""
+    """Return points as (x, y) tuples.
+
+    Args:
+        stated: pairs, or dicts with x and y.
+
+    Raises:
+        AnnotationError: a point without two coordinates.
+    """
     points = []
     for point in stated if isinstance(stated, list | tuple) else ():
         if isinstance(point, dict):
@@ -95,7 +102,7 @@ def polygon(stated):
         stated: its points, as `points_of` takes them.
 
     Raises:
-        NoObject: fewer than three points, or points that are none.
+        AnnotationError: fewer than three points, or points that are none.
     """
     points = points_of(stated)
     if len(points) < 3:
@@ -104,7 +111,7 @@ def polygon(stated):
 
 
 def rectangle(box, degrees=0.0):
-    """A box (ymin, xmin, ymax, xmax) as `Polygons`, turned clockwise about its centre."""
+    """A box (ymin, xmin, ymax, xmax) as `Polygons`, turned clockwise about its center."""
     ymin, xmin, ymax, xmax = box
     corners = np.array([(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax)], float)
     return _turned(corners, degrees)
@@ -114,7 +121,7 @@ def ellipse(x, y, x_radius, y_radius, degrees=0.0):
     """An ellipse about (x, y), turned clockwise, as `Polygons` that no pixel can tell from it.
 
     Raises:
-        NoObject: it has no size.
+        AnnotationError: it has no size.
     """
     x_radius, y_radius = abs(x_radius), abs(y_radius)
     if not (0 < x_radius < math.inf and 0 < y_radius < math.inf):
@@ -124,15 +131,15 @@ def ellipse(x, y, x_radius, y_radius, degrees=0.0):
     quarter = min(max(quarter, 4), 400)
     angles = np.arange(4 * quarter) * (np.pi / 2 / quarter)
     points = np.stack([x + x_radius * np.cos(angles), y + y_radius * np.sin(angles)], axis=1)
-    return _turned(points, degrees, centre=(x, y))
+    return _turned(points, degrees, center=(x, y))
 
 
-def _turned(points, degrees, centre=None):
+def _turned(points, degrees, center=None):
     """Points [n, (x, y)] as `Polygons`, turned clockwise as one sees it (y points down)."""
     if degrees % 360:
-        centre = points.mean(axis=0) if centre is None else np.array(centre)
+        center = points.mean(axis=0) if center is None else np.array(center)
         cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-        points = (points - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre
+        points = (points - center) @ np.array([[cos, sin], [-sin, cos]]) + center
     return Polygons((tuple(float(value) for value in points.ravel()),))
 
 
@@ -146,7 +153,7 @@ def attempt(make, key, findings):
     """What `make()` gives; None where that is no object, and a finding says why.
 
     Args:
-        make: reads one shape; raises `NoObject`, or whatever malformed content leads to.
+        make: reads one shape; raises `AnnotationError`, or whatever malformed content leads to.
         key: what a report calls the shape.
         findings: takes in the finding.
     """

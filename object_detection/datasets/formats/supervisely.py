@@ -149,7 +149,7 @@ def _classes(project, findings):
 
 
 def _images_of(project, dataset, folder, group_tag, about, findings):
-    """The `_Tagged` images of one data set, sorted by name; those without a JSON are told."""
+    """The `_Tagged` images of one data set, sorted by name; findings on those without a JSON."""
     images = files.ImageFolder(folder / "img")
     known, entries = set(), []
     for path in files.walk(folder / "ann", {".json"}):
@@ -239,7 +239,7 @@ def objects_of(objects, name, group_tag, findings):
 
 
 def _object(stated, key, findings):
-    """One figure as an `AnnotatedObject`; raises `NoObject`."""
+    """One figure as an `AnnotatedObject`; raises `AnnotationError`."""
     if not isinstance(stated, dict):
         raise AnnotationError(f"the object is {files.shortened(stated)}, not a JSON object")
     title = shapes.class_name(stated.get("classTitle"), "the object has no class")

@@ -180,7 +180,7 @@ def _rows(rows, path, findings):
 
 
 def _json_dict(text):
-    """The dict in a cell, an empty one where the cell is empty; raises `NoObject`."""
+    """The dict in a cell, an empty one where the cell is empty; raises `AnnotationError`."""
     text = text or "{}"
     try:
         value = json.loads(text)
@@ -286,7 +286,7 @@ def _embedded(text):
 
 
 def _object(key, shape, attributes, attribute, class_name, findings):
-    """One region as an `AnnotatedObject`; raises `NoObject`."""
+    """One region as an `AnnotatedObject`; raises `AnnotationError`."""
     kind = str(shape.get("name") or "").lower()
     box, mask = _shape(kind, shape)
     classes = _values(attributes.get(attribute)) or ([class_name] if class_name else [])
@@ -303,7 +303,7 @@ def _object(key, shape, attributes, attribute, class_name, findings):
 
 
 def _shape(kind, shape):
-    """The box, for a rectangle, and the mask of a region; raises `NoObject`."""
+    """The box, for a rectangle, and the mask of a region; raises `AnnotationError`."""
 
     def numbers(*names):
         return [shapes.number(shape.get(name)) for name in names]

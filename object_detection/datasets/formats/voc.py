@@ -238,7 +238,7 @@ def _without_xmls(data_dir, roots, image_set):
 
 
 def _xml_folder(folder, annotations_dir):
-    """Where the xmls lie; labelImg by default puts them beside the images."""
+    """Where the xmls lie; labelImg by default puts them next to the images."""
     for path in (folder / annotations_dir, subfolder(folder, [annotations_dir])):
         if path is not None and path.is_dir():
             return path
@@ -307,7 +307,7 @@ def _find(root, path, filename, findings):
 
 
 def _with_masks(images, roots, findings):
-    """Images of which masks are known; one without would be taken for one without objects."""
+    """Keep the images with masks; one without would be taken for one without objects."""
     kept, without = [], []
     for image in images:
         masks = image.complete or not image.objects or any(each.mask for each in image.objects)
@@ -351,7 +351,7 @@ def _numbered(image, *, path, everything, places):
 def matched(image, path, regions, match):
     """The image with the masks of a `Match`, and findings; masks its xml has are kept.
 
-    An image of which no object has a mask is None: it would be taken for one without objects.
+    An image whose objects all lack a mask is None: it would be taken for one without objects.
     """
     nothing = "nothing in the mask image fits the object"
     objects = tuple(
@@ -367,9 +367,9 @@ def matched(image, path, regions, match):
         return None, (Finding(SKIPPED_IMAGE, reason, f"{image.key}: {path.name}"),)
     keys = [each.key for each in image.objects]
     moved = "the mask's number is not the object's place in the xml: matched by the boxes"
-    parted = "objects of one class touch in one colour: their masks are parted by the boxes"
+    parted = "objects of one class touch in one color: their masks are parted by the boxes"
     left = "a value of the mask image is no object's"
-    stray = "a colour of the mask image has pixels far from its objects' boxes: left out"
+    stray = "a color of the mask image has pixels far from its objects' boxes: left out"
     findings = [Finding(NOTED, moved, keys[number]) for number in match.moved]
     findings += [Finding(NOTED, parted, keys[number]) for number in match.parted]
     findings += [
@@ -400,8 +400,8 @@ NO_CLASSES = ("background", "_background_", "ignored", "ignore", "__ignore__", "
 class _Classes(NamedTuple):
     """The names behind the values of SegmentationClass."""
 
-    names: dict[int, str]  # number, or packed colour -> name
-    by_colour: bool
+    names: dict[int, str]  # number, or packed color -> name
+    by_color: bool
 
 
 def _read_segmentation(root, instances, semantic, images, image_set, vocs_classes):
@@ -419,7 +419,7 @@ def _read_segmentation(root, instances, semantic, images, image_set, vocs_classe
         The images, whose objects a worker finds, their `Category`s, and findings.
 
     Raises:
-        AnnotationError: there are lists and none of this set, or a table of classes that is none.
+        AnnotationError: there are lists and none of this set, or a malformed table of classes.
     """
     classes, categories = _classes(root, vocs_classes)
     names, findings = voc_layout.names(root, instances, image_set, masks=True)
@@ -449,19 +449,19 @@ def _classes(root, vocs_classes):
     if (root / "labelmap.txt").is_file():
         names = _class_colors(root / "labelmap.txt")
         categories = tuple(Category(name) for name in sorted(set(names.values())))
-        return _Classes(names, by_colour=True), categories
+        return _Classes(names, by_color=True), categories
     if (root / "class_names.txt").is_file():
         lines = [line.strip() for line in read_text(root / "class_names.txt").splitlines()]
         names = {n: name for n, name in enumerate(lines) if name and name not in NO_CLASSES}
     else:
         names = dict(enumerate(vocs_classes, start=1))
-    return _Classes(names, by_colour=False), tuple(
+    return _Classes(names, by_color=False), tuple(
         Category(name, number) for number, name in names.items()
     )
 
 
 def _class_colors(path):
-    """The classes of CVAT's table: packed colour -> name."""
+    """The classes of CVAT's table: packed color -> name."""
     names = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         name, _, rest = line.partition(":")
@@ -481,7 +481,7 @@ def _instances(image, *, path, of_class, classes):
     """The image with an object for each instance (None: nothing can be read), and findings."""
     try:
         regions = mask_images.read_regions(path, numbered=True)
-        semantic = mask_images.read_regions(of_class, numbered=not classes.by_colour)
+        semantic = mask_images.read_regions(of_class, numbered=not classes.by_color)
     except AnnotationError as fault:
         return None, (Finding(SKIPPED_IMAGE, str(fault), f"{image.key}: {path.name}"),)
     if regions.labels.shape != semantic.labels.shape:

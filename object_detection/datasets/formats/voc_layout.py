@@ -114,7 +114,7 @@ def _names(paths, have):
 
 
 def _lists(folder, image_set, *, masks):
-    """Where a set's list may stand, best first: a file, or those of all classes together."""
+    """Where a set's list may be, best first: a file, or those of all classes together."""
     # TFOD reads the list of the aeroplanes: like every class's, in VOC it names the whole set.
     order = ["Main/{}", "Main/aeroplane_{}", "Segmentation/{}", "Layout/{}", "Action/{}", "{}"]
     if masks:
@@ -137,7 +137,7 @@ def _name(line, have):
 
 
 def _forms(text):
-    """What a text may mean as a name: as it stands, below its folders, without them."""
+    """What a text may mean as a name: unchanged, below its folders, without them."""
     parts = name_parts(text)
     if not parts:
         return []

@@ -2,9 +2,9 @@
 
     DATA_DIR/images/NAME.jpg    DATA_DIR/annotations/NAME.xml    DATA_DIR/masks/NAME.png
 
-What the colours mean differs from tutorial to tutorial, and nothing says it: every object its own,
-or one a class, or grey values in the place of colours. So the boxes of the xmls decide, image by
-image (`instance_matching.by_colour`). RectLabel's layout, one mask file an object
+What the colors mean differs from tutorial to tutorial, and nothing says it: every object its own,
+or one a class, or gray values in the place of colors. So the boxes of the xmls decide, image by
+image (`instance_matching.by_color`). RectLabel's layout, one mask file an object
 (`NAME_object0.png`, `NAME_0.png`), is read as well.
 """
 
@@ -167,7 +167,7 @@ def _with_masks(image, path, masks, single, findings):
     }
     mask_paths = next(filter(None, (_mask_of(stem, masks) for stem in sorted(stems))), None)
     if mask_paths is not None:
-        return image._replace(complete=partial(_coloured, path=mask_paths))
+        return image._replace(complete=partial(_colored, path=mask_paths))
     mask_paths = next(
         filter(None, (_single_masks(stem, single, image) for stem in sorted(stems))), None
     )
@@ -206,7 +206,7 @@ def _single_masks(stem, masks, image):
     return None
 
 
-def _coloured(image, *, path):
+def _colored(image, *, path):
     """The image with the masks of its mask image (None: without any), and findings."""
     try:
         regions = mask_images.read_regions(path, numbered=False)

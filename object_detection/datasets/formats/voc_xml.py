@@ -1,6 +1,6 @@
 """Reads one xml of Pascal VOC's form, as the VOC challenges and dozens of tools write it.
 
-TFOD divides `xmin` and the others by the image's size as they stand, though VOC counts pixels
+TFOD divides `xmin` and the others by the image's size unchanged, though VOC counts pixels
 from 1 and includes the last one; so do we: published models and records were made that way.
 """
 
@@ -21,7 +21,7 @@ FALSE_WORDS = ("", "0", "false", "no", "none", "unspecified")
 class VocAnnotation(NamedTuple):
     """What one xml says."""
 
-    filename: str  # of the image; '' where none is stated
+    filename: str  # of the image; '' if it is not stated
     folder: str
     size: tuple[int, int] | None  # height, width
     objects: tuple[AnnotatedObject, ...]
@@ -29,15 +29,11 @@ class VocAnnotation(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-class _Unusable(Exception):
-    """Why an object of the file is left out."""
-
-
 def read(path):
     """Reads one xml.
 
     Raises:
-        XmlFault: it cannot be read, is no well-formed XML, or not of VOC's form.
+        AnnotationError: it cannot be read, is no well-formed XML, or not of VOC's form.
     """
     path = Path(path)
     root = _root(path)
@@ -46,7 +42,7 @@ def read(path):
         key = f"{path.name}: object {place}"
         try:
             annotated, notes = _object(element, key)
-        except _Unusable as reason:
+        except AnnotationError as reason:
             findings.append(Finding(SKIPPED_OBJECT, str(reason), key))
             continue
         findings += [Finding(NOTED, note, key) for note in notes]
@@ -112,9 +108,9 @@ def _object(element, key):
     """One `<object>`: the `AnnotatedObject`, and what is worth a word about it."""
     name = _text(element, "name")
     if not name:
-        raise _Unusable("the object has no name")
+        raise AnnotationError("the object has no name")
     if _is_true(_text(element, "deleted")):
-        raise _Unusable("the object is marked as deleted")
+        raise AnnotationError("the object is marked as deleted")
     mask, fault = _polygons(element)
     box, notes = _box(element, has_mask=mask is not None)
     return AnnotatedObject(
@@ -136,13 +132,13 @@ def _box(element, *, has_mask):
         if has_mask:
             return None, ()
         turned = ": it has a turned box" if element.find("robndbox") is not None else ""
-        raise _Unusable(f"the object has no bndbox{turned}")
+        raise AnnotationError(f"the object has no bndbox{turned}")
     sides = {}
     for tag in CORNERS:
         try:
             sides[tag] = _number(_text(bndbox, tag))
         except ValueError:
-            raise _Unusable(f"{tag} is no number: {_text(bndbox, tag)!r}") from None
+            raise AnnotationError(f"{tag} is no number: {_text(bndbox, tag)!r}") from None
     notes = ()
     for low, high in (("ymin", "ymax"), ("xmin", "xmax")):
         if sides[low] > sides[high]:

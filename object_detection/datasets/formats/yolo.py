@@ -37,7 +37,7 @@ def read(place, names_file=None, *, image_dir=""):
 
     Returns:
         Name of the split ("train", "val", "test", or "" where there are none) -> `AnnotationSet`,
-        the ids of the categories as they stand in the rows, from 0.
+        the ids of the categories as in the rows, from 0.
 
     Raises:
         AnnotationError: no images, no names, or no label file for any image.
@@ -156,7 +156,7 @@ def _image(path, layout, labels, poses, findings):
 
 
 def _object(row, key, layout, poses, findings):
-    """One row as an `AnnotatedObject` in shares of the image; raises `NoObject`."""
+    """One row as an `AnnotatedObject` in shares of the image; raises `AnnotationError`."""
     first, *rest = row.replace(",", " ").split() or [""]
     class_id, places = _class_id(first), [shapes.number(each) for each in rest]
     if class_id != int(class_id) or int(class_id) not in layout.names:
@@ -190,7 +190,7 @@ def _object(row, key, layout, poses, findings):
 
 
 def _class_id(text):
-    """The number of a class, also written "1.0"; raises `NoObject`."""
+    """The number of a class, also written "1.0"; raises `AnnotationError`."""
     try:
         number = float(text)
     except ValueError:
@@ -339,9 +339,7 @@ def find_layout(place, names_file, findings, image_dir=""):
             for each in each_entries
         )
         stated = ", ".join(values)[:300] or "none"
-        raise AnnotationError(
-            f"{described}: no images are where its splits are said to be ({stated})"
-        )
+        raise AnnotationError(f"{described}: no images at the paths of its splits ({stated})")
     splits = splits or _by_folders(images)
     if not any(splits.values()):
         raise AnnotationError(f"{images}: no images are there")

@@ -154,7 +154,7 @@ def write(tables, folder, *, masks):
     )
     try:
         reports = dict(zip(SPLITS, conversion_command.convert(splits, options), strict=True))
-    except conversion.NoMasks as error:
+    except conversion.NoMasksError as error:
         split = next(split for split in SPLITS if str(error).startswith(f"{split}:"))
         objects = sum(len(image.objects) for image in tables.sets[split].images)
         raise AnnotationError(

@@ -137,7 +137,7 @@ def test_a_file_is_found_under_its_folders_or_by_its_bare_name(tmp_path):
         ('{"images": []}', "no list 'categories'"),
         (
             _content(categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]),
-            "id 1 stands 2 times",
+            "duplicate category id 1",
         ),
         (_content(categories=[{"id": -1, "name": "a"}]), "an id from 0 up"),
         (_content(categories=[{"id": 1}]), "a name"),

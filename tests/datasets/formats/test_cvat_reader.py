@@ -145,7 +145,7 @@ def test_a_group_joins_the_shapes_of_one_label(tmp_path):
 
 def test_attributes_that_are_ticked(tmp_path):
     ticked = '<attribute name="difficult">true</attribute><attribute name="is_crowd">1</attribute>'
-    other = '<attribute name="truncated">false</attribute><attribute name="colour"></attribute>'
+    other = '<attribute name="truncated">false</attribute><attribute name="color"></attribute>'
 
     (only,) = _objects(tmp_path, _shape("box", ticked + other, **BOX))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drawn_sets import image, reasons, text
 from PIL import Image
-from voc_sets import box_around, colour_png, disc, sheet, thing
+from voc_sets import box_around, color_png, disc, sheet, thing
 
 from object_detection.datasets import conversion, mask_images
 from object_detection.datasets.examples import Settings
@@ -190,7 +190,7 @@ def test_a_picture_in_the_place_of_instance_ids_is_named(tmp_path):
 def test_noise_in_a_mask_image_costs_seconds_at_most(tmp_path):
     noise = np.random.default_rng(0).random((400, 400)) > 0.5
     cat = disc(200, 200, 60, height=400, width=400)
-    colour_png(tmp_path / "a.png", (noise | cat).astype(int), [(0, 0, 0), (9, 9, 9)])
+    color_png(tmp_path / "a.png", (noise | cat).astype(int), [(0, 0, 0), (9, 9, 9)])
     regions = mask_images.read_regions(tmp_path / "a.png", numbered=False)
 
     match = mask_images.match_by_color(regions, np.array([box_around(cat)], float), ["cat"])

@@ -90,7 +90,7 @@ def test_a_rectangle_of_four_corners_and_a_turned_one(tmp_path):
     assert iou(two, even_odd([turned], HEIGHT, WIDTH)) >= 0.99
 
 
-def test_a_circle_is_its_centre_and_a_point_on_it(tmp_path):
+def test_a_circle_is_its_center_and_a_point_on_it(tmp_path):
     found = _read(tmp_path, _shape(points=[[40, 30], [52, 46]], shape_type="circle"))
 
     expected = where(lambda x, y: (x - 40) ** 2 + (y - 30) ** 2 <= 20**2, HEIGHT, WIDTH)

@@ -99,7 +99,7 @@ def test_masks_of_different_kinds_become_a_union_and_boxes_are_spanned():
 
 
 def test_ticks_in_free_attributes():
-    attributes = {"Difficult": "True", "is_crowd": 1, "truncated": "no", "colour": "true"}
+    attributes = {"Difficult": "True", "is_crowd": 1, "truncated": "no", "color": "true"}
 
     assert shapes.flags_of(attributes) == {"difficult": True, "crowd": True}
     assert shapes.flags_of({"IsGroupOf": True, "crowd": None, "Truncated": "1"}) == {

@@ -123,10 +123,10 @@ def _png_of(pixels, kind):
 
     from PIL import Image
 
-    colours = np.zeros((*pixels.shape, 4), np.uint8)  # black all over: the alpha decides
-    colours[..., 3] = pixels * 255
+    colors = np.zeros((*pixels.shape, 4), np.uint8)  # black all over: the alpha decides
+    colors[..., 3] = pixels * 255
     stream = BytesIO()
-    Image.fromarray(colours).save(stream, "PNG")
+    Image.fromarray(colors).save(stream, "PNG")
     return stream.getvalue()
 
 

@@ -178,8 +178,8 @@ def test_values_of_text_dropdown_radio_and_checkbox(tmp_path, value, classes):
     ("attributes", "chosen"),
     [
         ({"name": "Plato", "type": "human"}, "human"),
-        ({"colour": "red", "Class": "cat"}, "cat"),
-        ({"colour": "red", "name": "cat"}, "cat"),
+        ({"color": "red", "Class": "cat"}, "cat"),
+        ({"color": "red", "name": "cat"}, "cat"),
         ({"wear": "low", "difficult": "true"}, "low"),
         ({"category": {"cat": True}, "id": "7"}, "cat"),
     ],
@@ -192,14 +192,14 @@ def test_the_likeliest_attribute_says_the_class(tmp_path, attributes, chosen):
 
 
 def test_the_user_says_the_attribute_and_the_class_of_the_rest(tmp_path):
-    regions = _regions(RECT, attributes={"class": "cat", "colour": "red"}) + _regions(
+    regions = _regions(RECT, attributes={"class": "cat", "color": "red"}) + _regions(
         RECT, attributes={"class": "dog"}
     )
 
-    objects = _objects(tmp_path, *regions, class_attribute="colour", class_name="grey")
+    objects = _objects(tmp_path, *regions, class_attribute="color", class_name="gray")
 
-    assert [each.class_name for each in objects] == ["red", "grey"]
-    with pytest.raises(AnnotationError, match="no region has 'color'; they have 'class', 'colour'"):
+    assert [each.class_name for each in objects] == ["red", "gray"]
+    with pytest.raises(AnnotationError, match="no region has 'color'; they have 'class', 'color'"):
         _objects(tmp_path, *regions, class_attribute="color")
 
 

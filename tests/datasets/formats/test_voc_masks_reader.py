@@ -8,7 +8,7 @@ from voc_sets import (
     HEIGHT,
     WIDTH,
     box_around,
-    colour_png,
+    color_png,
     completed,
     disc,
     photo,
@@ -24,7 +24,7 @@ from object_detection.errors import AnnotationError
 
 CUP, BALL = disc(20, 20, 12), disc(35, 55, 15)
 NUMBERS = CUP + 2 * BALL.astype(int)
-COLOURS = [(0, 0, 0), (255, 0, 0), (0, 0, 230)]
+COLORS = [(0, 0, 0), (255, 0, 0), (0, 0, 230)]
 
 
 def _set(root, name="image1", *, mask=None, images="images", xmls="xmls", folder="masks"):
@@ -32,7 +32,7 @@ def _set(root, name="image1", *, mask=None, images="images", xmls="xmls", folder
     things = [thing("cup", box_around(CUP)), thing("ball", box_around(BALL))]
     sheet(root / xmls / f"{name}.xml", *things)
     if mask != "":
-        colour_png(root / folder / (mask or f"{name}.png"), NUMBERS, COLOURS)
+        color_png(root / folder / (mask or f"{name}.png"), NUMBERS, COLORS)
 
 
 def _masks(image):
@@ -109,7 +109,7 @@ def test_folders_that_could_be_either_have_to_be_named(tmp_path):
 )
 def test_mask_files_have_words_in_their_names(tmp_path, mask):
     _set(tmp_path, mask=mask)
-    colour_png(tmp_path / "masks/image10.png", NUMBERS[::-1], COLOURS)
+    color_png(tmp_path / "masks/image10.png", NUMBERS[::-1], COLORS)
 
     _assert_both(voc_masks.read(tmp_path).images[0])
 
@@ -186,7 +186,7 @@ def test_a_broken_mask_image_leaves_the_image_out(tmp_path):
 @needs_reference
 def test_cups_and_speakers_to_the_pixel():
     folder = REFERENCE / "data/sets/cup_speaker/dataset"
-    colours = {"speaker": (255, 0, 0), "cup": (0, 0, 230)}
+    colors = {"speaker": (255, 0, 0), "cup": (0, 0, 230)}
 
     found = voc_masks.read(folder)
 
@@ -198,5 +198,5 @@ def test_cups_and_speakers_to_the_pixel():
         done, findings = completed(image)
         assert findings == ()
         for each in done.objects:
-            expected = (pixels == colours[each.class_name]).all(axis=2)
+            expected = (pixels == colors[each.class_name]).all(axis=2)
             np.testing.assert_array_equal(masks.rasterize(each.mask, *expected.shape), expected)

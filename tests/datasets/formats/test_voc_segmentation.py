@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from reference import REFERENCE, needs_reference
-from voc_sets import HEIGHT, WIDTH, colour_png, completed, disc, palette_png, photo, reasons, text
+from voc_sets import HEIGHT, WIDTH, color_png, completed, disc, palette_png, photo, reasons, text
 
 from object_detection.datasets import masks
 from object_detection.datasets.annotations import Category
@@ -14,11 +14,11 @@ CAT, DOG, OTHER = disc(20, 20, 12), disc(35, 55, 15), disc(50, 10, 6)
 INSTANCES = CAT + 2 * DOG.astype(int) + 3 * OTHER.astype(int)
 
 
-def _set(root, classes, *, colours=None, instances=INSTANCES):
+def _set(root, classes, *, colors=None, instances=INSTANCES):
     photo(root / "JPEGImages/a.jpg")
     palette_png(root / "SegmentationObject/a.png", instances)
-    if colours:
-        colour_png(root / "SegmentationClass/a.png", classes, colours)
+    if colors:
+        color_png(root / "SegmentationClass/a.png", classes, colors)
     else:
         palette_png(root / "SegmentationClass/a.png", classes)
 
@@ -52,9 +52,9 @@ def test_labelmes_class_names(tmp_path):
     assert found.categories == (Category("zebra", 1), Category("apple", 2))
 
 
-def test_cvats_label_map_names_colours(tmp_path):
+def test_cvats_label_map_names_colors(tmp_path):
     numbers = 1 * (CAT | OTHER) + 2 * DOG.astype(int)
-    _set(tmp_path, numbers, colours=[(0, 0, 0), (250, 50, 83), (51, 221, 255)])
+    _set(tmp_path, numbers, colors=[(0, 0, 0), (250, 50, 83), (51, 221, 255)])
     lines = "# label:color_rgb:parts:actions\nbackground:0,0,0::\n"
     text(tmp_path / "labelmap.txt", f"{lines}zebra:250,50,83::\napple:51,221,255::\n")
 
@@ -100,7 +100,7 @@ def test_a_label_map_that_is_none_is_an_error(tmp_path):
 
 
 @needs_reference
-def test_a_sample_in_colours_of_the_palette(tmp_path):
+def test_a_sample_in_colors_of_the_palette(tmp_path):
     sample = REFERENCE / "data/formats/voc_dataset/voc_dataset1"
     for folder in ("JPEGImages", "SegmentationObject", "SegmentationClass"):
         (tmp_path / folder).symlink_to(sample / folder)
