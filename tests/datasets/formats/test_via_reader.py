@@ -199,8 +199,8 @@ def test_the_user_says_the_attribute_and_the_class_of_the_rest(tmp_path):
     objects = _objects(tmp_path, *regions, class_attribute="color", class_name="gray")
 
     assert [each.class_name for each in objects] == ["red", "gray"]
-    with pytest.raises(AnnotationError, match="no region has 'color'; they have 'class', 'color'"):
-        _objects(tmp_path, *regions, class_attribute="color")
+    with pytest.raises(AnnotationError, match="no region has 'shade'; they have 'class', 'color'"):
+        _objects(tmp_path, *regions, class_attribute="shade")
 
 
 def test_regions_without_any_attribute_need_a_class(tmp_path):

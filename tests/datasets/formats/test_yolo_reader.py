@@ -237,7 +237,7 @@ def test_names_with_gaps_and_names_in_a_file(tmp_path):
     ("yaml", "why"),
     [
         ("train: images\n", "nothing says the names"),
-        (f"train: elsewhere/photos\n{NAMES}", "no images are where"),
+        (f"train: elsewhere/photos\n{NAMES}", "no images at the paths"),
         ("train: images\nnames: {cat: 0}\n", "are not numbers"),
         ("train images", "line 1"),
     ],
