@@ -1,10 +1,10 @@
-"""Looks at the data a model is trained on: `python -m object_detection.browse_data --help`.
+"""Shows the data a model is trained on: `python -m object_detection.browse_data --help`.
 
 --records='records/train.record-*' --label_map_path=records/label_map.pbtxt     records as stored
 --pipeline_config_path=pipeline.config          and as the model sees them, augmented and resized
 
-Prints counts per class, histograms of sizes and what is odd or lost, and writes one HTML page with
-drawn examples. The page is complete in itself: it can be sent to others, and opens without network.
+Prints counts per class, histograms of sizes and findings, and writes one HTML page with drawn
+examples. The page is self-contained: you can send it to others and open it without a network.
 """
 
 import json
@@ -23,13 +23,13 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-    """The flags of this command."""
+    """Define the flags of this command."""
     flags.DEFINE_multi_string("records", [], "Record files: a path or a pattern in quotes.")
     flags.DEFINE_string(
-        "label_map_path", "", "Label map of --records. Unset: the label_map.pbtxt beside them."
+        "label_map_path", "", "Label map of --records. Default: the label_map.pbtxt next to them."
     )
     flags.DEFINE_string(
-        "pipeline_config_path", "", "In place of --records: a config, whose records are looked at."
+        "pipeline_config_path", "", "Instead of --records: a config, whose records are read."
     )
     flags.DEFINE_string(
         "reader", "train", "Which data of the config: train, eval, or the name of an input reader."
@@ -44,26 +44,28 @@ def define_flags():
     flags.DEFINE_integer(
         "model_examples",
         200,
-        "Images for the figures of what the model sees (an epoch at most).",
+        "Largest number of images for the figures of the model's view.",
         0,
     )
-    flags.DEFINE_integer("picture_side", 640, "Pixels of a picture's longer side, at most.", 64)
-    flags.DEFINE_integer("seed", 0, "Of the choice of images, the order and the augmentations.")
+    flags.DEFINE_integer("picture_side", 640, "Largest longer side of a picture, in pixels.", 64)
+    flags.DEFINE_integer(
+        "seed", 0, "Random seed of the chosen images, their order and the augmentations."
+    )
 
 
 def main(arguments):
-    """Looks at the data as the flags say; returns the exit code."""
+    """Show the data as the flags say; return the exit code."""
     runner.refuse_arguments(arguments, "patterns need quotes: --records='a-*'")
     if bool(FLAGS.records) == bool(FLAGS.pipeline_config_path):
         raise app.UsageError("give either --records or --pipeline_config_path")
     from object_detection.training import commands
 
     commands.start_tensorflow()
-    return look()
+    return show()
 
 
-def look():
-    """Prints the figures and writes the page; returns the exit code."""
+def show():
+    """Print the figures and write the page; return the exit code."""
     from object_detection.errors import RecordError
     from object_detection.reports import contact_sheet, data_browser
 
@@ -75,19 +77,19 @@ def look():
         source = data_browser.source_of_reader(reader)
     else:
         source = data_browser.source_of_records(FLAGS.records, FLAGS.label_map_path)
-    views, fault = [], None
+    views, message = [], None
     if reader:
         try:
             views = [data_browser.sample_pipeline(reader, source.classes, settings)]
-        except RecordError as error:  # what is stored is then worth all the more a look
-            fault = f"No model can be given these data: {error}"
+        except RecordError as error:  # the stored records then show why
+            message = f"No model can be given these data: {error}"
     drawn = [card.facts.id for view in views for card in view.cards]
     views.insert(0, data_browser.scan_records(source, settings, preferred=drawn))
     print("\n\n\n".join(data_browser.to_text(view) for view in views))
     origin = [
         *_shortened(source.files),
         f"classes: {source.classes.origin}",
-        *filter(None, [fault]),
+        *filter(None, [message]),
     ]
     title = os.path.basename(FLAGS.pipeline_config_path or FLAGS.records[0])
     title += f" ({FLAGS.reader})" if reader else ""
@@ -97,16 +99,16 @@ def look():
         figures = [data_browser.to_dict(view) for view in views]
         text = json.dumps(figures, indent=1, ensure_ascii=False)
         atomic.write_text(FLAGS.json_output, text + "\n")
-    if fault:
-        logging.error("%s", fault)
-    return 1 if fault else 0
+    if message:
+        logging.error("%s", message)
+    return 1 if message else 0
 
 
 def reader_by_flags():
-    """The `Reader` that --reader names.
+    """Return the `Reader` that --reader names.
 
     Raises:
-        ConfigError: the config cannot be read, or has no such reader.
+        ConfigError: The config cannot be read, or has no such reader.
     """
     from object_detection.config import pipeline_file
     from object_detection.errors import ConfigError
@@ -139,12 +141,12 @@ def reader_by_flags():
 
 
 def _shortened(files):
-    """The first few of a long list."""
+    """Return the first few of a long list."""
     return files if len(files) <= 5 else [*files[:4], f"... and {len(files) - 4} more"]
 
 
 def run():
-    """The command."""
+    """Run the command."""
     runner.run(main, define_flags)
 
 

@@ -1,13 +1,13 @@
-"""Scores detections and shows what went wrong: `python -m object_detection.evaluate --help`.
+"""Evaluates detections and shows their errors: `python -m object_detection.evaluate --help`.
 
 --annotations_file=instances_val.json --image_dir=val       the ground truth: a COCO json,
 --records='records/val.record-*'                            or records
---saved_model=exported/saved_model                          who found: an exported model,
+--saved_model=exported/saved_model                          detections of: an exported model,
 --pipeline_config_path=pipeline.config --checkpoint=run     a checkpoint,
 --results=detections.json                                   or a COCO result file
 
-Prints COCO's numbers and writes report.html, metrics.json and metrics.csv. The page is complete in
-itself: it can be sent to others, and opens without network.
+Prints COCO's metrics and writes report.html, metrics.json and metrics.csv. The page is
+self-contained: you can send it to others and open it without a network.
 """
 
 import os
@@ -25,13 +25,13 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-    """The flags of this command."""
+    """Define the flags of this command."""
     flags.DEFINE_multi_string("records", [], "Ground truth: record files, patterns in quotes.")
     flags.DEFINE_string(
-        "label_map_path", "", "Label map of --records. Unset: the label_map.pbtxt beside them."
+        "label_map_path", "", "Label map of --records. Default: the label_map.pbtxt next to them."
     )
     flags.DEFINE_string("annotations_file", "", "Ground truth: a COCO json.")
-    flags.DEFINE_string("image_dir", "", "Images of --annotations_file. Unset: its folder.")
+    flags.DEFINE_string("image_dir", "", "Image folder of --annotations_file. Default: its folder.")
     flags.DEFINE_bool(
         "allow_outside_images",
         False,
@@ -40,16 +40,22 @@ def define_flags():
     flags.DEFINE_multi_string(
         "ignore_class", [], "Class whose objects are ignore regions: neither learned nor evaluated."
     )
-    flags.DEFINE_string("saved_model", "", "Detections by an exported model.")
-    flags.DEFINE_string("checkpoint", "", "Detections by a checkpoint, of this config:")
-    flags.DEFINE_string("pipeline_config_path", None, "Config of --checkpoint, if not beside it.")
-    flags.DEFINE_string("results", "", "Detections of a COCO result file.")
-    flags.DEFINE_string("output_dir", "evaluation", "Where report.html and the rest go.")
+    flags.DEFINE_string("saved_model", "", "Exported model that detects.")
+    flags.DEFINE_string("checkpoint", "", "Checkpoint that detects; see --pipeline_config_path.")
+    flags.DEFINE_string(
+        "pipeline_config_path", None, "Config of --checkpoint. Default: the one next to it."
+    )
+    flags.DEFINE_string("results", "", "COCO result file with detections.")
+    flags.DEFINE_string("output_dir", "evaluation", "Output folder.")
     flags.DEFINE_float(
-        "min_score", 0.5, "Of the confusion matrix and the errors: what scores less is left out."
+        "min_score", 0.5, "Least score of detections in the confusion matrix and the errors."
     )
     flags.DEFINE_float(
-        "iou_threshold", 0.5, "Of the confusion matrix, the errors and the curves.", 0.01, 1.0
+        "iou_threshold",
+        0.5,
+        "Least IoU of a match in the confusion matrix, the errors and the curves.",
+        0.01,
+        1.0,
     )
     flags.DEFINE_integer(
         "max_images", 0, "Number of images to evaluate, from the first; 0: all.", 0
@@ -153,7 +159,7 @@ def _detection_source(truth):
 
 
 def run():
-    """The command."""
+    """Run the command."""
     runner.run(main, define_flags)
 
 

@@ -22,7 +22,7 @@ MODES = ("full_image", "roi", "bboxes", "sliding_window")
 
 
 def define_flags():
-    """The flags of this command."""
+    """Define the flags of this command."""
     flags.DEFINE_string(
         "saved_model",
         None,
@@ -31,17 +31,17 @@ def define_flags():
     flags.DEFINE_string(
         "pipeline_config_path",
         None,
-        "Config of weights that are no SavedModel; without it the one beside them is taken.",
+        "Config of weights that are not a SavedModel. Default: the one next to them.",
     )
     flags.DEFINE_multi_string(
         "images", None, "Images: a file, a folder or a pattern in quotes ('photos/**/*.jpg')."
     )
-    flags.DEFINE_bool("recursive", False, "Read the folders below a folder of --images too.")
+    flags.DEFINE_bool("recursive", False, "Read subfolders of a folder in --images too.")
     flags.DEFINE_enum(
         "bit_depth",
         "16",
         ["8", "10", "12", "14", "16"],
-        "Bits that the values of 16-bit grey images have, as where the records were made.",
+        "Bits of the values of 16-bit gray images, as when the records were made.",
     )
     flags.DEFINE_string(
         "video", None, "Instead of --images: a video's path or address, or a webcam's number."
@@ -53,24 +53,27 @@ def define_flags():
     flags.DEFINE_alias("confidence_threshold", "min_score")
     flags.DEFINE_integer("max_detections", None, "Maximum number of detections in an image.", 1)
     flags.DEFINE_integer(
-        "min_image_size", None, "Pixels of the shorter side that the model sees; see the docs.", 1
+        "min_image_size",
+        None,
+        "Shorter side, in pixels, of the images that the model sees; see the docs.",
+        1,
     )
-    flags.DEFINE_integer("batch_size", 8, "Images of one size that the model gets at once.", 1)
-    flags.DEFINE_list("classes", None, "Keep these classes only, by name.")
-    flags.DEFINE_string("class_suffix", "", "Text to put behind every class name.")
+    flags.DEFINE_integer("batch_size", 8, "Largest number of images of one size in a batch.", 1)
+    flags.DEFINE_list("classes", None, "Names of the classes to keep. Default: all.")
+    flags.DEFINE_string("class_suffix", "", "Text to append to every class name.")
     define_output_flags()
     define_mode_flags()
     flags.mark_flags_as_required(["saved_model", "output"])
 
 
 def define_output_flags():
-    """The flags that say what is written."""
+    """Define the flags of the output."""
     flags.DEFINE_multi_enum("format", ["json", "png"], FORMATS, "What to write; may be repeated.")
     flags.DEFINE_enum(
-        "json_masks", "rle", ("rle", "polygon", "none"), "How --format=json holds masks."
+        "json_masks", "rle", ("rle", "polygon", "none"), "Form of masks in --format=json."
     )
     flags.DEFINE_float(
-        "polygon_tolerance", 0.5, "Pixels that polygons may lie off a mask's border.", 0.0
+        "polygon_tolerance", 0.5, "Pixels by which polygons may deviate from a mask's border.", 0.0
     )
     flags.DEFINE_integer("masks_per_dim", 2, "Rows and columns of --format=heatmap.", 1)
     flags.DEFINE_string(
@@ -79,29 +82,29 @@ def define_output_flags():
 
 
 def define_mode_flags():
-    """The flags that say what of an image the model sees."""
+    """Define the flags of the part of an image that the model sees."""
     flags.DEFINE_enum("mode", "full_image", MODES, "What of each image the model sees.")
     flags.DEFINE_list(
-        "roi", None, "For --mode=roi: cut off at left,top,right,bottom, as 10% or 40px."
+        "roi", None, "For --mode=roi: border to cut off at left,top,right,bottom, as 10% or 40px."
     )
     flags.DEFINE_string(
         "boxes_file", None, "For --mode=bboxes: a COCO json or a CSV with the boxes of each image."
     )
-    flags.DEFINE_list("boxes_classes", None, "Of --boxes_file only boxes of these classes.")
+    flags.DEFINE_list("boxes_classes", None, "Use only boxes of these classes in --boxes_file.")
     flags.DEFINE_list(
         "padding", ["0"], "For --mode=bboxes: one border or left,top,right,bottom, as 10% or 40px."
     )
     flags.DEFINE_list(
-        "window", ["512"], "For --mode=sliding_window: pixels of its side, or height,width."
+        "window", ["512"], "For --mode=sliding_window: side in pixels, or height,width."
     )
     flags.DEFINE_list("overlap", ["128"], "Pixels that windows share, or vertical,horizontal.")
 
 
 def main(arguments):
-    """Predicts as the flags say; returns the exit code."""
-    given = flags.FLAGS
-    patterns = [*(given.images or ()), *arguments[1:]]
-    if bool(patterns) == (given.video is not None):
+    """Predict as the flags say; return the exit code."""
+    options = flags.FLAGS
+    patterns = [*(options.images or ()), *arguments[1:]]
+    if bool(patterns) == (options.video is not None):
         raise app.UsageError("give either --images or --video")
     for pattern in arguments[1:]:
         path_flags.check_value("--images", path_flags.PATHS, pattern)
@@ -110,20 +113,13 @@ def main(arguments):
     commands.start_tensorflow()
     from object_detection.prediction import command
 
-    if given.video is not None:
-        return command.predict_video(given)
-    return command.predict_images(given, patterns)
-
-
-def find_images(patterns):
-    """The image files that files, folders and patterns name: see `image_files.find`."""
-    from object_detection.prediction import image_files
-
-    return image_files.find(patterns).images
+    if options.video is not None:
+        return command.predict_video(options)
+    return command.predict_images(options, patterns)
 
 
 def run():
-    """The command."""
+    """Run the command."""
     runner.run(main, define_flags)
 
 

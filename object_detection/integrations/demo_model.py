@@ -13,7 +13,7 @@ from object_detection.builders import image_resizer_builder
 from object_detection.checkpoints import location
 from object_detection.config import overrides, pipeline_file
 from object_detection.errors import CheckpointError, SettingsError
-from object_detection.prediction import built_model, loaded_model
+from object_detection.prediction import loaded_model
 from object_detection.prediction.predictor import Predictor
 
 _RCNN = "model.faster_rcnn"
@@ -294,7 +294,7 @@ def _change(config, source, min_image_size):
         return
     if longer is None:
         resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
-        longer = built_model.with_shorter_side(resizer, shorter).max_dimension
+        longer = loaded_model.with_shorter_side(resizer, shorter).max_dimension
     kept = config.model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer
     kept.min_dimension, kept.max_dimension = shorter, longer
 

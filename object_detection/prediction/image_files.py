@@ -1,4 +1,4 @@
-"""Which images are meant by files, folders and patterns."""
+"""Finds the images that files, folders and patterns name."""
 
 import glob
 import os
@@ -12,25 +12,25 @@ from object_detection.datasets import files
 _OTHER_IMAGES = frozenset(".heic .heif .jxl .svg .psd .raw .cr2 .nef .dng .arw".split())
 
 
-class Found(NamedTuple):
-    """What files, folders and patterns name."""
+class ImageFiles(NamedTuple):
+    """Image files that files, folders and patterns name."""
 
     images: list[Path]  # each once, sorted
-    left_out: dict[str, list[str]]  # reason -> names of what lies in the folders and is not read
+    left_out: dict[str, list[str]]  # reason -> names of files that are not read
 
 
-def find(patterns, *, recursive=False) -> Found:
+def find(patterns, *, recursive=False) -> ImageFiles:
     """Find the image files that files, folders and patterns name.
 
-    Of a folder these are the files with the endings that converters read, as `files.IMAGE_SUFFIXES`
-    has them, without hidden ones (`.x`, and `._x` as macOS leaves behind).
+    In a folder these are the files with endings in `files.IMAGE_SUFFIXES`, which converters read
+    too, without hidden files (`.x`, and `._x` of macOS).
 
     Args:
-        patterns: paths of files or folders, or patterns such as 'photos/**/*.jpg'.
-        recursive: read the folders below a folder too.
+        patterns: Paths of files or folders, or patterns such as 'photos/**/*.jpg'.
+        recursive: Whether to read subfolders too.
 
     Raises:
-        ValueError: a pattern that matches nothing, or an address (gs://...).
+        ValueError: A pattern that matches nothing, or an address (gs://...).
     """
     images, left_out = set(), {}
     for pattern in map(str, patterns):
@@ -48,21 +48,21 @@ def find(patterns, *, recursive=False) -> Found:
             more = "".join(f" {reason}: {_first(names)}." for reason, names in left_out.items())
             raise ValueError(f"--images {pattern}: this {kind}.{more}")
         images.update(matches)
-    return Found(sorted(images), left_out)
+    return ImageFiles(sorted(images), left_out)
 
 
 def _in_folder(folder, recursive, left_out):
-    """The images of a folder; what else lies there goes to `left_out`."""
+    """Return the images of a folder; add its other files to `left_out`."""
 
     def leave_out(reason, name):
         left_out.setdefault(reason, []).append(name)
 
     matches = []
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(each for each in folders if not files.is_hidden(each))
         if not recursive:
             for name in folders:
-                count = len(files.walk(Path(place, name), files.IMAGE_SUFFIXES))
+                count = len(files.walk(Path(parent, name), files.IMAGE_SUFFIXES))
                 if count:
                     reason = "images in folders below (--recursive reads them)"
                     leave_out(reason, f"{name}/ ({count})")
@@ -70,11 +70,11 @@ def _in_folder(folder, recursive, left_out):
         for name in sorted(each for each in names if not files.is_hidden(each)):
             suffix = os.path.splitext(name)[1].lower()
             if suffix in files.IMAGE_SUFFIXES:
-                matches.append(Path(place, name))
+                matches.append(Path(parent, name))
             elif suffix in _OTHER_IMAGES:
                 leave_out("images of formats that are not read", name)
             else:
-                leave_out("files that are no images", name)
+                leave_out("files that are not images", name)
     return matches
 
 
@@ -83,7 +83,7 @@ def _first(names, count=5):
     return ", ".join(names[:count]) + more
 
 
-def told(left_out) -> list[str]:
+def describe_left_out(left_out: dict[str, list[str]]) -> list[str]:
     """Return a line for each reason why files were left out."""
     return [
         f"left out, {reason}: {len(names)} ({_first(names)})" for reason, names in left_out.items()

@@ -1,7 +1,7 @@
-"""Which parts of an image a model looks at: all of it, a region, given boxes, or windows over it.
+"""Modes of prediction: a model sees all of an image, a region, given boxes, or sliding windows.
 
-A mode is a plain value. `regions` says what it cuts out of an image of a size; `merging` puts what
-was found there together.
+A mode is a plain value. Its `regions` are the parts of an image that it cuts out; `merging`
+combines the detections in them.
 """
 
 import re
@@ -13,7 +13,7 @@ _SIDE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(%|px|)\s*")
 
 
 class Region(NamedTuple):
-    """A rectangle of whole pixels of an image; `bottom` and `right` are the first outside."""
+    """A rectangle of whole pixels of an image; `bottom` and `right` are exclusive."""
 
     top: int
     left: int
@@ -21,33 +21,33 @@ class Region(NamedTuple):
     right: int
 
     @property
-    def height(self):
-        """Rows."""
+    def height(self) -> int:
+        """Number of rows."""
         return self.bottom - self.top
 
     @property
-    def width(self):
-        """Columns."""
+    def width(self) -> int:
+        """Number of columns."""
         return self.right - self.left
 
-    def cut(self, image):
-        """The pixels [h, w, 3] of the region."""
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """Return the pixels [h, w, 3] of the region."""
         return image[self.top : self.bottom, self.left : self.right]
 
 
 class FullImage(NamedTuple):
-    """The model sees the whole image."""
+    """Mode in which the model sees the whole image."""
 
     def regions(self, height, width, boxes=None):
-        """The one region: all."""
+        """Return the one region: the whole image."""
         _no_boxes(boxes)
         return [Region(0, 0, height, width)]
 
 
 class RegionOfInterest(NamedTuple):
-    """The model sees what is left when a border is cut off each side of the image.
+    """Mode in which the model sees the image without a border on each side.
 
-    Each side is a number of pixels (40, '40px') or a share of the image's side ('10%', rounded
+    Each border is a number of pixels (40, '40px') or a share of the image's side ('10%', rounded
     down to pixels).
     """
 
@@ -57,10 +57,10 @@ class RegionOfInterest(NamedTuple):
     bottom: int | str = 0
 
     def regions(self, height, width, boxes=None):
-        """The one region.
+        """Return the one region.
 
         Raises:
-            ValueError: a border is no number of pixels or percent; or nothing is left.
+            ValueError: A border is not a number of pixels or percent, or nothing is left.
         """
         _no_boxes(boxes)
         region = Region(
@@ -79,11 +79,11 @@ class RegionOfInterest(NamedTuple):
 
 
 class GivenBoxes(NamedTuple):
-    """The model sees one box after the other, each enlarged by a padding.
+    """Mode in which the model sees one box after the other, each enlarged by a padding.
 
-    `boxes` are those of every image: [n, (ymin, xmin, ymax, xmax)] pixels; boxes passed to
-    `predict` for an image take precedence. Each padding is a number of pixels or a share of the
-    box's own side ('10%'). What reaches beyond the image is cut off.
+    `boxes` apply to every image: [n, (ymin, xmin, ymax, xmax)] pixels; boxes passed to `predict`
+    take precedence. Each padding is a number of pixels or a share of the box's side ('10%'). Parts
+    beyond the image are cut off.
     """
 
     boxes: object = None
@@ -93,11 +93,11 @@ class GivenBoxes(NamedTuple):
     bottom: int | str = 0
 
     def regions(self, height, width, boxes=None):
-        """A region a box.
+        """Return one region for each box.
 
         Raises:
-            ValueError: no boxes were given, they are no [n, 4] of finite numbers, or one of them
-                has no pixel in the image.
+            ValueError: There are no boxes, they are not [n, 4] finite numbers, or one of them has
+                no pixel in the image.
         """
         boxes = self.boxes if boxes is None else boxes
         if boxes is None:
@@ -130,23 +130,23 @@ class GivenBoxes(NamedTuple):
 
 
 class SlidingWindow(NamedTuple):
-    """The model sees windows of one size that overlap; what borders cut is joined again.
+    """Mode in which the model sees overlapping windows; objects cut by borders are joined again.
 
-    The overlap should be larger than what lies at a window's border is needed to know an object:
-    a quarter of the window is a fair start. Windows larger than the image are cut to it; the last
-    ones of a row and of a column are moved back into the image.
+    The overlap should be large enough to recognize an object from it; start with a quarter of the
+    window. Windows larger than the image are cut to it; the last windows of a row and of a column
+    are moved back into the image.
     """
 
     height: int = 512
     width: int = 512
-    overlap_y: int = 128  # pixels that neighbours share at least
+    overlap_y: int = 128  # pixels that neighbors share at least
     overlap_x: int = 128
 
     def regions(self, height, width, boxes=None):
-        """The windows, row by row.
+        """Return the windows, row by row.
 
         Raises:
-            ValueError: no size, or an overlap that leaves no step to the next window.
+            ValueError: An invalid size, or an overlap that leaves no step to the next window.
         """
         _no_boxes(boxes)
         tops = _starts(height, self.height, self.overlap_y, "height", "overlap_y")
@@ -155,22 +155,22 @@ class SlidingWindow(NamedTuple):
         return [Region(y, x, y + rows, x + columns) for y in tops for x in lefts]
 
 
-def pixels_of(side, length):
-    """A border in whole pixels.
+def pixels_of(side: int | str, length: float) -> int:
+    """Return a border in whole pixels.
 
     Args:
-        side: a number of pixels, '12px' or '12', or '12.5%' of `length`.
-        length: pixels of the side that percents are of.
+        side: A number of pixels, '12px' or '12', or '12.5%' of `length`.
+        length: Pixels that percentages refer to.
 
     Raises:
-        ValueError: something else, or a negative border.
+        ValueError: Another text, or a negative border.
     """
     text = str(side)
-    found = _SIDE.fullmatch(text)
-    if found is None:
+    match = _SIDE.fullmatch(text)
+    if match is None:
         raise ValueError(f"a border is {text!r}; write pixels (40 or 40px) or a share (10%)")
-    number = float(found[1])
-    return int(length * number / 100) if found[2] == "%" else int(number)
+    number = float(match[1])
+    return int(length * number / 100) if match[2] == "%" else int(number)
 
 
 def _starts(length, window, overlap, window_name, overlap_name):

@@ -1,4 +1,4 @@
-"""Images of any common kind as the uint8 RGB that the models take."""
+"""Reads images of any common kind as uint8 RGB, which models take."""
 
 import io
 import os
@@ -14,32 +14,32 @@ from object_detection.errors import ImageError
 MAX_PIXELS = image_file.MOST_PIXELS  # of an image file
 
 
-class FewBits(UserWarning):
+class FewBitsWarning(UserWarning):
     """A 16-bit image whose values seem to have fewer bits."""
 
 
 def read(image, *, bit_depth=16):
-    """The pixels of an image as uint8 [h, w, 3], upright.
+    """Return the pixels of an image as uint8 [h, w, 3], upright.
 
-    Grey images are repeated over the channels and alpha is dropped, as TensorFlow's decoder does
-    in training; of 16 bits the upper 8 are kept, as there. A warning (`FewBits`) says where the
-    values seem to have fewer.
+    Gray images are repeated over the channels and alpha is dropped, as TensorFlow's decoder does in
+    training; of 16 bits the upper 8 are kept, as there. A `FewBitsWarning` is issued if the values
+    seem to have fewer bits.
 
     Args:
-        image: a path, the bytes of an image file, a PIL image (all are turned as their EXIF
-            orientation says), or an array [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] of uint8 or
+        image: A path, the bytes of an image file, a Pillow image (all are rotated by their EXIF
+            orientation), or an array [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] of uint8 or
             uint16 in 0..255 or 0..65535, of bool, or of float in 0..255.
-        bit_depth: bits that the values of 16-bit grey images have: 8, 10, 12, 14 or 16; the same
-            as where the training records were made (--bit_depth).
+        bit_depth: Number of bits of the values of 16-bit gray images: 8, 10, 12, 14 or 16; use the
+            value with which the training records were made (--bit_depth).
 
     Raises:
-        ImageError: no such file, not an image, cut off, of more than `MAX_PIXELS` pixels, or
+        ImageError: No such file, not an image, truncated, of more than `MAX_PIXELS` pixels, or
             an array of another kind.
     """
     if isinstance(image, (str, os.PathLike)):
-        fault = addresses.problem_with(os.fspath(image), "image")
-        if fault:
-            raise ImageError(f"the path of the image {fault}")
+        problem = addresses.problem_with(os.fspath(image), "image")
+        if problem:
+            raise ImageError(f"the path of the image {problem}")
         return _of_file(image, os.fspath(image), bit_depth)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _of_file(io.BytesIO(image), f"an image file of {len(image)} bytes", bit_depth)
@@ -49,7 +49,7 @@ def read(image, *, bit_depth=16):
 
 
 def enlarge(image, shorter):
-    """Return uint8 [h, w, 3] enlarged to a shorter side in pixels, bilinear; never smaller."""
+    """Enlarge uint8 [h, w, 3] bilinearly to a shorter side of `shorter` pixels; never shrink."""
     height, width = image.shape[:2]
     factor = max(1.0, shorter / min(height, width))
     size = round(width * factor), round(height * factor)
@@ -63,12 +63,12 @@ def _of_file(file, name, bit_depth):
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file) as opened:
                 return _of_pil(opened, bit_depth)
-    except ImageError as fault:
-        raise ImageError(f"{name}: {fault}") from None
-    except Image.UnidentifiedImageError as fault:
-        raise ImageError(f"{name}: not an image of a format that Pillow knows") from fault
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as fault:
-        raise ImageError(f"{name}: {fault}") from fault
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from None
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{name}: not an image of a format that Pillow knows") from error
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{name}: {error}") from error
 
 
 def _of_pil(image, bit_depth):
@@ -99,7 +99,7 @@ def _of_array(pixels, bit_depth):
 
 
 def _eight_bits(pixels, bit_depth):
-    """uint8 of pixels of any number type."""
+    """Return pixels of any number type as uint8."""
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == bool:
@@ -111,7 +111,7 @@ def _eight_bits(pixels, bit_depth):
             return pixels.astype(np.uint8)
         warning = image_file.few_bits(int(high)) if bit_depth == 16 else None
         if warning:
-            warnings.warn(warning, FewBits, stacklevel=2)
+            warnings.warn(warning, FewBitsWarning, stacklevel=2)
         return image_file.to_eight_bits(pixels, bit_depth)
     if np.issubdtype(pixels.dtype, np.floating) and low >= 0 and 1 < high <= 255:
         return np.rint(pixels).astype(np.uint8)

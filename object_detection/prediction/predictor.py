@@ -1,4 +1,4 @@
-"""A trained model for Python: image in, boxes, names, scores and masks out."""
+"""Predictor: a trained model for Python, from images to boxes, names, scores and masks."""
 
 import dataclasses
 import os
@@ -25,38 +25,38 @@ _MAX_WAITING = 4  # batches of images that may wait for others of their size
 
 
 class Predictor:
-    """Runs a SavedModel, ours or one that TFOD exported; or weights in any other form.
+    """A trained model: a SavedModel of ours or of TFOD, or weights in any other form.
 
     Args:
-        model: the folder with saved_model.pb, or an export with `saved_model/` in it. Else weights
+        model: The folder with saved_model.pb, or an export with `saved_model/` in it. Or weights
             as `checkpoints.open.open_checkpoint` takes them (a checkpoint, a frozen graph, a
-            zoo archive), whose network is built from their config. Or what is called with uint8
-            [B, h, w, 3] and gives outputs under TFOD's names, such as a model already loaded.
-        confidence_threshold: detections that score less are left out, 0..1; 0.7 unless told.
-        min_image_size: pixels of the shorter side of what the model sees. For weights it takes the
-            place of the config's resizer, aspect ratio kept; for a SavedModel smaller images are
-            enlarged, which is refused where its config resizes all images itself. None leaves
+            zoo archive), whose network is built from their config. Or a callable that takes uint8
+            [B, h, w, 3] and returns outputs under TFOD's names, such as a loaded model.
+        confidence_threshold: Least score of detections, 0..1; 0.7 by default.
+        min_image_size: Shorter side, in pixels, of the images that the model sees. For weights it
+            replaces the config's resizer, keeping the aspect ratio; for a SavedModel smaller images
+            are enlarged, which is an error if its config resizes all images itself. None leaves
             images to the model.
-        label_map: path of a label map, or {id: name}. None takes the one in the model's assets,
-            a label_map.pbtxt beside it, or of weights the one that their config names; without
-            any, classes are named by their number.
-        pipeline_config: path of the config of weights; None takes the one that lies with them.
-        mode: what of an image the model sees: `FullImage()`, `RegionOfInterest(...)`,
+        label_map: Path of a label map, or {id: name}. None takes the one in the model's assets, a
+            label_map.pbtxt next to it, or for weights the one that their config names; without any,
+            classes are named by number.
+        pipeline_config: Path of the config of weights; None takes the one next to them.
+        mode: What of an image the model sees: `FullImage()`, `RegionOfInterest(...)`,
             `GivenBoxes(...)` or `SlidingWindow(...)` of `prediction.modes`. None: all.
-        classes: names or ids of the classes that are kept; None keeps all.
-        class_suffix: text that is put behind every class name.
-        max_detections: maximum number of detections in an image, the best first; None keeps all.
-        batch_size: images (or windows) of one size that the model is given at once, at most.
-        warm_up: run the model once at the start, so that the first image does not wait.
-        min_score: another name of `confidence_threshold`.
+        classes: Names or ids of the classes to keep; None keeps all.
+        class_suffix: Text appended to every class name.
+        max_detections: Largest number of detections to keep in an image; None keeps all.
+        batch_size: Largest number of images (or windows) of one size in a batch.
+        warm_up: Whether to run the model once at the start, so that the first image is not slow.
+        min_score: Another name of `confidence_threshold`.
 
     Attributes:
         categories: {id: name} of the label map.
-        progress: whether a bar tells how many regions of an image are done (False at first).
+        progress: Whether to show a progress bar over the regions of an image (initially False).
 
     Raises:
-        ValueError: no such model, or one with other inputs or outputs; a class that the label map
-            does not have; a number out of its range.
+        ValueError: There is no such model, or it has other inputs or outputs; a class that the
+            label map lacks; a number out of range.
     """
 
     def __init__(
@@ -115,35 +115,35 @@ class Predictor:
         return {k: {"id": k, "name": self._name(k)} for k in self.categories}
 
     def warm_up(self, height=256, width=256):
-        """Runs the model on a black image, which does what only the first image needs."""
+        """Run the model on a black image, so that the first real image is not slow."""
         self._detect([np.zeros([height, width, 3], np.uint8)], 1.0)
 
     def predict(self, image, boxes=None):
-        """Finds objects in one image.
+        """Detect objects in one image.
 
         Args:
-            image: a path, the bytes of an image file, a PIL image or an array; see `pixels.read`.
-            boxes: for the mode `GivenBoxes`: [n, (ymin, xmin, ymax, xmax)] pixels of this image.
+            image: A path, the bytes of an image file, a PIL image or an array; see `pixels.read`.
+            boxes: For the mode `GivenBoxes`: [n, (ymin, xmin, ymax, xmax)] pixels of this image.
 
         Returns:
             `Prediction` in pixels of the upright image.
 
         Raises:
-            pixels.ImageError: an image that cannot be used (a `ValueError`).
+            ImageError: An image that cannot be used (a `ValueError`).
         """
         return self._predict_read(pixels.read(image), boxes)
 
     def predict_batch(self, images):
-        """Finds objects in several images, those of one size at once.
+        """Detect objects in several images; images of one size are batched.
 
         Args:
-            images: a sequence as `predict` takes them, of any sizes.
+            images: A sequence of images as for `predict`, of any sizes.
 
         Returns:
             A list of `Prediction`.
 
         Raises:
-            ValueError: a single array of one image, or nothing at all.
+            ValueError: A single image, or no images.
         """
         if _is_one_image(images):
             raise ValueError("predict_batch takes several images; give a single one to predict")
@@ -153,14 +153,14 @@ class Predictor:
         return list(self.predict_many(images))
 
     def predict_many(self, images):
-        """Finds objects in any number of images, read as they are needed.
+        """Detect objects in any number of images, read as they are needed.
 
         Args:
-            images: an iterable as `predict` takes them.
+            images: An iterable of images as for `predict`.
 
         Yields:
-            A `Prediction` for each, in their order; a few images are read ahead, so that those of
-            one size reach the model together.
+            A `Prediction` for each, in order; a few images are read ahead, so that images of one
+            size can be batched.
         """
         read = (pixels.read(image) for image in images)
         if not isinstance(self.mode, FullImage):  # whose regions make batches of their own
@@ -169,18 +169,18 @@ class Predictor:
         yield from by_size(read, self._detect_full, self._batch_size)
 
     def predict_folder(self, folder, *, progress=True):
-        """Finds objects in all images of a folder, with a progress bar.
+        """Detect objects in all images of a folder, with a progress bar.
 
         Args:
-            folder: a folder (without those below it and without hidden files), a file, or a
-                pattern such as 'photos/**/*.jpg'.
-            progress: whether to show the bar.
+            folder: A folder (without subfolders and hidden files), a file, or a pattern such as
+                'photos/**/*.jpg'.
+            progress: Whether to show the bar.
 
         Yields:
             (path, `Prediction`) sorted by path.
 
         Raises:
-            ValueError: no image is there; `pixels.ImageError`: one that cannot be used.
+            ValueError: There is no image. ImageError: An image cannot be used.
         """
         files = image_files.find([folder]).images
         bar = tqdm(files, unit="image", desc="predict", disable=not progress)
@@ -190,18 +190,18 @@ class Predictor:
                 yield file, prediction
 
     def predict_video(self, source, *, max_frames=None):
-        """Finds objects in the frames of a video or of a webcam (extra `video`: OpenCV).
+        """Detect objects in the frames of a video or a webcam (extra `video`: OpenCV).
 
         Args:
-            source: path or address of a video, the number of a webcam (0 is the first), or the
+            source: Path or address of a video, the number of a webcam (0 is the first), or the
                 frames that `video.frames` opened.
-            max_frames: maximum number of frames to read.
+            max_frames: Largest number of frames.
 
         Yields:
-            (frame uint8 [h, w, 3], `Prediction`); of a webcam or a stream one by one as they come.
+            (frame uint8 [h, w, 3], `Prediction`); frames of a webcam or a stream one by one.
 
         Raises:
-            ValueError: it cannot be opened, or OpenCV is not installed.
+            ValueError: It cannot be opened, or OpenCV is not installed.
         """
         frames = source if isinstance(source, video.Frames) else video.frames(source, max_frames)
         if frames.is_live:
@@ -219,39 +219,40 @@ class Predictor:
             yield waiting.pop(0), prediction
 
     def draw(self, image, prediction=None):
-        """A copy of an image with boxes, masks, names and scores; small ones enlarged.
+        """Return a copy of an image with boxes, masks, names and scores, enlarged if small.
 
         Args:
-            image: as `predict` takes it.
-            prediction: what was found in it; None finds it now.
+            image: As for `predict`.
+            prediction: The detections in it; None predicts them now.
 
         Returns:
             uint8 [H, W, 3].
 
         Raises:
-            TypeError, ValueError: no image, no `Prediction`, or one of an image of another size.
+            TypeError, ValueError: Not an image, not a `Prediction`, or one of an image of another
+                size.
         """
         image, prediction = self._with_prediction(image, prediction)
         return results.draw(image, prediction, self.category_index)
 
     def draw_heat_maps(self, image, prediction=None, masks_per_dim=2):
-        """The mask probabilities of the best objects, `masks_per_dim` x `masks_per_dim` of them.
+        """Return heat maps of the masks of the `masks_per_dim` x `masks_per_dim` best objects.
 
         Args:
-            image, prediction: as for `draw`.
-            masks_per_dim: how many stand side by side, and below each other.
+            image, prediction: As for `draw`.
+            masks_per_dim: Number of heat maps in a row, and number of rows.
 
         Returns:
             uint8 [h, w, 3] of the image's size.
 
         Raises:
-            TypeError, ValueError: as `draw`; the model gives no masks.
+            TypeError, ValueError: As for `draw`; the model gives no masks.
         """
         image, prediction = self._with_prediction(image, prediction)
         return heat_maps.montage(image, prediction, masks_per_dim)
 
     def _with_prediction(self, image, prediction):
-        """The image's pixels, and what was found in it."""
+        """Return the image's pixels and the detections in it."""
         image = pixels.read(image)
         if prediction is None:
             return image, self._predict_read(image)
@@ -275,7 +276,7 @@ class Predictor:
         return min(self.batch_size, self._model.largest_batch or self.batch_size)
 
     def _predict_read(self, image, boxes=None):
-        """The `Prediction` of uint8 [h, w, 3] in the mode."""
+        """Return the `Prediction` of uint8 [h, w, 3] in the mode."""
         height, width = image.shape[:2]
         regions = self.mode.regions(height, width, boxes)
         if isinstance(self.mode, FullImage):
@@ -286,10 +287,10 @@ class Predictor:
             regions, unit="region", leave=False, disable=not self.progress or len(regions) < 2
         )
         cuts = (region.cut(image) for region in bar)
-        found = by_size(cuts, lambda parts: self._detect(parts, threshold), self._batch_size)
+        predictions = by_size(cuts, lambda parts: self._detect(parts, threshold), self._batch_size)
         placed = [
             merging.place(each, region, height, width)
-            for each, region in zip(found, regions, strict=True)
+            for each, region in zip(predictions, regions, strict=True)
         ]
         if joins:
             prediction = merging.merge_windows(placed, regions, self.confidence_threshold)
@@ -300,11 +301,11 @@ class Predictor:
         return prediction.select(slice(self.max_detections))
 
     def _detect_full(self, images):
-        found = self._detect(images, self.confidence_threshold)
-        return [prediction.select(slice(self.max_detections)) for prediction in found]
+        predictions = self._detect(images, self.confidence_threshold)
+        return [prediction.select(slice(self.max_detections)) for prediction in predictions]
 
     def _detect(self, images, threshold):
-        """The `Prediction` of each of several uint8 [h, w, 3] of one size."""
+        """Return the `Prediction`s of several uint8 [h, w, 3] of one size."""
         height, width = images[0].shape[:2]
         inputs = images
         if self._enlarge_to and min(height, width) < self._enlarge_to:
@@ -365,36 +366,36 @@ def by_size(images, detect, batch_size):
 def _threshold(confidence_threshold, min_score):
     if confidence_threshold is not None and min_score is not None:
         raise ValueError("confidence_threshold and min_score are one thing: give one of them")
-    given = confidence_threshold if min_score is None else min_score
-    given = CONFIDENCE_THRESHOLD if given is None else given
-    if not 0 <= given <= 1:
-        raise ValueError(f"confidence_threshold must lie between 0 and 1, got {given}")
-    return float(given)
+    threshold = confidence_threshold if min_score is None else min_score
+    threshold = CONFIDENCE_THRESHOLD if threshold is None else threshold
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"confidence_threshold must lie between 0 and 1, got {threshold}")
+    return float(threshold)
 
 
 def _is_one_image(images):
-    """Whether somebody gives one image where several are meant."""
+    """Return whether `images` is one image instead of several."""
     if isinstance(images, np.ndarray):
         return images.ndim < 3 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
     return isinstance(images, (str, bytes, os.PathLike))
 
 
 def _class_ids(classes, categories):
-    """The ids that `classes` (names or ids) choose, None for all."""
+    """Return the ids of `classes` (names or ids), None for all."""
     if classes is None:
         return None
     if isinstance(classes, (str, int)):
         classes = [classes]
     ids = {name: number for number, name in categories.items()}
-    chosen = []
+    selected = []
     for each in classes:
         if isinstance(each, str) and each not in ids and each.isdecimal():
             each = int(each)  # as a command's flag gives an id
         if isinstance(each, str) and each not in ids:
             known = ", ".join(map(repr, ids)) or "none: give label_map"
             raise ValueError(f"the model has no class {each!r}; its classes are {known}")
-        chosen.append(ids[each] if isinstance(each, str) else int(each))
-    return np.array(chosen, np.int64)
+        selected.append(ids[each] if isinstance(each, str) else int(each))
+    return np.array(selected, np.int64)
 
 
 __all__ = ["Prediction", "Predictor", "find_saved_model", "unmold_mask"]

@@ -1,4 +1,4 @@
-"""Frames of videos and webcams, and videos written, with OpenCV (extra `video`)."""
+"""Reads frames of videos and webcams, and writes videos, with OpenCV (extra `video`)."""
 
 import os
 from pathlib import Path
@@ -7,37 +7,37 @@ import numpy as np
 
 from object_detection.errors import missing_extra
 
-_RATE = 25.0  # frames a second, where the source does not say
+_RATE = 25.0  # frames per second, if the source does not say
 
 
 def is_webcam(source):
-    """Whether a source is the number of a webcam."""
+    """Return whether a source is the number of a webcam."""
     return isinstance(source, (int, np.integer)) or str(source).isdecimal()
 
 
 def frames(source, max_frames=None):
-    """The frames of a video, one after the other.
+    """Open a video.
 
     Args:
-        source: path or address (rtsp://..., http://...) of a video, or the number of a webcam.
-        max_frames: maximum number of frames to read.
+        source: Path or address (rtsp://..., http://...) of a video, or the number of a webcam.
+        max_frames: Largest number of frames to read.
 
     Returns:
         `Frames`.
 
     Raises:
-        ValueError: it cannot be opened, or OpenCV is not installed.
+        ValueError: It cannot be opened, or OpenCV is not installed.
     """
     return Frames(source, max_frames)
 
 
 class Frames:
-    """An iterator of uint8 [h, w, 3] RGB.
+    """An iterator over frames, uint8 [h, w, 3] RGB.
 
     Attributes:
-        rate: frames a second.
-        count: how many there are; None where that is not known.
-        is_live: whether they come as time passes, of a webcam or over the network.
+        rate: Frames per second.
+        count: Number of frames; None if unknown.
+        is_live: Whether frames arrive in real time, from a webcam or over the network.
     """
 
     def __init__(self, source, max_frames):
@@ -74,23 +74,23 @@ class Frames:
         return np.ascontiguousarray(frame[..., 2::-1])  # OpenCV has blue first
 
     def close(self):
-        """Lets go of the file or the webcam."""
+        """Release the file or the webcam."""
         self._capture.release()
 
 
 class VideoFile:
-    """Writes frames of one size as an MP4.
+    """An MP4 file that is written frame by frame.
 
     Args:
-        path: of the file.
-        rate: frames a second.
+        path: Of the file.
+        rate: Frames per second.
     """
 
     def __init__(self, path, rate):
         self._cv2, self._path, self._rate, self._writer = opencv(), str(path), rate, None
 
     def add(self, frame):
-        """Writes uint8 [h, w, 3] RGB; raises ValueError where no video can be written."""
+        """Write uint8 [h, w, 3] RGB; raises ValueError if the video cannot be written."""
         if self._writer is None:
             code = self._cv2.VideoWriter_fourcc(*"mp4v")
             size = frame.shape[1], frame.shape[0]
@@ -101,19 +101,19 @@ class VideoFile:
         self._writer.write(np.ascontiguousarray(frame[..., ::-1]))
 
     def close(self):
-        """Ends the file."""
+        """Finish the file."""
         if self._writer is not None:
             self._writer.release()
 
 
 def opencv(purpose="videos and webcams"):
-    """The module `cv2`.
+    """Return the module `cv2`.
 
     Args:
-        purpose: what it is needed for, in the plural.
+        purpose: What needs it, in the plural.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: It is not installed.
     """
     try:
         import cv2

@@ -23,61 +23,61 @@ from object_detection.utils import visualization_utils
 
 
 class Pictures:
-    """NAME.png: the image with what was found drawn over it."""
+    """Writer of NAME.png: the image with its detections drawn over it."""
 
     def __init__(self, folder, category_index):
         self._folder, self._index = Path(folder), category_index
 
     def add(self, name, file, image, prediction):
-        """Writes one picture."""
+        """Write one picture."""
         del file
         picture = results.draw(image, prediction, self._index)
         visualization_utils.save_image_array_as_png(picture, self._folder / f"{name}.png")
 
     def close(self):
-        """Nothing is left to write."""
+        """Do nothing: every file is complete."""
 
 
 class HeatMaps:
-    """NAME.heat.png: the mask probabilities of the best objects, `per_dim` x `per_dim` of them."""
+    """Writer of NAME.heat.png: heat maps of the `per_dim` x `per_dim` best objects."""
 
     def __init__(self, folder, per_dim=2):
         self._folder, self._per_dim = Path(folder), per_dim
 
     def add(self, name, file, image, prediction):
-        """Writes one picture; raises ValueError for a model without masks."""
+        """Write one picture; raises ValueError for a model without masks."""
         del file
         picture = heat_maps.montage(image, prediction, self._per_dim)
         visualization_utils.save_image_array_as_png(picture, self._folder / f"{name}.heat.png")
 
     def close(self):
-        """Nothing is left to write."""
+        """Do nothing: every file is complete."""
 
 
 class Json:
-    """NAME.json, as `results.to_json` describes it."""
+    """Writer of NAME.json; see `results.to_json`."""
 
     def __init__(self, folder, masks="rle", tolerance=0.0):
         self._folder, self._masks, self._tolerance = Path(folder), masks, tolerance
 
     def add(self, name, file, image, prediction):
-        """Writes one file."""
+        """Write one file."""
         del image
         entry = results.to_json(prediction, file, self._masks, self._tolerance)
         _write_json(self._folder / f"{name}.json", entry)
 
     def close(self):
-        """Nothing is left to write."""
+        """Do nothing: every file is complete."""
 
 
 class Coco:
-    """coco_results.json, one list for all images, as pycocotools' `loadRes` and `evaluate` read it.
+    """Writer of coco_results.json, one list for all images, for `loadRes` and `evaluate`.
 
     Args:
-        folder: where it goes.
-        truth: content of the COCO json whose image and category ids are used, or None: an image
-            is known by its file's name without ending (a number where it is one) and a category by
-            its id in the label map.
+        folder: Output folder.
+        truth: Content of the COCO json whose image and category ids are used. None: the id of an
+            image is its file name without ending (as a number if it is one), that of a category its
+            id in the label map.
     """
 
     def __init__(self, folder, truth=None):
@@ -96,7 +96,7 @@ class Coco:
             }
 
     def add(self, name, file, image, prediction):
-        """Notes one image; raises ValueError where the COCO json does not have it or a class."""
+        """Add one image; raises ValueError if the COCO json lacks it or a class."""
         del name, image
         image_id, ids = Path(file).stem, None
         if self._images is not None:
@@ -117,28 +117,28 @@ class Coco:
         self._entries += results.coco_entries(prediction, image_id, ids)
 
     def _image_id(self, file):
-        for depth in range(len(file.parts), 0, -1):  # the longest end of the path that it knows
-            found = self._images.get("/".join(file.parts[-depth:]))
-            if found is not None:
-                return found
+        for depth in range(len(file.parts), 0, -1):  # the longest known end of the path
+            image_id = self._images.get("/".join(file.parts[-depth:]))
+            if image_id is not None:
+                return image_id
         raise ValueError(f"the COCO json has no image {file.name!r}")
 
     def close(self):
-        """Writes the file."""
+        """Write the file."""
         lines = ",\n".join(json.dumps(entry) for entry in self._entries)
         atomic.write_text(self._path, f"[\n{lines}\n]\n" if lines else "[]\n")
 
 
 def _has_id(entry):
-    """Whether an entry of a COCO json can be referred to."""
+    """Return whether an entry of a COCO json has a valid id."""
     return isinstance(entry, dict) and coco_json.id_text(entry.get("id")) is not None
 
 
 class Labelme:
-    """labelme/NAME.json for the labelme program: polygons to go on editing.
+    """Writer of labelme/NAME.json: polygons to edit in the labelme program.
 
-    Parts of one object share a `group_id`. An object with holes, which no polygon of labelme has,
-    is a shape of type `mask`; an object without mask is a rectangle.
+    Parts of one object share a `group_id`. An object with holes, which labelme's polygons cannot
+    have, is a shape of type `mask`; an object without a mask is a rectangle.
     """
 
     def __init__(self, folder, tolerance=0.5):
@@ -146,7 +146,7 @@ class Labelme:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, name, file, image, prediction):
-        """Writes one file."""
+        """Write one file."""
         shapes = []
         for k in range(len(prediction)):
             common = {
@@ -187,22 +187,22 @@ class Labelme:
         ]
 
     def close(self):
-        """Nothing is left to write."""
+        """Do nothing: every file is complete."""
 
 
 class Csv:
-    """detections.csv: a row an object, in pixels, polygons in COCO's form (holes are filled)."""
+    """Writer of detections.csv: a row for each object, in pixels, with COCO polygons."""
 
     COLUMNS = "filename,xmin,ymin,xmax,ymax,segmentation,class,confidence".split(",")
 
     def __init__(self, folder, tolerance=0.5):
         self._path, self._tolerance = Path(folder) / "detections.csv", tolerance
-        self._text = io.StringIO(newline="")  # the file appears when it is whole
+        self._text = io.StringIO(newline="")  # written at once by `close`
         self._rows = csv.writer(self._text)
         self._rows.writerow(self.COLUMNS)
 
     def add(self, name, file, image, prediction):
-        """Writes the rows of one image; one without a class where nothing was found."""
+        """Add the rows of one image; one row without a class if it has no detections."""
         del name, image
         polygons = prediction.polygons(self._tolerance)
         for k, (ymin, xmin, ymax, xmax) in enumerate(prediction.boxes.tolist()):
@@ -214,15 +214,15 @@ class Csv:
             self._rows.writerow([str(file), *[""] * 7])
 
     def close(self):
-        """Writes the file."""
+        """Write the file."""
         atomic.write_bytes(self._path, self._text.getvalue().encode())
 
 
 class Supervisely:
-    """supervisely/: a project that Supervisely imports, with bitmaps (rectangles without masks).
+    """Writer of supervisely/: a project for Supervisely, with bitmaps (rectangles without masks).
 
-    Each object has the tag `confidence`. Images are copied; those that their EXIF orientation
-    turns are written upright, for Supervisely goes by the pixels as stored.
+    Each object has the tag `confidence`. Images are copied; images with an EXIF orientation are
+    written upright, because Supervisely uses the pixels as stored.
     """
 
     DATASET = "predictions"
@@ -237,7 +237,7 @@ class Supervisely:
         self._classes = dict.fromkeys(categories, "bitmap")
 
     def add(self, name, file, image, prediction):
-        """Writes the annotation and the image."""
+        """Write the annotation and the image."""
         self._classes.update(dict.fromkeys(prediction.names, "bitmap"))
         if not prediction.has_masks:
             self._classes = dict.fromkeys(self._classes, "rectangle")
@@ -254,7 +254,7 @@ class Supervisely:
         _write_json(self._annotations / f"{title}.json", content)
 
     def close(self):
-        """Writes meta.json."""
+        """Write meta.json."""
         classes = [
             {"title": title, "shape": shape, "color": drawing.color_of(k)}
             for k, (title, shape) in enumerate(self._classes.items())
@@ -265,7 +265,7 @@ class Supervisely:
 
 
 def supervisely_object(prediction, k):
-    """Object `k` of a prediction as Supervisely's annotations hold it."""
+    """Return object `k` of a prediction in the form of Supervisely's annotations."""
     tags = [{"name": "confidence", "value": round(float(prediction.scores[k]), 4)}]
     crop = prediction.crop(k)
     if crop is not None and crop.pixels.any():
@@ -278,19 +278,19 @@ def supervisely_object(prediction, k):
 
 
 def bitmap_object(title, pixels, top, left):
-    """A mask as an object of Supervisely's, without tags.
+    """Return a mask as an object of Supervisely's annotations, without tags.
 
     Args:
-        title: of its class.
-        pixels: [h, w], nonzero = object; their first lies at (top, left) of the image.
+        title: Name of its class.
+        pixels: [h, w], nonzero = object; the first pixel is at (top, left) of the image.
     """
-    data = base64.b64encode(zlib.compress(_png(pixels != 0))).decode("ascii")
-    bitmap = {"data": data, "origin": [int(left), int(top)]}
+    encoded = base64.b64encode(zlib.compress(_png(pixels != 0))).decode("ascii")
+    bitmap = {"data": encoded, "origin": [int(left), int(top)]}
     return {"classTitle": title, "description": "", "geometryType": "bitmap", "bitmap": bitmap}
 
 
 def rectangle_object(title, top, left, bottom, right):
-    """A box of whole pixels, its end outside, as an object of Supervisely's, without tags."""
+    """Return a box of whole pixels, end exclusive, as a Supervisely object, without tags."""
     # Its rectangles end with their last pixel.
     corners = [[left, top], [max(left, right - 1), max(top, bottom - 1)]]
     points = {"exterior": corners, "interior": []}

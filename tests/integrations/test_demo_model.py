@@ -11,7 +11,7 @@ from fake_detector import BrightRectangle, bright_rectangle
 from object_detection.checkpoints.variables import checkpoint_of
 from object_detection.config import pipeline_file
 from object_detection.integrations import COCODemo, demo_model
-from object_detection.prediction import built_model
+from object_detection.prediction import loaded_model
 
 CONFIG = """
 model { faster_rcnn {
@@ -27,7 +27,7 @@ train_input_reader { label_map_path: "%s" }
 def export(tmp_path, monkeypatch):
     """An export's folder without a SavedModel: a detector that finds bright rectangles."""
     monkeypatch.setattr(
-        built_model.model_builder, "build_network", lambda config, is_training: bright_rectangle()
+        loaded_model.model_builder, "build_network", lambda config, is_training: bright_rectangle()
     )
     (tmp_path / "map.pbtxt").write_text("item { id: 2 name: 'bright' }")
     folder = tmp_path / "export"

@@ -8,7 +8,7 @@ from fake_detector import bright_rectangle
 from object_detection.checkpoints.variables import checkpoint_of
 from object_detection.config import pipeline_file
 from object_detection.ops import image
-from object_detection.prediction import built_model
+from object_detection.prediction import loaded_model
 from object_detection.prediction.predictor import Predictor
 
 CONFIG = """
@@ -27,7 +27,7 @@ def weights(tmp_path, monkeypatch):
         network.blocks[0].kernel.assign([[0.5]])
         return network
 
-    monkeypatch.setattr(built_model.model_builder, "build_network", build_network)
+    monkeypatch.setattr(loaded_model.model_builder, "build_network", build_network)
     (tmp_path / "map.pbtxt").write_text("item { id: 2 name: 'bright' }")
     folder = tmp_path / "export"
     (folder / "checkpoint").mkdir(parents=True)
@@ -81,10 +81,10 @@ def test_the_shorter_side_can_be_set(weights):
 
 def test_a_resizer_with_another_shorter_side():
     keep = image.KeepAspectRatio(600, 1024, method=image.BICUBIC)
-    other = built_model.with_shorter_side(keep, 300)
+    other = loaded_model.with_shorter_side(keep, 300)
     assert (other.min_dimension, other.max_dimension) == (300, 512)  # 1024 / 600 * 300
     assert other.method == image.BICUBIC
-    free = built_model.with_shorter_side(image.Identity(), 200)
+    free = loaded_model.with_shorter_side(image.Identity(), 200)
     assert (free.min_dimension, free.max_dimension) == (200, 600)
-    fixed = built_model.with_shorter_side(image.FixedShape(64, 64, image.AREA), 32)
+    fixed = loaded_model.with_shorter_side(image.FixedShape(64, 64, image.AREA), 32)
     assert [int(side) for side in fixed.true_shape(100, 50)] == [64, 32]

@@ -39,7 +39,7 @@ def test_number_types(same):
 
 def test_a_dark_16_bit_array_stays_dark():
     array = np.full([2, 2], 255, np.uint16)
-    with pytest.warns(pixels.FewBits, match="--bit_depth=8"):
+    with pytest.warns(pixels.FewBitsWarning, match="--bit_depth=8"):
         assert pixels.read(array).max() == 0  # below the upper 8 bits
     assert pixels.read(array, bit_depth=8).max() == 255
     assert pixels.read(array, bit_depth=12).max() == 255 >> 4

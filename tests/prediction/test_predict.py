@@ -11,7 +11,6 @@ from fake_detector import bright_rectangle
 from PIL import Image
 from pycocotools import mask as rle_codec
 
-from object_detection import predict
 from object_detection.export import serving
 from object_detection.ops import image as resizers
 from object_detection.prediction import command, image_files, results
@@ -93,15 +92,15 @@ def test_images_are_found_once(tmp_path):
     for name in ("b.png", "a.JPG", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
 
-    folder = predict.find_images([str(tmp_path)])
+    folder = image_files.find([str(tmp_path)]).images
     assert [file.name for file in folder] == ["a.JPG", "b.png"]
-    both = predict.find_images([str(tmp_path / "*.png"), str(tmp_path / "b.png")])
+    both = image_files.find([str(tmp_path / "*.png"), str(tmp_path / "b.png")]).images
     assert [file.name for file in both] == ["b.png"]
     with pytest.raises(ValueError, match="pattern matches no file"):
-        predict.find_images([str(tmp_path / "*.gif")])
+        image_files.find([str(tmp_path / "*.gif")])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="folder has no images"):
-        predict.find_images([str(tmp_path / "empty")])
+        image_files.find([str(tmp_path / "empty")])
 
 
 def test_of_a_folder_hidden_files_are_passed_over_and_the_rest_is_named(tmp_path):
@@ -114,12 +113,12 @@ def test_of_a_folder_hidden_files_are_passed_over_and_the_rest_is_named(tmp_path
 
     assert [file.name for file in found.images] == ["a.jfif", "b.ppm", "c.JPG"]
     assert found.left_out == {
-        "files that are no images": ["notes.txt"],
+        "files that are not images": ["notes.txt"],
         "images in folders below (--recursive reads them)": ["sub/ (1)"],
         "images of formats that are not read": ["x.heic"],
     }
-    told = image_files.told(found.left_out)
-    assert "left out, files that are no images: 1 (notes.txt)" in told
+    told = image_files.describe_left_out(found.left_out)
+    assert "left out, files that are not images: 1 (notes.txt)" in told
     below = image_files.find([str(tmp_path)], recursive=True)
     assert [file.name for file in below.images] == ["a.jfif", "b.ppm", "c.JPG", "d.png"]
     assert len(below.left_out) == 2
