@@ -14,12 +14,12 @@ SHOWN = (
 
 def newest(model_dir):
     """The metrics of the highest step below a model folder, and that step."""
-    found = [
+    contents = [
         json.loads(path.read_text()) for path in Path(model_dir).glob("eval*/**/metrics-*.json")
     ]
-    if not found:
+    if not contents:
         sys.exit(f"{model_dir} holds no evaluation (eval*/metrics-*.json)")
-    last = max(found, key=lambda content: content["step"])
+    last = max(contents, key=lambda content: content["step"])
     return last["metrics"], last["step"]
 
 

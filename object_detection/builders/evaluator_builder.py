@@ -58,19 +58,19 @@ def build(eval_config, categories, frequencies=None):
     faults += [str(finding) for finding in data_checks.evaluation_settings(eval_config)]
     if faults:
         raise ConfigError("\n".join(faults))
-    found = []
+    evaluations = []
     if any(name in _COCO for name in names):
-        found.append(_coco(eval_config, categories, {_COCO.get(name) for name in names}))
+        evaluations.append(_coco(eval_config, categories, {_COCO.get(name) for name in names}))
     if _LVIS in names:
-        found.append(
+        evaluations.append(
             LvisEvaluation(
                 categories,
                 frequencies=frequencies,
                 per_category=eval_config.include_metrics_per_category,
             )
         )
-    found += [_pascal(eval_config, categories, name) for name in names if name in VARIANTS]
-    return found[0] if len(found) == 1 else CombinedEvaluation(found)
+    evaluations += [_pascal(eval_config, categories, name) for name in names if name in VARIANTS]
+    return evaluations[0] if len(evaluations) == 1 else CombinedEvaluation(evaluations)
 
 
 def _refusal(name):

@@ -115,5 +115,5 @@ def build(config, *, is_training, slim=False):
 
 def _penalty(regularizer):
     """None for a weight of 0, so that nothing is computed for it."""
-    chosen = getattr(regularizer, regularizer.WhichOneof("regularizer_oneof"))
-    return pick(regularizer, "regularizer_oneof", REGULARIZERS) if chosen.weight else None
+    selected = getattr(regularizer, regularizer.WhichOneof("regularizer_oneof"))
+    return pick(regularizer, "regularizer_oneof", REGULARIZERS) if selected.weight else None

@@ -19,7 +19,7 @@ from object_detection.checkpoints.names.tfod_tf1 import FIRST_STAGE, SECOND_STAG
 from object_detection.checkpoints.variables import variables_by_path
 from object_detection.compat import outputs as named
 from object_detection.compat.groundtruth_lists import GroundTruthLists
-from object_detection.modeling.faster_rcnn import TrainingOutputs, as_detections, trim
+from object_detection.modeling.faster_rcnn import TrainingOutputs, to_detections, trim
 from object_detection.structures.batch import BoxOutput, Images, Proposals, Rois, RPNOutput
 
 CHECKPOINT_TYPES = ("classification", "detection", "full")
@@ -167,7 +167,7 @@ class DetectionModel(tfod_writer.Node):
         proposals = network.rpn.propose(rpn, _all_count(rpn), images.true_shape)
         rois = Rois(proposals.boxes, proposals.valid)
         if self._truth is not None:
-            truth = trim(self._truth.as_structure(images.true_shape, shape[1:3]))
+            truth = trim(self._truth.to_ground_truth(images.true_shape, shape[1:3]))
             rois = network.roi_stage.sample(proposals, truth, _draw_seed())
         output, trunk = network.roi_stage(
             features.levels, rois, shape[1:3], training=True, seed=_draw_seed()
@@ -196,7 +196,7 @@ class DetectionModel(tfod_writer.Node):
         if network.roi_stage is None:
             rpn = prediction.rpn()
             proposals = network.rpn.propose(rpn, _all_count(rpn), images.true_shape)
-            outputs = self._detections(as_detections(proposals, rpn), images.true_shape)
+            outputs = self._detections(to_detections(proposals, rpn), images.true_shape)
             del outputs["detection_classes"]  # TFOD's proposals have none
             return outputs
         rois = prediction.rois()
@@ -204,13 +204,13 @@ class DetectionModel(tfod_writer.Node):
         if network.has_masks:
             levels = prediction.levels(network)
             detections = network.mask_stage.predict(levels, detections, network.roi_stage, images)
-        found = self._detections(detections, images.true_shape)
+        outputs = self._detections(detections, images.true_shape)
         if any(network.final_features):
             features = network.features_of_final_boxes(
                 prediction.levels(network), detections.boxes, images
             )
-            found |= named.final_features(*features)
-        return found
+            outputs |= named.final_features(*features)
+        return outputs
 
     def _detections(self, detections, true_shape):
         outputs = named.detection_outputs(detections, true_shape)
@@ -227,11 +227,11 @@ class DetectionModel(tfod_writer.Node):
         network, prediction = self.network, _Prediction(prediction_dict)
         images = prediction.canvas(true_image_shapes)
         shape = tf.shape(images.pixels)[1:3]
-        truth, rpn = trim(self._truth.as_structure(images.true_shape, shape)), prediction.rpn()
+        truth, rpn = trim(self._truth.to_ground_truth(images.true_shape, shape)), prediction.rpn()
         outputs = TrainingOutputs(rpn, _all_count(rpn))
         if network.roi_stage is not None:
-            found = prediction.rois()
-            rois = network.roi_stage.with_targets(found.boxes, found.valid, truth)
+            sampled = prediction.rois()
+            rois = network.roi_stage.with_targets(sampled.boxes, sampled.valid, truth)
             outputs = outputs._replace(rois=rois, boxes=prediction.box_output())
             if network.has_masks:
                 logits, rows = network.mask_stage.training_logits(

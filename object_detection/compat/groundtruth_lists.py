@@ -121,7 +121,7 @@ class GroundTruthLists:
             )
         return self._lists[field]
 
-    def as_structure(self, true_shape, image_shape=None):
+    def to_ground_truth(self, true_shape, image_shape=None):
         """`GroundTruth` for images of these true shapes.
 
         Args:

@@ -17,9 +17,9 @@ def check(config, skip=()) -> Findings:
     """
     faults, warnings = [], []
     for path, message, field in _set_fields(config, "", set(skip)):
-        found = _fault(path, message, field)
-        if found:
-            faults.append(found)
+        fault = _fault(path, message, field)
+        if fault:
+            faults.append(fault)
             continue
         key = f"{message_name(message.DESCRIPTOR)}.{field.name}"
         reason = field_use.WITHOUT_EFFECT.get(key)
@@ -40,17 +40,17 @@ def reached(root=None):
     Args:
         root: descriptor to begin at; by default that of a whole config.
     """
-    found, todo = {}, [root or pipeline_pb2.TrainEvalPipelineConfig.DESCRIPTOR]
+    messages, todo = {}, [root or pipeline_pb2.TrainEvalPipelineConfig.DESCRIPTOR]
     while todo:
         descriptor = todo.pop(0)
         name = message_name(descriptor)
-        if name in found:
+        if name in messages:
             continue
-        found[name] = descriptor
+        messages[name] = descriptor
         fields = [field for field in descriptor.fields if field.name in field_use.read_fields(name)]
         below = [field.message_type for field in fields if field.message_type is not None]
         todo = [one for one in below if not one.GetOptions().map_entry] + todo
-    return found
+    return messages
 
 
 def is_default(message, field):

@@ -89,10 +89,10 @@ def _steps(override, path):
     path = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", path)
     steps = []
     for part in path.split("."):
-        found = _STEP.match(part)
-        if not found:
+        matched = _STEP.match(part)
+        if not matched:
             raise _error(override, f'"{shorten(part)}" is no field name')
-        steps.append((found[1], found[2]))
+        steps.append((matched[1], matched[2]))
     return steps
 
 

@@ -131,8 +131,8 @@ def is_ours(path: Path) -> bool:
         mark, _, text = path.read_text(encoding="utf-8").partition("\n")
     except (OSError, UnicodeDecodeError):
         return False
-    found = _MARKED.fullmatch(mark)
-    return found is not None and found[1] == _digest(text)
+    matched = _MARKED.fullmatch(mark)
+    return matched is not None and matched[1] == _digest(text)
 
 
 def _digest(text):

@@ -134,7 +134,7 @@ class ConvBlock(ProductLayer):
         self.gain = gain
 
     @classmethod
-    def of(cls, hyperparams, filters, kernel_size, **kwargs):
+    def from_hyperparams(cls, hyperparams, filters, kernel_size, **kwargs):
         """A block with norm, activation, initializer and penalty of a `Hyperparams`."""
         kwargs.setdefault("activation", hyperparams.activation)
         kwargs.setdefault("norm", hyperparams.norm)

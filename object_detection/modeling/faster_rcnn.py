@@ -15,7 +15,6 @@ from object_detection.ops import box_coder
 from object_detection.structures.batch import (
     BoxOutput,
     Detections,
-    Images,
     Losses,
     Proposals,
     Rois,
@@ -229,7 +228,7 @@ class FasterRCNN(keras.Model):
         rpn, valid_anchors = self.rpn.place_anchors(features.rpn, image_shape, sampling=False)
         proposals = self.rpn.propose(rpn, valid_anchors, images.true_shape)
         if self.roi_stage is None:
-            return Inference(as_detections(proposals, rpn), proposals, rpn, features)
+            return Inference(to_detections(proposals, rpn), proposals, rpn, features)
         rois = Rois(proposals.boxes, proposals.valid)
         output, trunk = self.roi_stage(features.levels, rois, image_shape)
         detections = self.roi_stage.detect(output, proposals, images.true_shape)
@@ -287,7 +286,7 @@ def trim(truth):
     return truth._replace(**per_box)
 
 
-def as_detections(proposals, rpn):
+def to_detections(proposals, rpn):
     """Proposals as detections of the one class "object" (a model of one stage).
 
     Args:
@@ -305,8 +304,3 @@ def as_detections(proposals, rpn):
         raw_boxes=box_coder.decode(rpn.deltas, rpn.anchors[tf.newaxis]),
         raw_scores=tf.nn.softmax(rpn.objectness),
     )
-
-
-def images_of(pixels, true_shape):
-    """`Images` from [B, H, W, 3] and [B, 2]."""
-    return Images(tf.cast(pixels, tf.float32), tf.cast(true_shape, tf.int32))

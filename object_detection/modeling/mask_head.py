@@ -70,10 +70,11 @@ class MaskHead(Segmented):
         depth = settings.conv_depth or auto_depth(input_shape[-1], self.num_classes)
         count = settings.num_conv_layers - 1 + settings.convolve_then_upsample
         self.convs = [
-            ConvBlock.of(self.hyperparams, depth, 3, name=f"conv{i + 1}") for i in range(count)
+            ConvBlock.from_hyperparams(self.hyperparams, depth, 3, name=f"conv{i + 1}")
+            for i in range(count)
         ]
         plain = {"norm": None, "activation": None, "use_bias": True, "keep_float32": True}
-        self.last = ConvBlock.of(self.hyperparams, masks, 3, name="masks", **plain)
+        self.last = ConvBlock.from_hyperparams(self.hyperparams, masks, 3, name="masks", **plain)
         channels = input_shape[-1]
         for conv in (*self.convs, self.last):
             conv.build((None, None, None, channels))

@@ -281,14 +281,14 @@ class RoiStage(keras.layers.Layer):
         match = matcher.match_by_iou(iou, truth.valid, low=MATCH_IOU, high=MATCH_IOU)
         positive = match.label == matcher.POSITIVE
         weight = tf.where(positive, gather_matched(truth.weights, match.gt_index), 1.0)
-        chosen = sampler.sample(
+        selected = sampler.sample(
             positive,
             proposals.valid & (weight > 0),
             self.sampling.batch_size,
             self.sampling.positive_fraction,
             seed,
         )
-        index, valid = sampler.gather_chosen(chosen, self.sampling.batch_size)
+        index, valid = sampler.gather_selected(selected, self.sampling.batch_size)
         return self.with_targets(tf.gather(proposals.boxes, index, batch_dims=1), valid, truth)
 
     def with_targets(self, boxes_px, valid, truth):
@@ -386,8 +386,8 @@ class RoiStage(keras.layers.Layer):
         """
         settings = self.detection
         columns = [label - 1 for label in settings.classes]
-        chosen = columns and not settings.class_agnostic
-        if chosen:
+        selected = columns and not settings.class_agnostic
+        if selected:
             scores = tf.gather(scores, columns, axis=2)
             decoded = decoded if decoded.shape[2] == 1 else tf.gather(decoded, columns, axis=2)
         selected = nms.multiclass_nms(
@@ -404,7 +404,7 @@ class RoiStage(keras.layers.Layer):
             max_classes_per_detection=settings.max_classes_per_detection,
             best_first=self.rewrites.best_first_suppression,
         )
-        if chosen:
+        if selected:
             return selected._replace(classes=tf.gather(columns, selected.classes))
         return nms.of_classes(selected, columns) if columns else selected
 

@@ -54,7 +54,7 @@ class RPNHead(keras.layers.Layer):
 
     def __init__(self, anchors_per_cell, settings, hyperparams, **kwargs):
         super().__init__(**kwargs)
-        self.conv = ConvBlock.of(
+        self.conv = ConvBlock.from_hyperparams(
             hyperparams,
             settings.depth,
             settings.kernel_size,
@@ -64,11 +64,11 @@ class RPNHead(keras.layers.Layer):
         )
         plain = {"norm": None, "activation": None, "use_bias": True, "keep_float32": True}
         self.objectness = [
-            ConvBlock.of(hyperparams, 2 * a, 1, name=f"objectness{i}", **plain)
+            ConvBlock.from_hyperparams(hyperparams, 2 * a, 1, name=f"objectness{i}", **plain)
             for i, a in enumerate(anchors_per_cell)
         ]
         self.deltas = [
-            ConvBlock.of(hyperparams, 4 * a, 1, name=f"deltas{i}", **plain)
+            ConvBlock.from_hyperparams(hyperparams, 4 * a, 1, name=f"deltas{i}", **plain)
             for i, a in enumerate(anchors_per_cell)
         ]
 
@@ -196,15 +196,15 @@ class RegionProposalNetwork(keras.layers.Layer):
         candidate = valid_anchors[tf.newaxis] & (match.label != matcher.IGNORED) & (weight > 0)
         if truth.ignore is not None:
             candidate &= ~ignore_regions.mostly_ignored(rpn.anchors, truth.ignore)
-        chosen = sampler.sample(
+        selected = sampler.sample(
             positive,
             candidate,
             self.settings.minibatch_size,
             self.settings.positive_fraction,
             seed,
         )
-        size = tf.minimum(self.settings.minibatch_size, tf.shape(chosen)[1])
-        index, valid = sampler.gather_chosen(chosen, size)
+        size = tf.minimum(self.settings.minibatch_size, tf.shape(selected)[1])
+        index, valid = sampler.gather_selected(selected, size)
 
         def pick(values):
             return tf.gather(values, index, batch_dims=1)

@@ -17,10 +17,10 @@ def mostly_ignored(boxes, ignore):
         boxes: [B, N, 4], or [N, 4] of all images, pixels of the resized image.
         ignore: `structures.IgnoreRegions`.
     """
-    return share_of(boxes, ignore) > MOSTLY
+    return ignored_share(boxes, ignore) > MOSTLY
 
 
-def share_of(boxes, ignore):
+def ignored_share(boxes, ignore):
     """[B, N] float32 0..1: how much of each box is ignored; 0 for boxes without area.
 
     Exact, from sums over all rectangles that begin at the image's corner (an integral image).
@@ -57,9 +57,9 @@ def apply_ignore_regions(truth, detections, ignore):
     objects = truth.valid & ~mostly_ignored(truth.boxes, ignore)
     fits = box_ops.iou(detections.boxes, truth.boxes) >= FOUND_IOU
     fits &= detections.classes[:, :, tf.newaxis] == truth.classes[:, tf.newaxis]
-    found = tf.reduce_any(fits & objects[:, tf.newaxis], axis=2)
+    has_found = tf.reduce_any(fits & objects[:, tf.newaxis], axis=2)
     elsewhere = ~mostly_ignored(detections.boxes, ignore)
-    return objects, detections.valid & (elsewhere | found)
+    return objects, detections.valid & (elsewhere | has_found)
 
 
 def touched_points(ignore, image_shape, boxes, owner, size):

@@ -108,9 +108,9 @@ def _select_among_best(select, scores, count):
     """
     number = tf.shape(scores)[1]
     best, rows = tf.math.top_k(scores, tf.minimum(count, number))
-    found = select(rows)
-    is_whole = (found[1][:, -1] > _DROPPED) | (best[:, -1] <= _DROPPED) | (number <= count)
-    return tf.cond(tf.reduce_all(is_whole), lambda: found, lambda: select(None))
+    suppressed = select(rows)
+    is_whole = (suppressed[1][:, -1] > _DROPPED) | (best[:, -1] <= _DROPPED) | (number <= count)
+    return tf.cond(tf.reduce_all(is_whole), lambda: suppressed, lambda: select(None))
 
 
 def multiclass_nms(
@@ -285,14 +285,14 @@ def _suppress_by_class(boxes, scores, *, max_output, score_threshold, pass_over=
     elsewhere = _ELSEWHERE.get()
     if elsewhere is not None:
         boxes = tf.broadcast_to(boxes, [shape[0], shape[2], shape[1], 4])
-        found = elsewhere(
+        suppressed = elsewhere(
             tf.reshape(boxes, [-1, shape[1], 4]),
             tf.reshape(scores, [-1, shape[1]]),
             max_output=max_output,
             score_threshold=score_threshold,
             **limits,
         )
-        return tuple(tf.reshape(x, [shape[0], shape[2] * max_output]) for x in found)
+        return tuple(tf.reshape(x, [shape[0], shape[2] * max_output]) for x in suppressed)
     threshold = tf.broadcast_to(tf.cast(score_threshold, tf.float32), shape[:1])
 
     def suppress(number):
@@ -304,15 +304,15 @@ def _suppress_by_class(boxes, scores, *, max_output, score_threshold, pass_over=
     if pass_over:
         is_without = tf.reduce_max(scores, axis=2) <= threshold[:, tf.newaxis]
         numbers = tf.boolean_mask(numbers, tf.reshape(~is_without, [-1]))
-    found = tf.map_fn(suppress, numbers, fn_output_signature=_signature(max_output))
+    suppressed = tf.map_fn(suppress, numbers, fn_output_signature=_signature(max_output))
     if pass_over:
         empty = tf.zeros([shape[0] * shape[2], max_output])
         empty = tf.cast(empty, tf.int32), empty + _DROPPED
-        found = (
+        suppressed = (
             tf.tensor_scatter_nd_update(values, numbers[:, tf.newaxis], rows)
-            for values, rows in zip(empty, found, strict=True)
+            for values, rows in zip(empty, suppressed, strict=True)
         )
-    return tuple(tf.reshape(x, [shape[0], shape[2] * max_output]) for x in found)
+    return tuple(tf.reshape(x, [shape[0], shape[2] * max_output]) for x in suppressed)
 
 
 def _suppress_one(boxes, scores, *, max_output, iou_threshold, score_threshold, soft_sigma=0.0):

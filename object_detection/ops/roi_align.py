@@ -259,9 +259,9 @@ def fading_taps(low, high, length, size):
     step = tf.range(size, dtype=tf.float32) / (size - 1) if size > 1 else tf.constant([0.5])
     point = low + step * (high - low)
     before = tf.floor(point)
-    found = []
+    taps = []
     for cell, weight in ((before, before + 1.0 - point), (before + 1.0, point - before)):
         exists = (cell >= 0.0) & (cell <= last)
         cell = tf.cast(tf.where(exists, cell, 0.0), tf.int32)
-        found.append((cell, tf.where(exists, weight, 0.0)))
-    return found
+        taps.append((cell, tf.where(exists, weight, 0.0)))
+    return taps

@@ -21,12 +21,12 @@ def sample(positive, candidate, size, positive_fraction, seed):
     """
     key = tf.random.stateless_uniform(tf.shape(positive), seed)
     most_positives = int(positive_fraction * size)
-    chosen_positive = _draw(key, positive & candidate, most_positives, most_positives)
-    num_positives = tf.reduce_sum(tf.cast(chosen_positive, tf.int32), axis=1, keepdims=True)
-    return chosen_positive | _draw(key, ~positive & candidate, size, size - num_positives)
+    selected_positive = _draw(key, positive & candidate, most_positives, most_positives)
+    num_positives = tf.reduce_sum(tf.cast(selected_positive, tf.int32), axis=1, keepdims=True)
+    return selected_positive | _draw(key, ~positive & candidate, size, size - num_positives)
 
 
-def gather_chosen(chosen, size):
+def gather_selected(selected, size):
     """The indices of the chosen boxes in their order, padded or cut to `size`.
 
     Args:
@@ -36,8 +36,8 @@ def gather_chosen(chosen, size):
     Returns:
         index [B, size] int32, 0 in padding, and valid [B, size] bool.
     """
-    count = tf.shape(chosen)[1]
-    rank = tf.where(chosen, count - tf.range(count), 0)  # the earlier the higher; 0 not chosen
+    count = tf.shape(selected)[1]
+    rank = tf.where(selected, count - tf.range(count), 0)  # the earlier the higher; 0 not chosen
     rank = tf.pad(rank, [[0, 0], [0, tf.maximum(size - count, 0)]])
     rank, index = tf.math.top_k(rank, size)
     return tf.where(rank > 0, index, 0), rank > 0

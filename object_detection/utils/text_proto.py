@@ -1,7 +1,7 @@
-"""Reading text-format protos so that whoever made the mistake can repair it.
+"""Reads text-format protos, with errors that say how to repair a mistake.
 
-Knows no schema of its own: it looks at the descriptor of the message it is given. An error names
-the file, line and column, shows the line with a caret below, and says what was probably meant.
+It has no schema of its own: it reads the descriptor of the message. An error names the file, line
+and column, shows the line with a caret below, and suggests what was probably meant.
 """
 
 import difflib
@@ -30,7 +30,7 @@ _SCHEMA_TEXT = re.compile(
 
 
 class TextProtoError(ValueError):
-    """A text that does not fit its message; the text of the error is meant to be shown as it is."""
+    """A text that does not fit its message; the text of the error is shown unchanged."""
 
 
 def merge(text, message, source):
@@ -60,11 +60,12 @@ def repeated_setting(text, message_type):
         text_format.Parse(text, message_type())
     except text_format.ParseError as error:
         line = error.GetLine()
-        found = re.search(
+        matched = re.search(
             r'should not have multiple "(\w+)" fields|Field "(\w+)" is spec', str(error)
         )
-        if found and line:
-            return f"line {line}: {found[1] or found[2]} is set more than once; the last one counts"
+        if matched and line:
+            name = matched[1] or matched[2]
+            return f"line {line}: {name} is set more than once; the last one counts"
     return None
 
 
@@ -73,8 +74,8 @@ def nearest(name, names):
     if len(name) > _LONGEST_NAME:
         return None
     by_lower = {known.lower(): known for known in names}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    matched = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[matched[0]] if matched else None
 
 
 def unknown_field(descriptor, name):
@@ -117,26 +118,26 @@ def _reason(error, text, root, outline, position):
     foreign = _foreign_text(text)
     if foreign:
         return foreign
-    said = str(error)
+    complaint = str(error)
     line_text = outline.line(position[0])
-    extension = "xtension" in said and _EXTENSION.search(line_text)
+    extension = "xtension" in complaint and _EXTENSION.search(line_text)
     if extension:
         return _extension(extension[1])
     quote = _quote_inside(line_text, position[1])
     if quote:
         return quote
-    unknown = _UNKNOWN_FIELD.search(said)
+    unknown = _UNKNOWN_FIELD.search(complaint)
     if unknown:
-        return _unknown_field_here(unknown[2], root, outline, position, said)
-    swallowed = "issing ending quote" in said and "\\" in line_text[position[1] - 1 :]
+        return _unknown_field_here(unknown[2], root, outline, position, complaint)
+    swallowed = "issing ending quote" in complaint and "\\" in line_text[position[1] - 1 :]
     if outline.open_at_end and outline.is_last_token(position) and not swallowed:
         return _cut_off(outline)
-    enum = _UNKNOWN_ENUM.search(said)
+    enum = _UNKNOWN_ENUM.search(complaint)
     if enum:
         descriptor = _enum_at(root, outline, position, enum[1])
         if descriptor is not None:
             return unknown_enum(descriptor, enum[2])
-    return _token_reason(said, line_text, position, outline)
+    return _token_reason(complaint, line_text, position, outline)
 
 
 def _extension(name):
@@ -180,21 +181,21 @@ def _foreign_text(text):
     if re.match(r"<(!doctype|html|\?xml)", start, re.IGNORECASE):
         return "this is a web page, not the file itself; GitHub's Raw button gives the file."
     if re.match(r"""[{\[]\s*["'{\[\]}]""", start):
-        return "this is JSON; a text proto is wanted, written  name: value  and  name { ... }."
+        return "this is JSON; expected a text proto, written  name: value  and  name { ... }."
     first_lines = [line for line in text.split("\n")[:60] if line.strip()]
     if any(_SCHEMA_TEXT.match(line) for line in first_lines):
         return (
-            "this is a .proto schema, which says what a config may hold; a config has values, as "
+            "this is a .proto schema, which describes the fields of a config; a config has values, as "
             "in samples/configs/. Start from one of those."
         )
     return None
 
 
-def _unknown_field_here(name, root, outline, position, said):
+def _unknown_field_here(name, root, outline, position, complaint):
     path = outline.path_at(position)
     parents = _descriptors(root, [block.name for block in path])
     if len(parents) != len(path) + 1:  # inside something this outline cannot follow
-        return _words_of_parser(said)
+        return _words_of_parser(complaint)
     line_text = outline.line(position[0])
     if _WINDOWS_PATH.search(line_text[max(0, position[1] - 2) :]):
         return f'"{shorten(name)}" looks like the drive of an unquoted path; {_QUOTE_PATH}'
@@ -228,13 +229,13 @@ def _places_of(name, root, limit=3):
 
 def _descriptors(root, names):
     """Descriptors of `root` and of each message down the path of field names, as far as it goes."""
-    found = [root]
+    matched = [root]
     for name in names:
-        field = found[-1].fields_by_name.get(name)
+        field = matched[-1].fields_by_name.get(name)
         if field is None or field.message_type is None:
             break
-        found.append(field.message_type)
-    return found
+        matched.append(field.message_type)
+    return matched
 
 
 def _enum_at(root, outline, position, full_name):
@@ -276,7 +277,7 @@ def _listed_blocks(blocks, most=8):
 _QUOTE_PATH = 'write it in quotes and with forward slashes, as in "C:/data/train.record".'
 
 
-def _token_reason(said, line, position, outline):
+def _token_reason(complaint, line, position, outline):
     """Puts the parser's complaint about one token into words that say what to write."""
     rest = line[position[1] - 1 :]
     if _WINDOWS_PATH.match(rest) or _WINDOWS_PATH.match(rest[1:]):
@@ -285,44 +286,44 @@ def _token_reason(said, line, position, outline):
         return "these quotes are typographic; write straight ones: \" or '."
     if rest.startswith("/"):
         return "comments start with # in a text proto, not with /."
-    if "issing ending quote" in said:
+    if "issing ending quote" in complaint:
         return (
             "this text has no closing quote (a backslash before the last quote would swallow it: "
             "write paths with forward slashes)."
         )
-    if "surrogates not allowed" in said:
+    if "surrogates not allowed" in complaint:
         return (
-            "this text holds half of a character (a lone surrogate, \\ud800 to \\udfff), which no "
-            "text may hold. Write the character itself."
+            "this text contains half of a character (a lone surrogate, \\ud800 to \\udfff), which no "
+            "text may contain. Write the character itself."
         )
-    if "codec can't decode" in said:
+    if "codec can't decode" in complaint:
         return f"a backslash starts an escape here; in a path, {_QUOTE_PATH}"
     if rest.startswith("="):
         return "a value is given with a colon (name: value), not with =."
     if rest.startswith("}") and not outline.path_at(position):
         return "one closing } too many: every block is already closed here."
-    return _expected(said, rest)
+    return _expected(complaint, rest)
 
 
-def _expected(said, rest):
+def _expected(complaint, rest):
     word = shorten(re.match(r"[^\s{}:,;]*", rest)[0] or rest[:1])
-    wanted = (
-        ("Couldn't parse integer", f'a whole number is wanted, not "{word}".'),
-        ("Couldn't parse float", f'a number is wanted, not "{word}".'),
-        ('Expected "true" or "false"', f'true or false is wanted, not "{word}".'),
+    expected = (
+        ("Couldn't parse integer", f'expected a whole number, not "{word}".'),
+        ("Couldn't parse float", f'expected a number, not "{word}".'),
+        ('Expected "true" or "false"', f'expected true or false, not "{word}".'),
         ("Value out of range", f"{word} does not fit this field: it is too large, or negative."),
-        ("Expected string", f'a text in quotes is wanted: "{word}".'),
-        ('Expected ":"', "a colon and a value are wanted here (name: value); "
+        ("Expected string", f'expected a text in quotes, not "{word}".'),
+        ('Expected ":"', "expected a colon and a value (name: value); "
          "only blocks take { } without one."),
-        ('Expected "{"', "a block is wanted here: name { ... }."),
-        ("Expected identifier", f'a field name is wanted here, not "{word}".'),
+        ('Expected "{"', "expected a block: name { ... }."),
+        ("Expected identifier", f'expected a field name, not "{word}".'),
     )  # fmt: skip
-    for sign, sentence in wanted:
-        if sign in said:
+    for sign, sentence in expected:
+        if sign in complaint:
             return sentence
-    return _words_of_parser(said)
+    return _words_of_parser(complaint)
 
 
-def _words_of_parser(said):
+def _words_of_parser(complaint):
     """The parser's own sentence, where no better one is known."""
-    return shorten(re.sub(r"^[\d:\s]+", "", said).replace("object_detection.protos.", ""), 300)
+    return shorten(re.sub(r"^[\d:\s]+", "", complaint).replace("object_detection.protos.", ""), 300)

@@ -81,7 +81,7 @@ def test_no_penalty(text):
     [("NONE", [-1, 1, 9]), ("RELU", [0, 1, 9]), ("RELU_6", [0, 1, 6]), ("SWISH", None)],
 )
 def test_activations(name, expected):
-    block = ConvBlock.of(built(f"activation: {name}"), 1, 1)
+    block = ConvBlock.from_hyperparams(built(f"activation: {name}"), 1, 1)
     block.build((None, None, None, 1))
     block.kernel.assign([[[[1.0]]]])
     x = tf.constant([-1.0, 1.0, 9.0])
@@ -115,4 +115,4 @@ def test_group_norm_is_that_of_slim():
     ],
 )
 def test_a_bias_stands_where_tfod_has_one(text, slim, expected):
-    assert ConvBlock.of(built(text, slim=slim), 1, 1).use_bias == expected
+    assert ConvBlock.from_hyperparams(built(text, slim=slim), 1, 1).use_bias == expected

@@ -117,7 +117,7 @@ def test_losses_are_those_of_the_training_loop(more):
     got = model.loss(model.predict(images, shapes), shapes)
 
     network = model.network
-    truth = model._truth.as_structure(shapes[:, :2])
+    truth = model._truth.to_ground_truth(shapes[:, :2])
     ours = _as_images()
     outputs = network(ours, truth, training=True, seed=tf.constant([1, 2]))
     want = network.losses_of(ours, truth, outputs, seed=tf.constant([1, 2]))

@@ -23,7 +23,7 @@ def lists_with(masks):
 def test_masks_as_large_as_the_padded_image_lose_their_padding():
     canvas = np.zeros((1, 8, 10), np.float32)
     canvas[:, :4, :10] = 1
-    truth = lists_with(canvas).as_structure(tf.constant([[4, 10]]), tf.constant([8, 10]))
+    truth = lists_with(canvas).to_ground_truth(tf.constant([[4, 10]]), tf.constant([8, 10]))
 
     assert truth.masks.shape.numpy().tolist() == [[4, 10]]
     np.testing.assert_array_equal(truth.masks.pixels, np.ones((1, 1, 4, 10)))
@@ -31,7 +31,7 @@ def test_masks_as_large_as_the_padded_image_lose_their_padding():
 
 def test_masks_of_another_size_cover_the_true_image():
     stored = np.ones((1, 16, 40), np.float32)
-    truth = lists_with(stored).as_structure(tf.constant([[4, 10]]), tf.constant([8, 10]))
+    truth = lists_with(stored).to_ground_truth(tf.constant([[4, 10]]), tf.constant([8, 10]))
 
     assert truth.masks.shape.numpy().tolist() == [[16, 40]]
     np.testing.assert_array_equal(truth.masks.pixels, stored[np.newaxis])
@@ -82,7 +82,7 @@ def test_rows_of_several_classes_and_of_none_stay_what_they_are():
             "groundtruth_classes_list": [tf.constant(rows)],
         }
     )
-    truth = lists.as_structure(tf.constant([[4, 10]]))
+    truth = lists.to_ground_truth(tf.constant([[4, 10]]))
 
     np.testing.assert_array_equal(truth.class_targets, [rows])
     assert truth.classes.numpy().tolist() == [[0, 2, 2]]  # argmax behind a column of background

@@ -18,7 +18,7 @@ def test_shares_of_boxes_are_exact_between_pixels_too():
     boxes = tf.constant([[0.0, 0, 16, 20], [0, 4, 16, 12], [3, 6.5, 5, 9.5], [0, 12, 4, 20]])
     # 8 of 20 columns; 4 of 8; 1.5 of 3; none
     np.testing.assert_allclose(
-        ignore_regions.share_of(boxes, left)[0], [0.4, 0.5, 0.5, 0.0], atol=1e-6
+        ignore_regions.ignored_share(boxes, left)[0], [0.4, 0.5, 0.5, 0.0], atol=1e-6
     )
     np.testing.assert_array_equal(ignore_regions.mostly_ignored(boxes, left)[0], [False] * 4)
     np.testing.assert_array_equal(
@@ -29,7 +29,7 @@ def test_shares_of_boxes_are_exact_between_pixels_too():
 def test_boxes_without_area_and_beyond_the_image():
     all_of_it = ground(slice(0, 8), slice(0, 10))
     boxes = tf.constant([[3.0, 3, 3, 3], [-16, 0, 16, 20], [100, 100, 120, 120]])
-    np.testing.assert_allclose(ignore_regions.share_of(boxes, all_of_it)[0], [0.0, 0.5, 0.0])
+    np.testing.assert_allclose(ignore_regions.ignored_share(boxes, all_of_it)[0], [0.0, 0.5, 0.0])
 
 
 def test_points_of_a_mask_that_read_a_ignored_pixel():

@@ -5,48 +5,48 @@ import pytest
 import tensorflow as tf
 from reference import blocks, needs_reference
 
-from object_detection.ops.sampler import gather_chosen, sample
+from object_detection.ops.sampler import gather_selected, sample
 
 GOLDEN = blocks("sampler")
 
 
-def counts_of(chosen, positive):
-    chosen, positive = chosen.numpy(), np.asarray(positive)
-    return (chosen & positive).sum(-1).tolist(), (chosen & ~positive).sum(-1).tolist()
+def counts_of(selected, positive):
+    selected, positive = selected.numpy(), np.asarray(positive)
+    return (selected & positive).sum(-1).tolist(), (selected & ~positive).sum(-1).tolist()
 
 
 def test_the_share_of_positives_is_bounded():
     positive = tf.constant([[True] * 50 + [False] * 50])
-    chosen = sample(positive, tf.ones_like(positive), 16, 0.25, [0, 0])
-    assert counts_of(chosen, positive) == ([4], [12])
+    selected = sample(positive, tf.ones_like(positive), 16, 0.25, [0, 0])
+    assert counts_of(selected, positive) == ([4], [12])
 
 
 def test_negatives_take_the_place_of_missing_positives():
     positive = tf.constant([[True] * 3 + [False] * 97])
-    chosen = sample(positive, tf.ones_like(positive), 16, 0.5, [0, 0])
-    assert counts_of(chosen, positive) == ([3], [13])
+    selected = sample(positive, tf.ones_like(positive), 16, 0.5, [0, 0])
+    assert counts_of(selected, positive) == ([3], [13])
 
 
 def test_positives_do_not_take_the_place_of_missing_negatives():
     positive = tf.constant([[True] * 97 + [False] * 3])
-    chosen = sample(positive, tf.ones_like(positive), 16, 0.5, [0, 0])
-    assert counts_of(chosen, positive) == ([8], [3])
+    selected = sample(positive, tf.ones_like(positive), 16, 0.5, [0, 0])
+    assert counts_of(selected, positive) == ([8], [3])
 
 
 def test_all_are_chosen_where_all_fit():
     positive = tf.constant([[True, False, True, False, False]])
     candidate = tf.constant([[True, True, True, True, False]])
-    chosen = sample(positive, candidate, 64, 0.25, [0, 0])
-    np.testing.assert_array_equal(chosen, candidate)
+    selected = sample(positive, candidate, 64, 0.25, [0, 0])
+    np.testing.assert_array_equal(selected, candidate)
 
 
 def test_images_are_drawn_apart_and_only_from_candidates():
     rng = np.random.default_rng(0)
     positive, candidate = tf.constant(rng.random((2, 2, 300)) < [[[0.3]], [[0.5]]])
-    chosen = sample(positive, candidate, 32, 0.5, [3, 4])
-    assert counts_of(chosen, positive) == ([16, 16], [16, 16])
-    assert not np.any(chosen & ~candidate)
-    assert np.any(chosen[0] != chosen[1])
+    selected = sample(positive, candidate, 32, 0.5, [3, 4])
+    assert counts_of(selected, positive) == ([16, 16], [16, 16])
+    assert not np.any(selected & ~candidate)
+    assert np.any(selected[0] != selected[1])
 
 
 def test_the_seed_decides():
@@ -69,16 +69,16 @@ def test_every_box_has_the_same_chance():
 
 
 def test_the_chosen_stand_in_their_order_and_padding_after_them():
-    chosen = tf.constant([[False, True, False, True, True], [False] * 5])
-    index, valid = gather_chosen(chosen, 4)
+    selected = tf.constant([[False, True, False, True, True], [False] * 5])
+    index, valid = gather_selected(selected, 4)
     assert index.numpy().tolist() == [[1, 3, 4, 0], [0, 0, 0, 0]]
     assert valid.numpy().tolist() == [[True, True, True, False], [False] * 4]
 
 
 @pytest.mark.parametrize("size, expected", [(2, [1, 3]), (7, [1, 3, 4, 0, 0, 0, 0])])
 def test_the_chosen_are_cut_or_padded(size, expected):
-    chosen = tf.constant([[False, True, False, True, True]])
-    index, valid = gather_chosen(chosen, size)
+    selected = tf.constant([[False, True, False, True, True]])
+    index, valid = gather_selected(selected, size)
     assert index.numpy().tolist() == [expected]
     assert int(tf.reduce_sum(tf.cast(valid, tf.int32))) == min(size, 3)
 
@@ -92,8 +92,8 @@ def test_unknown_shapes_and_sizes():
         ]
     )
     def draw(positive, candidate, seed):
-        chosen = sample(positive, candidate, 8, 0.5, seed)
-        return gather_chosen(chosen, tf.minimum(8, tf.shape(positive)[1]))
+        selected = sample(positive, candidate, 8, 0.5, seed)
+        return gather_selected(selected, tf.minimum(8, tf.shape(positive)[1]))
 
     for count in (3, 40):
         index, valid = draw(tf.ones([2, count], tf.bool), tf.ones([2, count], tf.bool), [0, 1])
@@ -110,8 +110,8 @@ def test_counts_as_in_tfod():
     ):
         if size < 0:  # no size at all: TFOD's way to take every negative, unused by Faster R-CNN
             continue
-        chosen = sample(labels[np.newaxis], indicator[np.newaxis], int(size), fraction, [0, 0])
-        assert counts_of(chosen, labels) == ([positives], [negatives])
+        selected = sample(labels[np.newaxis], indicator[np.newaxis], int(size), fraction, [0, 0])
+        assert counts_of(selected, labels) == ([positives], [negatives])
         assert sampled == positives + negatives
         compared += 1
     assert compared == 18

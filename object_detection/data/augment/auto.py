@@ -125,15 +125,15 @@ def apply(name, probability, level, example, seed):
     if name in _INSIDE_BOX_STEPS:
         # Each box is drawn independently, and a third as likely.
         count = tf.shape(example.classes)[0]
-        chosen = tf.random.stateless_uniform([count], of_choice) < probability / 3.0
-        return _INSIDE_BOX_STEPS[name](example, share, chosen, of_step)
+        selected = tf.random.stateless_uniform([count], of_choice) < probability / 3.0
+        return _INSIDE_BOX_STEPS[name](example, share, selected, of_step)
     step = _WHOLE_IMAGE_STEPS.get(name) or (
         lambda example, share, seed: example._replace(
             image=_COLOR_STEPS[name](example.image, share, seed)
         )
     )
-    chosen = tf.random.stateless_uniform([], of_choice) < probability
-    return tf.cond(chosen, lambda: step(example, share, of_step), lambda: example)
+    selected = tf.random.stateless_uniform([], of_choice) < probability
+    return tf.cond(selected, lambda: step(example, share, of_step), lambda: example)
 
 
 # Steps that change pixels in place: (image [h, w, 3] uint8, share 0..1 of a range, seed) -> image.
@@ -369,8 +369,8 @@ def _box_cutout(example, share, seed):
     count = tf.shape(example.classes)[0]
 
     def cut():
-        chosen = tf.random.stateless_uniform([], of_box, 0, count, tf.int32)
-        box = example.boxes_normalized[chosen]
+        selected = tf.random.stateless_uniform([], of_box, 0, count, tf.int32)
+        box = example.boxes_normalized[selected]
         place = box[:2] + tf.random.stateless_uniform([2], of_place) * (box[2:] - box[:2])
         size = (box[2:] - box[:2]) * tf.cast(tf.shape(example.image)[:2], tf.float32)
         half = tf.cast(share * _CUTOUT_SHARE * size / 2.0, tf.int32)
@@ -396,9 +396,9 @@ def _region(box, shape):
     return tf.minimum(first, shape - 1), tf.minimum(tf.cast(size * box[2:], tf.int32), shape - 1)
 
 
-def _each_box(example, chosen, state, change):
+def _each_box(example, selected, state, change):
     """`state` [h, w, C] after `change(state, first, last)` for each chosen box in turn."""
-    boxes = tf.gather(example.boxes_normalized, tf.where(chosen)[:, 0])
+    boxes = tf.gather(example.boxes_normalized, tf.where(selected)[:, 0])
     shape = tf.shape(example.image)[:2]
     any_size = tf.TensorShape([None, None, state.shape[-1]])
 
@@ -422,7 +422,7 @@ def _move_inside(source_of):
     Points are [h, w, 2] int32 from a box's first pixel on, `extent` [2] is its size in pixels.
     """
 
-    def step(example, share, chosen, seed):
+    def step(example, share, selected, seed):
         shape = tf.shape(example.image)[:2]
         grid = _identity(shape)
         sign = _sign(seed)
@@ -434,7 +434,7 @@ def _move_inside(source_of):
             there = tf.gather_nd(field, tf.where(taken, source, 0))
             return tf.where(within, tf.where(taken, there, -1), field)
 
-        return warp(example, _each_box(example, chosen, grid, change))
+        return warp(example, _each_box(example, selected, grid, change))
 
     return step
 
@@ -467,7 +467,7 @@ def _flip_inside(points, extent, share, sign):
 def _change_inside(function):
     """A step that changes what lies inside boxes; `function(pixels, share, place)`."""
 
-    def step(example, share, chosen, seed):
+    def step(example, share, selected, seed):
         place = tf.random.stateless_uniform([2], seed)
         grid = _identity(tf.shape(example.image)[:2])
 
@@ -479,7 +479,7 @@ def _change_inside(function):
             within = tf.reduce_all((grid >= first) & (grid <= last), axis=-1, keepdims=True)
             return tf.where(within, padded, image)
 
-        return example._replace(image=_each_box(example, chosen, example.image, change))
+        return example._replace(image=_each_box(example, selected, example.image, change))
 
     return step
 

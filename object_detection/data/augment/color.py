@@ -107,8 +107,8 @@ class RandomRgbToGray:
     probability: float
 
     def __call__(self, example, seed):
-        chosen = tf.random.stateless_uniform([], seed) <= self.probability
-        image = tf.cond(chosen, lambda: to_gray(example.image), lambda: example.image)
+        selected = tf.random.stateless_uniform([], seed) <= self.probability
+        image = tf.cond(selected, lambda: to_gray(example.image), lambda: example.image)
         return example._replace(image=image)
 
 
@@ -205,7 +205,7 @@ class RandomBlackPatches:
         side = tf.cast(self.size_to_image_ratio * tf.reduce_min(size), tf.int32)
         of_choice, of_place = tf.unstack(tf.random.split(seed, 2))
         count = self.max_black_patches
-        chosen = tf.random.stateless_uniform([count], of_choice) <= self.probability
+        selected = tf.random.stateless_uniform([count], of_choice) <= self.probability
         place = tf.random.stateless_uniform(
             [count, 2], of_place, 0.0, 1.0 - self.size_to_image_ratio
         )
@@ -214,7 +214,7 @@ class RandomBlackPatches:
             _between(tf.range(shape[axis]), first[:, axis], first[:, axis] + side)
             for axis in (0, 1)
         )
-        black = (rows & chosen[:, tf.newaxis])[:, :, tf.newaxis] & columns[:, tf.newaxis, :]
+        black = (rows & selected[:, tf.newaxis])[:, :, tf.newaxis] & columns[:, tf.newaxis, :]
         black = tf.reduce_any(black, axis=0)[..., tf.newaxis]
         image = tf.where(black, tf.zeros([], example.image.dtype), example.image)
         return example._replace(image=image)
@@ -254,8 +254,8 @@ class RandomPatchGaussian:
             image = tf.clip_by_value(tf.cast(example.image, tf.float32) + noise, 0.0, 255.0)
             return tf.where(patch[..., tf.newaxis], cast_like(example.image, image), example.image)
 
-        chosen = tf.random.stateless_uniform([], seeds[4]) >= self.random_coef
-        return example._replace(image=tf.cond(chosen, noisy, lambda: example.image))
+        selected = tf.random.stateless_uniform([], seeds[4]) >= self.random_coef
+        return example._replace(image=tf.cond(selected, noisy, lambda: example.image))
 
 
 @dataclass(frozen=True)
@@ -279,8 +279,8 @@ class RandomJpegQuality:
             pixels = tf.cast(tf.clip_by_value(tf.cast(image, tf.float32), 0.0, 255.0), tf.uint8)
             return tf.cast(tf.image.adjust_jpeg_quality(pixels, quality), image.dtype)
 
-        chosen = tf.random.stateless_uniform([], of_keeping) >= self.random_coef
-        return example._replace(image=tf.cond(chosen, encoded, lambda: image))
+        selected = tf.random.stateless_uniform([], of_keeping) >= self.random_coef
+        return example._replace(image=tf.cond(selected, encoded, lambda: image))
 
 
 def _between(values, low, high):

@@ -74,8 +74,8 @@ def accept_cropped_masks(augmentations: Sequence[Augmentation]) -> bool:
 def _apply_randomly(change, example, probability, seed):
     if probability <= 0:
         return example
-    chosen = tf.random.stateless_uniform([], seed) < probability
-    return tf.cond(chosen, lambda: change(example), lambda: example)
+    selected = tf.random.stateless_uniform([], seed) < probability
+    return tf.cond(selected, lambda: change(example), lambda: example)
 
 
 # tf.reverse is over ten times faster than a slice with a step of -1.

@@ -205,10 +205,10 @@ class CopyPaste:
         seeds = tf.unstack(tf.random.split(seed, 3))
         drawn = tf.random.stateless_uniform(tf.shape(other.classes), seeds[0])
         filled = tf.reduce_max(other.masks.pixels, axis=[1, 2]) > 0
-        chosen = (drawn < self.object_probability) & ~other.crowd & filled
+        selected = (drawn < self.object_probability) & ~other.crowd & filled
         if other.ignore is not None:
-            chosen &= ~other.ignore
-        index = tf.where(chosen)[: self.max_objects, 0]
+            selected &= ~other.ignore
+        index = tf.where(selected)[: self.max_objects, 0]
         anything = tf.random.stateless_uniform([], seeds[1]) < self.probability
         place = tf.random.stateless_uniform([2], seeds[2])
         return tf.cond(

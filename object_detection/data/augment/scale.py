@@ -87,9 +87,9 @@ class RandomDownscaleToTargetPixels:
         target = tf.random.stateless_uniform([], of_size, self.min_pixels, highest, tf.int32)
         pixels = tf.reduce_prod(tf.shape(example.image)[:2])
         scale = tf.sqrt(tf.cast(target, tf.float32) / tf.cast(pixels, tf.float32))
-        chosen = tf.random.stateless_uniform([], of_keeping) >= self.random_coef
+        selected = tf.random.stateless_uniform([], of_keeping) >= self.random_coef
         image = tf.cond(
-            chosen & (pixels > target),
+            selected & (pixels > target),
             lambda: resize_image(example.image, scaled_size(example.image, scale)),
             lambda: example.image,
         )
@@ -143,8 +143,8 @@ class LargeScaleJitter:
         of_keeping, of_scale, of_place = tf.unstack(tf.random.split(seed, 3))
         scale = tf.random.stateless_uniform([], of_scale, self.scale_min, self.scale_max)
         place = tf.random.stateless_uniform([2], of_place)
-        chosen = tf.random.stateless_uniform([], of_keeping) >= self.random_coef
-        return tf.cond(chosen, lambda: self.zoom(example, scale, place), lambda: example)
+        selected = tf.random.stateless_uniform([], of_keeping) >= self.random_coef
+        return tf.cond(selected, lambda: self.zoom(example, scale, place), lambda: example)
 
     def zoom(self, example, scale, place):
         """Zoom the example; `place` [2] of 0..1 is where its part, or its canvas, begins."""

@@ -54,13 +54,15 @@ class FeaturePyramid(keras.layers.Layer):
         lateral = {"activation": None, "norm": None, "use_bias": True}
         levels = range(min_level, self.top_level + 1)
         self.laterals = {
-            i: ConvBlock.of(hyperparams, depth, 1, name=f"lateral{i}", **lateral) for i in levels
+            i: ConvBlock.from_hyperparams(hyperparams, depth, 1, name=f"lateral{i}", **lateral)
+            for i in levels
         }
         self.smoothing = {
-            i: ConvBlock.of(hyperparams, depth, 3, name=f"smoothing{i}") for i in levels[:-1]
+            i: ConvBlock.from_hyperparams(hyperparams, depth, 3, name=f"smoothing{i}")
+            for i in levels[:-1]
         }
         self.coarse = {
-            i: ConvBlock.of(hyperparams, depth, 3, strides=2, name=f"coarse{i}")
+            i: ConvBlock.from_hyperparams(hyperparams, depth, 3, strides=2, name=f"coarse{i}")
             for i in range(self.top_level + 1, max_level + 1)
         }
         self.channels = dict.fromkeys(range(min_level, max_level + 1), depth)
