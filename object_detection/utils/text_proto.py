@@ -185,8 +185,8 @@ def _foreign_text(text):
     first_lines = [line for line in text.split("\n")[:60] if line.strip()]
     if any(_SCHEMA_TEXT.match(line) for line in first_lines):
         return (
-            "this is a .proto schema, which describes the fields of a config; a config has values, as "
-            "in samples/configs/. Start from one of those."
+            "this is a .proto schema, which describes the fields of a config; a config has values, "
+            "as in samples/configs/. Start from one of those."
         )
     return None
 
@@ -293,8 +293,8 @@ def _token_reason(complaint, line, position, outline):
         )
     if "surrogates not allowed" in complaint:
         return (
-            "this text contains half of a character (a lone surrogate, \\ud800 to \\udfff), which no "
-            "text may contain. Write the character itself."
+            "this text contains half of a character (a lone surrogate, \\ud800 to \\udfff), which "
+            "no text may contain. Write the character itself."
         )
     if "codec can't decode" in complaint:
         return f"a backslash starts an escape here; in a path, {_QUOTE_PATH}"

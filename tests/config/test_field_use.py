@@ -19,8 +19,8 @@ from object_detection.builders import (
 from object_detection.config import data_checks, field_checks, field_use
 
 PACKAGE = Path(field_use.__file__).parents[1]
-# Rooms that go by fields: config/ itself only looks at them.
-READERS = ("checkpoints", "builders", "training", "export", "prediction", "data", "compat")
+# Packages that use fields; config/ only checks them.
+READERS = ("builders", "training", "export", "prediction", "data", "compat", "checkpoints")
 
 
 def uses_of(name, field):
@@ -59,7 +59,7 @@ def test_the_table_speaks_of_no_other_field():
 
 
 def test_what_the_table_calls_read_is_named_in_the_code():
-    paths = [path for room in READERS for path in (PACKAGE / room).glob("*.py")]
+    paths = [path for package in READERS for path in (PACKAGE / package).rglob("*.py")]
     text = "\n".join(path.read_text() for path in [*paths, *PACKAGE.glob("*.py")])
     unread = [
         f"{name}.{field}"

@@ -149,7 +149,7 @@ def test_records_of_another_program_are_reported(check):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "1 file(s) without any record"), (b"not a record file at all", "no TFRecord file")],
+    [(b"", "1 file(s) without any record"), (b"not a record file at all", "not a TFRecord file")],
 )
 def test_a_file_that_holds_no_record_is_reported(tmp_path, content, said):
     (tmp_path / "a.record").write_bytes(content)

@@ -48,7 +48,7 @@ def test_empty_lists_of_another_type_are_no_fault():
     repaired, reason, _ = repair(serialized, decoder(load_masks=True))
 
     assert reason == ""
-    assert decoder(load_masks=True)(repaired).example.masks.shape == (0, 8, 10)
+    assert decoder(load_masks=True)(repaired).example.masks.pixels.shape == (0, 8, 10)
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "PPM"])

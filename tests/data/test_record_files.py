@@ -64,8 +64,8 @@ def test_an_intact_file_is_not_noted(path):
         ({"flip": 26 + 15}, 1, 26, "checksum of a record is wrong; the file was damaged"),
         ({"flip": 26 + 12 + 30}, 1, 26, "checksum of a record is wrong"),
         ({"flip": 26 + 5}, 1, 26, "checksum of a record is wrong"),
-        ({"flip": 5}, 0, 0, "no TFRecord file"),
-        ({"flip": 9}, 0, 0, "no TFRecord file"),
+        ({"flip": 5}, 0, 0, "not a TFRecord file"),
+        ({"flip": 9}, 0, 0, "not a TFRecord file"),
         ({"length": 20}, 0, 0, "a record of 10 bytes goes beyond the end"),
     ],
 )
@@ -109,7 +109,8 @@ def test_files_that_are_none(tmp_path):
     text = tmp_path / "a.record"
     text.write_bytes(b"This is no record file at all.")
     assert (
-        "no TFRecord file (it begins with b'This is " in record_files.scan_record_file(text).fault
+        "not a TFRecord file (it begins with b'This is "
+        in record_files.scan_record_file(text).fault
     )
     packed = tmp_path / "b.record"
     packed.write_bytes(gzip.compress(b"some records"))

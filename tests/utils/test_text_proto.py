@@ -239,7 +239,7 @@ def test_of_many_open_blocks_the_ends_are_named():
 def test_half_a_character_is_named_and_the_message_is_printable():
     said = complaint("train_config { fine_tune_checkpoint: 'a\ud800' }")
 
-    assert "this text holds half of a character (a lone surrogate" in said
+    assert "this text contains half of a character (a lone surrogate" in said
     assert said.encode("utf-8")
 
 
