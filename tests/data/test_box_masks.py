@@ -57,8 +57,8 @@ def test_masks_are_those_of_whole_pngs_bit_for_bit(seed, png_masks):
     masks = random_masks(seed)
     for decode in (decoder(png_masks), in_graph(png_masks)):
         decoded = decode(record(BOXES, size=SIZE, **stored(masks)))
-        np.testing.assert_array_equal(decoded.example.masks, masks)
-        assert decoded.example.masks.dtype == tf.uint8
+        np.testing.assert_array_equal(decoded.example.masks.pixels, masks)
+        assert decoded.example.masks.pixels.dtype == tf.uint8
         assert not decoded.counts.numpy().any()
 
 
@@ -66,17 +66,19 @@ def test_one_reader_takes_both_forms():
     masks = random_masks()
     for storage in ("box", "png"):
         decoded = in_graph()(record(BOXES, size=SIZE, **stored(masks, storage)))
-        np.testing.assert_array_equal(decoded.example.masks, masks)
+        np.testing.assert_array_equal(decoded.example.masks.pixels, masks)
 
 
 def test_a_record_with_both_forms_is_read_by_the_smaller():
     masks = random_masks()
     both = {**stored(random_masks(1), "png"), **stored(masks)}
-    np.testing.assert_array_equal(in_graph()(record(BOXES, size=SIZE, **both)).example.masks, masks)
+    np.testing.assert_array_equal(
+        in_graph()(record(BOXES, size=SIZE, **both)).example.masks.pixels, masks
+    )
 
 
 def test_no_object_needs_no_mask():
-    assert in_graph()(record(size=SIZE)).example.masks.shape == (0, *SIZE)
+    assert in_graph()(record(size=SIZE)).example.masks.pixels.shape == (0, *SIZE)
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ def test_everything_a_detector_needs():
     assert got.difficult.numpy().tolist() == [True, False]
     assert got.area.numpy().tolist() == [12.5, 80]
     # 0.25..0.75 of 8 rows, 0.1..0.5 of 10 columns
-    np.testing.assert_array_equal(got.masks[0], box_mask(8, 10, (2, 1, 6, 5)))
-    assert got.masks.dtype == tf.uint8 and got.masks[1].numpy().all()
+    np.testing.assert_array_equal(got.masks.pixels[0], box_mask(8, 10, (2, 1, 6, 5)))
+    assert got.masks.pixels.dtype == tf.uint8 and got.masks.pixels[1].numpy().all()
     assert counts_of(decoded) == {}
 
 
@@ -122,8 +122,8 @@ def test_an_unknown_text_drops_its_object_whatever_the_label():
     assert got.classes.numpy().tolist() == [1, 2]
     assert got.weights.numpy().tolist() == [2.0, 4.0]
     # The masks stay with their boxes: quarters of 8 x 10.
-    np.testing.assert_array_equal(got.masks[0], box_mask(8, 10, (0, 0, 4, 5)))
-    np.testing.assert_array_equal(got.masks[1], box_mask(8, 10, (4, 5, 8, 10)))
+    np.testing.assert_array_equal(got.masks.pixels[0], box_mask(8, 10, (0, 0, 4, 5)))
+    np.testing.assert_array_equal(got.masks.pixels[1], box_mask(8, 10, (4, 5, 8, 10)))
 
 
 @pytest.mark.parametrize("label", [0, -1, 4, 2**40, -(2**40)])
@@ -143,7 +143,7 @@ def test_an_image_without_objects():
     decoded = decode(record(size=(4, 6)), load_masks=True)
     got = decoded.example
     assert got.boxes_normalized.shape == (0, 4)
-    assert got.masks.shape == (0, 4, 6)
+    assert got.masks.pixels.shape == (0, 4, 6)
     assert got.classes.shape == (0,)
     assert counts_of(decoded) == {}
 
@@ -177,7 +177,7 @@ def test_more_boxes_than_asked_for_are_cut_and_counted():
     decoded = decode(record(boxes, masks=True), load_masks=True, max_boxes=3)
     assert counts_of(decoded) == {report.TOO_MANY_BOXES: 2}
     np.testing.assert_array_equal(decoded.example.boxes_normalized, np.float32(boxes[:3]))
-    assert decoded.example.masks.shape[0] == 3
+    assert decoded.example.masks.pixels.shape[0] == 3
     # An object that is dropped anyway takes no place.
     boxes[0] = (0, 0, 0, 0)
     decoded = decode(record(boxes), max_boxes=3)

@@ -87,7 +87,7 @@ def test_images_come_back_as_bytes_of_at_most_so_many():
     _, result = one_step(images_for_summary=1)
     assert result.shown.images.pixels.dtype == tf.uint8
     assert result.shown.images.pixels.shape == (1, 6, 8, 3)
-    assert result.shown.truth.masks.shape == (1, 3, 12, 16)
+    assert result.shown.truth.masks.pixels.shape == (1, 3, 12, 16)
     assert result.shown.image_id.numpy().tolist() == [b"image0_0"]
     assert one_step()[1].shown is None
 
