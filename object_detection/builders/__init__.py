@@ -1,1 +1,1 @@
-"""Floor 6: tables from config messages to objects."""
+"""Tables from config messages to objects."""

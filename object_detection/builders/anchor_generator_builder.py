@@ -32,7 +32,7 @@ ANCHOR_GENERATORS = {
 
 
 def build(config):
-    """The anchor generator an `AnchorGenerator` message asks for.
+    """Build the anchor generator of an `AnchorGenerator` message.
 
     Raises:
         ConfigError: none is set, one that is not supported, or one without a single anchor.

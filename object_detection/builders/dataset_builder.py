@@ -35,7 +35,7 @@ _WITHOUT_EFFECT = (
 
 
 class Run(NamedTuple):
-    """What one run or worker asks of a pipeline, beside the config.
+    """The settings of one run or worker for a pipeline, in addition to the config.
 
     Attributes:
         training: whether the batches are for training. Evaluation reads one epoch, in order unless

@@ -1,4 +1,4 @@
-"""Builds the evaluation that an `eval_config` asks for."""
+"""Builds the evaluation of an `eval_config`."""
 
 from object_detection.builders.pick import check_message
 from object_detection.config import data_checks

@@ -102,7 +102,7 @@ def build(config, *, is_training, slim=False):
         scaling = functools.partial(_variance_scaling, slim=slim)
         table = INITIALIZERS | {"variance_scaling_initializer": scaling}
         initializer = pick(config.initializer, "initializer_oneof", table)
-    # TFOD's Keras layers have a bias where the norm has no offset; slim's have none beside a norm.
+    # TFOD's Keras layers have a bias where the norm has no offset; slim's have none with a norm.
     without_offset = norm is not None and norm.kind != "group" and not norm.center and not slim
     return Hyperparams(
         initializer=initializer,

@@ -111,7 +111,7 @@ def _hyperparams(config, message, is_training):
 def _dense_hyperparams(config, message, is_training):
     """Those of the dense heads for class and box.
 
-    Of these TFOD's TF2 models take the norm alone, and keep the bias beside it: their dense layers
+    Of these TFOD's TF2 models take only the norm, and keep the bias in addition: their dense layers
     begin as Keras' own do and are never penalized. Groups need positions, which are not there.
     """
     hyperparams = _hyperparams(config, message, is_training)

@@ -1,4 +1,4 @@
-"""What the `optimizer` message asks for: an update rule, its rate curve and its average.
+"""Builds the update rule, its rate curve and its average from an `optimizer` message.
 
 The plan made here holds no variables; `training/optimizer.py` carries it out.
 """
@@ -36,7 +36,7 @@ class Adam(NamedTuple):
 class AdamW(NamedTuple):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2).
 
-    Kernels alone shrink, by `rate * weight_decay` of themselves at each update, as people use it
+    Only kernels shrink, by `rate * weight_decay` of themselves at each update, as people use it
     for detectors: biases and the scales and offsets of norms do not.
     """
 

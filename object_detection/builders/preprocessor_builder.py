@@ -103,7 +103,7 @@ def _ssd_random_crop_pad(config):
     rules = tuple(
         (_crop(one), crop.PadRule(*_ratios(one), _color_of_parts(one))) for one in config.operations
     )
-    if not rules:  # as for the crop alone, less the rule that covers nothing
+    if not rules:  # as for the crop, without the rule that covers nothing
         crops = crop.ssd_rules(crop.SSD_COVERED[1:])
         rules = tuple((rule, crop.PadRule()) for rule in crops)
     return crop.RandomCropPad(rules)

@@ -1,1 +1,1 @@
-"""Floor 3: everything whose only reason is TFOD."""
+"""Everything whose only reason is TFOD."""

@@ -1,1 +1,1 @@
-"""Floor 5: pipeline files and their checks."""
+"""Pipeline files and their checks."""

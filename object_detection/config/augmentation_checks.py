@@ -38,7 +38,7 @@ _ORDERED = (
     ("min_image_width", "max_image_width"),
     ("min_target_pixels", "max_target_pixels"),
 )
-# Without these a step goes by the image, or by a default that is not the schema's.
+# Without these a step uses the image, or a default that is not the schema's.
 _NO_DEFAULT = (
     "min_image_height min_image_width max_image_height max_image_width max_target_pixels"
 ).split()
@@ -47,7 +47,7 @@ _LENGTHS = {
     "min_padded_size_ratio": 2,
     "max_padded_size_ratio": 2,
 }
-# Steps that change what the network sees in training alone.
+# Steps that change what the network sees only in training.
 _VALUES_OF_THEIR_OWN = ("normalize_image", "subtract_channel_mean")
 
 
@@ -151,7 +151,7 @@ def _new_label(section, config):
 def _masks_to_paste(section, config):
     if not config.train_input_reader.load_instance_masks:
         problem = "needs masks, but train_input_reader.load_instance_masks is false"
-        yield Finding(section.path, problem, "Set it to true, or take the step out")
+        yield Finding(section.path, problem, "Set it to true, or remove the step")
 
 
 def _several_pastes(steps):
@@ -164,9 +164,9 @@ def _several_pastes(steps):
 def _unseen_in_evaluation(section):
     return Finding(
         section.path,
-        "changes what the network sees in training alone: evaluation and exported models do not "
+        "changes what the network sees only in training: evaluation and exported models do not "
         "do it, and the network normalizes its input itself",
-        "Take it out",
+        "Remove it",
     )
 
 

@@ -53,7 +53,7 @@ def _reader(section):
     elif reader.HasField("tf_record_input_reader"):
         yield from _paths_and_weights(section)
     if not reader.label_map_path:
-        fix = "Give the label map that belongs to the records, usually label_map.pbtxt beside them"
+        fix = "Give the label map that belongs to the records, usually label_map.pbtxt next to them"
         yield Finding(section.at("label_map_path"), "is not set", fix)
     yield from section.at_least(1, "max_number_of_boxes", "num_readers")
 
@@ -77,7 +77,7 @@ def _paths_and_weights(section):
 
 
 def _of_training(section):
-    """Fields of an evaluation's reader that only training goes by."""
+    """Fields of an evaluation's reader that only training uses."""
     reader = section.message
     once = "every evaluation goes over all images once"
     odd = {
@@ -88,7 +88,7 @@ def _of_training(section):
     }
     for name in (name for name, is_set in odd.items() if is_set):
         why = "it decodes its images itself" if name == "data_service" else once
-        yield Finding(section.at(name), f"has no effect on an evaluation: {why}", "Take it out")
+        yield Finding(section.at(name), f"has no effect on an evaluation: {why}", "Remove it")
 
 
 def _masks(section, model_has_masks, is_training) -> Findings:
@@ -109,7 +109,7 @@ def _masks(section, model_has_masks, is_training) -> Findings:
                 Finding(
                     section.at("load_instance_masks"),
                     "is true, but the model predicts no masks: they are decoded for nothing",
-                    "Take it out",
+                    "Remove it",
                 )
             ]
         )
@@ -147,7 +147,7 @@ def _metric_names(section):
 
 
 def evaluation_settings(eval_config):
-    """What is wrong with the numbers that metrics go by."""
+    """Findings about the numbers that metrics use."""
     section = Section(eval_config, "eval_config")
     yield from section.within(0, 1, "recall_lower_bound", "recall_upper_bound")
     if eval_config.recall_lower_bound > eval_config.recall_upper_bound:
@@ -193,8 +193,8 @@ def _scored_masks(config, model_has_masks, metric):
     if not model_has_masks:
         yield Finding(
             "eval_config.metrics_set",
-            f"asks for {metric}, but the model predicts no masks",
-            "Take it out, or set number_of_stages: 3 and predict_instance_masks: true",
+            f"requests {metric}, but the model predicts no masks",
+            "Remove it, or set number_of_stages: 3 and predict_instance_masks: true",
         )
     for path, reader in readers(config, ("eval_input_reader",)):
         if not reader.load_instance_masks:

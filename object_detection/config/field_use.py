@@ -226,7 +226,7 @@ WITHOUT_EFFECT = {
     "BatchNonMaxSuppression.use_static_shapes": _STATIC,
     "BatchNonMaxSuppression.use_partitioned_nms": _STATIC,
     "BatchNonMaxSuppression.use_combined_nms": "suppression is one exact pass over all classes",
-    "BatchNonMaxSuppression.change_coordinate_frame": "boxes are told in parts of the image in "
+    "BatchNonMaxSuppression.change_coordinate_frame": "boxes are fractions of the image in "
     "any case, as in TFOD's second stage",
     "BatchNonMaxSuppression.max_classes_per_detection": "only with use_class_agnostic_nms, where "
     "anything but 1 is refused as in TFOD",
@@ -270,12 +270,12 @@ REFUSED = {
     "MaskRCNNBoxPredictor.predict_keypoints": "Set it to false; there are no keypoints here",
     "TrainConfig.merge_multiple_label_boxes": "An object has one class here; set it to false",
     "TrainConfig.use_multiclass_scores": "An object has one class here; set it to false",
-    "PreprocessingStep.scale_boxes_to_pixel_coordinates": "Take it out; boxes become pixels behind "
+    "PreprocessingStep.scale_boxes_to_pixel_coordinates": "Remove it; boxes become pixels after "
     "the last step in any case, and the steps themselves work on fractions of the image",
-    "PreprocessingStep.convert_class_logits_to_softmax": "Take it out; an object has one class "
+    "PreprocessingStep.convert_class_logits_to_softmax": "Remove it; an object has one class "
     "here, and no scores of several",
     "EvalConfig.force_no_resize": "Evaluation resizes images as training does; set it to false",
-    "EvalConfig.parameterized_metric": "Take it out; keypoints are not scored here",
+    "EvalConfig.parameterized_metric": "Remove it; keypoints are not scored here",
     "InputReader.num_additional_channels": "Images have 3 channels here; set it to 0",
     "InputReader.expand_labels_hierarchy": "An object has one class here; expand the labels while "
     "writing the records and set this to false",

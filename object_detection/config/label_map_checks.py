@@ -22,9 +22,7 @@ def check(path, num_classes) -> Findings:
     where = _Places(path, lines)
     findings = faults(_items(label_map, where))
     if complaint:
-        fix = (
-            "Probably one item stands where two were meant: each class needs an item { } of its own"
-        )
+        fix = "Probably one item was written for two: each class needs an item { } of its own"
         findings = findings.merge(faults([Finding(path, complaint, fix)]))
     findings = findings.merge(faults(_repeats(label_map, where)))
     findings = findings.merge(faults(_above(label_map, where, num_classes)))

@@ -54,7 +54,7 @@ def check(model, supported_extractors, *, training) -> Findings:
 
 
 def has_masks(model):
-    """Whether a DetectionModel message asks for masks, be it in one of the two places only."""
+    """Return whether a DetectionModel message requests masks, in at least one of the two places."""
     rcnn = model.faster_rcnn
     return rcnn.number_of_stages == 3 or predictor_of(rcnn).predict_instance_masks
 
@@ -283,22 +283,22 @@ def _dense_norm(rcnn, head):
         yield Finding(
             head.at("fc_hyperparams.group_norm"),
             "is set, but the heads for class and box have no positions to take groups over",
-            "Take it out, or set batch_norm",
+            "Remove it, or set batch_norm",
         )
 
 
 def _mask_head(section, head):
     rcnn, masks = section.message, head.message
-    asked = head.at("predict_instance_masks")
+    field = head.at("predict_instance_masks")
     if rcnn.number_of_stages == 3 and not masks.predict_instance_masks:
         yield Finding(
             section.at("number_of_stages"),
             "is 3, but predict_instance_masks is not set: the third stage is the masks",
-            f"Set {asked}: true, or number_of_stages: 2 for boxes alone",
+            f"Set {field}: true, or number_of_stages: 2 for boxes only",
         )
     if rcnn.number_of_stages == 2 and masks.predict_instance_masks:
         yield Finding(
-            asked,
+            field,
             "is true, but number_of_stages is 2: only boxes would come out",
             f"Set {section.at('number_of_stages')}: 3, or take predict_instance_masks out",
         )
@@ -321,7 +321,7 @@ def _mask_head(section, head):
             head.at("spatial_mask_branch"),
             f'is true, but "{shorten(rcnn.feature_extractor.type)}" is no feature pyramid: its '
             "masks already come from the region's own features",
-            "Take it out",
+            "Remove it",
         )
 
 
@@ -353,7 +353,7 @@ def _second_stage_oddities(section):
     cropped = predictor.predict_instance_masks and not predictor.spatial_mask_branch
     cropped = cropped or rcnn.output_final_box_features or rcnn.output_final_box_rpn_features
     if rcnn.crop_masks_at_true_boxes and not cropped:
-        problem = "has no effect: without it, too, nothing is cropped beside the true boxes"
+        problem = "has no effect: without it, too, nothing is cropped but the true boxes"
         yield Finding(section.at("crop_masks_at_true_boxes"), problem)
 
 

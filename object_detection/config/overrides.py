@@ -7,7 +7,7 @@
     model.faster_rcnn.image_resizer={fixed_shape_resizer {height: 640 width: 640}}
 
 An index past the last element by one appends. A list without an index is replaced as a whole; one
-value stands for a list of one. A block in braces replaces the block. Naming another member of a
+value is a list of one. A block in braces replaces the block. Naming another member of a
 oneof puts it in the place of the one that was set.
 """
 

@@ -1,4 +1,4 @@
-"""Paths of a config: placeholders left in, files that are not there; for the doors that read."""
+"""Paths of a config: placeholders left in, files that are not there."""
 
 from pathlib import Path
 

@@ -36,7 +36,7 @@ def load(path, *, override_text="", overrides=()):
     """Reads a config, text or binary, and lays overrides over it.
 
     Args:
-        path: the file; a folder means the pipeline.config in it, or the config as run beside it.
+        path: the file; a folder means the pipeline.config in it, or the config as run next to it.
         override_text: text format of a (partial) TrainEvalPipelineConfig, merged in: single
             values are replaced, lists grow. As TFOD's --config_override.
         overrides: "dotted.path=value" texts, applied last and in order; see `config.overrides`.

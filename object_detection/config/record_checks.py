@@ -169,7 +169,7 @@ def _masks(section, looked_at) -> Findings:
                     section.at("load_instance_masks"),
                     f"is true, but image/object/mask is empty in all of the first {len(without)} "
                     f"records with objects ({listed(without, 3)})",
-                    "Write the records again with --include_masks; for boxes alone take the masks "
+                    "Write the records again with --include_masks; for boxes only take the masks "
                     "out of the model",
                 )
             ]

@@ -85,7 +85,7 @@ class DetectionResultFields:
 
 
 class BoxListFields:
-    """Names of what goes with a list of boxes; a model's `groundtruth_lists` is asked by them."""
+    """Names of the fields of a list of boxes, also for a model's `groundtruth_lists`."""
 
     boxes = "boxes"
     classes = "classes"

@@ -213,7 +213,7 @@ class Decoder:
         return example._replace(ignore=ignore, classes=tf.where(ignore, 0, example.classes))
 
     def _image_labels(self, parsed):
-        """`ImageLabels`; verified classes go by their texts, as objects' do."""
+        """`ImageLabels`; verified classes are looked up by their texts, as objects' are."""
         texts, verified = parsed["image/class/text"], parsed["image/class/label"]
         if self._class_ids is not None:
             verified = tf.cond(

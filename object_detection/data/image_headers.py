@@ -105,7 +105,7 @@ def _begins(encoded, start):
 
 
 def _head(encoded, size, kind, little_endian=True):
-    """Numbers of the first `size` bytes of files [...]: [..., n] int64; zeros behind a file's end.
+    """Numbers of the first `size` bytes of files [...]: [..., n] int64; zeros after a file's end.
 
     The files' kind of number is int32 or uint8, and int32 loses its sign.
     """

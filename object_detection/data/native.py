@@ -36,7 +36,7 @@ def load():
     try:
         library = ctypes.CDLL(str(_compiled()))
     except (OSError, subprocess.SubprocessError) as fault:
-        _LOG.info("Masks and images are decoded and resized by TensorFlow alone: %s", fault)
+        _LOG.info("Masks and images are decoded and resized by TensorFlow only: %s", fault)
         return None
     size, pointer, number = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int64
     library.od_size.argtypes = [ctypes.c_char_p, size, pointer, pointer]
@@ -108,7 +108,7 @@ def _compiled():
         try:
             command = [compiler, *_FLAGS, "-o", partial, *map(str, _SOURCES), "-lm"]
             subprocess.run(command, check=True, capture_output=True, timeout=60)
-            os.replace(partial, path)  # at once, for whoever starts at the same time
+            os.replace(partial, path)  # atomic, for processes that start at the same time
         finally:
             Path(partial).unlink(missing_ok=True)
     return path

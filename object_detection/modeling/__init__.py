@@ -1,1 +1,1 @@
-"""Floor 2: the network as Keras layers."""
+"""The network as Keras layers."""

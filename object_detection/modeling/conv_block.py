@@ -1,4 +1,4 @@
-"""Convolution, normalization and activation as one unit, and the dense layer beside it.
+"""Convolution, normalization and activation as one unit, and the dense layer.
 
 Frozen batch normalization is a constant scale and shift, so it is folded into the kernel on the
 fly: `conv(x, w * s) + b`, with `s = gamma / sqrt(variance + epsilon)`. That is exact, keeps gamma
@@ -59,13 +59,13 @@ class Norm(NamedTuple):
 
 
 class Hyperparams(NamedTuple):
-    """What a `Hyperparams` message asks of the layers it speaks of."""
+    """The settings of a `Hyperparams` message for its layers."""
 
     initializer: Callable | str = "he_normal"
     penalty: Callable | None = None  # kernel -> scalar added to the loss
     activation: str | None = "relu"
     norm: Norm | None = None
-    use_bias: bool = False  # a bias even beside a norm (force_use_bias)
+    use_bias: bool = False  # a bias even with a norm (force_use_bias)
 
     def with_norm_live(self, live: bool) -> "Hyperparams":
         """The same with `live` and-ed into the norm, if there is one."""
@@ -89,7 +89,7 @@ class ConvBlock(ProductLayer):
         norm: `Norm`, or None for a plain bias.
         activation: a key of `ACTIVATIONS`.
         hyperparams: initializer and penalty of the kernel.
-        use_bias: adds a bias beside a norm.
+        use_bias: adds a bias in addition to a norm.
         gain: factor on kernel and bias; it needs no variable of its own and no pass over the map.
 
     Call arguments:
@@ -337,7 +337,7 @@ class DenseBlock(ProductLayer):
     order here is dense, activation, norm.
 
     Raises:
-        ConfigError: a group norm, which wants positions.
+        ConfigError: a group norm, which needs positions.
     """
 
     def __init__(

@@ -60,8 +60,8 @@ class Inference(NamedTuple):
     features: Features
     boxes: BoxOutput | None = None
     trunk: tf.Tensor | None = None  # [B, P, s, s, C]
-    mask_logits: tf.Tensor | None = None  # [B * D, C, M, M] of all classes, where asked for
-    final_crops: tf.Tensor | None = None  # [B, D, s, s, C] of the detections, where asked for
+    mask_logits: tf.Tensor | None = None  # [B * D, C, M, M] of all classes, on request
+    final_crops: tf.Tensor | None = None  # [B, D, s, s, C] of the detections, on request
     final_trunk: tf.Tensor | None = None  # [B, D, s', s', C'] likewise
 
 
@@ -245,7 +245,7 @@ class FasterRCNN(keras.Model):
         return Inference(detections, proposals, rpn, features, output, trunk, logits, *final)
 
     def features_of_final_boxes(self, levels, boxes_px, images):
-        """The features of detections' boxes [B, D, 4], padding too, as far as the config wants.
+        """The features of detections' boxes [B, D, 4], padding too, as the config requires.
 
         Returns:
             Pooled crops [B, D, s, s, C] and the trunk's features of them [B, D, s', s', C'], each

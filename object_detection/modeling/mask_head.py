@@ -4,7 +4,7 @@ TFOD resizes the roi's features to the mask's size and convolves there, for ever
 rewrites make that cheap:
 
 * `taps_before_resize`: `conv(resize(x))` = `resize` applied to the nine products of the kernel's
-  taps, because resizing acts on each channel alone and a tap mixes channels at one pixel. The
+  taps, because resizing acts on each channel and a tap mixes channels at one pixel. The
   products are taken at the small size; resizing and shifting together are one constant matrix.
 * `taps_before_repeat`: where cells are repeated instead, many taps read the same cell.
 * `own_class_kernel`: of the last convolution only the kernel of the roi's own class is applied.
@@ -217,7 +217,7 @@ def _shifted_interpolation(source, target):
 
 
 def convolution_of_class(x, kernel, bias, index):
-    """A 3x3 "SAME" convolution that gives each row only the output channel it asks for.
+    """A 3x3 "SAME" convolution that gives each row only the output channel of its class.
 
     Args:
         x: [n, h, w, C].

@@ -43,7 +43,7 @@ class MaskStage(keras.layers.Layer):
 
         Returns:
             [n, M, M] logits and [n, 2] int32, (image, roi) of each row. Never without a row:
-            where no roi is positive, row 0 stands in, and its loss weight is zero.
+            where no roi is positive, row 0 is a substitute with loss weight zero.
         """
         counted = rois.has_object
         if (training and self.head.has_live_norm) or not self.rewrites.counted_masks:

@@ -1,7 +1,7 @@
 """Gradient checkpointing (Chen et al. 2016): activations are computed again instead of being kept.
 
 A training step keeps what every convolution gave until its gradient has been taken. With
-checkpointing a segment, that is a few blocks of a network, keeps its input alone, and the backward
+checkpointing a segment, that is a few blocks of a network, keeps only its input, and the backward
 pass runs it once more to have the rest: a third more arithmetic, for less memory. Losses and
 gradients are the same.
 """
@@ -72,7 +72,7 @@ def recompute(function, x):
 
     Args:
         function: float tensor -> tensor; the same at every call. What it reads besides, weights
-            too, is kept as it is; what it changes it must leave alone where `is_again`.
+            too, is kept as it is; what it changes must stay unchanged if `is_again`.
         x: float tensor.
     """
     calls = 0

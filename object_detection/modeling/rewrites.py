@@ -1,7 +1,7 @@
 """The exact rewrites: the numbers of the plain network for a fraction of its work.
 
-Each can be switched off by itself, which leaves the path that one would write down first. Tests
-hold the two equal but for rounding, and `benchmarks/rewrites.py` times each alone.
+Each can be switched off independently, which leaves the straightforward computation. Tests
+hold the two equal but for rounding, and `benchmarks/rewrites.py` times each one.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 class Rewrites(NamedTuple):
     """Which rewrites a network runs with; the default is all of them.
 
-    Of a row, the plain path is what stands after "instead of".
+    The plain computation of a row is the text after "instead of".
     """
 
     # The products of the first mask convolution's nine taps at the size of the roi's features,

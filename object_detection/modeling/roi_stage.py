@@ -135,7 +135,7 @@ class RoiCropper(NamedTuple):
         return boxes_px * tf.tile(stretch, [1, 2])[:, tf.newaxis]
 
     def levels_of(self, features, boxes_px, image_shape):
-        """Index of the level each box [..., 4] reads, from 0; the levels alone will do."""
+        """Index of the level each box [..., 4] reads, from 0; only the levels are used."""
         levels = sorted(features)
         if len(levels) == 1:
             return tf.zeros(tf.shape(boxes_px)[:-1], tf.int32)
@@ -222,7 +222,7 @@ class RoiStage(keras.layers.Layer):
         """The trunk's features [n, s', s', C'] of boxes [n, 4] of the images `owner` [n] int32.
 
         A crop is a weighted mean of cells, or 0 outside the map, and a 1x1 convolution without its
-        bias is linear, so their order does not matter. It hardly ever is worth while to convolve
+        bias is linear, so their order does not matter. It hardly ever pays to convolve
         every crop: boxes overlap, and there are many.
 
         Args:
@@ -317,7 +317,7 @@ class RoiStage(keras.layers.Layer):
         """Localization and classification loss, unweighted.
 
         Each is a sum over an image's rois divided by their number and by the batch (TFOD). With a
-        `miner` the sum is over the hardest alone, the divisor as before; TFOD mines, and counts,
+        `miner` the sum is only over the hardest, the divisor as before; TFOD mines, and counts,
         the first image of a batch only, which is not copied.
 
         Returns:

@@ -1,1 +1,1 @@
-"""Floor 1: pure functions on tensors."""
+"""Pure functions on tensors."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class Parts(NamedTuple):
-    """A map in parts: what is done to each pixel alone can be done before they are joined."""
+    """A map in parts: what acts on each pixel independently can be done before they are joined."""
 
     maps: list  # of [n, h, w, F], each with some of the map's pixels
     join: Callable  # maps -> [n, H, W, F]

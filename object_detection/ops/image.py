@@ -219,7 +219,7 @@ def pad(image, size, value=(0.0, 0.0, 0.0)):
 
 
 def as_float(image, *, grayscale=False):
-    """[..., 3] float32 of an image of any number type; if asked its luma in three channels."""
+    """Return [..., 3] float32 of any image; with `grayscale` its luma in three channels."""
     image = tf.cast(image, tf.float32)
     if grayscale:
         luma = tf.tensordot(image, tf.constant(_GRAY_WEIGHTS), [[-1], [0]])

@@ -1,6 +1,6 @@
 """Masks of boxes at the size of their images, as pixels or as COCO run lengths, in the graph.
 
-TensorFlow operations alone, so that an exported model gives them under TensorFlow Serving too. Only
+Only TensorFlow operations, so that an exported model gives them under TensorFlow Serving too. Only
 the pixels inside a box are computed; the numbers are those of `masks.paste` and `ops.paste`.
 """
 

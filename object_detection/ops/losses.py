@@ -43,12 +43,12 @@ def softmax_cross_entropy_against_logits(logits, target_logits, logit_scale=1.0)
 
 
 def sigmoid_cross_entropy(logits, targets):
-    """Cross-entropy of each logit alone: [...] twice -> [...]; targets in 0..1."""
+    """Cross-entropy of each logit independently: [...] twice -> [...]; targets in 0..1."""
     return tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
 
 
 def sigmoid_focal(logits, targets, gamma=2.0, alpha=None):
-    """Focal loss of each logit alone (RetinaNet section 3).
+    """Focal loss of each logit independently (RetinaNet section 3).
 
     Args:
         logits, targets: [...]; targets 0 or 1.

@@ -1,7 +1,7 @@
 """Non-maximum suppression of proposals (Faster R-CNN section 3.3) and of detections.
 
 It goes through TensorFlow's NonMaxSuppressionV5, as TFOD's does: of two boxes whose IoU is above
-the threshold the one of lower score goes, of equal scores the one that stands later; scores must
+the threshold the one of lower score goes, of equal scores the later one; scores must
 be above the score threshold. Suppression sees boxes unclipped. The survivors are clipped to a
 window, and those left without area are dropped without others taking their place (TFOD).
 """
@@ -62,7 +62,7 @@ def proposals_nms(
 ) -> Proposals:
     """The best boxes of each image, whatever their class.
 
-    All boxes take part, however many, as in TFOD: of the best few thousand alone, as papers have
+    All boxes take part, however many, as in TFOD: not only the best few thousand, as papers have
     it, other ones could survive.
 
     Args:
@@ -99,7 +99,7 @@ def proposals_nms(
 def _select_among_best(select, scores, count):
     """`select(None)`, by way of the best `count` rows where these fill all places.
 
-    What stands lower never moves what stands higher.
+    A lower rank never affects a higher one.
 
     Args:
         select: rows [B, k] or None -> boxes [B, P, 4] and scores [B, P], those of padding
@@ -142,7 +142,7 @@ def multiclass_nms(
         max_total: int D.
         soft_sigma: above 0, boxes that overlap less than `iou_threshold` lower each other's
             scores besides (Soft-NMS with its Gaussian).
-        class_agnostic: each box is of its best class alone and suppresses those of any class;
+        class_agnostic: each box is only of its best class and suppresses those of any class;
             `max_per_class` is not read (TFOD).
         max_classes_per_detection: with `class_agnostic`; must be 1, as in TFOD.
         best_first: looks at the best pairs of box and class alone where these hold all that is
@@ -191,7 +191,7 @@ def multiclass_nms(
 def _select_best_first(select, scores, threshold, count):
     """`select(threshold)`, by way of a higher threshold where that gives the same.
 
-    What stands lower never moves what stands higher. So where those above a bound fill all places,
+    A lower rank never affects a higher one. So where those above a bound fill all places,
     they are the answer.
 
     Args:

@@ -136,7 +136,7 @@ def _crop_with_exact_gradient(size):
     TensorFlow's own gradient lets the threads of a CPU add to one pixel at once, and loses some of
     what they add (norms of gradients vary by up to 1 %). On GPUs it is exact, and kept.
 
-    TensorFlow keeps the graph in which a `custom_gradient` was met for ever. Here that is the
+    TensorFlow keeps the graph in which a `custom_gradient` was met forever. Here that is the
     small graph of this function, traced once for each size, and not that of a training step with
     all of its weights.
 

@@ -1,8 +1,8 @@
 """Learning-rate curves: each function here returns `step -> rate`, a scalar float32 tensor.
 
 `step` counts the updates already made: the first update of a run uses the rate of step 0. The
-curves are functions of the step alone, so a resumed run meets the very rates it would have met.
-The numbers are those of TFOD 2.8; what surprises in them is said where it happens.
+curves are functions of only the step, so a resumed run has the same rates.
+The numbers are those of TFOD 2.8; surprises in them are noted where they occur.
 """
 
 import math

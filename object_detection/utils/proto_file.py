@@ -136,7 +136,7 @@ def _undecodable(content, encoding, start, source):
     broken = content[start : start + 4]
     return text_proto.TextProtoError(
         f"{source}:{line}:{column}: this text is neither whole {name} nor in another encoding that "
-        f"can be told from its bytes ({broken.hex(' ')}). {_SAVE}"
+        f"can be recognized from its bytes ({broken.hex(' ')}). {_SAVE}"
     )
 
 

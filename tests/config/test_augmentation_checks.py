@@ -78,7 +78,7 @@ def test_copy_paste_needs_masks_and_comes_once():
 
 def test_values_that_only_training_sees_are_a_warning():
     said = only_warning(check("subtract_channel_mean {means: [1, 2, 3]}"))
-    assert "changes what the network sees in training alone" in said and "Take it out" in said
+    assert "changes what the network sees only in training" in said and "Remove it" in said
 
 
 def test_policies_are_those_there_are():

@@ -138,11 +138,11 @@ def test_a_field_without_effect_is_a_warning_with_the_reason(change, said):
         ),
         (
             "train_config.data_augmentation_options={scale_boxes_to_pixel_coordinates {}}",
-            "scale_boxes_to_pixel_coordinates is not supported. Take it out; boxes become pixels",
+            "scale_boxes_to_pixel_coordinates is not supported. Remove it; boxes become pixels",
         ),
         (
             "train_config.data_augmentation_options={convert_class_logits_to_softmax {}}",
-            "convert_class_logits_to_softmax is not supported. Take it out; an object has one",
+            "convert_class_logits_to_softmax is not supported. Remove it; an object has one",
         ),
         ("train_config.use_multiclass_scores=true", "use_multiclass_scores is true, which is not"),
         (

@@ -19,7 +19,7 @@ DEFAULT_NORM = Norm()  # of TFOD's ResNets
 
 
 class ExtractorSpec(NamedTuple):
-    """What a `FasterRcnnFeatureExtractor` message asks of a backbone."""
+    """The settings of a `FasterRcnnFeatureExtractor` message."""
 
     stride: int = 16  # first_stage_features_stride
     live_norm: bool = False  # batch_norm_trainable while training

@@ -1,6 +1,6 @@
 """ResNet v1 (He et al. 2015) as TFOD's TF2 extractors have it: the first 1x1 strides.
 
-`ResNetV1` gives the outputs of its stages, {2: C2, ..., 5: C5}; a C4 detector uses stage 5 alone
+`ResNetV1` gives the outputs of its stages, {2: C2, ..., 5: C5}; a C4 detector uses only stage 5
 on the crops. Basic blocks make the small ResNet-18 of our own.
 """
 
