@@ -386,8 +386,8 @@ class RoiStage(keras.layers.Layer):
         """
         settings = self.detection
         columns = [label - 1 for label in settings.classes]
-        selected = columns and not settings.class_agnostic
-        if selected:
+        only_columns = columns and not settings.class_agnostic
+        if only_columns:
             scores = tf.gather(scores, columns, axis=2)
             decoded = decoded if decoded.shape[2] == 1 else tf.gather(decoded, columns, axis=2)
         selected = nms.multiclass_nms(
@@ -404,7 +404,7 @@ class RoiStage(keras.layers.Layer):
             max_classes_per_detection=settings.max_classes_per_detection,
             best_first=self.rewrites.best_first_suppression,
         )
-        if selected:
+        if only_columns:
             return selected._replace(classes=tf.gather(columns, selected.classes))
         return nms.of_classes(selected, columns) if columns else selected
 
