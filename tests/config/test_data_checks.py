@@ -94,7 +94,7 @@ def test_masks_without_a_model_for_them_are_reported():
     )
     found = check(*no_masks)
 
-    assert "asks for coco_mask_metrics, but the model predicts no masks" in only_fault(found)
+    assert "requests coco_mask_metrics, but the model predicts no masks" in only_fault(found)
     assert [item.where for item in found.warnings] == [
         "train_input_reader.load_instance_masks",
         "eval_input_reader.load_instance_masks",
