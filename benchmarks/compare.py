@@ -256,8 +256,10 @@ def agreement(comparison):
             for key in ("detection_scores", "detection_boxes", "detection_masks")
         }
         same = np.mean(found["detection_classes"] == wanted["detection_classes"])
-        told = ", ".join(f"{key} {value:.1e}" for key, value in far.items())
-        lines.append(f"{name} beside TFOD: {same:.0%} of the classes are the same; off by {told}.")
+        figures = ", ".join(f"{key} {value:.1e}" for key, value in far.items())
+        lines.append(
+            f"{name} beside TFOD: {same:.0%} of the classes are the same; off by {figures}."
+        )
     return ["  \n".join(lines)]
 
 
@@ -285,8 +287,8 @@ def lines_of(comparison, processes, gflop, ceiling):
     """The table of a comparison."""
     lines = [f"### {comparison.title}", ""]
     if gflop:
-        told = ", ".join(f"{value:.0f} in {name}" for name, value in ceiling.items())
-        lines += [f"{gflop:.0f} GFLOP here; the machine does {told} GFLOP/s.", ""]
+        figures = ", ".join(f"{value:.0f} in {name}" for name, value in ceiling.items())
+        lines += [f"{gflop:.0f} GFLOP here; the machine does {figures} GFLOP/s.", ""]
     others = [process for process in processes if "this package" not in process.side.name]
     ratio_heads = "".join(f" as fast as {process.side.name} x |" for process in others)
     share_heads = " GFLOP/s | of the roofline |" if gflop else ""

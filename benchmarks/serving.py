@@ -161,16 +161,16 @@ def mixed(server, given):
         (score(good), 200) if chosen.random() < 0.5 else chosen.choice(bad)
         for _ in range(given.requests)
     ]
-    before, told = server.memory(), []
+    before, responses = server.memory(), []
     quarter = max(len(plan) // 4, 1)
     memory = []
     for first in range(0, len(plan), quarter):
         jobs = [job for job, _ in plan[first : first + quarter]]
-        told += asyncio.run(ask_all(server.port, jobs, clients=16))
+        responses += asyncio.run(ask_all(server.port, jobs, clients=16))
         memory.append(server.memory())
     statuses = {}
     wrong = 0
-    for (_, expected), (status, text, _) in zip(plan, told, strict=True):
+    for (_, expected), (status, text, _) in zip(plan, responses, strict=True):
         statuses[status] = statuses.get(status, 0) + 1
         wrong += status != expected or (status == 200 and not same(json.loads(text), selected))
     print(f"{len(plan)} mixed requests: {dict(sorted(statuses.items()))}, {wrong} wrong answers")

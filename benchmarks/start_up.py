@@ -61,14 +61,14 @@ def seconds_to_first_step(command):
     """Part of the start -> (seconds, CPU seconds) since the start of the process."""
     start, places = time.perf_counter(), {}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        said = []
+        output_lines = []
         for line in process.stderr:
-            said.append(line)
+            output_lines.append(line)
             for place, pattern in PLACES.items():
                 if place not in places and re.search(pattern, line):
                     places[place] = time.perf_counter() - start, _cpu_of(process.pid)
         if "first step" not in places:
-            raise SystemExit("".join(said[-40:]))
+            raise SystemExit("".join(output_lines[-40:]))
     return places
 
 

@@ -1,4 +1,4 @@
-// One image, what the model finds in it, and which of that is shown.
+// The page: one image, its detections, and the selection of those to show.
 "use strict";
 
 const at = (id) => document.getElementById(id);
@@ -8,17 +8,17 @@ const state = {image: null, name: "", objects: [], off: new Set(), chosen: null}
 const view = {scale: 1, x: 0, y: 0};
 let asked = 0;
 
-// ---- asking ----
+// ---- requests ----
 
 async function open(file) {
   if (!file) return;
   const turn = ++asked;
-  tellFault("");
+  showError("");
   let image;
   try {
     image = await createImageBitmap(file);
   } catch {
-    return tellFault(`${file.name || "This"} is not an image that the browser can show.`);
+    return showError(`${file.name || "This"} is not an image that this browser supports.`);
   }
   if (turn !== asked) return;
   Object.assign(state, {image, file, name: file.name || "image", objects: [], chosen: null});
@@ -51,7 +51,7 @@ async function ask(turn = ++asked) {
   } catch (fault) {
     if (turn !== asked) return;
     state.objects = [];
-    tellFault(fault instanceof TypeError ? "The server does not answer." : fault.message);
+    showError(fault instanceof TypeError ? "The server does not respond." : fault.message);
   } finally {
     if (turn === asked) at("busy").hidden = true;
   }
@@ -65,7 +65,7 @@ function prepared(row) {
   return {...row, box, strokes: row.mask ? strokesOf(row.mask) : []};
 }
 
-function tellFault(text) {
+function showError(text) {
   at("fault").textContent = text;
   at("fault").hidden = !text;
 }
@@ -76,7 +76,7 @@ async function listModels() {
   document.querySelector(".model").hidden = names.length < 2;
 }
 
-// ---- choosing ----
+// ---- selection ----
 
 const least = () => at("threshold").valueAsNumber / 100;
 const wanted = () => state.objects.filter((o) => o.confidence >= least() && !state.off.has(o.label));
@@ -104,7 +104,7 @@ function switchAll(on) {
   show();
 }
 
-// ---- showing ----
+// ---- display ----
 
 function show() {
   const objects = wanted();
@@ -200,7 +200,7 @@ function swatch(number) {
   return square;
 }
 
-// ---- downloading ----
+// ---- downloads ----
 
 function saveAs(blob, ending) {
   const link = document.createElement("a");
@@ -234,7 +234,7 @@ function savePng() {
   picture.toBlob((blob) => saveAs(blob, "_detections.png"), "image/png");
 }
 
-// ---- hands ----
+// ---- mouse and keyboard ----
 
 const KEYS = {
   o: () => at("file").click(), j: saveJson, p: savePng,
@@ -284,6 +284,6 @@ function listen() {
 }
 
 listen();
-listModels().catch(() => tellFault("The server does not answer."));
+listModels().catch(() => showError("The server does not respond."));
 show();
 at("classes-set").hidden = true;

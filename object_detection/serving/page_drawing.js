@@ -1,4 +1,4 @@
-// From run lengths and boxes to pixels. Nothing here knows the page.
+// Drawing of run lengths and boxes, independent of the page.
 "use strict";
 
 const COLORS = [
@@ -43,7 +43,7 @@ function strokesOf(rle) {
   return strokes;
 }
 
-// A mask as a picture of its own, in its class's colour, with its place in the image.
+// A mask as a picture in its class's color, with its position in the image.
 function maskPicture(found) {
   const strokes = found.strokes;
   if (!strokes.length) return null;
@@ -64,7 +64,7 @@ function maskPicture(found) {
   return {picture, left, top};
 }
 
-// Masks, boxes and names over what the pen's transform makes the image's pixels.
+// Masks, boxes and names, drawn in pixels of the image by the pen's transform.
 function drawObjects(pen, objects, shown, scale, chosen) {
   if (shown.masks) {
     for (const found of objects) {

@@ -106,8 +106,8 @@ def encode_masks(masks, boxes, mask_format, size):
 
 def _png(mask):
     file = io.BytesIO()
-    grey = np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8)
-    Image.fromarray(grey).save(file, "PNG")
+    gray = np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8)
+    Image.fromarray(gray).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 

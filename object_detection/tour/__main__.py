@@ -105,8 +105,8 @@ def _train(photograph, _):
     from object_detection.tour import inputs
 
     work = Path(FLAGS.work_dir or FLAGS.output)
-    data = work / "data"
-    record, label_map = inputs.write_record(photograph, data), data / "label_map.pbtxt"
+    data_dir = work / "data"
+    record, label_map = inputs.write_record(photograph, data_dir), data_dir / "label_map.pbtxt"
     names = inputs.class_names(label_map)
     own = inputs.train_on_photograph(
         record,

@@ -33,10 +33,10 @@ TEXTS = {
 def test_every_flag_with_text_is_a_path_or_declared_to_be_none():
     source = "".join(path.read_text() for path in (ROOT / "object_detection").rglob("*.py"))
     pattern = r'DEFINE_(?:string|multi_string|list)\(\s*"(\w+)"'
-    found = set(re.findall(pattern, source))
+    result = set(re.findall(pattern, source))
     known = {key.rpartition(".")[2] for key in path_flags.KINDS}
-    assert len(found) > 80
-    assert not found - known - TEXTS
+    assert len(result) > 80
+    assert not result - known - TEXTS
     assert not known & TEXTS
 
 
@@ -186,8 +186,8 @@ def test_fields_of_configs():
     )
     reader.tf_record_input_reader.input_path.append("gs://b/a.record")
     config = pipeline_pb2.TrainEvalPipelineConfig(train_input_reader=reader)
-    found = [str(fault) for fault in paths.check_readers(config, ("train_input_reader",)).faults]
-    assert len(found) == 4 and all("://" in text for text in found)
+    result = [str(fault) for fault in paths.check_readers(config, ("train_input_reader",)).faults]
+    assert len(result) == 4 and all("://" in text for text in result)
     train = train_pb2.TrainConfig(fine_tune_checkpoint="gs://b/ckpt-0")
     (fault,) = paths.check_checkpoint(train).faults
     assert str(fault).startswith("train_config.fine_tune_checkpoint is 'gs://b/ckpt-0': gs:// is")

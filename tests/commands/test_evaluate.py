@@ -94,10 +94,10 @@ def check(folder, name):
 
     Of two dogs of the same score the first is none: precision is 1/2 at every recall.
     """
-    found = numbers(folder / name)
-    assert float(found["masks", "", "Precision/mAP@.50IOU"]) == pytest.approx(0.25)
-    assert float(found["boxes", "dog", "Precision/mAP"]) == pytest.approx(0.5)
-    assert float(found["boxes", "cat", "Precision/mAP"]) == 0
+    result = numbers(folder / name)
+    assert float(result["masks", "", "Precision/mAP@.50IOU"]) == pytest.approx(0.25)
+    assert float(result["boxes", "dog", "Precision/mAP"]) == pytest.approx(0.5)
+    assert float(result["boxes", "cat", "Precision/mAP"]) == 0
     figures = json.loads((folder / name / "metrics.json").read_text(encoding="utf-8"))
     assert figures["masks"]["errors"]["wrong class"] == 1
     page = (folder / name / "report.html").read_text(encoding="utf-8")
@@ -171,8 +171,8 @@ def test_records_and_checkpoint(folder, network):
     resizer = resizers.KeepAspectRatio(64, 96)
     direct = serving.module_for("image_tensor")(network, resizer)(picture()[np.newaxis])
     wanted = direct["detection_scores"].numpy()[0][: int(direct["num_detections"][0])]
-    found = json.loads((folder / "six" / "detections.json").read_text(encoding="utf-8"))
-    scores = [one["score"] for one in found if one["image_id"] == found[0]["image_id"]]
+    result = json.loads((folder / "six" / "detections.json").read_text(encoding="utf-8"))
+    scores = [one["score"] for one in result if one["image_id"] == result[0]["image_id"]]
     np.testing.assert_allclose(sorted(scores), sorted(wanted), atol=1e-5)
     assert len(scores) > 0
     kinds = {key[0] for key in numbers(folder / "six")}

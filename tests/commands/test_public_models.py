@@ -58,9 +58,9 @@ def test_how_many_there_are():
 def test_what_is_not_built_here_is_refused_by_name(name):
     config = pipeline_file.load(PATHS[name])
 
-    found = preflight.check(config, purpose="export", supported_extractors=tuple(BACKBONES))
+    actual = preflight.check(config, purpose="export", supported_extractors=tuple(BACKBONES))
 
-    assert any(REFUSED[name] in str(fault) for fault in found.faults)
+    assert any(REFUSED[name] in str(fault) for fault in actual.faults)
     with pytest.raises(ValueError, match=REFUSED[name]):
         model_builder.build_network(config.model, is_training=False)
 

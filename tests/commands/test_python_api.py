@@ -201,7 +201,7 @@ def test_the_other_inference_notebook(folder):
     # At a box that ends on the image's border the last bit decides whether the last row is read.
     ends_inside = (served["detection_boxes"][0].numpy()[:, 2:] < 1).all(axis=1)
     assert ends_inside.sum() >= 5
-    masks = (found["detection_masks"][0][ends_inside] for found in (detections, served))
+    masks = (result["detection_masks"][0][ends_inside] for result in (detections, served))
     np.testing.assert_allclose(*masks, atol=1e-4)
     label_id_offset = 1
     classes = detections["detection_classes"][0].numpy().astype(int) + label_id_offset

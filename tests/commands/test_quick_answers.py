@@ -41,25 +41,25 @@ def start(*command):
     )
 
 
-def imported(told):
+def imported(expected_text):
     """The modules of `-X importtime`'s lines, and the other lines."""
-    lines = told.splitlines()
+    lines = expected_text.splitlines()
     names = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     return names, "\n".join(line for line in lines if not line.startswith("import time:"))
 
 
 def test_help_of_every_command_needs_no_tensorflow():
-    found = commands()
-    assert {"object_detection.model_main", "object_detection.export_onnx"} <= set(found)
-    for first in range(0, len(found), 2):  # two at a time
-        started = [(name, start(name, "--help")) for name in found[first : first + 2]]
+    result = commands()
+    assert {"object_detection.model_main", "object_detection.export_onnx"} <= set(result)
+    for first in range(0, len(result), 2):  # two at a time
+        started = [(name, start(name, "--help")) for name in result[first : first + 2]]
         for name, process in started:
-            told, errors = process.communicate(timeout=120)
+            expected_text, errors = process.communicate(timeout=120)
             modules, said = imported(errors)
             assert "site" in modules or "encodings" in modules, said
             assert not {"tensorflow", "keras"} & modules, name
             assert process.returncode in (0, 1), (name, said)  # absl says 1 after --help
-            assert told, (name, said)
+            assert expected_text, (name, said)
 
 
 @pytest.mark.parametrize(

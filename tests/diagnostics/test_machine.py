@@ -34,10 +34,10 @@ def test_a_processor_that_is_no_x86_needs_no_avx():
 
 
 def test_compilers():
-    [found] = machine.examine_compiler({}, lambda name: name == "gcc" and "gcc-path")
+    [result] = machine.examine_compiler({}, lambda name: name == "gcc" and "gcc-path")
     [none] = machine.examine_compiler({}, lambda name: None)
     [off] = machine.examine_compiler({"OBJECT_DETECTION_NATIVE": "0"})
-    assert (found.level, none.level, off.level) == (OK, NOTE, NOTE)
+    assert (result.level, none.level, off.level) == (OK, NOTE, NOTE)
     assert machine._COMPILERS == native._COMPILERS
 
 

@@ -17,10 +17,10 @@ def levels(remarks):
 
 
 def test_the_requirements_are_those_of_setup():
-    found = dict(packages.requirements(PACKAGE))
-    assert found["protobuf"] == ">=6.31,<8" and found["tensorflow"].startswith(">=2.")
-    assert {"keras", "numpy", "pillow", "pycocotools", "absl-py"} <= found.keys()
-    assert "starlette" not in found  # an extra
+    result = dict(packages.requirements(PACKAGE))
+    assert result["protobuf"] == ">=6.31,<8" and result["tensorflow"].startswith(">=2.")
+    assert {"keras", "numpy", "pillow", "pycocotools", "absl-py"} <= result.keys()
+    assert "starlette" not in result  # an extra
 
 
 def test_the_bounds_of_python_are_those_of_setup():

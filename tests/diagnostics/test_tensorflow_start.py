@@ -12,9 +12,9 @@ from object_detection.diagnostics.remarks import FAULT, NOTE, OK
 RESULT = {"tensorflow": "2.21", "keras": "3", "backend": "tensorflow", "gpus": [], "cuda": True}
 
 
-def said(environment=None, *, code=0, error="", **found):
+def said(environment=None, *, code=0, error="", **changes):
     """The remarks where the process ends so."""
-    lines = "noise\nRESULT " + json.dumps(RESULT | found) if not error and not code else ""
+    lines = "noise\nRESULT " + json.dumps(RESULT | changes) if not error and not code else ""
 
     def run(command, env, **more):
         return subprocess.CompletedProcess(command, code, lines, error)

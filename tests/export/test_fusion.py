@@ -79,6 +79,6 @@ def test_kernels_of_bfloat16_are_stored_so_and_give_the_same_numbers(tmp_path):
     types = Counter(dtype.name for dtype in reader.get_variable_to_dtype_map().values())
     assert types["bfloat16"] > 20
     signature = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
-    found = signature(input_tensor=tf.cast(pixels, tf.uint8))
+    result = signature(input_tensor=tf.cast(pixels, tf.uint8))
     for name in ("detection_boxes", "detection_scores", "detection_masks"):
-        np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+        np.testing.assert_array_equal(result[name], wanted[name], err_msg=name)

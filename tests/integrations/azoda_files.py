@@ -97,6 +97,6 @@ def make_store(folder, *, image_type="shapes_mask", stamp="211121120000", side=6
         "train": [row_of("a.jpg", boxes["a.jpg"], "tile"), row_of("b.jpg", boxes["b.jpg"], "disc")],
         "test": [row_of("c.jpg", boxes["c.jpg"], "tile")],
     }
-    for split, found in rows.items():
-        write_csv(folder / image_type / "datasets" / f"{split}_{image_type}_{stamp}.csv", found)
+    for split, result in rows.items():
+        write_csv(folder / image_type / "datasets" / f"{split}_{image_type}_{stamp}.csv", result)
     return rows

@@ -34,19 +34,19 @@ MODULE = "object_detection.integrations.azoda"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected_text"),
     [((), None), (("serve",), "'serve' is no command; there are train and score")],
 )
-def test_without_a_command_the_two_are_reported(capsys, arguments, told):
+def test_without_a_command_the_two_are_reported(capsys, arguments, expected_text):
     with pytest.raises(SystemExit) as ended:
         run(["azoda", *arguments])
 
-    assert ended.value.code and (told is None or told in ended.value.code)
+    assert ended.value.code and (expected_text is None or expected_text in ended.value.code)
     assert "score --deploy_config" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected_text"),
     [
         (["train", "--exp_config={}"], 'RUN_PARAMS.STEPS is "lots"; it must be a whole number'),
         (["score", "--deploy_config={}"], "DESCRIPTION is not a known key"),
@@ -54,7 +54,7 @@ def test_without_a_command_the_two_are_reported(capsys, arguments, told):
         (["train", "--exp_config={}", "data"], "unknown arguments: data"),
     ],
 )
-def test_a_fault_ends_the_command_in_a_moment(tmp_path, arguments, told):
+def test_a_fault_ends_the_command_in_a_moment(tmp_path, arguments, expected_text):
     path = write_json(tmp_path / "a.json", azoda_files.EXPERIMENT, RUN_PARAMS={"STEPS": "lots"})
     arguments = [argument.format(path) for argument in arguments]
 
@@ -64,7 +64,7 @@ def test_a_fault_ends_the_command_in_a_moment(tmp_path, arguments, told):
 
     assert done.returncode == 1
     said = done.stderr + done.stdout
-    assert told in said
+    assert expected_text in said
     assert "Traceback" not in said and "TensorFlow" not in done.stderr
 
 
@@ -138,11 +138,11 @@ def test_an_experiment_from_its_csvs_to_masks_by_http(tmp_path):
     )
     command = [f"--exp_config={exp_config}", f"--data_dir={data}", f"--output_dir={tmp_path}"]
 
-    told = _train(command)
+    expected_text = _train(command)
 
     outputs = tmp_path / "outputs"
     model = outputs / "final_model" / "model"
-    assert "Segmentation (masks), average precision at IoU 0.5" in told
+    assert "Segmentation (masks), average precision at IoU 0.5" in expected_text
     assert (model / "tf_label_map.pbtxt").is_file() and (model / "saved_model").is_dir()
     assert (outputs / "pipeline.config").is_file()
     assert (outputs / "evaluation" / "report.html").is_file()
@@ -172,13 +172,13 @@ def _check_scoring(folder, model, image):
     with _served(folder, model, deployment) as url:
         bare = _asked(f"{url}/score?prob=0", encoded)
     assert [row.keys() - {"mask"} for row in rows] == [row.keys() for row in bare]
-    found = Predictor(model, 0.0).predict(image)
-    size = (found.height, found.width)
-    assert len(rows) == len(found) > 0
+    result = Predictor(model, 0.0).predict(image)
+    size = (result.height, result.width)
+    assert len(rows) == len(result) > 0
     for k, row in enumerate(rows):
         mask = unmold_mask(row["mask"], np.array(row["bounding_box"]) * (size * 2), size)
-        expected = found.full_mask(k)
-        assert row["label"] == found.names[k]
+        expected = result.full_mask(k)
+        assert row["label"] == result.names[k]
         assert _iou(mask, expected) >= 0.99
         assert _iou(_filled(mask_to_polygons(mask), *size), expected) >= 0.99
 
@@ -247,7 +247,7 @@ def _nuts(data):
             split = "test" if each["image_id"] == max(files) else "train"
             name, label = files[each["image_id"]], names[each["category_id"]]
             rows[split].append(row_of(name, box, label, each["segmentation"]))
-    for split, found in rows.items():
+    for split, result in rows.items():
         name = f"{split}_{IMAGE_TYPE}_211121120000.csv"
-        write_csv(data / IMAGE_TYPE / "datasets" / name, found)
+        write_csv(data / IMAGE_TYPE / "datasets" / name, result)
     return images / files[max(files)]

@@ -14,7 +14,7 @@ NAMES = {1: "tile", 2: "disc", 3: "never"}
 BOX = (4.0, 4.0, 20.0, 20.0)
 
 
-def seen(number, truth, found):
+def seen(number, truth, detections):
     """An image of 32 x 32: true classes, all at BOX; found (class, score, box)."""
     side, mask = 32, np.zeros((32, 32), np.uint8)
     mask[4:20, 4:20] = 1
@@ -28,10 +28,10 @@ def seen(number, truth, found):
         side,
     )
     detections = detected(
-        np.array([box for _, _, box in found], np.float64).reshape(-1, 4),
-        np.array([score for _, score, _ in found], np.float64),
-        np.array([label for label, _, _ in found], np.int64),
-        np.ones((len(found), 8, 8), np.float32),
+        np.array([box for _, _, box in detections], np.float64).reshape(-1, 4),
+        np.array([score for _, score, _ in detections], np.float64),
+        np.array([label for label, _, _ in detections], np.int64),
+        np.ones((len(detections), 8, 8), np.float32),
     )
     return EvaluatedImage(f"{number}.jpg", truth, sized(detections, side, side).encoded())
 

@@ -23,11 +23,11 @@ def test_the_notebook_starts_a_service_asks_it_unmolds_and_draws():
     client.execute(cwd=str(NOTEBOOK.parent))
 
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    told = "".join(output.get("text", "") for output in outputs)
-    assert "serving sample_mask at http://127.0.0.1:" in told
-    assert [told.count(f"  {name} ") for name in ("disc", "tile", "kite")] == [2, 2, 2]
-    assert "filename,xmin,ymin,xmax,ymax,segmentation,class\na.png,170" in told
-    assert "the service ended with 0" in told
+    message = "".join(output.get("text", "") for output in outputs)
+    assert "serving sample_mask at http://127.0.0.1:" in message
+    assert [message.count(f"  {name} ") for name in ("disc", "tile", "kite")] == [2, 2, 2]
+    assert "filename,xmin,ymin,xmax,ymax,segmentation,class\na.png,170" in message
+    assert "the service ended with 0" in message
     before, _, after, _ = (
         np.array(Image.open(io.BytesIO(b64decode(output["data"]["image/png"]))).convert("RGB"))
         for output in outputs

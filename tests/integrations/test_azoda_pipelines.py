@@ -160,18 +160,18 @@ def test_a_config_without_weights_begins_at_random(experiment, records):
 
 
 def test_the_cosine_decay_ends_with_the_steps(experiment, records):
-    config, told = prepared(experiment(), records, f"model {{ {PYRAMID} }} {COSINE} {READERS}")
+    config, message = prepared(experiment(), records, f"model {{ {PYRAMID} }} {COSINE} {READERS}")
 
     curve = config.train_config.optimizer.momentum_optimizer.learning_rate
     assert curve.cosine_decay_learning_rate.total_steps == 1000
     assert curve.cosine_decay_learning_rate.warmup_steps == 25
-    assert "1000 steps (STEPS), 25 of them warm-up" in told
+    assert "1000 steps (STEPS), 25 of them warm-up" in message
 
 
 def test_first_stage_reaches_the_model_and_is_reported(experiment, records):
     stage = azoda_files.EXPERIMENT["MODEL_PARAMS"]["FIRST_STAGE"]
 
-    config, told = prepared(
+    config, message = prepared(
         experiment(**stage | {"MAX_PROPOSALS": 70, "NMS_SCORE_THRESHOLD": 0.125}),
         records,
         f"model {{ {PYRAMID} }} {READERS}",
@@ -183,21 +183,21 @@ def test_first_stage_reaches_the_model_and_is_reported(experiment, records):
     assert model.first_stage_nms_score_threshold == 0.125
     assert model.first_stage_localization_loss_weight == 2
     assert model.first_stage_objectness_loss_weight == 1
-    assert "first_stage_max_proposals is 70" in told
-    assert "STRIDE has no effect: a feature pyramid" in told
-    assert "objectness" not in told  # as it was
+    assert "first_stage_max_proposals is 70" in message
+    assert "STRIDE has no effect: a feature pyramid" in message
+    assert "objectness" not in message  # as it was
 
 
 def test_stride_sets_features_and_anchors(experiment, records):
     sample = pipelines.SAMPLES / "mask_rcnn_inception_v2_coco.config"
 
-    config, told = prepared(experiment(STRIDE=8), records, sample.read_text())
+    config, message = prepared(experiment(STRIDE=8), records, sample.read_text())
 
     model = config.model.faster_rcnn
     anchors = model.first_stage_anchor_generator.grid_anchor_generator
     assert model.feature_extractor.first_stage_features_stride == 8
     assert (anchors.height_stride, anchors.width_stride) == (8, 8)
-    assert "first_stage_features_stride is 8" in told
+    assert "first_stage_features_stride is 8" in message
 
 
 def test_without_masks_the_readers_load_none(experiment, records):

@@ -20,11 +20,11 @@ def experiment(tmp_path):
 
 
 def test_the_experiment_as_azoda_writes_it(experiment):
-    found = experiment()
+    result = experiment()
 
-    assert found.values["RUN_PARAMS.STEPS"] == 1000
-    assert found.values["MODEL_PARAMS.FIRST_STAGE.MAX_PROPOSALS"] == 200
-    assert found.values["EVAL_CONF"] == 0.5
+    assert result.values["RUN_PARAMS.STEPS"] == 1000
+    assert result.values["MODEL_PARAMS.FIRST_STAGE.MAX_PROPOSALS"] == 200
+    assert result.values["EVAL_CONF"] == 0.5
 
 
 def test_what_is_azures_is_notes_to_have_no_effect(experiment):
@@ -37,8 +37,8 @@ def test_what_is_azures_is_notes_to_have_no_effect(experiment):
 
 
 def test_every_key_is_used_notes_or_refused(experiment):
-    found = experiment()
-    used = {key for key in found.values if not settings.EXPERIMENT[key].without_effect}
+    result = experiment()
+    used = {key for key in result.values if not settings.EXPERIMENT[key].without_effect}
 
     assert used == {
         "DESCRIPTION",
@@ -63,10 +63,10 @@ def test_dotted_keys_and_numbers_in_quotes(tmp_path):
     content = {"IMAGE_TYPE": "a", "RUN_PARAMS.STEPS": "250", "MODEL_PARAMS.BASE_MODEL": "m"}
     path.write_text("\N{BYTE ORDER MARK}" + json.dumps(content))
 
-    found = settings.read_experiment(path)
+    result = settings.read_experiment(path)
 
-    assert found.values["RUN_PARAMS.STEPS"] == 250
-    assert found.values["TRAIN_CSV"] == "latest"
+    assert result.values["RUN_PARAMS.STEPS"] == 250
+    assert result.values["TRAIN_CSV"] == "latest"
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,10 @@ def test_a_missing_file_is_notes(tmp_path):
 
 @pytest.mark.parametrize("layout", [azoda_files.OLD_DEPLOYMENT, azoda_files.NEW_DEPLOYMENT])
 def test_the_deployment_in_both_layouts(tmp_path, layout):
-    found = settings.read_deployment(azoda_files.write_json(tmp_path / "d.json", layout))
+    result = settings.read_deployment(azoda_files.write_json(tmp_path / "d.json", layout))
 
-    assert found.values["IMAGE_TYPE"] == "usecase_mask"
-    assert len(found.notes) == len(found.present) - 1  # all but IMAGE_TYPE
+    assert result.values["IMAGE_TYPE"] == "usecase_mask"
+    assert len(result.notes) == len(result.present) - 1  # all but IMAGE_TYPE
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,12 @@ def store(tmp_path):
 
 def examples(records, split):
     """The tf.Examples of a record file: [(id, {key: values})]."""
-    found = []
+    result = []
     for each in tf.data.TFRecordDataset([str(records.paths[split])]).as_numpy_iterator():
         features = tf.train.Example.FromString(each).features.feature
         values = {k: list(getattr(v, v.WhichOneof("kind")).value) for k, v in features.items()}
-        found.append((values["image/source_id"][0].decode(), values))
-    return found
+        result.append((values["image/source_id"][0].decode(), values))
+    return result
 
 
 def boxes_of(values, side=64):
@@ -76,9 +76,9 @@ def test_latest_is_the_newest_stamp_that_both_have(store):
     ):
         (store.datasets / name).touch()
 
-    found = store.select()
+    result = store.select()
 
-    assert [path.name for path in found.values()] == [
+    assert [path.name for path in result.values()] == [
         "train_shapes_mask_220101000000.csv",
         "test_shapes_mask_220101000000.csv",
     ]
@@ -181,9 +181,9 @@ def test_extra_columns_and_any_order_are_taken(store):
 def test_an_image_without_objects_is_a_row_without_a_class(store):
     store.csv("train", [*store.rows["train"], ("c.jpg", *[""] * 6)])
 
-    found = {name: len(boxes_of(values)) for name, values in examples(store.write(), "train")}
+    result = {name: len(boxes_of(values)) for name, values in examples(store.write(), "train")}
 
-    assert found == {"a.jpg": 1, "b.jpg": 1, "c.jpg": 0}
+    assert result == {"a.jpg": 1, "b.jpg": 1, "c.jpg": 0}
 
 
 @pytest.mark.parametrize(
@@ -265,10 +265,10 @@ def test_images_in_both_csvs_are_reported(store):
 def test_an_image_that_is_missing_is_reported_by_the_row_that_names_it(store):
     store.csv("train", [*store.rows["train"], row_of("no.jpg", (4, 4, 20, 20), "tile")])
 
-    (told,) = tables.remarks(store.read())
+    (message,) = tables.remarks(store.read())
 
-    assert "train_shapes_mask_211121120000.csv line 4, filename: there is no image" in told
-    assert "no.jpg" in told
+    assert "train_shapes_mask_211121120000.csv line 4, filename: there is no image" in message
+    assert "no.jpg" in message
 
 
 def test_the_folder_of_images_is_missing(store):

@@ -37,34 +37,34 @@ def picture():
 
 def test_what_is_found_has_the_names_of_a_box_list(model):
     model(exact=False)
-    found = COCODemo("cfg").compute_prediction(picture())
+    result = COCODemo("cfg").compute_prediction(picture())
 
-    assert len(found) == 2 and found.size == (120, 100) and found.mode == "xyxy"
-    np.testing.assert_allclose(found.bbox, [[20, 10, 60, 30], [30, 60, 90, 90]], atol=1e-4)
-    assert found.get_field("labels").tolist() == [1, 3]  # red first although OpenCV has it last
-    assert found.fields() == ["labels", "scores", "mask"]
-    masks = found.get_field("mask")
+    assert len(result) == 2 and result.size == (120, 100) and result.mode == "xyxy"
+    np.testing.assert_allclose(result.bbox, [[20, 10, 60, 30], [30, 60, 90, 90]], atol=1e-4)
+    assert result.get_field("labels").tolist() == [1, 3]  # red first although OpenCV has it last
+    assert result.fields() == ["labels", "scores", "mask"]
+    masks = result.get_field("mask")
     assert masks.shape == (2, 1, 100, 120) and masks.dtype == bool
     assert masks[0, 0, 12:28, 22:58].all() and masks[0].sum() <= 20 * 40
-    assert found[1].bbox.tolist() == found.bbox[1:].tolist()
-    assert len(found[:0].get_field("mask")) == 0
+    assert result[1].bbox.tolist() == result.bbox[1:].tolist()
+    assert len(result[:0].get_field("mask")) == 0
     with pytest.raises(KeyError, match="no field 'keypoints'; available: labels, scores, mask"):
-        found.get_field("keypoints")
+        result.get_field("keypoints")
 
 
 def test_the_best_above_the_threshold_are_chosen(model):
     model()
     demo = COCODemo("cfg", confidence_threshold=0.7)
-    found = demo.compute_prediction(picture())
-    scores = found.get_field("scores")
+    result = demo.compute_prediction(picture())
+    scores = result.get_field("scores")
     demo.confidence_threshold = float(scores[1])  # what scores no more is left out
 
-    top = demo.select_top_predictions(found[[1, 0]])
+    top = demo.select_top_predictions(result[[1, 0]])
 
     assert scores[0] > scores[1]
     assert top.get_field("scores").tolist() == scores[:1].tolist()
     demo.confidence_threshold = 0.0
-    assert demo.select_top_predictions(found[[1, 0]]).get_field("labels").tolist() == [1, 3]
+    assert demo.select_top_predictions(result[[1, 0]]).get_field("labels").tolist() == [1, 3]
 
 
 def test_colours_follow_from_the_class_alone(model):
@@ -110,8 +110,8 @@ def test_the_montage_holds_probabilities(model):
     image = picture()
 
     montage = demo.run_on_opencv_image(image)
-    found = demo.compute_prediction(image)
-    heat = found.get_field("mask")
+    result = demo.compute_prediction(image)
+    heat = result.get_field("mask")
 
     assert montage.shape == (100, 120, 3) and (image == picture()).all()
     assert heat.dtype == np.float32 and heat.max() <= 1
@@ -125,11 +125,11 @@ def test_the_montage_holds_probabilities(model):
 def test_probabilities_between_none_and_all_have_colors_between(model):
     model(exact=False)
     demo = COCODemo("cfg", 0.1, masks_per_dim=1)
-    found = demo.compute_prediction(picture())
-    boxes = found.prediction.boxes
+    result = demo.compute_prediction(picture())
+    boxes = result.prediction.boxes
     masks = Masks.from_box_masks(np.full([2, 4, 4], 0.5, np.float32), boxes, 100, 120)
-    instances = found.prediction.instances._replace(masks=masks)
-    half = dataclasses.replace(found.prediction, instances=instances)
+    instances = result.prediction.instances._replace(masks=masks)
+    half = dataclasses.replace(result.prediction, instances=instances)
 
     montage = demo.create_mask_montage(picture(), coco_demo.BoxList(half))
 

@@ -58,10 +58,10 @@ def test_an_export_runs_as_it_is(export):
     image = np.zeros([40, 60, 3], np.uint8)
     image[10:30, 12:42] = 255
 
-    found = demo.compute_prediction(image)
+    result = demo.compute_prediction(image)
 
     assert resizer_of(demo) == (100, 150) and demo.CATEGORIES == ["__background", "", "bright"]
-    np.testing.assert_allclose(found.bbox, [[12, 10, 42, 30]], atol=1)
+    np.testing.assert_allclose(result.bbox, [[12, 10, 42, 30]], atol=1)
 
 
 def test_a_config_runs_with_the_weights_beside_it(export, tmp_path):

@@ -90,8 +90,8 @@ def inferred(tmp_path, folder, mode, **model):
 
 
 def mask_of(read, title):
-    (found,) = [each for each in read.images[0].objects if each.class_name == title]
-    cropped = masks.cropped(found.mask, HEIGHT, WIDTH)
+    (result,) = [each for each in read.images[0].objects if each.class_name == title]
+    cropped = masks.cropped(result.mask, HEIGHT, WIDTH)
     whole = np.zeros([HEIGHT, WIDTH], bool)
     rows, columns = cropped.pixels.shape
     whole[cropped.top : cropped.top + rows, cropped.left : cropped.left + columns] = cropped.pixels
@@ -188,9 +188,9 @@ def test_probabilities_lie_beside_the_project(tmp_path, folder):
 def test_suppression_is_transitive():
     boxes = np.array([[0, 0, 10, 10], [0, 3, 10, 13], [0, 6, 10, 16], [0, 0, 10, 10]], np.float32)
     scores, classes = np.float32([0.9, 0.8, 0.7, 0.6]), np.int32([1, 1, 1, 2])
-    found = Prediction(Instances(20, 20, boxes, classes, scores), "aaab")
+    result = Prediction(Instances(20, 20, boxes, classes, scores), "aaab")
     # The third meets the second alone, which is suppressed itself; the fourth is of another class.
-    assert nms_survivors(found, 0.5).tolist() == [True, False, False, True]
+    assert nms_survivors(result, 0.5).tolist() == [True, False, False, True]
 
 
 def test_deployed_it_answers_an_annotation(tmp_path):
@@ -201,7 +201,7 @@ def test_deployed_it_answers_an_annotation(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("mode", "told"),
+    ("mode", "expected_text"),
     [
         (
             {**FULL, "model_classes": {"save_classes": ["pink"]}},
@@ -222,10 +222,12 @@ def test_deployed_it_answers_an_annotation(tmp_path):
         ),
     ],
 )
-def test_what_does_not_fit(tmp_path, folder, mode, told):
+def test_what_does_not_fit(tmp_path, folder, mode, expected_text):
     with pytest.raises(SettingsError) as caught:
         inferred(tmp_path, folder, mode)
-    assert told in str(caught.value) and str(tmp_path / "inference.json") in str(caught.value)
+    assert expected_text in str(caught.value) and str(tmp_path / "inference.json") in str(
+        caught.value
+    )
 
 
 def broken(folder, **changes):
@@ -257,12 +259,12 @@ def test_projects_that_cannot_be_used(folder):
 
 
 def test_images_without_the_tags(folder):
-    found = project.read_project(folder)
+    result = project.read_project(folder)
     with pytest.raises(AnnotationError, match="dataset_tags.val is 'val', but no image of"):
-        project.check_tags(found, {"t.json: dataset_tags.val": "val"})
-    found.annotations[0].content["tags"] = []
+        project.check_tags(result, {"t.json: dataset_tags.val": "val"})
+    result.annotations[0].content["tags"] = []
     with pytest.raises(AnnotationError, match="none: no image of the project has a tag"):
-        project.check_tags(found, {"t.json: dataset_tags.train": "train"})
+        project.check_tags(result, {"t.json: dataset_tags.train": "train"})
 
 
 def test_a_project_of_annotations_leaves_out_images_without_masks_and_broken_ones(tmp_path):
@@ -273,13 +275,13 @@ def test_a_project_of_annotations_leaves_out_images_without_masks_and_broken_one
         objects = (AnnotatedObject(f"object of {name}", "cat", (4.0, 4.0, 20.0, 20.0), mask),)
         images.append(AnnotatedImage(name, name, name, objects, tmp_path / name))
     (tmp_path / "c.png").write_bytes(b"cut off")
-    found = AnnotationSet("coco", (Category("cat"),), tuple(images))
+    result = AnnotationSet("coco", (Category("cat"),), tuple(images))
 
-    findings, written = project.write_project(tmp_path / "project", {"train": found})
+    findings, written = project.write_project(tmp_path / "project", {"train": result})
 
     assert written == {"train": 1}
     assert [each.key for each in findings if each.group == "skipped images"] == ["b.png", "c.png"]
     assert [path.name for path in (tmp_path / "project/ds0/img").iterdir()] == ["a.png"]
     for left, reason in (((images[1],), "none of its 1 objects"), ((images[2],), "known format")):
         with pytest.raises(AnnotationError, match=reason):
-            project.write_project(tmp_path / reason, {"train": found._replace(images=left)})
+            project.write_project(tmp_path / reason, {"train": result._replace(images=left)})

@@ -27,16 +27,18 @@ def made_project(folder, *, titles=("nut", "date"), images=5):
     """A project of our own converter: bright squares on grey, one image of the last tag."""
     pictures = folder / "pictures"
     pictures.mkdir(parents=True)
-    found = {"images": [], "annotations": [], "categories": []}
+    project_read = {"images": [], "annotations": [], "categories": []}
     for number, title in enumerate(titles):
-        found["categories"].append({"id": number + 1, "name": title})
+        project_read["categories"].append({"id": number + 1, "name": title})
     for i in range(images):
         pixels = np.full([SIDE, SIDE, 3], 60, np.uint8)
-        found["images"].append({"id": i, "file_name": f"{i}.png", "height": SIDE, "width": SIDE})
+        project_read["images"].append(
+            {"id": i, "file_name": f"{i}.png", "height": SIDE, "width": SIDE}
+        )
         for k in range(len(titles)):
             x, y = 4 + 6 * (i % 3) + 26 * (k % 2), 6 + 6 * i
             pixels[y : y + 20, x : x + 20, k % 3] = 250
-            found["annotations"].append(
+            project_read["annotations"].append(
                 {
                     "id": 10 * i + k,
                     "image_id": i,
@@ -49,7 +51,7 @@ def made_project(folder, *, titles=("nut", "date"), images=5):
             )
         Image.fromarray(pixels).save(pictures / f"{i}.png")
     path = folder / "coco.json"
-    path.write_text(json.dumps(found))
+    path.write_text(json.dumps(project_read))
     read = coco.read(path, pictures)
     splits = {
         "train": read._replace(images=read.images[:-1]),
@@ -72,8 +74,8 @@ def model_folder(folder):
 
 def test_our_converter_makes_a_project_with_the_same_objects(tmp_path):
     folder = made_project(tmp_path)
-    found = project.read_project(folder)
-    assert [sorted(each.tags) for each in found.annotations] == [["train"]] * 4 + [["val"]]
+    project_read = project.read_project(folder)
+    assert [sorted(each.tags) for each in project_read.annotations] == [["train"]] * 4 + [["val"]]
     sets = supervisely.read(folder, train_tags=("train",), val_tags=("val",))
     names = [each.class_name for image in sets["train"].images for each in image.objects]
     assert names == ["nut", "date"] * 4
@@ -82,20 +84,26 @@ def test_our_converter_makes_a_project_with_the_same_objects(tmp_path):
 
 
 def test_class_ids_are_alphabetical_with_the_background_first():
-    found = training.class_ids_from_titles(["pear", "bg", "neutral", "apple"], "bg", "neutral")
-    assert found.to_idx == {"bg": 0, "apple": 1, "pear": 2}
-    assert found.foreground == {"apple": 1, "pear": 2}
+    project_read = training.class_ids_from_titles(
+        ["pear", "bg", "neutral", "apple"], "bg", "neutral"
+    )
+    assert project_read.to_idx == {"bg": 0, "apple": 1, "pear": 2}
+    assert project_read.foreground == {"apple": 1, "pear": 2}
 
 
 def test_continuing_needs_the_same_set_and_keeps_its_numbers(tmp_path):
     stored = training.ClassIds({"bg": 0, "pear": 1, "apple": 2}, "bg", None)
     training.write_result_config(tmp_path, stored, {}, TRAIN)
-    found = training.class_ids_from_titles(["apple", "pear"], "bg", None)
-    assert training.with_stored_ids(tmp_path, found).to_idx == {"bg": 0, "pear": 1, "apple": 2}
+    project_read = training.class_ids_from_titles(["apple", "pear"], "bg", None)
+    assert training.with_stored_ids(tmp_path, project_read).to_idx == {
+        "bg": 0,
+        "pear": 1,
+        "apple": 2,
+    }
     with pytest.raises(SettingsError, match="the classes of model and dataset do not match"):
         training.with_stored_ids(tmp_path, training.class_ids_from_titles(["apple"], "bg", None))
     with pytest.raises(SettingsError, match="config.json is missing"):
-        training.with_stored_ids(tmp_path / "nowhere", found)
+        training.with_stored_ids(tmp_path / "nowhere", project_read)
 
 
 def test_epochs_become_steps():
@@ -112,11 +120,13 @@ def prepared(tmp_path, **changes):
     values = read_train_settings(path).values
     folder = made_project(tmp_path / "data", titles=("nut", "ignore", "bg", "date"))
     special = values["special_classes"]
-    found = project.read_project(folder)
+    project_read = project.read_project(folder)
     classes = training.class_ids_from_titles(
-        found.titles, special["background"], special["neutral"]
+        project_read.titles, special["background"], special["neutral"]
     )
-    written = project.write_records(found, values["dataset_tags"], classes, tmp_path / "records")
+    written = project.write_records(
+        project_read, values["dataset_tags"], classes, tmp_path / "records"
+    )
     base = training.find_base_model(model_folder(tmp_path / "model"))._replace(weights="weights")
     plan = training.train_schedule(values, written.images["train"], 1)
     training.apply_settings(base, values, classes, written, plan)
@@ -206,9 +216,9 @@ def test_both_samples_from_a_project_to_a_project(tmp_path):
         return done.stdout
 
     json_of_train, results = SAMPLES / "train_config.json", tmp_path / "results"
-    told = run("train", f"--config={json_of_train}", f"--model={config}", f"--output={results}")
+    message = run("train", f"--config={json_of_train}", f"--model={config}", f"--output={results}")
     result = results / "00000000"
-    assert "python -m object_detection.model_main" in told
+    assert "python -m object_detection.model_main" in message
     written = json.loads((result / "config.json").read_text())
     assert written["class_title_to_idx"] == {"bg": 0, "date": 1, "nut": 2}
     assert pipeline_file.load(result / "pipeline.config").train_config.num_steps == 5

@@ -34,9 +34,9 @@ def post(server, path, body, headers=None):
 
 def error(server, path, body, headers=None):
     """(status, what the server says) of a request that it refuses."""
-    status, told = post(server, path, body, headers)
-    assert list(told) == ["error"]
-    return status, told["error"]
+    status, message = post(server, path, body, headers)
+    assert list(message) == ["error"]
+    return status, message["error"]
 
 
 def b64(encoded):

@@ -44,8 +44,8 @@ class BrightRectangle(tf.Module):
 
     def files(self, input_tensor):
         kinds = {name: tf.TensorSpec(None, tf.float32) for name in _NAMES}
-        found = tf.map_fn(self.find_in_file, input_tensor, fn_output_signature=kinds)
-        return {name: tf.reshape(found[name], shape) for name, shape in _NAMES.items()}
+        result = tf.map_fn(self.find_in_file, input_tensor, fn_output_signature=kinds)
+        return {name: tf.reshape(result[name], shape) for name, shape in _NAMES.items()}
 
     def examples(self, input_tensor):
         features = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
@@ -56,8 +56,8 @@ class BrightRectangle(tf.Module):
 
     def find_in_file(self, encoded):
         image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        found = self.find(tf.ensure_shape(image, [None, None, 3])[tf.newaxis])
-        return {name: value[0] for name, value in found.items()}
+        result = self.find(tf.ensure_shape(image, [None, None, 3])[tf.newaxis])
+        return {name: value[0] for name, value in result.items()}
 
 
 # Kind: what it takes, and the method that is its signature.

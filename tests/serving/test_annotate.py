@@ -12,8 +12,8 @@ def test_it_is_given_the_pixels(start, models):
 
     with start({"pixels": models["pixels"]}, annotate=annotate) as server:
         assert post(server, "/annotate", file_of(picture())) == (200, {"size": [20, 40, 3]})
-        status, told = error(server, "/annotate", file_of(picture()[:, :30]))
-        assert status == 400 and "larger than the image" in told
+        status, message = error(server, "/annotate", file_of(picture()[:, :30]))
+        assert status == 400 and "larger than the image" in message
         assert error(server, "/annotate", b"no image")[0] == 400
 
 

@@ -60,8 +60,8 @@ def test_bad_images(server, model, name):
         (f"/score?prob=0.5&model={model}", encoded),
         (f"/v1/models/{model}:predict", {"instances": [b64(encoded)]}),
     ):
-        found, told = error(server, path, body)
-        assert found == status and what in told
+        result, message = error(server, path, body)
+        assert result == status and what in message
 
 
 BAD_JSON = {
@@ -101,15 +101,15 @@ BAD_JSON = {
 def test_bad_json(server, name):
     body, what = BAD_JSON[name]
 
-    status, told = error(server, PREDICT, body)
+    status, message = error(server, PREDICT, body)
 
-    assert status == 400 and what in told
+    assert status == 400 and what in message
 
 
 def test_numbers_for_a_model_of_files(server):
-    status, told = error(server, "/v1/models/files:predict", {"inputs": [picture().tolist()]})
+    status, message = error(server, "/v1/models/files:predict", {"inputs": [picture().tolist()]})
 
-    assert status == 400 and "files" in told
+    assert status == 400 and "files" in message
 
 
 PATHS = (
@@ -143,11 +143,11 @@ def test_the_model_refuses_one_image_of_a_batch(start, models):
 
         images = [picture(), poisoned, picture(), poisoned]
         with ThreadPoolExecutor(4) as threads:
-            told = list(
+            message = list(
                 threads.map(lambda i: post(server, PREDICT, {"instances": [i.tolist()]}), images)
             )
-    assert [status for status, _ in told] == [200, 400, 200, 400]
-    assert "the model rejects this input" in told[1][1]["error"]
+    assert [status for status, _ in message] == [200, 400, 200, 400]
+    assert "the model rejects this input" in message[1][1]["error"]
 
 
 def test_a_body_that_is_too_large(start, models):
@@ -203,8 +203,8 @@ def test_clients_that_hang_up(server):
 def test_more_images_than_the_queue_holds(start, models):
     with start({"pixels": models["pixels"]}, Limits(max_queue=4)) as server:
         body = {"instances": [picture().tolist()] * 5}
-        status, told = error(server, PREDICT, body)
-        assert status == 413 and "--max_queue" in told
+        status, message = error(server, PREDICT, body)
+        assert status == 413 and "--max_queue" in message
 
 
 def test_data_beyond_what_may_be_held(start, models):
@@ -219,9 +219,9 @@ def test_data_beyond_what_may_be_held(start, models):
 
 def test_json_that_is_no_base64_of_an_image(server):
     text = base64.b64encode(b"__import__('os')").decode()
-    status, told = error(server, PREDICT, {"instances": [{"b64": text}]})
+    status, message = error(server, PREDICT, {"instances": [{"b64": text}]})
 
-    assert status == 400 and "not an image" in told
+    assert status == 400 and "not an image" in message
 
 
 def test_many_broken_files_leave_nothing(server):

@@ -23,10 +23,10 @@ def client(server):
 def test_both_protocols_find_the_same(client, mask_format, tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(file_of(picture()))
-    found = [client.score(image, 0.5, masks=mask_format) for image in (path, picture())]
-    found += client.detect([path, picture()], min_score=0.5, masks=mask_format)
+    result = [client.score(image, 0.5, masks=mask_format) for image in (path, picture())]
+    result += client.detect([path, picture()], min_score=0.5, masks=mask_format)
 
-    for (each,) in found:
+    for (each,) in result:
         assert each.box == (0.25, 0.25, 0.75, 0.75) and each.score == 0.75
         assert each.label == "Bright one" and each.class_id == 2
         assert each.box_in(20, 40) == (5, 10, 15, 30)
@@ -38,13 +38,13 @@ def test_both_protocols_find_the_same(client, mask_format, tmp_path):
 
 
 def test_sizes_of_masks(client):
-    (found,) = client.score(picture())
-    assert found.mask().shape == (20, 40)
+    (result,) = client.score(picture())
+    assert result.mask().shape == (20, 40)
     with pytest.raises(ValueError, match="not of"):
-        found.mask(30, 40)
-    (found,) = client.score(picture(), masks="box")
+        result.mask(30, 40)
+    (result,) = client.score(picture(), masks="box")
     with pytest.raises(ValueError, match="height and width"):
-        found.mask()
+        result.mask()
 
 
 def test_status_metadata_and_plain_requests(client):
@@ -70,9 +70,9 @@ def test_refusals_are_reported_at_once(client):
 def test_drawing(client):
     image = np.full([60, 80, 3], 90, np.uint8)
     image[20:40, 30:60] = 200
-    found = client.score(image)
+    result = client.score(image)
 
-    drawn = draw(image, found)
+    drawn = draw(image, result)
 
     assert drawn.shape == image.shape and (image == 200).any()
     changed = (drawn != image).any(axis=2)

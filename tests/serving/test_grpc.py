@@ -22,9 +22,9 @@ def test_a_batch_of_pixels(client):
     np.testing.assert_array_equal(outputs["detection_boxes"][1, 0], [0, 0, 0.5, 0.5])
     assert outputs["detection_masks"].shape == (2, 2, 8, 8)
     assert set(client.predict(batch, outputs=["num_detections"])) == {"num_detections"}
-    found = client.detect(batch, names={2: "bright"})
-    assert [len(each) for each in found] == [1, 1] and found[0][0].label == "bright"
-    assert found[0][0].mask(20, 40)[5:14, 10:19].all()
+    result = client.detect(batch, names={2: "bright"})
+    assert [len(each) for each in result] == [1, 1] and result[0][0].label == "bright"
+    assert result[0][0].mask(20, 40)[5:14, 10:19].all()
 
 
 def test_files(server):
@@ -110,9 +110,9 @@ def test_tensorflow_servings_own_messages(server):
 
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
         request.model_spec.name = "pixels"
-        told = get_model_metadata_pb2.SignatureDefMap()
-        assert service.GetModelMetadata(request).metadata["signature_def"].Unpack(told)
-        assert "input_tensor" in told.signature_def["serving_default"].inputs
+        message = get_model_metadata_pb2.SignatureDefMap()
+        assert service.GetModelMetadata(request).metadata["signature_def"].Unpack(message)
+        assert "input_tensor" in message.signature_def["serving_default"].inputs
 
         request = GetModelStatusRequest()
         request.model_spec.name = "pixels"

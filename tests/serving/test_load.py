@@ -38,9 +38,9 @@ def test_a_full_queue_is_answered_503_and_retry_after(start, models):
             asked = [threads.submit(ask, server, "POST", SCORE, FILE) for _ in range(12)]
             until(lambda: sum(one.done() for one in asked) == 9)  # one runs, two wait
             run.gate.set()
-        told = [one.result() for one in asked]
-        assert sorted(status for status, _, _ in told) == [200] * 3 + [503] * 9
-        assert all(int(head["retry-after"]) >= 1 for code, head, _ in told if code == 503)
+        message = [one.result() for one in asked]
+        assert sorted(status for status, _, _ in message) == [200] * 3 + [503] * 9
+        assert all(int(head["retry-after"]) >= 1 for code, head, _ in message if code == 503)
         assert post(server, SCORE, FILE)[0] == 200
         assert b'code="503"' in ask(server, "GET", "/metrics")[2]
 
@@ -55,8 +55,8 @@ def test_requests_of_several_clients_share_batches(start, models):
 
     with start({"pixels": models["pixels"]}, Limits(max_batch=4), run=run) as server:
         with concurrent.futures.ThreadPoolExecutor(8) as threads:
-            told = list(threads.map(lambda _: post(server, SCORE, FILE), range(24)))
-    assert all(answer == told[0] for answer in told) and told[0][0] == 200
+            message = list(threads.map(lambda _: post(server, SCORE, FILE), range(24)))
+    assert all(answer == message[0] for answer in message) and message[0][0] == 200
     assert sum(sizes) == 24 and max(sizes) == 4 and len(sizes) < 16
 
 
@@ -70,10 +70,10 @@ def test_an_answer_that_takes_too_long(start, models):
 
 
 def test_what_was_begun_is_finished_at_the_end(start, models):
-    told, run = [], Held()
+    message, run = [], Held()
     with start({"pixels": models["pixels"]}, Limits(max_batch=1), run=run) as server:
         threads = [
-            threading.Thread(target=lambda: told.append(post(server, SCORE, FILE)[0]))
+            threading.Thread(target=lambda: message.append(post(server, SCORE, FILE)[0]))
             for _ in range(4)
         ]
         for thread in threads:
@@ -83,4 +83,4 @@ def test_what_was_begun_is_finished_at_the_end(start, models):
         threading.Timer(0.5, run.gate.set).start()
     for thread in threads:
         thread.join()
-    assert told == [200] * 4
+    assert message == [200] * 4

@@ -13,10 +13,10 @@ def test_rows_with_bare_values_and_with_names(server):
     named = [{"input_tensor": image} for image in images]
 
     for instances in (images, named):
-        status, told = post(server, "/v1/models/pixels:predict", {"instances": instances})
+        status, message = post(server, "/v1/models/pixels:predict", {"instances": instances})
 
-        assert status == 200 and list(told) == ["predictions"]
-        rows = told["predictions"]
+        assert status == 200 and list(message) == ["predictions"]
+        rows = message["predictions"]
         assert rows[0]["detection_boxes"][0] == BOX
         assert rows[1]["detection_boxes"][0] == [0, 0, 0.5, 0.5]
         assert rows[0]["num_detections"] == 1 and rows[0]["detection_classes"] == [2, 1]
@@ -28,11 +28,11 @@ def test_columns_with_and_without_the_name(server):
     batch = np.stack([picture(), picture(box=(0, 0, 10, 20))]).tolist()
 
     for inputs in (batch, {"input_tensor": batch}):
-        status, told = post(server, "/v1/models/pixels:predict", {"inputs": inputs})
+        status, message = post(server, "/v1/models/pixels:predict", {"inputs": inputs})
 
-        assert status == 200 and list(told) == ["outputs"]
-        assert told["outputs"]["detection_boxes"][1][0] == [0, 0, 0.5, 0.5]
-        assert told["outputs"]["num_detections"] == [1, 1]
+        assert status == 200 and list(message) == ["outputs"]
+        assert message["outputs"]["detection_boxes"][1][0] == [0, 0, 0.5, 0.5]
+        assert message["outputs"]["num_detections"] == [1, 1]
 
 
 @pytest.mark.parametrize("model", ["pixels", "one", "files", "raw"])
@@ -40,13 +40,13 @@ def test_encoded_images_of_different_sizes(server, model):
     """Also for models of pixels, which TensorFlow Serving itself would refuse."""
     files = [file_of(picture()), file_of(picture(40, 20, (10, 5, 30, 15)), "JPEG", quality=100)]
     for instances in ([b64(file)] for file in files):
-        status, told = post(server, f"/v1/models/{model}:predict", {"inputs": instances})
-        assert status == 200, told
-        np.testing.assert_allclose(told["outputs"]["detection_boxes"][0][0], BOX, atol=0.06)
+        status, message = post(server, f"/v1/models/{model}:predict", {"inputs": instances})
+        assert status == 200, message
+        np.testing.assert_allclose(message["outputs"]["detection_boxes"][0][0], BOX, atol=0.06)
     if model != "raw":
         body = {"instances": [b64(file) for file in files]}
-        told = post(server, f"/v1/models/{model}:predict", body)[1]
-        boxes = [row["detection_boxes"][0] for row in told["predictions"]]
+        message = post(server, f"/v1/models/{model}:predict", body)[1]
+        boxes = [row["detection_boxes"][0] for row in message["predictions"]]
         np.testing.assert_allclose(boxes, [BOX, BOX], atol=0.06)
 
 
@@ -54,23 +54,23 @@ def test_examples(server):
     from object_detection.serving.served_model import serialize_example
 
     example = serialize_example(file_of(picture()))
-    status, told = post(server, "/v1/models/examples:predict", {"instances": [b64(example)]})
+    status, message = post(server, "/v1/models/examples:predict", {"instances": [b64(example)]})
 
-    assert status == 200 and told["predictions"][0]["detection_boxes"][0] == BOX
+    assert status == 200 and message["predictions"][0]["detection_boxes"][0] == BOX
     body = {"instances": [b64(file_of(picture()))]}
-    status, told = error(server, "/v1/models/examples:predict", body)
-    assert status == 400 and "tf.Example" in told
+    status, message = error(server, "/v1/models/examples:predict", body)
+    assert status == 400 and "tf.Example" in message
 
 
 def test_outputs_without_a_row_for_each_image(server):
     """Those of an export with inner tensors: whole batches go through, rows cannot."""
     batch = np.stack([picture()] * 3).tolist()
 
-    status, told = post(server, "/v1/models/raw:predict", {"inputs": batch})
-    assert status == 200 and np.shape(told["outputs"]["anchors"]) == (5, 4)
-    assert len(told["outputs"]["num_detections"]) == 3
-    status, told = error(server, "/v1/models/raw:predict", {"instances": batch})
-    assert status == 400 and "inputs" in told
+    status, message = post(server, "/v1/models/raw:predict", {"inputs": batch})
+    assert status == 200 and np.shape(message["outputs"]["anchors"]) == (5, 4)
+    assert len(message["outputs"]["num_detections"]) == 3
+    status, message = error(server, "/v1/models/raw:predict", {"instances": batch})
+    assert status == 400 and "inputs" in message
 
 
 def test_signature_name(server):
@@ -90,15 +90,15 @@ def test_status_and_metadata(server):
     for path in ("/v1/models/pixels", "/v1/models/pixels/versions/1"):
         assert get(server, path) == (200, {"model_version_status": [row]})
 
-    status, told = get(server, "/v1/models/pixels/metadata")
+    status, message = get(server, "/v1/models/pixels/metadata")
     assert status == 200
-    assert told["model_spec"] == {"name": "pixels", "signature_name": "", "version": "1"}
-    definition = told["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert message["model_spec"] == {"name": "pixels", "signature_name": "", "version": "1"}
+    definition = message["metadata"]["signature_def"]["signature_def"]["serving_default"]
     assert definition["method_name"] == "tensorflow/serving/predict"
     tensor = definition["inputs"]["input_tensor"]
     assert tensor["dtype"] == "DT_UINT8"
     assert [dim["size"] for dim in tensor["tensor_shape"]["dim"]] == ["-1", "-1", "-1", "3"]
-    assert told["metadata"]["label_map"] == {"1": "dark", "2": "Bright one"}
+    assert message["metadata"]["label_map"] == {"1": "dark", "2": "Bright one"}
 
 
 def test_a_version_by_its_number(server):
@@ -111,14 +111,14 @@ def test_a_version_by_its_number(server):
         ("/v1/models/pixels/labels/stable:predict", "no such label"),
         ("/v1/models/nobody:predict", "no model 'nobody'; served: pixels, one, files"),
     ):
-        status, told = error(server, path, body)
-        assert status == 404 and what in told
+        status, message = error(server, path, body)
+        assert status == 404 and what in message
     assert get(server, "/v1/models/pixels/versions/7")[0] == 404
 
 
 def test_other_verbs_and_methods(server):
-    status, told = error(server, "/v1/models/pixels:classify", {})
-    assert status == 400 and ":predict" in told
+    status, message = error(server, "/v1/models/pixels:classify", {})
+    assert status == 400 and ":predict" in message
     assert ask(server, "GET", "/v1/models/pixels:predict")[0] in (404, 405)
     assert ask(server, "DELETE", "/v1/models/pixels")[0] == 405
 
@@ -159,5 +159,5 @@ def test_compact_masks_by_accept(server):
     row = post(server, "/v1/models/pixels:predict", body, accept)[1]["predictions"][0]
     assert "detection_masks" not in row
     for accept in ("text/html", "application/json; masks=svg"):
-        status, told = error(server, "/v1/models/pixels:predict", body, {"Accept": accept})
-        assert status == 406 and "rle" in told
+        status, message = error(server, "/v1/models/pixels:predict", body, {"Accept": accept})
+        assert status == 406 and "rle" in message

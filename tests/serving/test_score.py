@@ -11,14 +11,14 @@ from object_detection.client import decode_rle, unmold_mask
 
 @pytest.mark.parametrize("model", ["pixels", "one", "files", "examples"])
 def test_the_answer_is_what_azodas_client_reads(server, model):
-    status, found = post(server, f"/score?prob=0.5&model={model}", file_of(picture()))
+    status, result = post(server, f"/score?prob=0.5&model={model}", file_of(picture()))
 
-    assert status == 200 and len(found) == 1
-    assert set(found[0]) == {"class", "label", "confidence", "bounding_box", "mask"}
-    assert found[0]["class"] == 2 and found[0]["label"] == "Bright one"
-    assert found[0]["confidence"] == 0.75
-    assert found[0]["bounding_box"] == [0.25, 0.25, 0.75, 0.75]
-    mask = np.array(found[0]["mask"])
+    assert status == 200 and len(result) == 1
+    assert set(result[0]) == {"class", "label", "confidence", "bounding_box", "mask"}
+    assert result[0]["class"] == 2 and result[0]["label"] == "Bright one"
+    assert result[0]["confidence"] == 0.75
+    assert result[0]["bounding_box"] == [0.25, 0.25, 0.75, 0.75]
+    mask = np.array(result[0]["mask"])
     assert mask.shape == (8, 8) and mask[:, :4].all() and not mask[:, 4:].any()
     full = unmold_mask(mask, (5, 10, 15, 30), (20, 40, 3))
     assert full[5:15, 10:19].all() and full.sum() == pytest.approx(100, abs=20)
@@ -30,9 +30,9 @@ def test_only_what_scores_more_than_prob(server):
 
 @pytest.mark.parametrize("prob", ["", "?prob=", "?prob=x", "?prob=2", "?prob=nan", "?prob=-0.1"])
 def test_prob_is_required(server, prob):
-    status, told = error(server, f"/score{prob}", file_of(picture()))
+    status, message = error(server, f"/score{prob}", file_of(picture()))
 
-    assert status == 400 and "/score?prob=0.5" in told
+    assert status == 400 and "/score?prob=0.5" in message
 
 
 def test_get_is_not_allowed(server):
@@ -45,16 +45,16 @@ def test_get_is_not_allowed(server):
 def test_a_server_can_be_configured_to_score_without_masks(start, models, masks):
     with start({"pixels": models["pixels"]}, score_masks=False) as plain:
         accept = {"Accept": f"application/json{masks}"}
-        (found,) = post(plain, "/score?prob=0.5", file_of(picture()), accept)[1]
+        (result,) = post(plain, "/score?prob=0.5", file_of(picture()), accept)[1]
 
-    assert set(found) == {"class", "label", "confidence", "bounding_box"}
+    assert set(result) == {"class", "label", "confidence", "bounding_box"}
 
 
 def test_compact_masks(server):
     accept = {"Accept": "application/json; masks=rle"}
-    found = post(server, "/score?prob=0.5", file_of(picture()), accept)[1]
+    result = post(server, "/score?prob=0.5", file_of(picture()), accept)[1]
 
-    mask = decode_rle(found[0]["mask"])
+    mask = decode_rle(result[0]["mask"])
     assert mask.shape == (20, 40) and mask[5:14, 10:19].all() and not mask[:, 21:].any()
     accept = {"Accept": "application/json; masks=none"}
     assert "mask" not in post(server, "/score?prob=0.5", file_of(picture()), accept)[1][0]
@@ -68,9 +68,9 @@ def test_photographs_are_answered_upright(server, model):
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     encoded = file_of(image, "PNG", exif=exif)
 
-    found = post(server, f"/score?prob=0.5&model={model}", encoded)[1]
+    result = post(server, f"/score?prob=0.5&model={model}", encoded)[1]
 
-    assert found[0]["bounding_box"] == [0, 0, 0.5, 0.5]
+    assert result[0]["bounding_box"] == [0, 0, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("model", ["pixels", "files"])
@@ -81,10 +81,10 @@ def test_photographs_are_answered_upright(server, model):
 def test_kinds_of_images(server, model, mode, mask_format):
     image = Image.fromarray(picture()).convert(mode)
 
-    status, found = post(server, f"/score?prob=0.5&model={model}", file_of(image, mask_format))
+    status, result = post(server, f"/score?prob=0.5&model={model}", file_of(image, mask_format))
 
     assert status == 200
-    np.testing.assert_allclose(found[0]["bounding_box"], [0.25, 0.25, 0.75, 0.75], atol=0.06)
+    np.testing.assert_allclose(result[0]["bounding_box"], [0.25, 0.25, 0.75, 0.75], atol=0.06)
 
 
 def test_sixteen_bits(server):
@@ -92,8 +92,8 @@ def test_sixteen_bits(server):
     encoded = file_of(Image.fromarray(grey))
 
     for model in ("pixels", "files"):
-        found = post(server, f"/score?prob=0.5&model={model}", encoded)[1]
-        assert found[0]["bounding_box"] == [0.25, 0.25, 0.75, 0.75]
+        result = post(server, f"/score?prob=0.5&model={model}", encoded)[1]
+        assert result[0]["bounding_box"] == [0.25, 0.25, 0.75, 0.75]
 
 
 def test_unknown_model(server):

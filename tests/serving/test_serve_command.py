@@ -34,11 +34,11 @@ def started(*flags):
         command(*flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     line = process.stdout.readline()
-    found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-    if not found:
+    result = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+    if not result:
         process.kill()
         raise AssertionError(line + process.communicate()[1])
-    return process, int(found[1])
+    return process, int(result[1])
 
 
 def ended(process, number=signal.SIGTERM):
@@ -58,13 +58,13 @@ def _until_refused(port, answers):
 @pytest.mark.slow
 def test_killed_and_restarted_in_the_midst_the_clients_recover(models):
     process, port = started(f"--model={models['pixels']}", "--port=0")
-    told, errors, end = [], [], threading.Event()
+    message, errors, end = [], [], threading.Event()
 
     def ask_on():
         try:
             with Client(f"http://127.0.0.1:{port}", patience=120) as client:
                 while not end.is_set():
-                    told.append((time.monotonic(), client.score(FILE)[0].box))
+                    message.append((time.monotonic(), client.score(FILE)[0].box))
         except ServerError as error:
             errors.append(error)
 
@@ -72,15 +72,15 @@ def test_killed_and_restarted_in_the_midst_the_clients_recover(models):
     try:
         for thread in threads:
             thread.start()
-        while len(told) < 50 and not errors:
+        while len(message) < 50 and not errors:
             time.sleep(0.05)
         assert ended(process, signal.SIGKILL) == -signal.SIGKILL
         killed = time.monotonic()
         process, _ = started(f"--model={models['pixels']}", f"--port={port}")
-        while told[-1][0] < killed + 0.5 and not errors:
+        while message[-1][0] < killed + 0.5 and not errors:
             time.sleep(0.05)
-        before = len(told)
-        while len(told) < before + 50 and not errors:
+        before = len(message)
+        while len(message) < before + 50 and not errors:
             time.sleep(0.05)
         answers = []
         plain = [threading.Thread(target=_until_refused, args=(port, answers)) for _ in range(3)]
@@ -97,7 +97,7 @@ def test_killed_and_restarted_in_the_midst_the_clients_recover(models):
         thread.join()
     assert not errors and code == 0
     assert set(answers) == {200}  # what was accepted before the end was answered
-    assert {box for _, box in told} == {(0.25, 0.25, 0.75, 0.75)}
+    assert {box for _, box in message} == {(0.25, 0.25, 0.75, 0.75)}
 
 
 @pytest.mark.slow

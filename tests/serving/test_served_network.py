@@ -22,17 +22,19 @@ def test_answers_are_those_of_the_network(start, tmp_path, input_type):
 
     with start({"m": tmp_path / "model"}) as server:
         body = {"instances": [b64(file_of(image))] * 3}
-        status, told = post(server, "/v1/models/m:predict", body)
+        status, message = post(server, "/v1/models/m:predict", body)
         score_response = post(server, "/score?prob=0.0", file_of(image))[1]
 
-    assert status == 200 and len(told["predictions"]) == 3
+    assert status == 200 and len(message["predictions"]) == 3
     count = int(alone["num_detections"][0])
     assert count > 0 and len(score_response) == count
-    for row in told["predictions"]:
+    for row in message["predictions"]:
         for name in ("detection_boxes", "detection_scores", "detection_classes", "detection_masks"):
             np.testing.assert_allclose(
                 np.array(row[name])[:count], alone[name][0, :count], atol=1e-4, err_msg=name
             )
     np.testing.assert_allclose(
-        [found["mask"] for found in score_response], alone["detection_masks"][0, :count], atol=1e-4
+        [result["mask"] for result in score_response],
+        alone["detection_masks"][0, :count],
+        atol=1e-4,
     )

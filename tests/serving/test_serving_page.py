@@ -17,7 +17,10 @@ def page(browser, server):
     """The page, opened; faults, and requests to others, fail the test."""
     context = browser.new_context(viewport={"width": 1100, "height": 750}, accept_downloads=True)
     opened, errors, asked = context.new_page(), [], []
-    opened.on("console", lambda told: told.type == "error" and errors.append(told.text))
+    opened.on(
+        "console",
+        lambda event: event.type == "error" and errors.append(event.text),
+    )
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("request", lambda request: asked.append(request.url))
     # Playwright asks the browser for choosers when first listened for, and does not wait for it.
@@ -154,10 +157,10 @@ def test_downloads(page, tmp_path):
     with page.expect_download() as download:
         page.keyboard.press("j")
     assert download.value.suggested_filename == "photo.json"
-    told = json.loads(download.value.path().read_text())
-    assert (told["height"], told["width"]) == (60, 80)
-    assert told["detections"][0]["box"] == [20, 30, 40, 60]
-    assert told["detections"][0]["mask"]["size"] == [60, 80]
+    content = json.loads(download.value.path().read_text())
+    assert (content["height"], content["width"]) == (60, 80)
+    assert content["detections"][0]["box"] == [20, 30, 40, 60]
+    assert content["detections"][0]["mask"]["size"] == [60, 80]
     with page.expect_download() as download:
         page.get_by_role("button", name="PNG").click()
     download.value.save_as(tmp_path / "drawn.png")

@@ -122,29 +122,31 @@ def test_policies_and_labels(tmp_path, scores):
 def test_no_request_is_lost_when_a_version_takes_over(start, tmp_path, scores):
     base = tmp_path / "models"
     put(base / "1", scores[60])
-    told, end = [], threading.Event()
+    message, end = [], threading.Event()
     with start({"m": base}, poll_seconds=0.05) as server:
 
         def ask_on():
             while not end.is_set():
                 status, headers, text = ask(server, "POST", SCORE, FILE)
-                told.append((status, headers.get("x-model-version"), text))
+                message.append((status, headers.get("x-model-version"), text))
 
         threads = [threading.Thread(target=ask_on) for _ in range(3)]
         for thread in threads:
             thread.start()
-        wait_for(lambda: len(told) > 10)
+        wait_for(lambda: len(message) > 10)
         put(base / "2", scores[70])
-        wait_for(lambda: told[-1][1] == "2")
+        wait_for(lambda: message[-1][1] == "2")
         wait_for(lambda: get(server, "/v1/models/m")[1]["model_version_status"][1]["state"] == END)
         end.set()
         for thread in threads:
             thread.join()
         assert get(server, "/v1/models/m/versions/2")[0] == 200
         assert post(server, "/v1/models/m/versions/1:predict", {})[0] == 404
-    assert {status for status, _, _ in told} == {200}
-    found = {(version, round(json.loads(text)[0]["confidence"], 2)) for _, version, text in told}
-    assert found == {("1", 0.6), ("2", 0.7)}
+    assert {status for status, _, _ in message} == {200}
+    result = {
+        (version, round(json.loads(text)[0]["confidence"], 2)) for _, version, text in message
+    }
+    assert result == {("1", 0.6), ("2", 0.7)}
 
 
 def test_readiness(start, models):

@@ -71,8 +71,8 @@ def test_the_tours_own_photograph_is_not_installed(monkeypatch):
 def test_the_tours_own_annotations_are_of_its_photograph():
     from object_detection.datasets.formats import coco
 
-    found = coco.read(inputs.ANNOTATIONS, inputs.ANNOTATIONS.parent)
-    (image,) = found.images
+    result = coco.read(inputs.ANNOTATIONS, inputs.ANNOTATIONS.parent)
+    (image,) = result.images
     assert image.filename == "coffee.png"
     assert [each.class_name for each in image.objects] == ["cup", "saucer", "spoon"]
-    assert not found.findings
+    assert not result.findings

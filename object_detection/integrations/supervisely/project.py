@@ -143,9 +143,9 @@ def _check_object(stated, place, titles):
         )
 
 
-def _inflates(data):
+def _inflates(encoded_text):
     try:
-        packed = base64.b64decode(data or "")
+        packed = base64.b64decode(encoded_text or "")
         encoded = packed if packed.startswith(b"\x89PNG") else supervisely.inflated(packed)
     except (TypeError, ValueError, binascii.Error, zlib.error):
         return False
