@@ -35,7 +35,7 @@ MODULE = "object_detection.integrations.azoda"
 
 @pytest.mark.parametrize(
     ("arguments", "expected_text"),
-    [((), None), (("serve",), "'serve' is no command; there are train and score")],
+    [((), None), (("serve",), "'serve' is not a command; available: train and score")],
 )
 def test_without_a_command_the_two_are_reported(capsys, arguments, expected_text):
     with pytest.raises(SystemExit) as ended:
