@@ -5,16 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from absl import flags
+from absl import app, flags
 
 from object_detection.cli import runner
-from object_detection.dataset_tools import beam_command
 from object_detection.datasets import conversion, examples, files, image_file, label_ids
 from object_detection.datasets.annotations import IGNORE_CLASS, AnnotationSet, Finding
 from object_detection.datasets.examples import Settings
 from object_detection.datasets.records import ShardedRecords
 from object_detection.datasets.report import DERIVED, NOTED
-from object_detection.errors import AnnotationError
+from object_detection.errors import AnnotationError, missing_extra
 
 FLAGS = flags.FLAGS
 
@@ -105,8 +104,71 @@ def define_common_flags(*, output=False, include_masks=False):
         "encoding", "", "Encoding of annotation files that are not UTF-8, such as cp1252."
     )
     flags.DEFINE_bool("resume", False, "Resume an interrupted run of the same command.")
-    beam_command.define_flags()
+    _define_beam_flags()
     flags.DEFINE_bool("strict", False, "End with an error if the data has anything to correct.")
+
+
+def define_tfod_label_map(default):
+    """Define `--label_map_path` with the default of TFOD's script."""
+    flags.DEFINE_string(
+        "label_map_path",
+        default,
+        "Label map whose numbers hold; it is written there if absent. Unset, and without a file at "
+        "TFOD's place: label_map.pbtxt next to the records, with TFOD's numbers.",
+    )
+
+
+def resolve_tfod_label_map():
+    """Forgets the default where TFOD's file is not there: its folder is that of TFOD's sources."""
+    flag = FLAGS["label_map_path"]
+    if flag.using_default_value and not Path(flag.value).is_file():
+        flag.value = ""
+
+
+def _define_beam_flags():
+    """Define `--runner` and the flags that belong to it."""
+    flags.DEFINE_string(
+        "runner",
+        "",
+        "Convert as an Apache Beam pipeline, on DirectRunner, FlinkRunner, SparkRunner, "
+        "DataflowRunner, ... The runner's options come at the end, after --. Needs the extra "
+        "`beam`.",
+    )
+    flags.DEFINE_multi_string(
+        "worker_paths",
+        [],
+        "With --runner: FOLDER_HERE=ITS_NAME_THERE, where workers know a folder by another name, "
+        "such as /mnt/data=gs://bucket/data. May be given more than once.",
+    )
+
+
+def _beam_writer(arguments):
+    """What writes the shards in place of this machine's processes.
+
+    Args:
+        arguments: those of the command that are no flags: the options of the runner.
+
+    Returns:
+        A `BeamWriter`; None without `--runner`.
+
+    Raises:
+        MissingExtraError: Beam is not installed.
+        AnnotationError: the flags do not fit each other.
+        app.UsageError: arguments without `--runner`.
+    """
+    if not FLAGS.runner:
+        if FLAGS.worker_paths:
+            raise AnnotationError("--worker_paths belongs to --runner, which is not given")
+        if arguments:
+            raise app.UsageError(f"unknown arguments: {' '.join(arguments)}")
+        return None
+    try:
+        from object_detection.datasets import beam_conversion
+    except ModuleNotFoundError as error:
+        raise missing_extra(f"--runner={FLAGS.runner} needs Apache Beam", "beam", error) from None
+    beam_conversion.check_runner(FLAGS.runner)
+    paths = beam_conversion.parse_worker_paths(FLAGS.worker_paths)
+    return beam_conversion.BeamWriter(FLAGS.runner, tuple(arguments), paths)
 
 
 def options_by_flags():
@@ -176,7 +238,7 @@ def run(define_flags, splits):
     """
 
     def main(argv):
-        write_shards = beam_command.writer_by_flags(argv[1:])
+        write_shards = _beam_writer(argv[1:])
         files.allow_outside_images(FLAGS.allow_outside_images)
         files.declare_encoding(FLAGS.encoding)
         to_write = splits()  # before the options: some commands' own flags decide over these

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from object_detection.dataset_tools import conversion_command, tfod_label_maps
+from object_detection.dataset_tools import conversion_command
 from object_detection.datasets.formats import kitti
 from object_detection.errors import AnnotationError
 
@@ -35,14 +35,14 @@ def define_flags():
     flags.DEFINE_integer(
         "validation_set_size", 500, "Images numbered below it are the validation set.", 0
     )
-    tfod_label_maps.define("data/kitti_label_map.pbtxt")
+    conversion_command.define_tfod_label_map("data/kitti_label_map.pbtxt")
     conversion_command.define_common_flags(include_masks=None)
 
 
 def splits():
     """The records to write, by the flags."""
     output = conversion_command.required_flag("output_path")
-    tfod_label_maps.resolve()
+    conversion_command.resolve_tfod_label_map()
     train, val = kitti.read(
         conversion_command.required_flag("data_dir"),
         classes_to_use=FLAGS.classes_to_use.split(","),

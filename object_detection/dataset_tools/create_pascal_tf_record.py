@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from object_detection.dataset_tools import conversion_command, tfod_label_maps
+from object_detection.dataset_tools import conversion_command
 from object_detection.datasets.formats import voc
 
 FLAGS = flags.FLAGS
@@ -26,14 +26,14 @@ def define_flags():
     flags.DEFINE_string("year", "VOC2007", "VOC2007, VOC2012, another folder's name, or merged.")
     flags.DEFINE_string("output_path", "", "The one record file to write.")
     flags.DEFINE_bool("ignore_difficult_instances", False, "Leave out difficult objects.")
-    tfod_label_maps.define("data/pascal_label_map.pbtxt")
+    conversion_command.define_tfod_label_map("data/pascal_label_map.pbtxt")
     conversion_command.define_common_flags()
 
 
 def splits():
     """The records to write, by the flags."""
     output = Path(conversion_command.required_flag("output_path"))
-    tfod_label_maps.resolve()
+    conversion_command.resolve_tfod_label_map()
     annotations = voc.read(
         conversion_command.required_flag("data_dir"),
         year=FLAGS.year,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from object_detection.dataset_tools import conversion_command, tfod_label_maps
+from object_detection.dataset_tools import conversion_command
 from object_detection.datasets.formats import pets
 from object_detection.errors import AnnotationError
 
@@ -25,14 +25,14 @@ def define_flags():
     flags.DEFINE_string("output_dir", "", "Where the records, the label map and reports go.")
     flags.DEFINE_bool("faces_only", True, "Boxes of faces; else boxes and masks of whole bodies.")
     flags.DEFINE_enum("mask_type", "png", ["png", "numerical"], "How masks are written.")
-    tfod_label_maps.define("data/pet_label_map.pbtxt")
+    conversion_command.define_tfod_label_map("data/pet_label_map.pbtxt")
     conversion_command.define_common_flags()
 
 
 def splits():
     """The records to write, by the flags."""
     output_dir = Path(conversion_command.required_flag("output_dir"))
-    tfod_label_maps.resolve()
+    conversion_command.resolve_tfod_label_map()
     if FLAGS.faces_only and FLAGS.include_masks:
         raise AnnotationError("faces have no masks: --include_masks needs --faces_only=false")
     FLAGS.include_masks = not FLAGS.faces_only

@@ -139,6 +139,7 @@ def scores(truth, detections):
     images, _ = model_evaluation.collect(truth, detections.for_categories(truth.categories))
     scored = model_evaluation.score(truth.categories, images, model_evaluation.Rules())
     figures = evaluation_figures.to_dict(scored)
+    figures.pop("notes")  # they name files
     for each in figures["classes"]:
         each.pop("id")  # records number classes from 1
     return json.loads(json.dumps(figures, default=str).replace("NaN", "null"))
