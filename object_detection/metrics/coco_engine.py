@@ -54,14 +54,14 @@ def default_engine():
     return next(name for name in ENGINES if importlib.util.find_spec(name))
 
 
-def match(kind, images, categories, truths, found, *, settings=None, engine=None):
+def match(kind, images, categories, truths, detections, *, settings=None, engine=None):
     """Matches and accumulates.
 
     Args:
         kind: "boxes" or "masks".
         images: COCO image entries (`id`, `height`, `width`).
         categories: {id: name}.
-        truths, found: COCO annotations and results with `id` (from 1), `bbox`, `area`,
+        truths, detections: COCO annotations and results with `id` (from 1), `bbox`, `area`,
             `category_id`, `image_id`; `iscrowd` and `score` respectively; `segmentation` (RLEs
             with `counts` in bytes) for masks. Entries may be changed.
         settings: Settings; None for COCO's.
@@ -82,15 +82,15 @@ def match(kind, images, categories, truths, found, *, settings=None, engine=None
     results = run(
         _IOU_TYPES[kind],
         {"images": images, "categories": names, "annotations": truths},
-        {"images": images, "categories": names, "annotations": found},
+        {"images": images, "categories": names, "annotations": detections},
         settings,
     )
     return Arrays(*(np.asarray(results[name]) for name in Arrays._fields))
 
 
-def _pycocotools_run(iou_type, truths, found, settings):
+def _pycocotools_run(iou_type, truths, detections, settings):
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports by print
-        run = COCOeval(_coco(truths), _coco(found), iouType=iou_type)
+        run = COCOeval(_coco(truths), _coco(detections), iouType=iou_type)
         _set(run.params, settings)
         run.params.iouThrs = np.array(settings.iou_thresholds)
         run.evaluate()
@@ -98,12 +98,12 @@ def _pycocotools_run(iou_type, truths, found, settings):
     return run.eval
 
 
-def _hotcoco_run(iou_type, truths, found, settings):
+def _hotcoco_run(iou_type, truths, detections, settings):
     import hotcoco
 
-    for dataset in (truths, found):
+    for dataset in (truths, detections):
         dataset["annotations"] = [_with_text(entry) for entry in dataset["annotations"]]
-    run = hotcoco.COCOeval(hotcoco.COCO(truths), hotcoco.COCO(found), iou_type)
+    run = hotcoco.COCOeval(hotcoco.COCO(truths), hotcoco.COCO(detections), iou_type)
     _set(run.params, settings)
     run.params.iouThrs = list(settings.iou_thresholds)
     run.evaluate()

@@ -79,10 +79,10 @@ class LvisEvaluation(Evaluation):
         labels = truth.labels or ImageLabels()
         self.labelled_images += bool(labels.negative)
         objects = self._objects(truth)
-        found = self._found(detections, labels.negative | objects.keys())
-        for number in objects.keys() | found.keys():
+        detections = self._found(detections, labels.negative | objects.keys())
+        for number in objects.keys() | detections.keys():
             exhaustive = number not in labels.not_exhaustive
-            self._pairs[number][index] = _pair(objects[number], found[number], exhaustive)
+            self._pairs[number][index] = _pair(objects[number], detections[number], exhaustive)
 
     def evaluate(self) -> dict[str, float]:
         """Score the images, as {TFOD's name: float}; -1 where LVIS defines no number."""
@@ -117,7 +117,7 @@ class LvisEvaluation(Evaluation):
     def _objects(self, truth):
         """Return {class id: [(area, RLE)]}; objects without an area do not exist for LVIS."""
         boxes = np.asarray(truth.boxes, np.float64).reshape(-1, 4)
-        found = defaultdict(list)
+        objects = defaultdict(list)
         masks = [] if truth.masks is None else truth.masks.to_rle()
         for k, number in enumerate(np.asarray(truth.classes).tolist()):
             if int(number) not in self.categories:
@@ -127,8 +127,8 @@ class LvisEvaluation(Evaluation):
             sides = boxes[k, 2:] - boxes[k, :2]
             area = area if area > 0 else float(sides[0] * sides[1])
             if area > 0:
-                found[int(number)].append((area, masks[k]))
-        return found
+                objects[int(number)].append((area, masks[k]))
+        return objects
 
     def _found(self, detections: Instances, counted: set):
         """Return {class id: [(score, area, RLE)]} of the classes that count in this image."""
@@ -179,16 +179,18 @@ class LvisEvaluation(Evaluation):
         return {PREFIX + name: value for name, value in numbers.items()}
 
 
-def _pair(objects, found, exhaustive):
+def _pair(objects, detections, exhaustive):
     """Return a _Pair of [(area, RLE)] and [(score, area, RLE)]."""
-    found = sorted(found, key=lambda one: -one[0])  # stable: equal scores stay in their order
-    iou = np.zeros([len(found), len(objects)])
-    if objects and found:
-        iou = rle_codec.iou([f[2] for f in found], [o[1] for o in objects], [0] * len(objects))
+    detections = sorted(
+        detections, key=lambda one: -one[0]
+    )  # stable: equal scores stay in their order
+    iou = np.zeros([len(detections), len(objects)])
+    if objects and detections:
+        iou = rle_codec.iou([f[2] for f in detections], [o[1] for o in objects], [0] * len(objects))
     return _Pair(
         areas=np.array([o[0] for o in objects]),
-        found_areas=np.array([f[1] for f in found]),
-        scores=np.array([f[0] for f in found]),
+        found_areas=np.array([f[1] for f in detections]),
+        scores=np.array([f[0] for f in detections]),
         iou=iou,
         exhaustive=exhaustive,
     )

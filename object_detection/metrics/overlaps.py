@@ -19,24 +19,24 @@ class Overlaps(NamedTuple):
     ioa: np.ndarray  # [d, g] intersection over the detection's own area
 
 
-def of_boxes(found: np.ndarray, truth: np.ndarray) -> Overlaps:
+def of_boxes(detections: np.ndarray, truth: np.ndarray) -> Overlaps:
     """Return the overlaps of (ymin, xmin, ymax, xmax) boxes [d, 4] and [g, 4]; no box is empty."""
-    low = np.maximum(found[:, None, :2], truth[None, :, :2])
-    high = np.minimum(found[:, None, 2:], truth[None, :, 2:])
+    low = np.maximum(detections[:, None, :2], truth[None, :, :2])
+    high = np.minimum(detections[:, None, 2:], truth[None, :, 2:])
     sides = np.maximum(0.0, (high - low).astype(np.float64))
     shared = sides[..., 0] * sides[..., 1]
-    areas = _box_areas(found)[:, None]
+    areas = _box_areas(detections)[:, None]
     return Overlaps(shared / (areas + _box_areas(truth)[None] - shared), shared / areas)
 
 
-def of_masks(found: list[dict], truth: list[dict]) -> Overlaps:
+def of_masks(detections: list[dict], truth: list[dict]) -> Overlaps:
     """Return the overlaps of d and g COCO RLEs."""
-    if not found or not truth:
-        nothing = np.zeros([len(found), len(truth)], np.float32)
+    if not detections or not truth:
+        nothing = np.zeros([len(detections), len(truth)], np.float32)
         return Overlaps(nothing, nothing)
-    areas = mask_areas(found)[:, None]
+    areas = mask_areas(detections)[:, None]
     sums = areas + mask_areas(truth)[None]
-    ratio = rle_codec.iou(found, truth, [0] * len(truth))
+    ratio = rle_codec.iou(detections, truth, [0] * len(truth))
     shared = np.rint(ratio * sums / (1.0 + ratio)).astype(np.float32)
     union = sums.astype(np.float32) - shared
     own = areas.astype(np.float32) + _LEAST_AREA

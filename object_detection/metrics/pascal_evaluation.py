@@ -180,15 +180,15 @@ class PascalEvaluation(Evaluation):
         return truth.flags("difficult"), none
 
     def _match(self, number: int, truth: Instances, detections: Instances):
-        found = detections.select(np.asarray(detections.classes) == number)
+        detections = detections.select(np.asarray(detections.classes) == number)
         objects = truth.select(np.asarray(truth.classes) == number)
         difficult, group_of = self._flags(objects)
         if not self.variant.masks:
-            objects, found = objects._replace(masks=None), found._replace(masks=None)
+            objects, detections = objects._replace(masks=None), detections._replace(masks=None)
         for threshold in self.options.iou_thresholds:
             self._matches[threshold, number].append(
                 pascal_matching.match(
-                    found,
+                    detections,
                     objects._replace(difficult=difficult, group_of=group_of),
                     threshold=threshold,
                     group_weight=self.variant.group_weight,

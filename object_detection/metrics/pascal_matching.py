@@ -42,27 +42,27 @@ def has_mask(rles: list[dict]) -> np.ndarray:
 
 
 def match(
-    found: Instances, objects: Instances, *, threshold: float, group_weight: float
+    detections: Instances, objects: Instances, *, threshold: float, group_weight: float
 ) -> MatchResult:
     """Match the detections of one class in one image.
 
     Args:
-        found: Detections, none with an empty box.
+        detections: None of them has an empty box.
         objects: Objects with `difficult` and `group_of`. Both sides have masks or neither has. With
             masks, empty ones mark objects without a known mask; detections that match
             these are left out.
         threshold: Least IoU with an object, and least share of a detection inside a group.
         group_weight: How much a found group counts; 0 leaves groups out.
     """
-    order = np.argsort(found.scores, kind="stable")[::-1][:_MAX_DETECTIONS]
-    scores = np.asarray(found.scores, np.float64)[order]
+    order = np.argsort(detections.scores, kind="stable")[::-1][:_MAX_DETECTIONS]
+    scores = np.asarray(detections.scores, np.float64)[order]
     if not len(objects.boxes):
         return MatchResult(scores, np.zeros(len(scores)))
     state = _State(len(scores))
     by_mask = np.zeros(len(objects.boxes), bool)
     groups = []
     if objects.masks is not None:
-        masks, found_masks = objects.masks.to_rle(), found.masks.to_rle()
+        masks, found_masks = objects.masks.to_rle(), detections.masks.to_rle()
         by_mask = has_mask(masks)
         pairs = overlaps.of_masks(
             [found_masks[k] for k in order], [masks[k] for k in np.flatnonzero(by_mask)]
@@ -71,7 +71,7 @@ def match(
         groups.append(_match_by(pairs, flags, scores, state, threshold, is_box=False))
     if not by_mask.all():
         boxes = np.asarray(objects.boxes).reshape(-1, 4)[~by_mask]
-        pairs = overlaps.of_boxes(np.asarray(found.boxes)[order], boxes)
+        pairs = overlaps.of_boxes(np.asarray(detections.boxes)[order], boxes)
         flags = objects.difficult[~by_mask], objects.group_of[~by_mask]
         best = _match_by(pairs, flags, scores, state, threshold, is_box=True)
         if objects.masks is None:

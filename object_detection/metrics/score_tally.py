@@ -19,35 +19,35 @@ class Matching(NamedTuple):
     in_crowd: np.ndarray  # [d] bool; counts neither for nor against
 
 
-def overlaps(truth: Instances, found: Instances, kind: str) -> np.ndarray:
+def overlaps(truth: Instances, detections: Instances, kind: str) -> np.ndarray:
     """Return COCO's IoU of detections with objects, [d, g]; of a crowd, the share inside it.
 
     Args:
-        truth, found: Objects and detections; both with masks if `kind` is "masks".
+        truth, detections: Objects and detections; both with masks if `kind` is "masks".
         kind: "boxes" or "masks".
     """
-    if not len(found.boxes) or not len(truth.boxes):
-        return np.zeros([len(found.boxes), len(truth.boxes)])
+    if not len(detections.boxes) or not len(truth.boxes):
+        return np.zeros([len(detections.boxes), len(truth.boxes)])
     crowd = truth.flags("crowd").astype(np.uint8).tolist()
     if kind == "masks":
-        return np.asarray(rle_codec.iou(found.masks.to_rle(), truth.masks.to_rle(), crowd))
-    return np.asarray(rle_codec.iou(_extents(found.boxes), _extents(truth.boxes), crowd))
+        return np.asarray(rle_codec.iou(detections.masks.to_rle(), truth.masks.to_rle(), crowd))
+    return np.asarray(rle_codec.iou(_extents(detections.boxes), _extents(truth.boxes), crowd))
 
 
-def match(truth: Instances, found: Instances, iou: np.ndarray, threshold: float) -> Matching:
+def match(truth: Instances, detections: Instances, iou: np.ndarray, threshold: float) -> Matching:
     """Match the detections of one image with objects of their class.
 
     Args:
-        truth, found: Objects and detections.
+        truth, detections: Objects and detections.
         iou: [d, g] of `overlaps`.
         threshold: Least IoU.
     """
     crowd, threshold = truth.flags("crowd"), min(threshold, _NOT_QUITE_ONE)
-    truth_of = np.full(len(found.scores), -1)
-    in_crowd = np.zeros(len(found.scores), bool)
-    same = np.asarray(found.classes)[:, None] == np.asarray(truth.classes)[None]
+    truth_of = np.full(len(detections.scores), -1)
+    in_crowd = np.zeros(len(detections.scores), bool)
+    same = np.asarray(detections.classes)[:, None] == np.asarray(truth.classes)[None]
     free = ~crowd
-    for k in np.argsort(-np.asarray(found.scores), kind="mergesort"):
+    for k in np.argsort(-np.asarray(detections.scores), kind="mergesort"):
         fits = same[k] & (iou[k] >= threshold)
         if (fits & free).any():
             # The last of equals, as COCO's loop leaves it.
@@ -109,14 +109,14 @@ class ScoreTallies:
         self._tallies = {kind: {number: Tally() for number in categories} for kind in kinds}
         self._repeated = RepeatedImages()
 
-    def add(self, image_id: object, truth: Instances, found: Instances) -> None:
+    def add(self, image_id: object, truth: Instances, detections: Instances) -> None:
         """Add one image; see `CocoEvaluation.add`."""
         if self._repeated.is_repetition(id_text(image_id), truth):
             return
-        found = found.select(found.is_finite())
+        detections = detections.select(detections.is_finite())
         for kind, tallies in self._tallies.items():
             if kind == "boxes" or truth.masks is not None or not len(truth.boxes):
-                self._add(tallies, truth, found, kind)
+                self._add(tallies, truth, detections, kind)
 
     def of_class(self, kind, number):
         """Return the `Tally` of one class, by its id."""
@@ -126,13 +126,13 @@ class ScoreTallies:
         """Return the `Tally` of all classes: each detection and object counts the same."""
         return sum(self._tallies[kind].values(), Tally())
 
-    def _add(self, tallies, truth, found, kind):
-        matching = match(truth, found, overlaps(truth, found, kind), self._threshold)
+    def _add(self, tallies, truth, detections, kind):
+        matching = match(truth, detections, overlaps(truth, detections, kind), self._threshold)
         classes, crowd = np.asarray(truth.classes), truth.flags("crowd")
-        for number in {*classes.tolist(), *found.classes.tolist()} & tallies.keys():
-            mine = (found.classes == number) & ~matching.in_crowd
+        for number in {*classes.tolist(), *detections.classes.tolist()} & tallies.keys():
+            mine = (detections.classes == number) & ~matching.in_crowd
             objects = ((classes == number) & ~crowd).sum()
-            tallies[number].add(objects, found.scores[mine], matching.truth_of[mine] >= 0)
+            tallies[number].add(objects, detections.scores[mine], matching.truth_of[mine] >= 0)
 
 
 def _extents(boxes):

@@ -25,14 +25,14 @@ class Event(NamedTuple):
     """One object that was found, or one error."""
 
     kind: str  # FOUND or one of ERRORS
-    found: int | None  # index of the detection; None for a missed object
+    detection: int | None  # its index; None for a missed object
     truth: int | None  # index of the object concerned
     iou: float = 0.0  # of the two; of masks if masks are compared
     box_iou: float = 0.0
 
 
 def classify(
-    truth: Instances, found: Instances, iou, matching, *, threshold, min_score, box_iou=None
+    truth: Instances, detections: Instances, iou, matching, *, threshold, min_score, box_iou=None
 ) -> list[Event]:
     """Classify the detections and objects of one image.
 
@@ -42,7 +42,7 @@ def classify(
     already), or false. The remaining objects are missed.
 
     Args:
-        truth, found: Objects and detections.
+        truth, detections: Objects and detections.
         iou, matching: Results of `overlaps` and `match`.
         threshold: Least IoU.
         min_score: Detections with lower scores do not count.
@@ -53,8 +53,8 @@ def classify(
     """
     order = [
         int(k)
-        for k in np.argsort(-np.asarray(found.scores), kind="mergesort")
-        if found.scores[k] >= min_score and not matching.in_crowd[k]
+        for k in np.argsort(-np.asarray(detections.scores), kind="mergesort")
+        if detections.scores[k] >= min_score and not matching.in_crowd[k]
     ]
     of_boxes = iou if box_iou is None else box_iou
     named = {
@@ -62,7 +62,7 @@ def classify(
         for k in order
         if matching.truth_of[k] >= 0
     }
-    same = np.asarray(found.classes)[:, None] == np.asarray(truth.classes)[None]
+    same = np.asarray(detections.classes)[:, None] == np.asarray(truth.classes)[None]
     crowd = truth.flags("crowd")
     taken = np.array(crowd)  # a crowd need not be found
     taken[[event.truth for event in named.values()]] = True
@@ -85,14 +85,16 @@ def classify(
     return [named[k] for k in order] + missed
 
 
-def count_into(matrix, index_of, truth: Instances, found: Instances, events: list[Event]) -> None:
+def count_into(
+    matrix, index_of, truth: Instances, detections: Instances, events: list[Event]
+) -> None:
     """Add an image to a confusion matrix.
 
     Args:
         matrix: [K + 1, K + 1] int, rows are the truth, columns the detections; the last of either
             is the background.
         index_of: {class id: its row and column}.
-        truth, found: Objects and detections.
+        truth, detections: Objects and detections.
         events: The image's events. A wrong class counts off the diagonal; a double, a false one and
             a poor mask in the background's row; an object that was missed or has a poor mask in the
             background's column.
@@ -101,8 +103,8 @@ def count_into(matrix, index_of, truth: Instances, found: Instances, events: lis
         row = column = BACKGROUND
         if event.truth is not None and event.kind != DOUBLE:
             row = index_of[int(truth.classes[event.truth])]
-        if event.found is not None:
-            column = index_of[int(found.classes[event.found])]
+        if event.detection is not None:
+            column = index_of[int(detections.classes[event.detection])]
         if event.kind == POOR_MASK:
             matrix[row, BACKGROUND] += 1
             row = BACKGROUND

@@ -96,7 +96,7 @@ def _card(matched, kind, names, side):
 
 def _classes_of(event, image):
     """Return the ids of the classes of an event, as in the page's selection."""
-    sides = ((image.truth, event.truth), (image.detections, event.found))
+    sides = ((image.truth, event.truth), (image.detections, event.detection))
     return sorted({str(int(owner.classes[k])) for owner, k in sides if k is not None})
 
 

@@ -209,40 +209,40 @@ def _empty_summary(categories):
 
 def _match(summary, image, kind, categories, rules):
     """Add one image to a `MatchSummary`."""
-    known, found = list(categories), image.detections
+    known, detections = list(categories), image.detections
     truth = image.truth.select(np.isin(image.truth.classes, known))
-    found = found.select(found.is_finite() & np.isin(found.classes, known))
-    if kind == "masks" and found.masks is None:
-        found = found._replace(masks=Masks([], image.height, image.width))
-    iou = detection_errors.overlaps(truth, found, kind)
-    matching = detection_errors.match(truth, found, iou, rules.iou_threshold)
+    detections = detections.select(detections.is_finite() & np.isin(detections.classes, known))
+    if kind == "masks" and detections.masks is None:
+        detections = detections._replace(masks=Masks([], image.height, image.width))
+    iou = detection_errors.overlaps(truth, detections, kind)
+    matching = detection_errors.match(truth, detections, iou, rules.iou_threshold)
     events = detection_errors.classify(
         truth,
-        found,
+        detections,
         iou,
         matching,
         threshold=rules.iou_threshold,
         min_score=rules.min_score,
-        box_iou=detection_errors.overlaps(truth, found, "boxes") if kind == "masks" else None,
+        box_iou=detection_errors.overlaps(truth, detections, "boxes") if kind == "masks" else None,
     )
     index_of = {number: index for index, number in enumerate(known)}
-    detection_errors.count_into(summary.confusion, index_of, truth, found, events)
+    detection_errors.count_into(summary.confusion, index_of, truth, detections, events)
     summary.errors.update(event.kind for event in events)
-    summary.images.append(MatchedImage(image._replace(truth=truth, detections=found), events))
-    for number in {*truth.classes.tolist(), *found.classes.tolist()}:
-        mine = (found.classes == number) & ~matching.in_crowd
+    summary.images.append(MatchedImage(image._replace(truth=truth, detections=detections), events))
+    for number in {*truth.classes.tolist(), *detections.classes.tolist()}:
+        mine = (detections.classes == number) & ~matching.in_crowd
         objects = ((truth.classes == number) & ~truth.flags("crowd")).sum()
-        summary.tallies[number].add(objects, found.scores[mine], matching.truth_of[mine] >= 0)
+        summary.tallies[number].add(objects, detections.scores[mine], matching.truth_of[mine] >= 0)
 
 
 def describe(event: Event, image: EvaluatedImage, categories: dict[int, str]) -> str:
     """Return an event as a line for people."""
-    truth, found = image.truth, image.detections
+    truth, detections = image.truth, image.detections
     true_name = None if event.truth is None else categories[int(truth.classes[event.truth])]
-    if event.found is None:
+    if event.detection is None:
         return f"{event.kind}: {true_name}"
-    name = categories[int(found.classes[event.found])]
-    text = f"{event.kind}: {name} {round(100 * float(found.scores[event.found]))}%"
+    name = categories[int(detections.classes[event.detection])]
+    text = f"{event.kind}: {name} {round(100 * float(detections.scores[event.detection]))}%"
     if event.kind == POOR_MASK:
         return f"{text}, IoU of masks {event.iou:.2f}, of boxes {event.box_iou:.2f}"
     if true_name is not None and true_name != name:

@@ -82,8 +82,8 @@ def draw_errors(matched, categories, side: int, *, masks: bool = True) -> np.nda
     shown = sorted(matched.events, key=lambda event: event.kind != FOUND)
     owners = [
         (matched.image.truth, event.truth)
-        if event.found is None
-        else (matched.image.detections, event.found)
+        if event.detection is None
+        else (matched.image.detections, event.detection)
         for event in shown
     ]
 

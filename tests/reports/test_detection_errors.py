@@ -60,7 +60,7 @@ def events(truth, found, *, kind="boxes", min_score=0.5):
 
 
 def named(*given, **options):
-    return [(event.kind, event.found, event.truth) for event in events(*given, **options)]
+    return [(event.kind, event.detection, event.truth) for event in events(*given, **options)]
 
 
 TRUTH = truth_of((A, CAT), (B, CAT), (C, DOG), (D, DOG))
@@ -116,7 +116,7 @@ def test_a_poor_mask_is_neither_false_nor_missed():
 
     poor, good = events(truth, found, kind="masks")
 
-    assert (poor.kind, poor.found, poor.truth) == (POOR_MASK, 0, 0)
+    assert (poor.kind, poor.detection, poor.truth) == (POOR_MASK, 0, 0)
     assert (poor.iou, poor.box_iou) == (pytest.approx(0.4), 1.0)
     assert good.kind == FOUND
 
