@@ -94,7 +94,7 @@ def test_other_kinds_of_png(kind):
     found = decode_box_masks(
         tf.constant(encoded), tf.constant(tops, tf.int32), tf.constant(lefts, tf.int32), SIZE
     )
-    np.testing.assert_array_equal(found, masks)
+    np.testing.assert_array_equal(found.pixels, masks)
 
 
 def changed(**changes):

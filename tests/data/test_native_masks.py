@@ -48,7 +48,7 @@ def shape_mask(rng, height, width):
 
 def check(encoded, expected=None):
     found = native_masks.decode(np.array(encoded, object))
-    tensorflows = mask_decoder.decode_png_masks(tf.constant(encoded), (1, 1))
+    tensorflows = mask_decoder.decode_png_masks(tf.constant(encoded), (1, 1)).pixels
     np.testing.assert_array_equal(found, tensorflows)
     if expected is not None:
         np.testing.assert_array_equal(found, expected)
