@@ -162,7 +162,7 @@ def _pieces(union):
 
 
 def _around(boxes):
-    """The box around boxes, any of which may be None."""
+    """Return the box around boxes; each may be None."""
     boxes = [box for box in boxes if box]
     if not boxes:
         return None
