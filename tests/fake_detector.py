@@ -12,7 +12,7 @@ import tensorflow as tf
 from object_detection.structures.batch import Detections
 
 
-class Found(NamedTuple):
+class FakeResult(NamedTuple):
     """As much of an `Inference` as the serving outputs read."""
 
     detections: Detections
@@ -52,7 +52,7 @@ class BrightRectangle(keras.Model):
             valid=tf.tile([[True, False]], [count, 1]),
             masks=tf.ones([count, 2, 8, 8]) if self.masks else None,
         )
-        return Found(detections)
+        return FakeResult(detections)
 
 
 def _extent(hit):

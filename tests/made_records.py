@@ -29,7 +29,7 @@ def box_mask(height, width, box, value=1):
 
 
 def example(features):
-    """A serialized tf.Example; the type of each list is told from its first value."""
+    """A serialized tf.Example; the type of each list is that of its first value."""
     message = tf.train.Example()
     for key, values in features.items():
         feature = message.features.feature[key]

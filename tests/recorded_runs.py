@@ -1,7 +1,7 @@
 """What a config makes of its parts, as fingerprints: networks, optimizers, inputs, whole runs.
 
 The builders are the real ones. In place of what is slow and of no interest here (layers with their
-variables, TensorFlow's pipelines, the loops) stand recorders of what they are told.
+variables, TensorFlow's pipelines, the loops) are recorders of their arguments.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ _PARTS = "FasterRCNN RegionProposalNetwork RoiStage MaskStage MaskHead BoxHead R
 _STEPS = (0, 1, 5, 11, 50, 99)  # of learning rates
 
 
-class Told:
-    """Stands for a part of a network: its name and what it was told."""
+class RecordedPart:
+    """Stands for a part of a network: its name and its arguments."""
 
     box_trunk = None
 
     def __init__(self, part, *args, **kwargs):
-        self.told = (part, args, kwargs)
+        self.arguments = (part, args, kwargs)
 
     def build(self):
         """Makes nothing."""
@@ -40,7 +40,7 @@ class Told:
 def network(config):
     """Of the network, for training and without, and of the resizer before it."""
     rows = {
-        name: row._replace(build=lambda spec, name=name: Told(name, spec))
+        name: row._replace(build=lambda spec, name=name: RecordedPart(name, spec))
         for name, row in model_builder.BACKBONES.items()
     }
     with contextlib.ExitStack() as stack:
@@ -48,7 +48,7 @@ def network(config):
         for setter in ("compute_in", "use_rewrites"):
             stack.enter_context(mock.patch.object(model_builder, setter, ANYTHING))
         for part in _PARTS:
-            teller = lambda *args, part=part, **kwargs: Told(part, *args, **kwargs)  # noqa: E731
+            teller = lambda *args, part=part, **kwargs: RecordedPart(part, *args, **kwargs)  # noqa: E731
             stack.enter_context(mock.patch.object(model_builder, part, teller))
         built = [model_builder.build_network(config.model, training) for training in (True, False)]
     resizer = image_resizer_builder.build(config.model.faster_rcnn.image_resizer)
@@ -70,26 +70,26 @@ def augmentations(config):
 
 def runs(config):
     """Of a training, of an evaluation, of the input of both, and of the weights to start from."""
-    told = []
+    reported = []
     with contextlib.ExitStack() as stack:
 
         def stand_in(place, name, result=None, *, effect=None, says=True):
             def call(*args, **kwargs):
                 if says:
-                    told.append((name, fingerprint([args, kwargs])))
+                    reported.append((name, fingerprint([args, kwargs])))
                 return effect(*args, **kwargs) if effect else result
 
             stack.enter_context(mock.patch.object(place, name, call))
 
         stand_in(dataset_builder.pipeline, "build", ANYTHING)
         _train(config, stack, stand_in)
-        _evaluate(config, stack, stand_in, told)
+        _evaluate(config, stack, stand_in, reported)
         _fine_tune(config, stand_in)
-    return told
+    return reported
 
 
 def _train(config, stack, stand_in):
-    """With the rest of a run; of its functions, which hold the config, nothing is told."""
+    """With the rest of a run; its functions, which hold the config, are left out."""
     keeper = Anything(directory="run", restore_newest=lambda state: None)
     for name in ("_log_start", "Optimizer", "Summaries", "pipeline_file"):
         stack.enter_context(mock.patch.object(jobs, name, ANYTHING))
@@ -117,15 +117,15 @@ def _distribution():
     )
 
 
-def _evaluate(config, stack, stand_in, told):
+def _evaluate(config, stack, stand_in, reported):
     def evaluator(*args, **kwargs):
-        """What the functions make that it is told of counts, not they themselves."""
+        """Results of functions count, not the functions."""
         made = [one() if callable(one) else one for one in (*args, *kwargs.values())]
-        told.append(("Evaluator makes", fingerprint(made)))
+        reported.append(("Evaluator makes", fingerprint(made)))
         return Anything(evaluate=lambda *_: {}, name="")
 
     def evaluate_checkpoints(_, newest, evaluate_one, waiting):
-        told.append(("waits", fingerprint(waiting)))
+        reported.append(("waits", fingerprint(waiting)))
         evaluate_one("ckpt-1")
 
     # The text of the whole config, which TensorBoard gets, says nothing of what is gone by.
@@ -144,6 +144,6 @@ def _fine_tune(config, stand_in):
     )
     stand_in(restore, "open_checkpoint", effect=lambda path: contextlib.nullcontext(stored))
     stand_in(restore, "_layers_of_classes", [])
-    stand_in(restore, "restore_opened")
+    stand_in(restore, "_restore_named")
     stand_in(restore.logging, "warning")
-    restore.restore_for_fine_tuning(None, config.train_config)
+    restore.restore_for_fine_tuning(SimpleNamespace(variables=()), config.train_config)

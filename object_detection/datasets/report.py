@@ -82,7 +82,7 @@ class Report:
         # A file name may hold bytes that are no text.
         return "\n".join(lines).encode(errors="backslashreplace").decode()
 
-    def as_dict(self):
+    def to_dict(self):
         """The whole report, every name in it."""
         return {
             "title": self.title,
@@ -99,7 +99,7 @@ class Report:
         """
         self.path = str(_place(base, "txt"))
         write_text(_place(base, "txt"), self.text(names=None) + "\n")
-        write_json(_place(base, "json"), self.as_dict() | {"made_from": made_from})
+        write_json(_place(base, "json"), self.to_dict() | {"made_from": made_from})
 
     @classmethod
     def load(cls, base):

@@ -26,7 +26,7 @@ IN_TRAINING_ALONE = {
     ("eval_input_reader", 0, "drop_remainder"),
     ("eval_input_reader", 0, "data_service"),
 }
-TOLD = {
+RECORDERS = {
     ("model",): recorded_runs.network,
     ("train_config", "optimizer"): recorded_runs.optimizer,
     ("train_config", "data_augmentation_options"): recorded_runs.augmentations,
@@ -46,10 +46,11 @@ def folder(tmp_path_factory):
     return folder
 
 
-def told_of(path):
-    """The function of a config that tells of the part a path lies in."""
+def recorder_of(path):
+    """Return the function that records what a config builds of the part with a path."""
     return next(
-        (tell for start, tell in TOLD.items() if path[: len(start)] == start), recorded_runs.runs
+        (tell for start, tell in RECORDERS.items() if path[: len(start)] == start),
+        recorded_runs.runs,
     )
 
 
@@ -74,7 +75,7 @@ def difference(config, before, path, field, value):
         if found:
             return f"{name}: {value!r} is a fault: {found[0]}"
     try:
-        after = told_of((*path, field.name))(changed)
+        after = recorder_of((*path, field.name))(changed)
     except ValueError:
         return ""  # what the field said is needed
     return "" if after != before else f"{name}: {value!r} changes nothing"
@@ -95,7 +96,7 @@ def look(config, folder, done, left):
             here = (*path, field.name)
             if field.name not in field_use.read_fields(name) or here in done:
                 continue
-            tell = told_of(here)
+            tell = recorder_of(here)
             if tell not in before:
                 before[tell] = tell(config)
                 assert tell(copy.deepcopy(config)) == before[tell]
@@ -143,7 +144,7 @@ def test_fields_without_effect_change_nothing(folder):
     for key, config, path, field in whole_configs.places_of_fields(folder):
         if key not in field_use.WITHOUT_EFFECT and key not in field_use.IMPLIED:
             continue
-        tell = told_of((*path, field.name))
+        tell = recorder_of((*path, field.name))
         if (id(config), tell) not in before:
             before[id(config), tell] = tell(config)
         after = tell(whole_configs.with_another(config, path, field, folder))

@@ -1,4 +1,4 @@
-"""Whose weights a file holds is told from its names; each kind finds its way to our variables."""
+"""The family of a checkpoint is recognized by its names, and each family is restored."""
 
 import h5py
 import made_networks

@@ -75,8 +75,8 @@ def test_archives_of_every_compression(originals, name, tmp_path):
     for damaged in (whole[:middle], whole[:300], whole[:middle] + b"\xff" * 16 + whole[middle:]):
         (tmp_path / "m.tar.gz").write_bytes(damaged)
         _sentence_or_nothing(location.find, tmp_path / "m.tar.gz")  # may lie before the damage
-        told = _sentence_or_nothing(_read_all, tmp_path / "m.tar.gz")
-        assert told or damaged not in (whole[:middle], whole[:300])
+        reported = _sentence_or_nothing(_read_all, tmp_path / "m.tar.gz")
+        assert reported or damaged not in (whole[:middle], whole[:300])
 
 
 def _sentence_or_nothing(read, path):

@@ -1,4 +1,4 @@
-"""Placeholders, escapes and paths that match nothing are told with their field."""
+"""Placeholders, escapes and paths that match nothing are reported with their field."""
 
 import pytest
 from findings_of import config_with, only_fault, sentences

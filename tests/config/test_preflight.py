@@ -114,15 +114,15 @@ def test_a_training_that_resumes_starts_from_no_random_weights(tmp_path):
     config = config_with("model.faster_rcnn.feature_extractor.batch_norm_trainable=false")
     options = {"purpose": "train", "supported_extractors": SUPPORTED, "reads": ()}
 
-    def told(folder):
+    def reported(folder):
         found = preflight.check_config(config, **options, model_dir=str(folder))
         return any("starts from random weights" in str(warning) for warning in found.warnings)
 
-    assert told(tmp_path / "new") and told(tmp_path)
+    assert reported(tmp_path / "new") and reported(tmp_path)
     for name in ("ckpt-7.index", "model.ckpt-200.index"):
         folder = tmp_path / name.split(".")[0]
         folder.mkdir()
         (folder / "checkpoint").touch()
-        assert told(folder)
+        assert reported(folder)
         (folder / name).touch()
-        assert not told(folder)
+        assert not reported(folder)

@@ -79,14 +79,14 @@ def test_probability(kind):
 def test_the_seed_decides_and_each_step_has_its_own():
     steps = [geometry.RandomHorizontalFlip(0.5), geometry.RandomVerticalFlip(0.5)]
     start = an_example().boxes_normalized.numpy()
-    outcomes = []
+    results = []
     for number in range(40):
         seed = tf.constant([7, number], tf.int64)
         boxes = geometry.augment(an_example(), steps, seed).boxes_normalized.numpy()
         again = geometry.augment(an_example(), steps, seed).boxes_normalized.numpy()
         np.testing.assert_array_equal(boxes, again)
-        outcomes.append((boxes[0, 1] != start[0, 1], boxes[0, 0] != start[0, 0]))
-    assert {(bool(a), bool(b)) for a, b in outcomes} == {(a, b) for a in (0, 1) for b in (0, 1)}
+        results.append((boxes[0, 1] != start[0, 1], boxes[0, 0] != start[0, 0]))
+    assert {(bool(a), bool(b)) for a, b in results} == {(a, b) for a in (0, 1) for b in (0, 1)}
 
 
 def test_examples_without_masks_or_objects():

@@ -15,7 +15,7 @@ from object_detection.data.report import InputReport
 from object_detection.errors import RecordError
 from object_detection.ops import image
 
-_DOOR = [sys.executable, "-m", "object_detection.data_service", "--host=localhost"]
+_COMMAND = [sys.executable, "-m", "object_detection.data_service", "--host=localhost"]
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +23,9 @@ def address():
     """Of two servers in processes of their own, which know nothing of this one's Python."""
     quiet = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "env": quiet}
-    servers = [subprocess.Popen([*_DOOR, "--port=0"], **how)]
+    servers = [subprocess.Popen([*_COMMAND, "--port=0"], **how)]
     found = re.search('"(.*)"', servers[0].stdout.readline())[1]
-    servers.append(subprocess.Popen([*_DOOR, "--port=0", f"--dispatcher={found}"], **how))
+    servers.append(subprocess.Popen([*_COMMAND, "--port=0", f"--dispatcher={found}"], **how))
     servers[1].stdout.readline()
     yield found
     for server in servers:

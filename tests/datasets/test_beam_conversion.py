@@ -71,7 +71,7 @@ def convert(images, folder, *, num_shards=3, **options):
 
 def findings_of(report):
     """As in the JSON, less the name of the folder."""
-    said = report.as_dict()
+    said = report.to_dict()
     return {name: value for name, value in said.items() if name != "records"}
 
 

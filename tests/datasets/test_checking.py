@@ -186,8 +186,8 @@ def test_box_and_mask_are_compared(box, mask, fits):
     fitted, findings = _check(_object(box=box, area=9.0, mask=mask), with_mask=True)
 
     assert fitted.box == box  # told, not changed
-    told = [reason for group, reason in _reasons(findings) if "lie apart" in reason]
-    assert bool(told) != fits
+    reported = [reason for group, reason in _reasons(findings) if "lie apart" in reason]
+    assert bool(reported) != fits
 
 
 def test_the_part_outside_the_image_is_not_compared():

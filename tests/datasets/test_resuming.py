@@ -85,7 +85,7 @@ def test_it_goes_on_and_ends_as_one_run_would(tmp_path, images, monkeypatch, aft
     finished = sum(size for size, end in ((3, 3), (3, 6), (2, 8), (2, 10)) if after >= end)
     assert len(done) == 10 - finished
     assert _bytes(records) == _bytes(expected)
-    assert report.as_dict() | {"records": ""} == whole.as_dict() | {"records": ""}
+    assert report.to_dict() | {"records": ""} == whole.to_dict() | {"records": ""}
     assert report.names["clipped objects"] == {
         "the box crosses the border of the image": ["object 0", "object 3", "object 6", "object 9"]
     }
@@ -99,7 +99,7 @@ def test_a_complete_conversion_is_left_as_it_is(tmp_path, images, monkeypatch):
 
     report, _ = _convert(images, tmp_path / "out", resume=True)
 
-    assert report.as_dict() == first.as_dict()
+    assert report.to_dict() == first.to_dict()
     assert [path.stat().st_mtime_ns for path in records.paths] == before
 
 

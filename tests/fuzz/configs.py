@@ -31,7 +31,7 @@ OVERRIDES = (
     'train_config.freeze_variables=[a, "b"]',
     "eval_config.super_categories[cat]=animal",
 )
-SHORT_NAMES = ("learning_rate", "batch_size", "train_input_path", "num_classes", "mask_type")
+OVERRIDE_NAMES = ("learning_rate", "batch_size", "train_input_path", "num_classes", "mask_type")
 WORDS = ("model", "faster_rcnn", "ssd", "num_classes", "item", "id", "name", "{", "}", "[a.b]", ":")
 
 
@@ -88,7 +88,7 @@ def _override(dice, texts, folder):
     config = pipeline_file.parse(dice.choice(texts))
     if dice.random() < 0.3:
         key, _, value = text.partition("=")
-        key = dice.choice([key, *SHORT_NAMES])
+        key = dice.choice([key, *OVERRIDE_NAMES])
         configs = create_configs_from_pipeline_proto(config)
         try:
             merge_external_params_with_configs(configs, kwargs_dict={key: value})

@@ -139,7 +139,7 @@ def _kept(kind, number, reason, answer, worker, output):
 
 
 class _Worker:
-    """A process that tries inputs, one after another, as it is told."""
+    """A process that tries the inputs it is sent, one after another."""
 
     def __init__(self, kind):
         self.folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{kind}-"))

@@ -205,10 +205,10 @@ def test_an_unknown_precision_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("flags", "is_told"),
+    ("flags", "is_reported"),
     [("fpu avx2 avx512f", True), ("fpu avx512_bf16", False), ("amx_bf16 amx_tile", False)],
 )
-def test_a_cpu_without_fast_bfloat16_is_reported(flags, is_told, tmp_path, monkeypatch, caplog):
+def test_a_cpu_without_fast_bfloat16_is_reported(flags, is_reported, tmp_path, monkeypatch, caplog):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
     read = precision.cpu_flags
     monkeypatch.setattr(precision, "cpu_flags", lambda: read(tmp_path / "cpuinfo"))
@@ -217,7 +217,7 @@ def test_a_cpu_without_fast_bfloat16_is_reported(flags, is_told, tmp_path, monke
     with caplog.at_level("INFO", logger="absl"):
         compute_in(ConvBlock(1, 1), BFLOAT16)
 
-    assert ("slower than float32" in caplog.text) == is_told
+    assert ("slower than float32" in caplog.text) == is_reported
 
 
 def test_a_machine_that_does_not_tell_its_cpu_is_not_judged(tmp_path):

@@ -105,10 +105,10 @@ def windows():
         _keep(goldens, f"ratio{number}", full, got)
     for number, frame in enumerate(FRAMES):
         # TFOD draws no offset where there is no room.
-        room = frame[0] - 24, frame[1] - 30
-        wanted = [*frame[:2], *(frame[2 + axis] for axis in (0, 1) if room[axis])]
+        free = frame[0] - 24, frame[1] - 30
+        draws = [*frame[:2], *(frame[2 + axis] for axis in (0, 1) if free[axis])]
         sizes = {"min_image_size": frame[:2], "max_image_size": (99, 99)}
-        with _patched(steps, "_random_integer", wanted):
+        with _patched(steps, "_random_integer", draws):
             got = steps.random_pad_image(image, boxes, masks=stacked, pad_color=COLOR, **sizes)
         _keep(goldens, f"frame{number}", "image boxes masks", got)
     for number, (ratio, scale) in enumerate(PADS):

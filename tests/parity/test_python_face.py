@@ -41,8 +41,8 @@ def test_a_published_model_through_the_face(tmp_path_factory, is_training):
     detections = model.postprocess(prediction, shapes)
     for name in LISTS:
         prediction |= {f"{name}_{k}": x for k, x in enumerate(prediction.pop(name))}
-    told = json.loads((case.case / "shapes_image1.json").read_text())
-    for got, want in ((prediction, told["predict"]), (detections, told["postprocess"])):
+    reported = json.loads((case.case / "shapes_image1.json").read_text())
+    for got, want in ((prediction, reported["predict"]), (detections, reported["postprocess"])):
         assert {k: [v.dtype.name, v.shape.as_list()] for k, v in got.items()} == want
     expected = case.expected(1)
     assert_close(images, expected, "preprocessed", 1e-6)

@@ -48,8 +48,8 @@ def test_every_format_at_once(given, photos, capsys):
     (photos / "broken.png").write_bytes(b"\x89PNG")
 
     assert command.predict_images(given, [photos]) == 1
-    told = capsys.readouterr()
-    assert "2 images, 2 objects" in told.out and "broken.png: not an image" in told.err
+    reported = capsys.readouterr()
+    assert "2 images, 2 objects" in reported.out and "broken.png: not an image" in reported.err
     output = photos.parent / "out"
     assert sorted(path.name for path in output.iterdir()) == [
         "1.heat.png", "1.json", "1.png", "2.heat.png", "2.json", "2.png", "coco_results.json",

@@ -222,8 +222,8 @@ def texts_with_flags():
 
 def test_advice_names_flags_of_init(run):
     """A flag of another command is translated, or the command is named that has it."""
-    told = {place for _, place in texts_with_flags()}
-    assert {"via.py", "voc_masks.py", "voc.py", "yolo.py"} <= told
+    reported = {place for _, place in texts_with_flags()}
+    assert {"via.py", "voc_masks.py", "voc.py", "yolo.py"} <= reported
     for advice, place in texts_with_flags():
         for kind in (None, "voc", "via", "coco"):
             here = init.in_flags_of_init(advice, kind)

@@ -220,19 +220,19 @@ def test_a_worker_that_is_killed_and_started_again_is_joined_by_the_other(tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told", [0, 1])
-def test_one_worker_that_is_asked_to_stop_takes_the_other_along(tmp_path, told):
+@pytest.mark.parametrize("reported", [0, 1])
+def test_one_worker_that_is_asked_to_stop_takes_the_other_along(tmp_path, reported):
     addresses = two_addresses()
     workers = [start_worker(index, addresses, tmp_path, 10_000, 0.1) for index in range(2)]
     wait_for(tmp_path / "ckpt-2.index")
-    workers[told].send_signal(signal.SIGTERM)
+    workers[reported].send_signal(signal.SIGTERM)
     ends = ends_of(workers)
 
     codes = [re.search(r"CODE (\d+) (\d+)", out).groups() for out, _ in ends]
     assert codes[0] == codes[1] and codes[0][0] == "143"
     assert step_in(tmp_path) == int(codes[0][1]) > 0
-    assert "Stopped by SIGTERM at step" in ends[told][1]
-    assert "Stopped by another worker, which was told to at step" in ends[1 - told][1]
+    assert "Stopped by SIGTERM at step" in ends[reported][1]
+    assert "Stopped by another worker, which was told to at step" in ends[1 - reported][1]
     assert "gone" not in ends[0][1] + ends[1][1]
 
 

@@ -170,9 +170,9 @@ def test_shapes_that_are_no_objects_are_named(tmp_path):
     found = _read(tmp_path, _image(*shapes, _element("tag", label="night")))
 
     assert found.images[0].objects == ()
-    told = reasons(found)
-    assert told.pop("a tag on the image is no object: left out") == ["a.png"]
-    assert sorted(int(key.split()[-1]) for keys in told.values() for key in keys) == list(
+    reported = reasons(found)
+    assert reported.pop("a tag on the image is no object: left out") == ["a.png"]
+    assert sorted(int(key.split()[-1]) for keys in reported.values() for key in keys) == list(
         range(1, 12)
     )
 
@@ -215,9 +215,9 @@ def test_several_tasks_in_a_folder(tmp_path):
 
     assert [photo.source_id for photo in found.images] == ["one/images/a.png", "two/images/a.png"]
     assert all(photo.path.is_file() for photo in found.images)
-    told = reasons(found)
-    assert {"voc.xml"} in [set(keys) for keys in told.values()]
-    assert {"broken.xml"} in [set(keys) for keys in told.values()]
+    reported = reasons(found)
+    assert {"voc.xml"} in [set(keys) for keys in reported.values()]
+    assert {"broken.xml"} in [set(keys) for keys in reported.values()]
 
 
 def test_images_elsewhere_and_missing_ones(tmp_path):

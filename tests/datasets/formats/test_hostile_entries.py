@@ -21,9 +21,9 @@ def written(found, classes=("cat",)):
     """How many images of an `AnnotationSet` become records, and what is said of the others."""
     settings = Settings({name: place for place, name in enumerate(classes, 1)}, False, "png")
     made = [conversion.prepared(photo, settings) for photo in found.images]
-    told = [finding for each in made for finding in each.findings]
-    assert not [each for each in told if "cannot be converted" in each.reason]
-    return sum(each.record is not None for each in made), told
+    reported = [finding for each in made for finding in each.findings]
+    assert not [each for each in reported if "cannot be converted" in each.reason]
+    return sum(each.record is not None for each in made), reported
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -104,10 +104,10 @@ def test_lines_of_kitti(tmp_path):
 
     _, found = kitti.read(tmp_path)
 
-    count, told = written(found, ["car"])
+    count, reported = written(found, ["car"])
     assert count == 1
     assert len(found.images[0].objects) + sum(map(len, reasons(found).values())) == len(bad) + 1
-    skipped = [each for each in told if each.group == "skipped objects"]
+    skipped = [each for each in reported if each.group == "skipped objects"]
     assert len(found.images[0].objects) - len(skipped) == 1
 
 
@@ -179,9 +179,9 @@ def test_a_picture_in_the_place_of_instance_ids_is_named(tmp_path):
     image(tmp_path / "leftImg8bit" / "train" / "a_leftImg8bit.png", 128, 128)
 
     found = cityscapes.read(tmp_path)["train"]
-    _, told = found.images[0].complete(found.images[0])
+    _, reported = found.images[0].complete(found.images[0])
 
-    assert "has 16384 ids" in told[0].reason
+    assert "has 16384 ids" in reported[0].reason
     with pytest.raises(AnnotationError, match="has 16384 values: it is a picture"):
         mask_images.read_regions(folder / "a_gtFine_instanceIds.png", numbered=True)
 

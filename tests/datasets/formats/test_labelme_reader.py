@@ -368,8 +368,8 @@ def test_the_xml_of_labelme_on_the_web(tmp_path):
     assert polygon.truncated and polygon.attributes == (("occluded", 1),)
     assert box.box == (10, 10, 40, 50)
     assert mask.class_name == "dog" and iou(mask, pixels) == 1
-    told = [key for keys in reasons(found).values() for key in keys]
-    assert sorted(told) == [f"a.xml object {number}" for number in (2, 4, 5, 6, 7)]
+    reported = [key for keys in reasons(found).values() for key in keys]
+    assert sorted(reported) == [f"a.xml object {number}" for number in (2, 4, 5, 6, 7)]
 
 
 def test_xml_in_the_folders_of_labelme_on_the_web(tmp_path):
@@ -387,8 +387,8 @@ def test_xml_in_the_folders_of_labelme_on_the_web(tmp_path):
 
     assert [photo.filename for photo in found.images] == ["Images/trip/a.png"]
     assert iou(found.images[0].objects[1], blob()) == 1
-    told = reasons(found)
-    assert told["not in labelme's form: left out"] == ["Annotations/trip/b.xml"]
+    reported = reasons(found)
+    assert reported["not in labelme's form: left out"] == ["Annotations/trip/b.xml"]
     assert len(labelme.read(tmp_path / "Annotations/trip/a.xml").images) == 1
 
 

@@ -59,7 +59,7 @@ def _read(folder, *, class_names=None, masks_only=False, **files):
     )
 
 
-def _told(found):
+def _reported(found):
     return {(finding.reason, finding.key) for finding in found.findings}
 
 
@@ -93,7 +93,7 @@ def test_what_is_unknown_stays_unknown_but_for_groups(folder):
     (each,) = found.images[0].objects
     assert [value for _, value in each.attributes] == [-1, -1, 0, -1, -1]
     assert not each.group_of
-    ((reason, key),) = _told(found)
+    ((reason, key),) = _reported(found)
     assert "IsGroupOf is unknown" in reason
     assert key == "boxes.csv: 1 rows"
 
@@ -116,7 +116,7 @@ def test_rows_of_images_that_are_not_there_are_counted_and_the_first_named(folde
     found = _read(folder, boxes=BOXES + rows + "b2,x,/m/a,1,0,1,0,1,0,0,0,0,0\n")
 
     assert [len(image.objects) for image in found.images] == [0, 1]
-    ((reason, key),) = _told(found)
+    ((reason, key),) = _reported(found)
     assert reason == "no image file of this name"
     assert key.startswith("boxes.csv: 30 rows (00000000000003e8, ")
     assert key.endswith(", ...)")
@@ -127,7 +127,7 @@ def test_classes_of_a_label_map_alone(folder):
 
     assert [category.name for category in found.categories] == ["/m/z", "/m/b"]
     assert [each.class_name for each in found.images[0].objects] == ["/m/b"]
-    assert _told(found) == {("the label map has no such class", "boxes.csv: 1 row (/m/a)")}
+    assert _reported(found) == {("the label map has no such class", "boxes.csv: 1 row (/m/a)")}
 
 
 def test_a_label_map_of_words_is_refused(folder):
@@ -142,7 +142,7 @@ def test_broken_rows_are_counted(folder):
 
     assert found.images[0].objects == ()
     key = "boxes.csv: 3 rows (line 2, line 3, line 4)"
-    assert _told(found) == {("the row is cut off, or a number is none", key)}
+    assert _reported(found) == {("the row is cut off, or a number is none", key)}
 
 
 def test_descriptions_give_display_names_and_the_ids_of_their_order(folder):
@@ -175,7 +175,7 @@ def test_image_level_labels(folder):
 
     assert found.images[0].labels == ()
     assert found.images[1].labels == (ImageLabel("/m/a", 1.0), ImageLabel("/m/b", 0.25))
-    assert _told(found) == {
+    assert _reported(found) == {
         ("no image file of this name", "image_labels.csv: 1 row (xx)"),
         (
             "image-level labels of classes that the label map does not have",

@@ -182,8 +182,8 @@ def test_figures_that_are_no_objects_are_named(tmp_path):
     found = _read(tmp_path, *figures)
 
     assert found.images[0].objects == ()
-    told = [key for keys in reasons(found).values() for key in keys]
-    assert sorted(int(key.split()[-1]) for key in told) == list(range(1, 13))
+    reported = [key for keys in reasons(found).values() for key in keys]
+    assert sorted(int(key.split()[-1]) for key in reported) == list(range(1, 13))
 
 
 def _tagged(name):
@@ -255,8 +255,8 @@ def test_one_bad_file_spoils_nothing(tmp_path):
     a, gone = found.images
     assert len(a.objects) == 1
     assert gone.path == tmp_path / "ds" / "img" / "gone.jpg"
-    told = [key for keys in reasons(found).values() for key in keys]
-    assert told == ["ds/ann/0.png.json", "ds/ann/1.png.json", "ds/img/z.png"]
+    reported = [key for keys in reasons(found).values() for key in keys]
+    assert reported == ["ds/ann/0.png.json", "ds/ann/1.png.json", "ds/img/z.png"]
 
 
 def test_a_folder_that_is_no_project_is_an_error(tmp_path):

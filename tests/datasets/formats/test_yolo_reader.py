@@ -72,8 +72,8 @@ def test_rows_that_are_no_objects_are_named(tmp_path):
     found = _read(tmp_path, "\n".join(rows))
 
     assert _objects(found) == ()
-    told = [key for keys in reasons(found).values() for key in keys]
-    assert sorted(told) == [f"labels/a.txt line {number}" for number in range(1, 9)]
+    reported = [key for keys in reasons(found).values() for key in keys]
+    assert sorted(reported) == [f"labels/a.txt line {number}" for number in range(1, 9)]
     assert "class 2: the names go from 0 to 1" in reasons(found)
 
 
@@ -83,8 +83,8 @@ def test_the_confidence_of_a_prediction_is_left_out_and_reported(tmp_path):
     box, polygon = _objects(found)
     np.testing.assert_allclose(box.box, (27, 30, 33, 50))
     assert iou(polygon, even_odd([LINE], HEIGHT, WIDTH)) >= 0.99
-    (told,) = reasons(found).items()
-    assert "confidence" in told[0] and len(told[1]) == 2
+    (reported,) = reasons(found).items()
+    assert "confidence" in reported[0] and len(reported[1]) == 2
 
 
 @pytest.mark.parametrize("shape", ["[3, 2]", "[2, 3]"])
@@ -167,8 +167,8 @@ def test_several_folders_are_one_split_and_missing_ones_are_reported(tmp_path):
         "one/images/a.png",
         "two/images/a.png",
     ]
-    told = reasons(sets["train"])
-    assert told == {"the images of 'valid' are not there: left out": ["three/images"]}
+    reported = reasons(sets["train"])
+    assert reported == {"the images of 'valid' are not there: left out": ["three/images"]}
 
 
 @pytest.mark.parametrize(
