@@ -117,8 +117,8 @@ def test_of_a_folder_hidden_files_are_passed_over_and_the_rest_is_named(tmp_path
         "images in folders below (--recursive reads them)": ["sub/ (1)"],
         "images of formats that are not read": ["x.heic"],
     }
-    told = image_files.describe_left_out(found.left_out)
-    assert "left out, files that are not images: 1 (notes.txt)" in told
+    lines = image_files.describe_left_out(found.left_out)
+    assert "left out, files that are not images: 1 (notes.txt)" in lines
     below = image_files.find([str(tmp_path)], recursive=True)
     assert [file.name for file in below.images] == ["a.jfif", "b.ppm", "c.JPG", "d.png"]
     assert len(below.left_out) == 2
