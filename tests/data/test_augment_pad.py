@@ -60,10 +60,10 @@ def test_a_crop_is_framed_by_the_image_it_was_cut_from():
 
 
 def test_each_rule_has_its_own_frame():
-    crop = CropRule(random_coef=1.0)  # never
+    never = CropRule(random_coef=1.0)
     rules = (
-        (crop, crop.PadRule((1.5, 1.5), (1.5, 1.5), COLOR)),
-        (crop, crop.PadRule((2.0, 2.0), (2.0, 2.0))),
+        (never, crop.PadRule((1.5, 1.5), (1.5, 1.5), COLOR)),
+        (never, crop.PadRule((2.0, 2.0), (2.0, 2.0))),
     )
     sizes = {got.image.shape[0] for got in results(crop.RandomCropPad(rules), an_example(), 20)}
     assert sizes == {120, 160}
