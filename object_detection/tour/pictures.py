@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from object_detection.prediction import heat_maps
+from object_detection.structures import drawing
 from object_detection.structures.masks import paste_mask
-from object_detection.utils import visualization_utils
 
 GAP, MARGIN = 12, 6  # pixels between panels, and around them
 PAPER, INK = "#ffffff", "#202124"
@@ -56,7 +56,7 @@ class Panel:
 
     def texts(self, boxes, texts, colors):
         """Write a text in the top left corner of each box, on its color."""
-        font = visualization_utils.font_of(14)
+        font = drawing.font_of(14)
         for box, text, color in zip(boxes, texts, colors, strict=True):
             left, top = float(box[1]) * self.scale + 3, float(box[0]) * self.scale + 3
             corners = self._pen.textbbox((left + 3, top + 1), text, font=font)
@@ -70,7 +70,7 @@ class Panel:
 
 def sheet(panels, titles, columns):
     """Arrange panels of one width in rows, each under its title; return a PIL image."""
-    font = visualization_utils.font_of(16)
+    font = drawing.font_of(16)
     pictures = [panel.picture for panel in panels]
     strip = font.size + 10
     width, height = pictures[0].width, max(each.height for each in pictures)
@@ -128,7 +128,7 @@ SURE = 0.5  # minimum score of the detections to show
 def photograph(inside, names):
     """Draw the input of the network and its annotations."""
     boxes, classes = inside.truth
-    colors = [visualization_utils.color_of(each) for each in classes]
+    colors = [drawing.color_of(each) for each in classes]
     truth = Panel(inside.image, WIDE).boxes(boxes, colors)
     truth.texts(boxes, [names.get(int(each), str(each)) for each in classes], colors)
     title = f"{inside.image.shape[1]} x {inside.image.shape[0]} pixels"
@@ -283,7 +283,7 @@ def box_head(inside, names):
     """Draw the proposals of the detections, and the detections."""
     heads = inside.heads
     sure = heads.scores >= SURE
-    colors = [visualization_utils.color_of(each) for each in heads.classes[sure]]
+    colors = [drawing.color_of(each) for each in heads.classes[sure]]
     start = inside.proposed.kept[heads.proposal[sure]]
     faded = fade(inside.image)
     before = Panel(faded, WIDE).boxes(start, colors)
@@ -305,11 +305,11 @@ def mask_head(inside, names):
     sure = np.flatnonzero(heads.scores >= SURE)
     height, width = inside.image.shape[:2]
     whole = [paste_mask(heads.masks[k], heads.boxes[k], height, width) > 0.5 for k in sure]
-    drawn = visualization_utils.draw_objects(
+    drawn = drawing.draw_objects(
         inside.image,
         heads.boxes[sure],
         [""] * len(sure),
-        [visualization_utils.color_of(heads.classes[k]) for k in sure],
+        [drawing.color_of(heads.classes[k]) for k in sure],
         whole,
         line_thickness=2,
     )
@@ -332,7 +332,7 @@ def losses(inside, names):
     objects = trained.classes > 0
     faded = fade(inside.image)
     rois = Panel(faded, NARROW).boxes(trained.rois[~objects], FAINT, 1)
-    colors = [visualization_utils.color_of(each) for each in trained.classes[objects]]
+    colors = [drawing.color_of(each) for each in trained.classes[objects]]
     rois.boxes(trained.rois[objects], colors, 1)
     panels = [rois]
     titles = [f"{objects.sum()} rois with an object, {(~objects).sum()} without"]
