@@ -261,7 +261,7 @@ def test_a_save_that_fails_is_tried_again(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(CheckpointDirectory, "save", failing)
     assert loop(fake_step({"Loss/total_loss": 1.0}), tmp_path, num_steps=4) == 0
     assert calls == [0, 1, 2, 3, 4]
-    assert caplog.text.count("Training goes on") == 2
+    assert caplog.text.count("Training continues") == 2
 
 
 def test_a_disk_that_stays_full_ends_the_run(tmp_path, monkeypatch):
