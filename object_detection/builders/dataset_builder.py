@@ -179,7 +179,7 @@ def _sources(config, training):
     if not patterns:
         raise RecordError(f"{field} is empty; put the path of your record files there.")
     sources = [files.find_files(pattern, field=field) for pattern in patterns]
-    record_files.refuse_all_empty([path for files in sources for path in files], field=field)
+    record_files.refuse_all_empty([path for matches in sources for path in matches], field=field)
     weights = list(config.sample_from_datasets_weights)
     if weights and len(weights) != len(sources):
         raise RecordError(

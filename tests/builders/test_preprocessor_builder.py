@@ -87,14 +87,14 @@ def _numbers(value):
 def test_ssd_crops_without_operations_are_tfods():
     """Seven shares of an object, six where a frame follows; 0.15 of the images stay whole."""
     shares = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-    crop, pad = build("ssd_random_crop {}"), build("ssd_random_crop_pad {}")
-    assert [rule.min_object_covered for rule in crop.rules] == list(shares)
-    assert [rule.overlap_thresh for rule in crop.rules] == list(shares)
-    assert {(r.aspect_ratio, r.area, r.random_coef) for r in crop.rules} == {
+    cropped, padded = build("ssd_random_crop {}"), build("ssd_random_crop_pad {}")
+    assert [rule.min_object_covered for rule in cropped.rules] == list(shares)
+    assert [rule.overlap_thresh for rule in cropped.rules] == list(shares)
+    assert {(r.aspect_ratio, r.area, r.random_coef) for r in cropped.rules} == {
         ((0.5, 2.0), (0.1, 1.0), 0.15)
     }
-    assert [rule.min_object_covered for rule, _ in pad.rules] == list(shares[1:])
-    assert {frame for _, frame in pad.rules} == {crop.PadRule()}
+    assert [rule.min_object_covered for rule, _ in padded.rules] == list(shares[1:])
+    assert {frame for _, frame in padded.rules} == {crop.PadRule()}
     first, second = build("ssd_random_crop_fixed_aspect_ratio { aspect_ratio: 2 }").steps
     assert {rule.aspect_ratio for rule in first.rules} == {(2, 2)} and second.aspect_ratio == 2
     last = build("ssd_random_crop_pad_fixed_aspect_ratio { aspect_ratio: 2 }").steps[1]

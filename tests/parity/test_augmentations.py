@@ -98,8 +98,8 @@ def test_colours(ordering, draws):
 
 @pytest.mark.parametrize("number", range(len(given.SQUARES)))
 def test_scale_crop_and_pad_to_a_square(number, draws):
-    side, scale, *place = given.SQUARES[number]
-    draws[:] = [scale, place]
+    side, factor, *place = given.SQUARES[number]
+    draws[:] = [factor, place]
     step = scale.RandomScaleCropAndPadToSquare(side, 0.1, 2.0)
     assert_as_tfod(step(example(), SEED), f"square{number}")
 
