@@ -163,7 +163,10 @@ def test_class_texts_by_name_and_display_name(label_map):
         ("", "InputReader.input_reader is unset; supported: tf_record_input_reader"),
         ("external_input_reader { }", "is external_input_reader; supported: tf_record_input"),
         ("tf_record_input_reader { }", "train_input_reader.tf_record_input_reader.input_path is e"),
-        ("tf_record_input_reader { input_path: 'PATH_TO_BE_CONFIGURED/x' }", "still holds the pl"),
+        (
+            "tf_record_input_reader { input_path: 'PATH_TO_BE_CONFIGURED/x' }",
+            "still contains the pl",
+        ),
         ("tf_record_input_reader { input_path: '/nowhere/x*' }", "no file matches '/nowhere/x"),
         (
             "sample_from_datasets_weights: [1, 2] tf_record_input_reader { input_path: '{files}' }",

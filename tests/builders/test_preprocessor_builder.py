@@ -126,7 +126,9 @@ def test_a_list_ends_with_the_objects_that_fit():
 
 
 def test_a_text_that_is_no_step():
-    with pytest.raises(ConfigError, match="'random_hat.*' is no step of data_augmentation_options"):
+    with pytest.raises(
+        ConfigError, match="'random_hat.*' is not a step of data_augmentation_options"
+    ):
         preprocessor_builder.read("random_hat { }")
 
 
