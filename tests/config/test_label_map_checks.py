@@ -50,7 +50,7 @@ def test_a_sound_map_passes(check):
         ("# nothing\n", "map.pbtxt, item 1 holds no item. Write item { id: 1 name: 'cat' }"),
         (
             "item {\n id: 2 name: 'a'\n id: 3 name: 'b'\n}\n" + items((1, "c"), (2, "d")),
-            "line 3: id is set more than once; the last one counts. Probably one item was written for",
+            "line 3: id is set more than once; the last one counts. Probably one item was",
         ),
         ("item { id: 1 nam: 'a' }", 'has no field "nam"; did you mean "name"?'),
     ],
