@@ -47,6 +47,19 @@ class Side(NamedTuple):
     environment: dict = {}
     save: Path | None = None  # where its outputs are put
 
+    def variables(self):
+        """Return the environment of its processes."""
+        return os.environ | {"PYTHONPATH": str(SIDES)} | self.environment
+
+    def run_preparation(self, log):
+        """Run the process that comes before, if there is one, outside of this checkout."""
+        if self.prepare:
+            command = [str(part) for part in self.prepare]
+            folder = tempfile.gettempdir()  # not here: TFOD's package has our name
+            subprocess.run(
+                command, stdout=log, stderr=log, env=self.variables(), cwd=folder, check=True
+            )
+
 
 class Comparison(NamedTuple):
     """Sides that do the same work."""
@@ -62,15 +75,14 @@ class Process:
 
     def __init__(self, side, log):
         self.side = side
-        environment = os.environ | {"PYTHONPATH": str(SIDES)} | side.environment
         self._process = subprocess.Popen(
             [str(part) for part in side.command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=environment,
-            cwd=tempfile.gettempdir(),  # not here: TFOD's package has our name
+            env=side.variables(),
+            cwd=tempfile.gettempdir(),
         )
         self.first = self._answer()
         self.answers = []
@@ -218,16 +230,7 @@ def rooflines():
 def run(comparison, rounds, log):
     """Lets the sides of a comparison take turns; its lines of Markdown."""
     for side in comparison.sides:
-        if side.prepare:
-            environment = os.environ | {"PYTHONPATH": str(SIDES)} | side.environment
-            subprocess.run(
-                [str(part) for part in side.prepare],
-                stdout=log,
-                stderr=log,
-                env=environment,
-                cwd=tempfile.gettempdir(),
-                check=True,
-            )
+        side.run_preparation(log)
     gflop = gflop_of(comparison, log)
     limits = [Process(side, log) for side in (rooflines() if gflop else ())]
     processes = [Process(side, log) for side in comparison.sides]
