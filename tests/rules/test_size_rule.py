@@ -2,7 +2,7 @@
 
 import ast
 
-from source_tree import ROOT, parsed, sources
+from source_tree import PACKAGE, ROOT, imports_of_package, parsed, sources
 
 FOLDERS = ("object_detection", "dataset_tools", "scripts", "samples", "benchmarks", "tests")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 600, 60, 8
@@ -13,6 +13,15 @@ EXCEPTIONS = {
     "object_detection/ops/nms.py:multiclass_nms": "a keyword for each field of post-processing",
     "object_detection/modeling/conv_block.py:__init__": "a keyword for each part of the unit",
     "object_detection/prediction/predictor.py:__init__": "a keyword for each thing users set",
+}
+
+# A module of fewer lines that only a module of its own folder imports is merged into that one.
+SMALL_LINES = 80
+SMALL = {
+    "builders/": "TFOD's import paths, one module for each message of the config",
+    "integrations/azoda/polygons.py": "imported by users, by the name in the documentation",
+    "data/native_resize.py": "the interface of one C file",
+    "export/fresh_run.py": "a program of its own, which must not import Keras",
 }
 
 
@@ -72,3 +81,30 @@ def test_the_docstring_does_not_count():
 
     assert _code_lines(node) == 2
     assert _parameters(node) == ["a", "b"]
+
+
+def _importers():
+    """{module path below the package: paths of the modules that import it}."""
+    modules = {
+        path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path
+        for path in sources("object_detection")
+    }
+    importers = {path: set() for path in modules.values()}
+    for path in modules.values():
+        for name in imports_of_package(path):
+            module = name if name in modules else name.rpartition(".")[0]
+            if module in modules:
+                importers[modules[module]].add(path)
+    return importers
+
+
+def test_small_modules_have_more_than_one_importer():
+    faults = []
+    for path, users in _importers().items():
+        place = path.relative_to(PACKAGE).as_posix()
+        lines = path.read_text(encoding="utf-8").count("\n")
+        if path.name != "__init__.py" and lines < SMALL_LINES and len(users) == 1:
+            (user,) = users
+            if user.parent == path.parent != PACKAGE and not place.startswith(tuple(SMALL)):
+                faults.append(f"{place}: {lines} lines, imported by {user.name} only")
+    assert not faults, "\n".join(faults)
