@@ -1,16 +1,16 @@
-"""Times this package beside whatever else a user could take, in turns, on one machine.
+"""Compares the speed of this package with other projects, in turns, on one machine.
 
     make bench                                  (or: python benchmarks/compare.py)
     python benchmarks/compare.py --only=c4,fpn --rounds=3 --output=build/bench.md
 
-Each side of a comparison is a process of its own that is ready and waits; the sides work in turns,
-once a round, so that a machine that is slow for a while is slow for all of them. Beside them runs
-the roofline: the faster of a large matrix product and a convolution, in the same minute. Ratios are
-taken round by round, and their median is printed. Weights are random, images are noise, and every
-image has its 300 or 1000 proposals and 100 detections, so that the work is the same.
+Each project runs in a separate process that is ready and waits. The projects take turns, once a
+round, so a machine that is slow for a while is slow for all of them. Each round also measures the
+roofline: the faster of a large matrix product and a convolution, in the same minute. Ratios are
+computed for each round, and their median is printed. Weights are random, images are noise, and
+every image has its 300 or 1000 proposals and 100 detections, so that the work is the same.
 
-Other projects are timed where these variables name a Python that has them (docs/performance.md
-says how to make one); without, their columns are missing:
+Other projects are timed if these variables name a Python that has them (docs/performance.md shows
+how to create one). Otherwise, their columns are missing:
 
     TFOD_PYTHON, TFOD_PATH    a Python with TFOD's needs, and the folders of TFOD and slim (a:b)
     TORCHVISION_PYTHON        (TORCHVISION_FIRST: a module to import before torchvision)
