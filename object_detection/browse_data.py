@@ -29,7 +29,7 @@ def define_flags():
         "label_map_path", "", "Label map of --records. Default: the label_map.pbtxt next to them."
     )
     flags.DEFINE_string(
-        "pipeline_config_path", "", "Instead of --records: a config, whose records are read."
+        "pipeline_config_path", "", "Instead of --records: a config whose records to read."
     )
     flags.DEFINE_string(
         "reader", "train", "Which data of the config: train, eval, or the name of an input reader."
@@ -37,17 +37,17 @@ def define_flags():
     flags.DEFINE_multi_string(
         "config_override", [], "Changes the config: field=value. May be given more than once."
     )
-    flags.DEFINE_string("output", "data.html", "The page.")
-    flags.DEFINE_string("json_output", "", "Also write the figures as JSON into this file.")
+    flags.DEFINE_string("output", "data.html", "HTML file to write.")
+    flags.DEFINE_string("json_output", "", "JSON file for the statistics. Default: none.")
     flags.DEFINE_integer("max_images", 100, "Images drawn on the page for each view.", 0)
     flags.DEFINE_integer("max_records", 0, "Number of records to read, evenly spread; 0: all.", 0)
     flags.DEFINE_integer(
         "model_examples",
         200,
-        "Largest number of images for the figures of the model's view.",
+        "Maximum number of images for the statistics of the model's view.",
         0,
     )
-    flags.DEFINE_integer("picture_side", 640, "Largest longer side of a picture, in pixels.", 64)
+    flags.DEFINE_integer("picture_side", 640, "Maximum longer side of a picture in pixels.", 64)
     flags.DEFINE_integer(
         "seed", 0, "Random seed of the chosen images, their order and the augmentations."
     )

@@ -40,20 +40,20 @@ def define_flags():
     flags.DEFINE_multi_string(
         "ignore_class", [], "Class whose objects are ignore regions: neither learned nor evaluated."
     )
-    flags.DEFINE_string("saved_model", "", "Exported model that detects.")
-    flags.DEFINE_string("checkpoint", "", "Checkpoint that detects; see --pipeline_config_path.")
+    flags.DEFINE_string("saved_model", "", "Exported model whose detections to evaluate.")
+    flags.DEFINE_string("checkpoint", "", "Checkpoint to evaluate; see --pipeline_config_path.")
     flags.DEFINE_string(
         "pipeline_config_path", None, "Config of --checkpoint. Default: the one next to it."
     )
     flags.DEFINE_string("results", "", "COCO result file with detections.")
     flags.DEFINE_string("output_dir", "evaluation", "Output folder.")
     flags.DEFINE_float(
-        "min_score", 0.5, "Least score of detections in the confusion matrix and the errors."
+        "min_score", 0.5, "Minimum score of detections in the confusion matrix and the errors."
     )
     flags.DEFINE_float(
         "iou_threshold",
         0.5,
-        "Least IoU of a match in the confusion matrix, the errors and the curves.",
+        "Minimum IoU of a match in the confusion matrix, the errors and the curves.",
         0.01,
         1.0,
     )

@@ -34,7 +34,7 @@ def define_flags():
     flags.DEFINE_string(
         "hparams_overrides", None, "Comma-separated name=value pairs, as learning_rate=0.01."
     )
-    flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and end.")
+    flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and exit.")
     flags.DEFINE_integer("max_eval_retries", 0, "Without effect: evaluation is not retried.")
     flags.DEFINE_integer(
         "eval_timeout", 3600, "Seconds to wait for a new checkpoint before evaluation ends."

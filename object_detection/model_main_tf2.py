@@ -36,7 +36,7 @@ def define_flags():
         lower_bound=1,
     )
     flags.DEFINE_boolean("record_summaries", True, "Write input images to TensorBoard.")
-    flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and end.")
+    flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and exit.")
 
 
 def command():

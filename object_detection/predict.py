@@ -55,10 +55,10 @@ def define_flags():
     flags.DEFINE_integer(
         "min_image_size",
         None,
-        "Shorter side, in pixels, of the images that the model sees; see the docs.",
+        "Shorter side, in pixels, of the images that the model sees; see docs/predictor.md.",
         1,
     )
-    flags.DEFINE_integer("batch_size", 8, "Largest number of images of one size in a batch.", 1)
+    flags.DEFINE_integer("batch_size", 8, "Maximum number of images of one size in a batch.", 1)
     flags.DEFINE_list("classes", None, "Names of the classes to keep. Default: all.")
     flags.DEFINE_string("class_suffix", "", "Text to append to every class name.")
     define_output_flags()
@@ -70,7 +70,7 @@ def define_output_flags():
     """Define the flags of the output."""
     flags.DEFINE_multi_enum("format", ["json", "png"], FORMATS, "What to write; may be repeated.")
     flags.DEFINE_enum(
-        "json_masks", "rle", ("rle", "polygon", "none"), "Form of masks in --format=json."
+        "json_masks", "rle", ("rle", "polygon", "none"), "Format of masks in --format=json."
     )
     flags.DEFINE_float(
         "polygon_tolerance", 0.5, "Pixels by which polygons may deviate from a mask's border.", 0.0

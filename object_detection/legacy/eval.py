@@ -2,8 +2,8 @@
 
     --pipeline_config_path=pipeline.config --checkpoint_dir=run --eval_dir=metrics
 
-It is `model_main_tf2.py --checkpoint_dir` under its older name; the metrics go to eval/ in
-`--eval_dir`. In place of the pipeline.config there may be three files: --eval_config_path,
+This is the older name of `model_main_tf2.py --checkpoint_dir`. Writes the metrics to eval/ in
+`--eval_dir`. Instead of the pipeline.config, you can pass three files: --eval_config_path,
 --model_config_path and --input_config_path.
 """
 
@@ -21,19 +21,21 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-    """TFOD's flags."""
-    flags.DEFINE_string("checkpoint_dir", "", "The folder whose checkpoints are evaluated.")
-    flags.DEFINE_string("eval_dir", "", "Where the metrics go.")
-    flags.DEFINE_string("pipeline_config_path", "", "The pipeline.config; or give the next three.")
-    flags.DEFINE_string("eval_config_path", "", "A file with an EvalConfig.")
-    flags.DEFINE_string("model_config_path", "", "A file with a DetectionModel.")
-    flags.DEFINE_string("input_config_path", "", "A file with an InputReader.")
+    """Define TFOD's flags."""
+    flags.DEFINE_string("checkpoint_dir", "", "Folder whose checkpoints to evaluate.")
+    flags.DEFINE_string("eval_dir", "", "Folder for the metrics.")
+    flags.DEFINE_string(
+        "pipeline_config_path", "", "The pipeline.config; replaces the three files."
+    )
+    flags.DEFINE_string("eval_config_path", "", "File with an EvalConfig.")
+    flags.DEFINE_string("model_config_path", "", "File with a DetectionModel.")
+    flags.DEFINE_string("input_config_path", "", "File with an InputReader.")
     flags.DEFINE_boolean("eval_training_data", False, "Evaluate on the training data.")
-    flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and end.")
+    flags.DEFINE_boolean("run_once", False, "Evaluate the newest checkpoint and exit.")
 
 
 def command():
-    """Evaluates as the flags say; the exit code."""
+    """Evaluate with the flags; return the exit code."""
     for name, purpose in (
         ("checkpoint_dir", "say where the checkpoints are."),
         ("eval_dir", "say where the metrics go."),

@@ -2,8 +2,8 @@
 
     --pipeline_config_path=pipeline.config --train_dir=run
 
-It is `model_main_tf2.py` under its older name: `--train_dir` is its `--model_dir`. In place of the
-pipeline.config there may be three files: --train_config_path, --model_config_path and
+This is the older name of `model_main_tf2.py`: `--train_dir` is its `--model_dir`. Instead of the
+pipeline.config, you can pass three files: --train_config_path, --model_config_path and
 --input_config_path.
 """
 
@@ -25,13 +25,15 @@ _SUCCESSOR = (
 
 
 def define_flags():
-    """TFOD's flags."""
-    flags.DEFINE_string("train_dir", "", "Where checkpoints and event files go.")
-    flags.DEFINE_string("pipeline_config_path", "", "The pipeline.config; or give the next three.")
-    flags.DEFINE_string("train_config_path", "", "A file with a TrainConfig.")
-    flags.DEFINE_string("model_config_path", "", "A file with a DetectionModel.")
-    flags.DEFINE_string("input_config_path", "", "A file with an InputReader.")
-    flags.DEFINE_integer("num_clones", 1, "Without effect: every GPU there is trains.")
+    """Define TFOD's flags."""
+    flags.DEFINE_string("train_dir", "", "Folder for checkpoints and event files.")
+    flags.DEFINE_string(
+        "pipeline_config_path", "", "The pipeline.config; replaces the three files."
+    )
+    flags.DEFINE_string("train_config_path", "", "File with a TrainConfig.")
+    flags.DEFINE_string("model_config_path", "", "File with a DetectionModel.")
+    flags.DEFINE_string("input_config_path", "", "File with an InputReader.")
+    flags.DEFINE_integer("num_clones", 1, "No effect: every GPU trains.")
     flags.DEFINE_boolean("clone_on_cpu", False, "Train on the CPU.")
     flags.DEFINE_string("master", "", "Not supported.")
     flags.DEFINE_integer("task", 0, "Not supported.")
@@ -41,7 +43,7 @@ def define_flags():
 
 
 def command():
-    """Trains as the flags say; the exit code."""
+    """Train with the flags; return the exit code."""
     if FLAGS.master or FLAGS.task or FLAGS.ps_tasks or FLAGS.worker_replicas > 1:
         logging.error("Parameter servers are not supported. On each machine run: %s", _SUCCESSOR)
         return 1

@@ -2,8 +2,8 @@
 
     --eval_dir=metrics --eval_config_path=eval.config --input_config_path=input.config
 
-The first file holds an EvalConfig (its `metrics_set` says what is computed), the second an
-InputReader with the records and the label map. The numbers go to `metrics.csv` in `--eval_dir`.
+The first file contains an EvalConfig, whose `metrics_set` selects the metrics. The second file
+contains an InputReader with the records and the label map. Writes `metrics.csv` to `--eval_dir`.
 """
 
 import os

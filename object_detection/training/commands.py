@@ -16,12 +16,12 @@ Change = Callable[[Any], None]  # changes a TrainEvalPipelineConfig in place
 def define_flags() -> None:
     """Define the flags of both training commands: TFOD's, then ours."""
     flags.DEFINE_string("pipeline_config_path", None, "The pipeline.config of the run.")
-    flags.DEFINE_string("model_dir", None, "Where checkpoints, event files and metrics go.")
-    flags.DEFINE_integer("num_train_steps", None, "Overrides train_config.num_steps.")
+    flags.DEFINE_string("model_dir", None, "Folder for checkpoints, event files and metrics.")
+    flags.DEFINE_integer("num_train_steps", None, "Override train_config.num_steps.")
     flags.DEFINE_string(
         "checkpoint_dir",
         None,
-        "Evaluate the checkpoints of this folder as they come, instead of training.",
+        "Evaluate the checkpoints of this folder as they appear, instead of training.",
     )
     flags.DEFINE_integer(
         "sample_1_of_n_eval_on_train_examples",
@@ -50,9 +50,9 @@ def _define_our_flags():
     flags.DEFINE_string(
         "best_metric",
         "",
-        "Keep the checkpoint with the best value of this number of the evaluations in "
-        "model_dir/best, for example DetectionMasks_Precision/mAP or Loss/total_loss (the lowest); "
-        "NAME:metric where the eval_input_readers have names.",
+        "Keep the checkpoint with the best value of this metric in model_dir/best, for example "
+        "DetectionMasks_Precision/mAP or Loss/total_loss (the lowest). Use NAME:metric if the "
+        "eval_input_readers have names.",
     )
     flags.DEFINE_multi_string(
         "config_override",
@@ -73,8 +73,8 @@ def _define_our_flags():
     flags.DEFINE_boolean(
         "deterministic",
         False,
-        "Use only operations whose results are the same to the last bit in every run, where "
-        "TensorFlow has them: slower on GPUs; on CPUs runs repeat without this flag.",
+        "Use only operations whose results are the same, bit for bit, in every run, if TensorFlow "
+        "has them. Slower on GPUs; on CPUs, runs are repeatable without this flag.",
     )
     flags.DEFINE_boolean("strict", False, "Stop at the first bad example instead of skipping it.")
 
@@ -91,34 +91,34 @@ def _define_our_flags_of_training():
         "all",
         ["heads", "5+", "4+", "3+", "all"],
         "Layers to train: all except the base network (heads), or also its stages from a number "
-        "on. The config's regular expressions apply as well.",
+        "on. The regular expressions of the config also apply.",
     )
     flags.DEFINE_integer(
         "grad_accum_steps",
         1,
-        "Number of batches whose gradients are accumulated per optimizer step, where a larger "
+        "Number of batches whose gradients are accumulated per optimizer step. Use it if a larger "
         "train_config.batch_size does not fit in memory.",
         lower_bound=1,
     )
     flags.DEFINE_boolean(
         "gradient_checkpointing",
         False,
-        "Compute activations again in the backward pass instead of keeping them: a step takes "
+        "Compute activations again in the backward pass instead of keeping them. A step takes "
         "less memory and about a third longer.",
     )
     flags.DEFINE_enum(
         "on_non_finite",
         "stop",
         ["stop", "skip"],
-        "What to do at a step whose loss or gradient is NaN or infinite: end the run, or keep the "
-        "weights and continue (ten such steps in a row end the run). Either way the batch is "
+        "Action at a step whose loss or gradient is NaN or infinite: end the run, or keep the "
+        "weights and continue (ten such steps in a row end the run). In both cases, the batch is "
         "saved in model_dir.",
     )
     flags.DEFINE_integer(
         "input_images_every_n_steps",
         500,
-        "Steps between two pictures of the input in TensorBoard, with boxes and masks after "
-        "augmentation, beginning with the first step. --record_summaries=false: none.",
+        "Steps between input images in TensorBoard, with boxes and masks after augmentation, "
+        "beginning with the first step. --record_summaries=false turns them off.",
         lower_bound=1,
     )
     flags.DEFINE_integer(
