@@ -40,10 +40,10 @@ def to_dict(scored) -> dict:
             entry[kind] = _of_class(coco, kind, metrics, entry)
             entry[kind].update(_best_threshold(summary.tallies[entry["id"]]))
             if entry[kind]["best F1"] is None:
-                why = entry[kind]["reasons"].get(AP) or "no object to be found"
+                why = entry[kind]["reasons"].get(AP) or "no object to detect"
                 entry[kind]["reasons"] |= {"best F1": why, "at score": why}
             elif entry[kind]["at score"] is None:
-                entry[kind]["reasons"]["at score"] = "nothing of this class was found rightly"
+                entry[kind]["reasons"]["at score"] = "no detection of this class is correct"
         everything = sum(summary.tallies.values(), Tally())
         figures[kind] = {
             "errors": {name: summary.errors[name] for name in ("found", *ERRORS)},
@@ -78,7 +78,7 @@ def reason(coco, kind, metric, number=None):
     if not with_masks:
         return f"no image with {name} has masks in the ground truth"
     if all(t["iscrowd"] for t in with_masks):
-        return f"every {name} in the ground truth is a crowd, which nothing has to find"
+        return f"every {name} in the ground truth is a crowd, which need not be detected"
     area = coco.options.settings.areas[metric.area]
     to = f"from {area.low:g} to {area.high:g}" if area.high < 1e9 else f"of {area.low:g} or more"
     return f"no {name} in the ground truth is {area.name} (area {to} pixels)"

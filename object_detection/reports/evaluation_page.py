@@ -15,8 +15,9 @@ from object_detection.reports.detection_errors import ERRORS, FOUND, THRESHOLDS,
 _TITLES = {"boxes": "Boxes", "masks": "Masks"}
 _CONFUSED = 40  # classes in the matrix at most; the JSON file has all
 _ABOUT_ERRORS = (
-    "missed: an object that nothing found. wrong class: found, under another class. double: found "
-    "again. poor mask: the box fits, the mask does not. false: nothing of that class is there."
+    "missed: an object without a detection. wrong class: detected as another class. double: "
+    "detected again. poor mask: the box fits, but the mask does not. false: no object of that "
+    "class is there."
 )
 
 
@@ -58,7 +59,7 @@ def write(path, scored, figures, origin, *, worst_images=40, side=640):
         )
         + f'<span><i style="background:{pictures.ERROR_COLORS[FOUND]}"></i>found well</span>',
         "ABOUT-WORST": (
-            f"Those with the most errors first, at IoU {rules.iou_threshold:g} and scores from "
+            f"Images with the most errors first, at IoU {rules.iou_threshold:g} and scores from "
             f"{rules.min_score:g}. {_ABOUT_ERRORS}"
         ),
         "TITLE": "Evaluation",
@@ -151,8 +152,8 @@ def _by_class(scored, figures, kind):
     return (
         '<section><h2>By class and size</h2><div class="scroll"><table class="numbers"><thead><tr>'
         f"<th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>{_reasons(reasons)}"
-        '<p class="faint">Sizes are COCO\'s, by the area of the object in the ground truth. best '
-        "F1 and the score to take for it are at the IoU of the confusion matrix.</p></section>"
+        '<p class="faint">Sizes are COCO\'s, by the area of the object in the ground truth. Best '
+        "F1 and its score are at the IoU of the confusion matrix.</p></section>"
     )
 
 
@@ -170,7 +171,7 @@ def _curves(scored, kind):
         if f1 is not None:
             of_f1.append(Line(name, THRESHOLDS, f1, str(number)))
     if not of_precision or not of_f1:
-        why = "there is nothing to find in the ground truth"
+        why = "the ground truth has no objects to detect"
         return f'<section><h2>Curves</h2><p class="none">None: {why}.</p></section>'
     mean = np.mean([line.y for line in of_precision], axis=0)
     of_precision.append(Line("all classes (mean)", recalls, mean))
@@ -178,7 +179,7 @@ def _curves(scored, kind):
     of_f1.append(Line("all classes (together)", THRESHOLDS, together))
     at = f"at IoU {thresholds[nearest]:g}"
     left = charts.chart(f"Precision and recall {at}", "recall", "precision", of_precision)
-    title = f"F1 by the least score that counts, at IoU {rules.iou_threshold:g}"
+    title = f"F1 by minimum score, at IoU {rules.iou_threshold:g}"
     right = charts.chart(title, "score", "F1", of_f1)
     return (
         f'<section><h2>Curves</h2>{charts.legend(of_precision)}<div class="charts">{left}{right}'
@@ -193,7 +194,7 @@ def _confusion(scored, kind):
     seen = np.flatnonzero((counts.sum(0) + counts.sum(1))[:-1])
     note = ""
     if len(seen) < len(names):
-        note = f" {len(names) - len(seen)} classes that are neither there nor found are left out."
+        note = f" {len(names) - len(seen)} classes without objects and detections are left out."
     if len(seen) > _CONFUSED:
         weight = (off.sum(0) + off.sum(1))[seen]
         note += (
@@ -212,10 +213,10 @@ def _confusion(scored, kind):
     head = "".join(f"<th>{html.escape(label)}</th>" for label in labels)
     return (
         '<section><h2>Confusion matrix</h2><p class="faint">Rows are the ground truth, columns '
-        "what was found. The background's row counts what was found where no such object is, its "
-        "column what was missed; an object with a poor mask counts in both. Shades are shares of "
-        f'the row.{note}</p><div class="scroll confusion"><table><thead><tr><th></th>{head}</tr>'
-        f"</thead><tbody>{body}</tbody></table></div></section>"
+        "are detections. The background row counts detections without such an object, and its "
+        "column counts missed objects. An object with a poor mask counts in both. Shades are "
+        f'shares of the row.{note}</p><div class="scroll confusion"><table>'
+        f"<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 
 

@@ -75,7 +75,7 @@ def test_crowds_alone_are_a_reason_of_their_own(tmp_path):
     figures = evaluation_figures.to_dict(model_evaluation.score(truth.categories, pairs))
 
     reasons = figures["classes"][1]["masks"]["reasons"]
-    assert "is a crowd, which nothing has to find" in reasons["Precision/mAP"]
+    assert "is a crowd, which need not be detected" in reasons["Precision/mAP"]
 
 
 def test_without_masks_boxes_alone_are_scored(tmp_path):
