@@ -35,9 +35,7 @@ def batch_of(folder, *, crop_masks, names=("ignore",)):
     )
     read = reading.ReadOptions(False, 1, False, 1, 1, 1)
     decode = DecoderOptions(3, {"cat": 1}, load_masks=True, ignore_texts=names)
-    options = pipeline.PipelineOptions(
-        1, 4, image.Identity(), crop_masks=crop_masks, ignore=bool(names)
-    )
+    options = pipeline.PipelineOptions(1, 4, image.Identity(), crop_masks=crop_masks)
     sources = reading.Sources([[write(folder / "one.record", [made])]], [], read)
     return next(iter(pipeline.build(sources, decode, options, InputReport())))
 

@@ -123,12 +123,12 @@ def test_nothing_is_computed_again_without_training():
 def test_the_option_reaches_every_stage(monkeypatch, tmp_path):
     networks = []
 
-    def choose(network, **_):
+    def select(network, **_):
         networks.append(network)
-        raise ValueError("seen")
+        raise TrainingError("seen")
 
     monkeypatch.setattr(jobs, "_network", lambda *_, **__: tiny_models.network_of())
-    monkeypatch.setattr(trained_weights, "choose", choose)
+    monkeypatch.setattr(trained_weights, "select", select)
     from object_detection.protos import pipeline_pb2
 
     for wanted in (True, False):
