@@ -33,7 +33,7 @@ from object_detection.datasets.formats import (
 from object_detection.datasets.report import Report
 from object_detection.scaffold import data_set
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "annotations"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "datasets" / "formats"))
 import test_malformed_annotations as drawn  # noqa: E402  (its small sets)
 
 ERRORS = ("AnnotationError",)
