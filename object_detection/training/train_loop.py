@@ -223,7 +223,7 @@ def _save_and_stop(step, stop, saver, hooks):
         "Stopped by %s at step %d; saved as %s. Run the same command again to resume.",
         stop.name if stop else "another worker, which received a signal",
         step,
-        saver.newest,
+        saver.newest or "a checkpoint of the chief worker",
     )
 
 

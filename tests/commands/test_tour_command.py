@@ -86,7 +86,7 @@ def test_the_command_says_what_is_missing(photo):
     image, _, folder = photo
     done = _tour(f"--image={image}", f"--output={folder / 'none'}")
     assert done.returncode == 1
-    assert "nothing to learn from" in done.stderr
+    assert "there is nothing to train on" in done.stderr
     assert "Traceback" not in done.stderr
 
 

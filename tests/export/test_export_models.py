@@ -170,8 +170,8 @@ def test_bfloat16_and_the_faster_of_both(tmp_path, capsys):
     assert infos[0]["precision"] == "bfloat16"
     assert infos[0]["verification"]["bfloat16_beside_float32"]["detections"] >= 0
     assert infos[1]["precision"] in ("float32", "bfloat16")
-    assert "bfloat16 beside float32 on the test image" in message
-    assert f"{infos[1]['precision']} is exported" in message
+    assert "bfloat16 compared with float32" in message
+    assert f"exporting {infos[1]['precision']}" in message
     image = np.random.default_rng(0).integers(0, 255, [1, 50, 60, 3], np.uint8)
     model = tf.saved_model.load(str(tmp_path / "bfloat16" / "saved_model"))
     assert {value.dtype for value in model(image).values()} == {tf.float32}

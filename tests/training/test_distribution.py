@@ -232,7 +232,7 @@ def test_one_worker_that_is_asked_to_stop_takes_the_other_along(tmp_path, report
     assert codes[0] == codes[1] and codes[0][0] == "143"
     assert step_in(tmp_path) == int(codes[0][1]) > 0
     assert "Stopped by SIGTERM at step" in ends[reported][1]
-    assert "Stopped by another worker, which was told to at step" in ends[1 - reported][1]
+    assert "Stopped by another worker, which received a signal at step" in ends[1 - reported][1]
     assert "gone" not in ends[0][1] + ends[1][1]
 
 
