@@ -37,8 +37,8 @@ tests() { # with Python $1: an environment with TensorFlow $2 and protobuf $3, i
 }
 
 existing=()
-for room in "${packages[@]}"; do
-    [[ -d tests/$room ]] && existing+=("tests/$room")
+for package in "${packages[@]}"; do
+    [[ -d tests/$package ]] && existing+=("tests/$package")
 done
 for version in "${pythons[@]}"; do
     python=$(finds "$version" || true)

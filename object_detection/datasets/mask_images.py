@@ -244,8 +244,8 @@ def match_by_color(regions, boxes, classes):
     """Objects of a mask where each has a color of its own, or each class has one.
 
     A color whose extent is a box is that object's, with all its pixels. What is left over is
-    looked for inside the boxes; objects of one class may share a color, and are told apart by its
-    connected pieces, and where they touch by their boxes.
+    looked for inside the boxes; objects of one class may share a color, and are distinguished by
+    its connected pieces, and where they touch by their boxes.
 
     Args:
         regions: the `Regions`.
